@@ -1,0 +1,40 @@
+# Every command sets up what it needs first. `make help` lists them.
+SHELL := /bin/bash
+PY := .venv/bin/python
+WORKER := .venv-worker/bin/python
+TEST_ENV := QT_QPA_PLATFORM=offscreen FORGE_WORKER_PYTHON=$(CURDIR)/$(WORKER) HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+
+.PHONY: help setup demo app test check ci lint types imports newcomer clean-environments
+
+help:          ## list the commands
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## / — /'
+
+setup:         ## install what is missing (system libraries, desktop and worker environments)
+	@./installer/setup.sh all
+
+demo: setup    ## fine-tune the bundled model on the bundled data, live in the desktop
+	@$(PY) -m engine.cli demo
+
+app: setup     ## start the desktop
+	@$(PY) -m forge_desktop
+
+test: setup    ## all tests
+	@$(TEST_ENV) $(PY) -m pytest tests --ignore tests/unit/compute
+	@$(TEST_ENV) $(WORKER) -m pytest -p no:pytest-qt tests/unit/compute
+
+check: setup lint types imports  ## for every commit: lint, types, import rules, fast tests
+	@$(TEST_ENV) $(PY) -m pytest -q tests/unit tests/desktop --ignore tests/unit/compute -m "not slow"
+
+lint:
+	@$(PY) -m ruff check --quiet . && $(PY) -m ruff format --check --quiet . || { $(PY) -m ruff check .; $(PY) -m ruff format --check .; exit 1; }
+
+types:
+	@$(PY) -m mypy engine forge_desktop
+
+imports:
+	@.venv/bin/lint-imports --no-cache > .import-rules.log 2>&1 || { cat .import-rules.log; rm -f .import-rules.log; exit 1; }; rm -f .import-rules.log
+
+ci: check test  ## what continuous integration runs
+
+newcomer: setup ## run the two commands in a bare Debian root, so that nothing installed by hand hides a missing step
+	@./tests/newcomer.sh

@@ -1,0 +1,1 @@
+"""The engine: the job controller, its workers, and everything they agree on."""

@@ -1,0 +1,1 @@
+"""How anyone talks to a controller: HTTP and WebSocket, nothing else. Imports the contract only."""

@@ -1,0 +1,1 @@
+"""The worker: data, LoRA, training, inference and evaluation. Never imports the controller."""

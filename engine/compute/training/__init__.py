@@ -1,0 +1,1 @@
+"""Stages, tuners, batches and the training loop."""

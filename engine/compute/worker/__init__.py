@@ -1,0 +1,1 @@
+"""The worker process: session, journal, telemetry, commands."""

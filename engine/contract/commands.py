@@ -1,0 +1,13 @@
+"""Commands to a worker: one file each in the attempt's control folder, written aside and renamed."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+
+class WorkerCommand(BaseModel):
+    """An order to a live worker; repeating one is harmless, and the journal acknowledges its id."""
+
+    id: str
+    verb: Literal["stop", "stop_without_saving"]
+    params: dict[str, Any] = {}

@@ -1,0 +1,276 @@
+"""Everything that happens to a run, as one typed union each for the journal and for the stream.
+
+`JournalLine` is what a worker writes (one JSON object a line, `seq` from 1 without gaps); `StreamMessage` is
+what the controller sends to its clients over the WebSocket. The same objects serve live, over the wire and
+replayed from a file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from engine.contract.api import RunSummary
+from engine.contract.errors import ErrorBody
+from engine.contract.states import EndReason, Mark, Phase, RunState
+
+JOURNAL_VERSION = 1
+MAX_LINE_BYTES = 16_000
+"""Longer things go into a file that the line names."""
+
+
+class _Line(BaseModel):
+    """The part every journal line shares."""
+
+    model_config = ConfigDict(extra="ignore", ser_json_inf_nan="strings")
+
+    v: int = JOURNAL_VERSION
+    seq: int = Field(ge=1)
+    t: float
+    """Wall-clock seconds since the epoch."""
+
+
+class Started(_Line):
+    """The worker is up and knows its order."""
+
+    kind: Literal["started"] = "started"
+    pid: int
+    environment: dict[str, Any] = {}
+    """python, torch, transformers, peft, platform, processor, threads, devices."""
+
+
+class Planned(_Line):
+    """What the worker will do, once model and data are loaded."""
+
+    kind: Literal["planned"] = "planned"
+    total_steps: int
+    epochs: float
+    rows: int
+    validation_rows: int = 0
+    held_out_rows: int = 0
+    trained_tokens_per_epoch: int | None = None
+    parameters: int = 0
+    trainable_parameters: int = 0
+    precision: str = ""
+    device: str = ""
+
+
+class PhaseBegan(_Line):
+    """The worker turned to something else."""
+
+    kind: Literal["phase"] = "phase"
+    phase: Phase
+    done: float | None = None
+    """Share of the phase that is done, 0 to 1; repeated lines of one phase move it."""
+
+
+class Step(_Line):
+    """One optimiser step (or the mean over `log_every` of them).
+
+    values: loss, learning_rate, grad_norm, tokens_per_second, samples_per_second, step_seconds,
+    data_wait_seconds, tokens_seen.
+    """
+
+    kind: Literal["step"] = "step"
+    step: int
+    epoch: float
+    values: dict[str, float]
+
+
+class Validation(_Line):
+    """Loss on the validation rows. values: validation_loss."""
+
+    kind: Literal["validation"] = "validation"
+    step: int
+    values: dict[str, float]
+
+
+class Device(_Line):
+    """One second's reading of the machine, keyed `gpu0.utilisation`, `cpu.utilisation` …
+
+    Units: utilisation %, memory and limits in bytes, temperature °C, power W. Without a GPU there are only
+    cpu.utilisation, cpu.process, ram.used, ram.total, ram.process.
+    """
+
+    kind: Literal["device"] = "device"
+    values: dict[str, float]
+    names: dict[str, str] = {}
+    """Device key to name ("gpu0": "NVIDIA H200"), sent with the first reading."""
+
+
+class Score(_Line):
+    """Exact match on the held-out rows, with (`after`) or without (`before`) what was trained."""
+
+    kind: Literal["score"] = "score"
+    when: Literal["before", "after"]
+    metric: str = "exact_match"
+    value: float
+    """0 to 1."""
+    correct: int
+    rows: int
+    answers_file: str | None = None
+    """JSONL in the outputs folder: prompt, expected, answer, correct."""
+
+
+class Sample(_Line):
+    """One question and its answer."""
+
+    kind: Literal["sample"] = "sample"
+    when: Literal["before", "after"]
+    index: int
+    prompt: str
+    expected: str = ""
+    answer: str = ""
+    correct: bool | None = None
+
+
+class ArtifactSaved(_Line):
+    """A result lies, complete and durable, under the attempt's folder."""
+
+    kind: Literal["artifact"] = "artifact"
+    artifact: Literal["adapter", "model", "answers", "config"]
+    path: str
+    """Relative to the attempt's folder; a file or a folder."""
+    step: int | None = None
+    bytes: int = 0
+    sha256: str = ""
+    """Of the file; of a folder, of its sorted `name sha256` lines."""
+
+
+class Note(_Line):
+    """Something a person should know: what was chosen and why, what was cut, what looks odd."""
+
+    kind: Literal["note"] = "note"
+    level: Literal["info", "warning", "error"] = "info"
+    code: str
+    params: dict[str, Any] = {}
+
+
+class Acknowledged(_Line):
+    """A command was carried out (or refused, with the error)."""
+
+    kind: Literal["ack"] = "ack"
+    command: str
+    error: ErrorBody | None = None
+
+
+class Ended(_Line):
+    """The worker's last word. The state is what it believes; the controller decides."""
+
+    kind: Literal["ended"] = "ended"
+    state: RunState
+    reason: EndReason
+    step: int | None = None
+    values: dict[str, float] = {}
+    error: ErrorBody | None = None
+
+
+JournalLine = Annotated[
+    Started
+    | Planned
+    | PhaseBegan
+    | Step
+    | Validation
+    | Device
+    | Score
+    | Sample
+    | ArtifactSaved
+    | Note
+    | Acknowledged
+    | Ended,
+    Field(discriminator="kind"),
+]
+journal_line: TypeAdapter[JournalLine] = TypeAdapter(JournalLine)
+"""Reads and checks one line: `journal_line.validate_json(text)`."""
+
+
+class _Message(BaseModel):
+    """The part every stream message shares."""
+
+    model_config = ConfigDict(extra="ignore", ser_json_inf_nan="strings")
+
+
+class Hello(_Message):
+    """First message on a stream: who answers, and the cursor replay starts after."""
+
+    type: Literal["hello"] = "hello"
+    version: str
+    protocol: int
+    cursor: int
+
+
+class RunChanged(_Message):
+    """A run was made, moved to another state, or was given another name, priority, tag or progress.
+
+    `cursor` is set when the change is a stored event, which a reconnecting client asks for with `since`.
+    """
+
+    type: Literal["run"] = "run"
+    cursor: int | None = None
+    at: float
+    actor: str = ""
+    run: RunSummary
+    mark: Mark | None = None
+
+
+class RunDeleted(_Message):
+    """A run is gone, with everything that belonged to it."""
+
+    type: Literal["deleted"] = "deleted"
+    cursor: int | None = None
+    at: float
+    run: str
+
+
+class Points(_Message):
+    """New points of a live run: a hint, never replayed. A client with a gap refetches `/runs/{run}/series`."""
+
+    type: Literal["points"] = "points"
+    run: str
+    attempt: int
+    points: dict[str, list[tuple[float, float, float]]]
+    """Metric to (x, t, value); x is the step, or t for device readings."""
+
+
+class RunEvent(_Message):
+    """A stored event of a run other than a state change: phase, plan, score, sample, artifact, note."""
+
+    type: Literal["event"] = "event"
+    cursor: int
+    at: float
+    run: str
+    attempt: int | None = None
+    kind: str
+    level: int = 20
+    body: dict[str, Any] = {}
+
+
+class LogGrew(_Message):
+    """The worker's log has so many bytes now; fetch the rest by offset."""
+
+    type: Literal["log"] = "log"
+    run: str
+    attempt: int
+    size: int
+
+
+class Resources(_Message):
+    """Slots and machine load of the controller's computer, about once a second while a client listens."""
+
+    type: Literal["resources"] = "resources"
+    slots: dict[str, int]
+    """Lane to number of slots."""
+    used: dict[str, int]
+    """Lane to slots in use."""
+    waiting: int
+    values: dict[str, float] = {}
+    """As in `Device`."""
+    names: dict[str, str] = {}
+
+
+StreamMessage = Annotated[
+    Hello | RunChanged | RunDeleted | Points | RunEvent | LogGrew | Resources, Field(discriminator="type")
+]
+stream_message: TypeAdapter[StreamMessage] = TypeAdapter(StreamMessage)
+"""Reads and checks one message of the stream."""

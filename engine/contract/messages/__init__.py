@@ -1,0 +1,13 @@
+"""Every text the engine can say, in English, by code: what happened, why, and what to do.
+
+Each room has its file here. A code never changes its meaning: translations and diagnosis rules point at it.
+"""
+
+from engine.contract.messages.base import Message
+from engine.contract.messages.config import CONFIG
+from engine.contract.messages.controller import CONTROLLER
+from engine.contract.messages.worker import WORKER
+
+MESSAGES: dict[str, Message] = {**CONFIG, **CONTROLLER, **WORKER}
+
+__all__ = ["MESSAGES", "Message"]

@@ -1,0 +1,137 @@
+"""Where everything lies: the one home of all data, and the resources that ship with the program."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder that holds all data of one person on one computer.
+
+    `FORGE_HOME` names it; without that it is the platform's data folder.
+    """
+
+    root: Path
+
+    @classmethod
+    def find(cls) -> "Home":
+        """The home this process uses."""
+        named = os.environ.get("FORGE_HOME")
+        root = Path(named).expanduser() if named else Path(platformdirs.user_data_dir("LoRAForge", appauthor=False))
+        return cls(root.absolute())
+
+    @property
+    def database(self) -> Path:
+        """The run history."""
+        return self.root / "history.sqlite3"
+
+    @property
+    def token_file(self) -> Path:
+        """The controller's access token, readable by its owner only."""
+        return self.root / "controller.token"
+
+    @property
+    def controller_file(self) -> Path:
+        """Address, process id and version of the controller that runs now (JSON)."""
+        return self.root / "controller.json"
+
+    @property
+    def controller_lock(self) -> Path:
+        """Locked for as long as a controller lives, so that a home has only one."""
+        return self.root / "controller.lock"
+
+    @property
+    def controller_log(self) -> Path:
+        """What the controller has to say."""
+        return self.root / "logs" / "controller.log"
+
+    @property
+    def settings_file(self) -> Path:
+        """Settings of the controller (slots, worker profile …), JSON."""
+        return self.root / "settings.json"
+
+    @property
+    def desktop_folder(self) -> Path:
+        """State of the desktop: window geometry, drafts, language, theme."""
+        return self.root / "desktop"
+
+    @property
+    def environments(self) -> Path:
+        """Worker environments made by `forge worker install`."""
+        return self.root / "environments"
+
+    @property
+    def runs(self) -> Path:
+        """One folder a run."""
+        return self.root / "runs"
+
+    def run(self, uid: str) -> Path:
+        """The folder of one run."""
+        return self.runs / uid
+
+    def attempt(self, uid: str, number: int) -> "AttemptFolder":
+        """The folder of one start of a run."""
+        return AttemptFolder(self.run(uid) / "attempts" / str(number))
+
+
+@dataclass(frozen=True)
+class AttemptFolder:
+    """The files of one attempt: written by the worker and its monitor, read by the controller."""
+
+    root: Path
+
+    @property
+    def order(self) -> Path:
+        """What the worker is asked to do (`AttemptOrder`, JSON)."""
+        return self.root / "order.json"
+
+    @property
+    def journal(self) -> Path:
+        """The truth about the attempt, one JSON object a line."""
+        return self.root / "journal.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """The worker's standard output and error."""
+        return self.root / "worker.log"
+
+    @property
+    def exit(self) -> Path:
+        """How the worker's process ended, written by its monitor (JSON)."""
+        return self.root / "exit.json"
+
+    @property
+    def monitor(self) -> Path:
+        """Process ids and start times of monitor and worker (JSON)."""
+        return self.root / "monitor.json"
+
+    @property
+    def control(self) -> Path:
+        """Commands to the worker, one file each."""
+        return self.root / "control"
+
+    @property
+    def outputs(self) -> Path:
+        """Results: adapter, model, answers."""
+        return self.root / "outputs"
+
+
+def code_root() -> Path:
+    """The folder to put on a worker's PYTHONPATH so that it finds `engine`."""
+    return Path(__file__).resolve().parents[2]
+
+
+def resources_folder() -> Path:
+    """Presets, fonts, icons, translations and the bundled model and data."""
+    frozen = getattr(sys, "_MEIPASS", None)
+    candidates = [code_root() / "resources", code_root() / "loraforge_resources"]
+    if frozen:
+        candidates.insert(0, Path(frozen) / "resources")
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    raise FileNotFoundError(f"The program's resources are missing; looked in {', '.join(map(str, candidates))}.")

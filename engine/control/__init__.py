@@ -1,0 +1,1 @@
+"""The job controller: history, queue, executors and API. Never imports torch."""

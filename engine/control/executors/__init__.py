@@ -1,0 +1,1 @@
+"""How a worker is started, watched and stopped on a node."""

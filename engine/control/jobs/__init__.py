@@ -1,0 +1,1 @@
+"""Queue, scheduling, state changes and ingestion."""

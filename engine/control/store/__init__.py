@@ -1,0 +1,1 @@
+"""The run history: SQLite, one writer, numbered migrations."""

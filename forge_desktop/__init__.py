@@ -1,0 +1,1 @@
+"""The Qt application: shows and asks; holds no truth, does no work, never imports torch."""

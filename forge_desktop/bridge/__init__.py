@@ -1,0 +1,1 @@
+"""Between engine and Qt: the only place where engine events become signals."""

@@ -1,0 +1,1 @@
+"""Qt item models that views show; they follow events and hold what widgets must not."""

@@ -1,0 +1,1 @@
+"""Tokens, style sheet, icons, fonts and small widgets everything else is made of."""

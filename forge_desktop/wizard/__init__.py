@@ -1,0 +1,1 @@
+"""The New-run wizard."""
