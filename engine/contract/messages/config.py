@@ -51,6 +51,7 @@ CONFIG: dict[str, Message] = {
         "Write the whole path, starting with '/'.",
     ),
     "config.path_missing": Message("", "There is nothing at '{value}'.", "Check the path."),
+    "config.file_empty": Message("", "The file '{value}' is empty.", "Choose a file with rows."),
     "config.bundled_unknown": Message("", "'{value}' is not bundled with the program.", "Choose one of: {choices}."),
     "config.model_without_weights": Message(
         "",

@@ -1,0 +1,25 @@
+"""The model and data that ship with the program, and where a path of a config really lies."""
+
+from pathlib import Path
+
+from engine.contract.data import DataSource
+from engine.contract.model import ModelConfig
+from engine.contract.paths import resources_folder
+
+MODELS = {"demo": "demo/model"}
+DATASETS = {
+    "demo": "demo/data/train.jsonl",
+    "demo/validation": "demo/data/validation.jsonl",
+    "demo/held_out": "demo/data/held_out.jsonl",
+}
+
+
+def locate(source: ModelConfig | DataSource) -> Path | None:
+    """The file or folder a model or dataset setting means on this computer; None if it is no local thing."""
+    if source.hub == "local":
+        return Path(source.path).expanduser()
+    if source.hub == "bundled":
+        known = MODELS if isinstance(source, ModelConfig) else DATASETS
+        name = known.get(source.path)
+        return resources_folder() / name if name else None
+    return None
