@@ -77,10 +77,7 @@ class RunActions(QObject):
         box = _question(
             parent,
             tr("Delete '{name}'?", name=run.name),
-            tr(
-                "Its curve, log, answers and saved files are deleted for good ({state}).",
-                state=word("state", run.state),
-            ),
+            tr("Its curve, log, answers and saved files are deleted for good."),
         )
         gone = box.addButton(tr("Delete"), QMessageBox.ButtonRole.DestructiveRole)
         gone.setObjectName("delete.yes")
