@@ -90,6 +90,7 @@ class Window(QMainWindow):
         self.address = address
         self._stack.addWidget(self.page)
         self._stack.setCurrentWidget(self.page)
+        self.page.setFocus()
         self.sidebar.mark(kind)
         self.preferences.set("page", address)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QVBoxLayout, QWidget
 
@@ -26,6 +26,7 @@ class Page(QWidget):
         super().__init__()
         self.setProperty("role", "page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.outer = QVBoxLayout(self)
         self.outer.setContentsMargins(28, 22, 28, 20)
         self.outer.setSpacing(14)
@@ -46,6 +47,10 @@ class TwoColumns(QWidget):
         self._layout.addWidget(main, 1)
         self._layout.addWidget(rail)
         self._arrange(False)
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt's own hook: it may be narrow, since the rail then moves below."""
+        return QSize(320, super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Qt's own hook."""

@@ -64,8 +64,10 @@ class RunPage(Page):
         layout.addWidget(self._chip)
         for made in (self._start, self._copy, self._delete, self._stop):
             layout.addWidget(made)
-        self.outer.addLayout(row(back, None))
-        self.outer.addLayout(layout)
+        head = column(spacing=2)
+        head.addLayout(row(back, None))
+        head.addLayout(layout)
+        self.outer.addLayout(head)
 
     def _build_content(self) -> QWidget:
         content = QWidget()

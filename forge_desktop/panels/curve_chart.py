@@ -63,7 +63,7 @@ class CurveChart(QWidget):
 
     def sizeHint(self) -> QSize:
         """Qt's own hook."""
-        return QSize(600, 320)
+        return QSize(600, 230)
 
     def show_curves(self, curve: Curve, validation: Curve, name: str, smooth: bool) -> None:
         """Draw other curves from now on."""

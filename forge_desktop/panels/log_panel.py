@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtGui import QColor, QGuiApplication, QSyntaxHighlighter, QTextCharFormat, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QPlainTextEdit
 
@@ -28,7 +28,7 @@ class LogPanel(Card):
         self._end.hide()
         self.head.addWidget(self._end)
         self.head.addWidget(button(tr("Copy all"), "link", on_click=self._copy))
-        self.text = QPlainTextEdit()
+        self.text = _Text()
         self.text.setProperty("role", "log")
         self.text.setFont(mono_font())
         self.text.setReadOnly(True)
@@ -40,7 +40,6 @@ class LogPanel(Card):
         self.text.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
-        self.text.setMinimumHeight(150)
         self._colours = _Levels(self.text.document())
         self.text.verticalScrollBar().valueChanged.connect(self._scrolled)
         self.body.addWidget(self.text, 1)
@@ -78,6 +77,18 @@ class LogPanel(Card):
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.text.toPlainText())
+
+
+class _Text(QPlainTextEdit):
+    """A text that is content with little room."""
+
+    def sizeHint(self) -> QSize:
+        """Qt's own hook."""
+        return QSize(300, 130)
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt's own hook."""
+        return QSize(120, 100)
 
 
 class _Levels(QSyntaxHighlighter):

@@ -50,7 +50,7 @@ class RunDelegate(QStyledItemDelegate):
             painter.fillRect(box, QColor(t.hover if t.dark else t.surface2))
         painter.setPen(QColor(t.border))
         painter.drawLine(box.left() + (16 if index.column() == 0 else 0), box.bottom(), box.right(), box.bottom())
-        inner = box.adjusted(16 if index.column() == 0 else 12, 0, -8, 0)
+        inner = box.adjusted(15 if index.column() == 0 else 12, 0, -8, 0)
         (_paint_name, _paint_status, _paint_loss, _paint_progress, _paint_text, _paint_text)[index.column()](
             painter, inner, run, index.column()
         )

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen, 
 from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from forge_desktop.theme import icons
-from forge_desktop.theme.controls import button, column, label, line, row
+from forge_desktop.theme.controls import button, column, face, label, line, row
 from forge_desktop.theme.language import LANGUAGES, tr
 from forge_desktop.theme.look import tokens
 
@@ -38,8 +38,8 @@ class Sidebar(QFrame):
         layout.addLayout(row(Logo(), self._names, None, spacing=10))
         layout.addSpacing(14)
         for key, icon, text in PAGES:
-            made = button(tr(text), "nav", name=f"nav.{key}", on_click=partial(self.navigate.emit, key))
-            made.setIcon(icons.icon(icon, tokens().secondary))
+            made = button(tr(text), "nav", icon, name=f"nav.{key}", on_click=partial(self.navigate.emit, key))
+            made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             made.setCheckable(True)
             self._buttons[key] = made
             layout.addWidget(made)
@@ -74,8 +74,8 @@ class Sidebar(QFrame):
         _show_words(self._tongue, tr("Language"), not narrow)
 
     def _menu_button(self, text: str, icon: str, menu: QMenu, name: str) -> QPushButton:
-        made = button(text, "nav", name=name)
-        made.setIcon(icons.icon(icon, tokens().secondary))
+        made = button(text, "nav", icon, name=name)
+        made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         made.clicked.connect(lambda: menu.popup(made.mapToGlobal(made.rect().topRight())))
         return made
 
@@ -97,7 +97,7 @@ class Sidebar(QFrame):
 
 
 def _show_words(made: QPushButton, text: str, words: bool) -> None:
-    made.setText(text if words else "")
+    made.setText(face(text, True) if words else "")
     made.setToolTip("" if words else text)
     made.setAccessibleName(text)
 

@@ -106,7 +106,7 @@ def button(
     tip: str = "",
 ) -> QPushButton:
     """A push button. Variants: default, primary, danger, quiet, link, nav, fold, segment, tab, choice."""
-    made = QPushButton(text.replace("&", "&&"))
+    made = QPushButton(face(text, bool(icon)))
     made.setProperty("variant", variant)
     made.setObjectName(name)
     made.setAccessibleName(text or tip)
@@ -121,6 +121,11 @@ def button(
     if on_click is not None:
         made.clicked.connect(lambda _checked=False: on_click())
     return made
+
+
+def face(text: str, icon: bool) -> str:
+    """A button's text as Qt wants it: no mnemonic, and air between icon and words."""
+    return f" {text}".replace("&", "&&") if icon and text else text.replace("&", "&&")
 
 
 def set_enabled(widget: QWidget, enabled: bool, why_not: str = "") -> None:

@@ -149,6 +149,8 @@ _ENGLISH = {
     "choice.none": "none",
     "choice.lora": "LoRA",
     "choice.full": "Full",
+    "choice.qlora": "QLoRA",
+    "choice.dora": "DoRA",
     "choice.sft": "Answers (SFT)",
     "choice.pretrain": "Plain text (pretraining)",
     "choice.local": "This computer",

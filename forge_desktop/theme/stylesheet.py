@@ -12,6 +12,7 @@ QMainWindow, QDialog, QWidget[role="page"] { background: $bg; }
 QScrollArea, QScrollArea > QWidget > QWidget, QStackedWidget { background: transparent; border: none; }
 QToolTip { background: $surface2; color: $text; border: 1px solid $border_strong; border-radius: 6px; padding: 6px 8px; }
 
+QGraphicsView { background: transparent; border: none; }
 QLabel { background: transparent; }
 QLabel[role="display"] { font-size: 24px; font-weight: 600; }
 QLabel[role="title"] { font-size: 20px; font-weight: 600; }
@@ -117,7 +118,7 @@ QTableView::item { border: none; }
 QHeaderView { background: transparent; border: none; }
 QHeaderView::section { background: $surface; color: $secondary; border: none; border-bottom: 1px solid $border; padding: 0 12px;
   font-size: 12px; font-weight: 600; min-height: 36px; }
-QHeaderView::section:first { border-top-left-radius: 11px; }
+QHeaderView::section:first { border-top-left-radius: 11px; padding-left: 15px; }
 QHeaderView::section:last { border-top-right-radius: 11px; }
 QPlainTextEdit[role="log"] { font-family: "JetBrains Mono", "Noto Sans Mono CJK SC", monospace; font-size: 12px; background: $surface; border: none; color: $secondary; selection-background-color: $accent;
   selection-color: $on_accent; }

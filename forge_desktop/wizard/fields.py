@@ -13,7 +13,6 @@ from engine.contract.setting import extra
 from forge_desktop.models.draft_model import DraftModel, groups
 from forge_desktop.theme.controls import Card, Choice, Field, Segments, button, column, label, restyle, row
 from forge_desktop.theme.language import count, problem_text, setting_label, setting_sentence, tr, word
-from forge_desktop.theme.measures import figure
 
 MAX_SEGMENTS = 4
 HIDDEN = {
@@ -29,7 +28,7 @@ class SettingField(QWidget):
 
     def __init__(self, draft: DraftModel, path: str) -> None:
         super().__init__()
-        self._draft, self.path = draft, path
+        self._draft, self.path, self._writing = draft, path, False
         group, _, name = path.rpartition(".")
         model = groups()[group]
         self._field = model.model_fields[name]
@@ -101,12 +100,14 @@ class SettingField(QWidget):
 
     @Slot(object)
     def _write(self, value: Any) -> None:
+        self._writing = True  # what is being typed must not be written again under the cursor
         self._draft.set(self.path, value)
+        self._writing = False
         self.edited.emit()
 
     @Slot(str)
-    def _changed(self, path: str) -> None:
-        if path != self.path:
+    def _changed(self, _path: str) -> None:
+        if not self._writing:
             self.refresh()
 
     def refresh(self) -> None:
@@ -139,7 +140,7 @@ class SettingField(QWidget):
             return ""
         if usual[0] <= value <= usual[1]:
             return ""
-        return tr("Unusual: most runs use {low} to {high}.", low=figure(usual[0]), high=figure(usual[1]))
+        return tr("Unusual: most runs use {low} to {high}.", low=f"{usual[0]:g}", high=f"{usual[1]:g}")
 
 
 class Form(QWidget):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from forge_desktop.models.draft_model import DraftModel, groups
@@ -11,7 +11,7 @@ from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Elided, column, label, row
 from forge_desktop.theme.language import problem_text, setting_label, tr, word
 from forge_desktop.theme.look import tokens
-from forge_desktop.theme.measures import count_of, figure
+from forge_desktop.theme.measures import count_of
 
 MAX_LINES = 8
 
@@ -39,6 +39,7 @@ class Rail(QWidget):
         for name, value in self.plan():
             made = QWidget()
             text = Elided(value, "strong")
+            text.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             layout = row(label(name), None, spacing=10)
             layout.addWidget(text, 2)
             made.setLayout(layout)
@@ -77,8 +78,8 @@ class Rail(QWidget):
         t, draft = tokens(), self._draft
         found = [("x", t.bad_text, f"{title_of(problem.field)}: {problem_text(problem)}") for problem in draft.problems]
         for path, value, (low, high) in draft.unusual():
-            text = tr("{setting} {value} is unusual ({low} to {high})", setting=title_of(path), value=figure(value),
-                      low=figure(low), high=figure(high))  # fmt: skip
+            text = tr("{setting} {value} is unusual ({low} to {high})", setting=title_of(path), value=f"{value:g}",
+                      low=f"{low:g}", high=f"{high:g}")  # fmt: skip
             found.append(("triangle-alert", t.warn_text, text))
         if not draft.get("evaluation.data"):
             found.append(("triangle-alert", t.warn_text, tr("No held-out rows: nothing will show what was gained.")))
