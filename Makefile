@@ -26,7 +26,7 @@ check: setup lint types imports  ## for every commit: lint, types, import rules,
 	@$(TEST_ENV) $(PY) -m pytest -q tests/unit tests/desktop --ignore tests/unit/compute -m "not slow"
 
 lint:
-	@$(PY) -m ruff check --quiet . && $(PY) -m ruff format --check --quiet . || { $(PY) -m ruff check .; $(PY) -m ruff format --check .; exit 1; }
+	@$(PY) -m ruff check --quiet --output-format concise . && $(PY) -m ruff format --check --quiet . || { $(PY) -m ruff check .; $(PY) -m ruff format --check .; exit 1; }
 
 types:
 	@$(PY) -m mypy engine forge_desktop

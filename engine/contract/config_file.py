@@ -191,7 +191,8 @@ def _problem(detail: dict[str, Any], root: type[BaseModel]) -> Problem:
         params["pattern"] = context.get("pattern", "")
     for name in _LIMITS:
         if name in context:
-            params["limit"] = context[name]
+            limit = context[name]
+            params["limit"] = int(limit) if isinstance(limit, float) and limit.is_integer() else limit
     code = _BY_TYPE.get(detail["type"], "config.invalid")
     if code == "config.invalid":
         params["detail"] = detail["msg"]

@@ -1,0 +1,67 @@
+"""Batched greedy generation with a key-value cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+BATCH_TOKENS = 8192
+"""Prompt tokens of one batch, filling included."""
+MAX_BATCH = 64
+
+
+class Generator:
+    """Answers prompts, the most likely token each time."""
+
+    def __init__(self, model: Any, tokenizer: Any, end_of_turn: str) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        ends = {tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(end_of_turn) if end_of_turn else None}
+        known = model.generation_config.eos_token_id
+        ends |= set(known) if isinstance(known, list) else {known}
+        self.ends = sorted(end for end in ends if end is not None)
+        pad = tokenizer.pad_token_id
+        self.pad = pad if pad is not None else (self.ends[0] if self.ends else 0)
+
+    def answers(self, prompts: Sequence[str], max_new_tokens: int, progress: Callable[[float], None]) -> list[str]:
+        """What the model says to each prompt, in their order."""
+        encoded = [self.tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+        order = sorted(range(len(encoded)), key=lambda index: -len(encoded[index]))
+        answers = [""] * len(prompts)
+        done = 0
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            while done < len(order):
+                width = max(1, len(encoded[order[done]]) + max_new_tokens)
+                size = max(1, min(MAX_BATCH, BATCH_TOKENS // width))
+                chosen = order[done : done + size]
+                for index, text in zip(chosen, self._batch([encoded[n] for n in chosen], max_new_tokens), strict=True):
+                    answers[index] = text
+                done += len(chosen)
+                progress(done / len(order))
+        finally:
+            self.model.train(was_training)
+        return answers
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def _batch(self, prompts: list[list[int]], max_new_tokens: int) -> list[str]:
+        width = max(len(prompt) for prompt in prompts)
+        device = self.model.device
+        ids = torch.tensor([[self.pad] * (width - len(p)) + p for p in prompts], device=device)
+        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
+        given = self.model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            use_cache=True,
+            pad_token_id=self.pad,
+            eos_token_id=self.ends or None,
+        )
+        return [self._text(row) for row in given[:, width:].tolist()]
+
+    def _text(self, ids: list[int]) -> str:
+        end = next((place for place, token in enumerate(ids) if token in self.ends), len(ids))
+        return str(self.tokenizer.decode(ids[:end], skip_special_tokens=True))

@@ -1,0 +1,95 @@
+"""What the training loop tells its surroundings, and the clock it measures its pace with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl
+
+from engine.compute.training.batches import BatchLoader
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Whom the loop reports to, and whom it asks whether to go on."""
+
+    step: Callable[[int, float, dict[str, float]], None]
+    """(step, epoch, values) of each point."""
+    validation: Callable[[int, dict[str, float]], None]
+    should_stop: Callable[[], bool]
+    """Asked at every step boundary."""
+
+
+class Pace:
+    """Time, tokens and rows between two points of the curve."""
+
+    def __init__(self, loader: BatchLoader) -> None:
+        self._loader = loader
+        self.rows = 0
+        self._waited = 0.0
+        self._steps = 0
+        self._tokens = 0
+        self._spent = 0.0
+        self._since = time.perf_counter()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Time inside counts as waiting for data."""
+        begin = time.perf_counter()
+        yield
+        self._waited += time.perf_counter() - begin
+
+    def stepped(self) -> None:
+        """A step is over."""
+        now = time.perf_counter()
+        self._spent += now - self._since
+        self._since = now
+        self._steps += 1
+
+    def restart(self) -> None:
+        """What was done since the last step is not training."""
+        self._since = time.perf_counter()
+
+    def lap(self) -> dict[str, float]:
+        """The means since the last lap."""
+        spent, steps = max(self._spent, 1e-9), max(self._steps, 1)
+        tokens = self._loader.tokens - self._tokens
+        values = {
+            "tokens_per_second": tokens / spent,
+            "samples_per_second": self.rows / spent,
+            "step_seconds": spent / steps,
+            "data_wait_seconds": self._waited / steps,
+            "tokens_seen": float(self._loader.tokens),
+        }
+        self._tokens = self._loader.tokens
+        self.rows, self._waited, self._steps, self._spent = 0, 0.0, 0, 0.0
+        self._since = time.perf_counter()
+        return values
+
+
+class StopWatch(TrainerCallback):  # type: ignore[misc]
+    """Keeps the pace, and stops the loop at a step boundary when that is asked for."""
+
+    def __init__(self, pace: Pace, watch: Watch) -> None:
+        self._pace = pace
+        self._watch = watch
+
+    def on_train_begin(self, args: Any, state: Any, control: TrainerControl, **rest: Any) -> None:
+        """The clock starts with the first batch, not with the preparations."""
+        del args, state, control, rest
+        self._pace.restart()
+
+    def on_step_end(self, args: Any, state: Any, control: TrainerControl, **rest: Any) -> TrainerControl:
+        """A step boundary."""
+        del args, rest
+        self._pace.stepped()
+        last = state.global_step >= state.max_steps
+        if self._watch.should_stop():
+            control.should_training_stop = True
+            last = True
+        control.should_log = control.should_log or last
+        return control

@@ -1,0 +1,174 @@
+"""The training loop: transformers' Trainer with our own batches, loss and reports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PrinterCallback, Trainer, TrainingArguments
+
+from engine.compute.training.batches import Batch, BatchLoader
+from engine.compute.training.callbacks import Pace, StopWatch, Watch
+from engine.compute.training.loss import keeps_selected_logits, next_token_targets, summed_loss
+from engine.compute.training.precision import Precision
+from engine.contract.errors import UserError
+from engine.contract.training import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How far training came."""
+
+    steps: int
+    finished: bool
+    """All planned steps were done."""
+
+
+def planned_steps(config: TrainingConfig, batches: int) -> int:
+    """Optimiser steps of the whole run."""
+    if config.max_steps is not None:
+        return config.max_steps
+    return math.ceil(config.epochs * math.ceil(batches / config.accumulation))
+
+
+def arguments(
+    config: TrainingConfig, steps: int, precision: Precision, device: torch.device, folder: Path, validates: bool
+) -> TrainingArguments:
+    """The recipe in transformers' words. Saving is ours, never the trainer's."""
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=config.micro_batch_size,
+        gradient_accumulation_steps=config.accumulation,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.schedule if config.schedule != "constant" else "constant_with_warmup",
+        warmup_steps=warmup_steps(config, steps),
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        bf16=precision.arithmetic == "bf16",
+        fp16=precision.arithmetic == "fp16",
+        activation_checkpointing=config.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},
+        seed=config.seed,
+        logging_strategy="steps",
+        logging_steps=config.log_every,
+        logging_nan_inf_filter=False,
+        eval_strategy="steps" if validates else "no",
+        eval_steps=(config.validate_every or steps) if validates else None,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=device.type == "cpu",
+        dataloader_pin_memory=False,
+        remove_unused_columns=False,
+        log_level="error",
+    )
+
+
+def warmup_steps(config: TrainingConfig, steps: int) -> int:
+    """Steps over which the learning rate rises."""
+    return math.ceil(config.warmup_share * steps)
+
+
+class ForgeTrainer(Trainer):  # type: ignore[misc]
+    """Trainer that takes its batches from a BatchLoader and measures loss at trained positions only."""
+
+    loss_is_scaled_for_ga = True
+
+    def __init__(self, *, loader: BatchLoader, validation: Sequence[Batch], watch: Watch, **rest: Any) -> None:
+        self.loader, self.validation, self.watch = loader, validation, watch
+        self.pace = Pace(loader)
+        super().__init__(
+            train_dataset=loader.dataset,
+            eval_dataset=list(validation) or None,
+            callbacks=[StopWatch(self.pace, watch)],
+            **rest,
+        )
+        self.remove_callback(PrinterCallback)
+        self.selective = keeps_selected_logits(self.model)
+        self._validated_at = -1
+
+    def get_train_dataloader(self) -> Any:
+        """Our own batches; nothing shuffles or moves them."""
+        return self.loader
+
+    def get_batch_samples(
+        self, epoch_iterator: Any, num_batches: int, device: torch.device
+    ) -> tuple[list[Batch], torch.Tensor]:
+        """The micro batches of one step, and how many trained tokens they hold together."""
+        with self.pace.waiting():
+            batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+        trained = sum(int(next_token_targets(batch["labels"])[1].numel()) for batch in batches)
+        self.pace.rows += sum(len(batch["labels"]) for batch in batches)
+        return batches, torch.tensor(max(trained, 1), device=device)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """The share of this micro batch in the mean over all trained tokens of the step."""
+        del return_outputs
+        return summed_loss(model, inputs, self.selective) / num_items_in_batch
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Not counted: walking all parameters each step costs more than it tells."""
+        del inputs
+        return 0
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """A point of the curve; the trainer's closing summary is not one."""
+        del start_time
+        if "loss" not in logs:
+            return
+        values: dict[str, float] = {
+            name: float(logs[name]) for name in ("loss", "learning_rate", "grad_norm") if name in logs
+        }
+        self.watch.step(self.state.global_step, self.state.epoch or 0.0, {**values, **self.pace.lap()})
+        if not math.isfinite(values["loss"]):
+            raise UserError("training.loss_not_finite", step=self.state.global_step, loss=str(values["loss"]))
+
+    def evaluate(self, *rest: Any, **named: Any) -> dict[str, float]:
+        """Mean loss over the trained tokens of the validation rows."""
+        del rest, named
+        if self._validated_at == self.state.global_step:
+            return {}
+        self._validated_at = self.state.global_step
+        loss = mean_loss(self.model, self.validation, self.args.device, self.selective)
+        self.watch.validation(self.state.global_step, {"validation_loss": loss})
+        self.pace.restart()
+        return {"eval_loss": loss}
+
+    def validate_at_end(self) -> None:
+        """Measure once more unless the last step was measured."""
+        if self.validation:
+            self.evaluate()
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def mean_loss(model: Any, batches: Iterable[Batch], device: torch.device, selective: bool) -> float:
+    """Mean loss over the trained tokens of some batches; touches neither chance nor the model's mode."""
+    was_training = model.training
+    model.eval()
+    total, count = 0.0, 0
+    try:
+        for batch in batches:
+            moved = {name: tensor.to(device) for name, tensor in batch.items()}
+            total += float(summed_loss(model, moved, selective))
+            count += int(next_token_targets(batch["labels"])[1].numel())
+    finally:
+        model.train(was_training)
+    return total / max(count, 1)
+
+
+def train(trainer: ForgeTrainer) -> Outcome:
+    """Run the loop to its end, or to where it was asked to stop."""
+    trainer.train()
+    done = trainer.state.global_step
+    return Outcome(done, done >= trainer.args.max_steps)

@@ -1,0 +1,43 @@
+"""`python -m engine.compute.worker ATTEMPT_FOLDER`: carry out one attempt of a run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from engine.compute.worker.commands import StopFlag
+
+QUIET = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TOKENIZERS_PARALLELISM": "true",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the attempt in the folder named; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m engine.compute.worker ATTEMPT_FOLDER\n")
+        return 2
+    stop = StopFlag()
+    stop.listen()  # before the heavy imports: an early SIGTERM must not kill half a start
+    os.environ.update(QUIET)
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
+    )
+    for name in ("transformers", "peft", "accelerate", "torch", "httpx"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from engine.compute.worker.session import run_attempt
+
+    return run_attempt(Path(arguments[0]), stop)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Commands to this worker: files in the control folder, and SIGTERM, which always means save and stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from pydantic import ValidationError
+
+from engine.contract.commands import WorkerCommand
+from engine.contract.errors import ErrorBody, UserError
+
+Acknowledge = Callable[[str, ErrorBody | None], None]
+
+
+class StopRequest(Exception):
+    """Raised at a boundary where nothing needs saving any more, to unwind to the session."""
+
+
+class StopFlag:
+    """Whether a person wants the worker to end, and whether it should save first."""
+
+    def __init__(self) -> None:
+        self._asked = False  # a plain flag: a signal handler must take no lock
+        self.save = True
+
+    def ask(self, save: bool = True) -> None:
+        """Ask for the end; not saving wins over saving."""
+        self.save = self.save and save
+        self._asked = True
+
+    def __bool__(self) -> bool:
+        return self._asked
+
+    def raise_if_set(self) -> None:
+        """Unwind to the session if the end was asked for."""
+        if self:
+            raise StopRequest
+
+    def listen(self) -> None:
+        """Take SIGTERM as "save and stop"."""
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            del number, frame
+            self.ask(save=True)
+
+        signal.signal(signal.SIGTERM, handle)
+
+
+class Commands:
+    """Reads the control folder; each command is carried out and acknowledged once."""
+
+    def __init__(self, folder: Path, stop: StopFlag, acknowledge: Acknowledge) -> None:
+        self._folder = folder
+        self._stop = stop
+        self._acknowledge = acknowledge
+        self._seen: set[str] = set()
+        self._stamp: int | None = None
+        self._lock = threading.Lock()
+
+    def poll(self) -> None:
+        """Carry out what is new; costs one `stat` when nothing is."""
+        with self._lock:
+            try:
+                stamp = self._folder.stat().st_mtime_ns
+            except FileNotFoundError:
+                return
+            if stamp == self._stamp:
+                return
+            for path in sorted(self._folder.glob("*.json")):
+                if path.name not in self._seen:
+                    self._seen.add(path.name)
+                    self._obey(path)
+            self._stamp = stamp
+
+    def _obey(self, path: Path) -> None:
+        try:
+            command = WorkerCommand.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return
+        except ValidationError:
+            self._acknowledge(path.stem, UserError("worker.bad_command", file=path.name).body())
+            return
+        self._stop.ask(save=command.verb != "stop_without_saving")
+        self._acknowledge(command.id, None)

@@ -1,0 +1,55 @@
+"""What an exception means to a person: the reason a run ends for, and the error shown."""
+
+from __future__ import annotations
+
+import errno
+
+from engine.contract.errors import ErrorBody, UserError
+from engine.contract.states import EndReason
+
+REASONS = {
+    "data": EndReason.BAD_DATA,
+    "model": EndReason.BAD_MODEL,
+    "config": EndReason.BAD_CONFIG,
+    "memory": EndReason.OUT_OF_MEMORY,
+    "environment": EndReason.WORKER_ENVIRONMENT,
+}
+CODES = {
+    "worker.disk_full": EndReason.DISK_FULL,
+    "training.loss_not_finite": EndReason.LOSS_NOT_FINITE,
+    "worker.other_protocol": EndReason.WORKER_ENVIRONMENT,
+    "worker.no_order": EndReason.BAD_CONFIG,
+}
+OUT_OF_MEMORY_SIGNS = ("DefaultCPUAllocator: can't allocate", "not enough memory", "CUDA out of memory")
+
+
+def explain(error: BaseException, micro_batch_size: int | None = None) -> tuple[EndReason, ErrorBody]:
+    """Reason and error body for whatever ended a session."""
+    if isinstance(error, UserError):
+        prefix = error.code.partition(".")[0]
+        return CODES.get(error.code) or REASONS.get(prefix, EndReason.BAD_CONFIG), error.body()
+    if is_out_of_memory(error):
+        size = micro_batch_size or 1
+        smaller = max(1, size // 2)
+        return EndReason.OUT_OF_MEMORY, UserError("memory.exhausted", size=size, smaller=smaller).body()
+    if is_disk_full(error):
+        path = getattr(error, "filename", None) or "its folder"
+        return EndReason.DISK_FULL, UserError("worker.disk_full", path=path).body()
+    if isinstance(error, ImportError):
+        return EndReason.WORKER_ENVIRONMENT, UserError("environment.import", detail=str(error)).body()
+    detail = f"{type(error).__name__}: {error}"[:2000]
+    return EndReason.WORKER_ERROR, UserError("worker.bug", detail=detail).body()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Memory of the computer or of its GPU ran out."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in OUT_OF_MEMORY_SIGNS)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """No room is left on the disk, or the person's share of it is used up."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "No space left on device" in str(error)

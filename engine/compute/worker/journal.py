@@ -1,0 +1,150 @@
+"""The worker's journal: one JSON object a line, numbered without gaps, durable each second and at every turn."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from engine.contract import events
+from engine.contract.clock import now
+from engine.contract.errors import UserError
+
+RESERVE_BYTES = 65_536
+"""Kept aside in a file, so that a full disk still leaves room to say that the disk is full."""
+TEXT_FIELDS = ("prompt", "expected", "answer")
+TURNS = ("started", "planned", "phase", "artifact", "score", "ack", "ended")
+"""Lines that are on the disk before the worker goes on."""
+
+
+class Journal:
+    """Appends lines to one attempt's journal; safe to use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._reserve = path.with_name(f".{path.name}.reserve")
+        self._size, self._seq = _last_good_line(path)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+        os.ftruncate(self._file, self._size)
+        self._unsynced = False
+        self._make_reserve()
+
+    @property
+    def seq(self) -> int:
+        """Number of the last line written."""
+        return self._seq
+
+    def write(self, line: type[BaseModel], /, **content: object) -> int:
+        """Append one line of the union in `engine.contract.events`; returns its number."""
+        with self._lock:
+            event = line(seq=self._seq + 1, t=now(), **content)
+            self._append(encode(event))
+            self._seq += 1
+            if getattr(event, "kind", "") in TURNS:
+                self._sync()
+            return self._seq
+
+    def sync(self) -> None:
+        """Make everything written so far survive a power cut."""
+        with self._lock:
+            self._sync()
+
+    def close(self) -> None:
+        """Sync and give the file back; the reserve goes too."""
+        with self._lock:
+            self._sync()
+            os.close(self._file)
+            self._reserve.unlink(missing_ok=True)
+
+    def _append(self, data: bytes) -> None:
+        try:
+            self._write_whole(data)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            os.ftruncate(self._file, self._size)
+            self._reserve.unlink(missing_ok=True)  # room for the last line
+            raise UserError("worker.disk_full", path=str(self.path.parent)) from error
+        self._unsynced = True
+
+    def _write_whole(self, data: bytes) -> None:
+        written = 0
+        while written < len(data):
+            written += os.pwrite(self._file, data[written:], self._size + written)
+        self._size += len(data)
+
+    def _sync(self) -> None:
+        if self._unsynced:
+            os.fsync(self._file)
+            self._unsynced = False
+
+    def _make_reserve(self) -> None:
+        try:
+            self._reserve.write_bytes(b"\0" * RESERVE_BYTES)
+        except OSError as error:
+            self._reserve.unlink(missing_ok=True)
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise UserError("worker.disk_full", path=str(self.path.parent)) from error
+            raise
+
+
+def encode(event: BaseModel) -> bytes:
+    """One line, its texts shortened until it is below the limit."""
+    data = event.model_dump_json(exclude_none=True).encode() + b"\n"
+    longest = 4_000
+    while len(data) >= events.MAX_LINE_BYTES and longest > 50:
+        event = event.model_copy(update={name: _short(value, longest) for name, value in _texts(event)})
+        data = event.model_dump_json(exclude_none=True).encode() + b"\n"
+        longest //= 2
+    if len(data) >= events.MAX_LINE_BYTES:
+        raise ValueError(f"a journal line of kind {getattr(event, 'kind', '?')} has {len(data)} bytes")
+    return data
+
+
+def _texts(event: BaseModel) -> list[tuple[str, object]]:
+    """Everything in a line that may be long."""
+    names = (*TEXT_FIELDS, "error", "params", "environment")
+    return [(name, getattr(event, name)) for name in names if getattr(event, name, None)]
+
+
+def _short(value: object, longest: int) -> object:
+    """The same value with every text inside cut to `longest` characters, and lists to 50 entries."""
+    if isinstance(value, str):
+        return value if len(value) <= longest else value[: longest - 1] + "…"
+    if isinstance(value, BaseModel):
+        return value.model_copy(
+            update={name: _short(getattr(value, name), longest) for name in type(value).model_fields}
+        )
+    if isinstance(value, dict):
+        return {key: _short(inner, longest) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_short(inner, longest) for inner in value[: max(1, longest // 80)]]
+    return value
+
+
+def _last_good_line(path: Path) -> tuple[int, int]:
+    """Where the next line goes and the number before it; a torn last line is not counted."""
+    if not path.exists():
+        return 0, 0
+    size, seq = 0, 0
+    with path.open("rb") as file:
+        for raw in file:
+            number = _number_of(raw)
+            if number != seq + 1:
+                break
+            size, seq = size + len(raw), number
+    return size, seq
+
+
+def _number_of(raw: bytes) -> int | None:
+    if not raw.endswith(b"\n"):
+        return None
+    try:
+        return int(json.loads(raw)["seq"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,109 @@
+"""One attempt from its order to its last word: every outcome ends as a line of the journal and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from engine.compute.worker.commands import Commands, StopFlag, StopRequest
+from engine.compute.worker.environment import describe
+from engine.compute.worker.failures import explain
+from engine.compute.worker.journal import Journal
+from engine.compute.worker.reporter import Reporter
+from engine.compute.worker.telemetry import MachineSampler, Ticker
+from engine.contract import PROTOCOL_VERSION, events
+from engine.contract.errors import ErrorBody, UserError
+from engine.contract.paths import AttemptFolder
+from engine.contract.run_spec import AttemptOrder, TrainJob
+from engine.contract.states import EXIT_COMPLETED, EXIT_FAILED, EXIT_SAVED_ON_REQUEST, EndReason, Phase, RunState
+
+log = logging.getLogger("worker")
+
+
+def run_attempt(root: Path, stop: StopFlag) -> int:
+    """Carry out the attempt in this folder; returns the exit code."""
+    folder = AttemptFolder(root.absolute())
+    try:
+        folder.outputs.mkdir(parents=True, exist_ok=True)
+        journal = Journal(folder.journal)
+    except (OSError, UserError) as error:
+        log.error("The journal cannot be opened: %s", error)
+        return EXIT_FAILED
+    reporter = Reporter(journal)
+    commands = Commands(folder.control, stop, reporter.acknowledged)
+    machine = MachineSampler()
+
+    def read_machine() -> None:
+        journal.write(events.Device, values=machine.read())
+
+    ticker = Ticker([commands.poll, read_machine, journal.sync])
+    ticker.start()
+    try:
+        return _guarded(folder, reporter, commands, stop)
+    finally:
+        ticker.stop()
+        try:
+            journal.close()
+        except OSError as error:
+            log.error("The journal could not be closed: %s", error)
+
+
+def _guarded(folder: AttemptFolder, reporter: Reporter, commands: Commands, stop: StopFlag) -> int:
+    """The border where every failure becomes the worker's last word."""
+    batch = None
+    try:
+        order = read_order(folder)
+        job = order.spec.job
+        batch = job.training.micro_batch_size if isinstance(job, TrainJob) else None
+        reporter.journal.write(events.Started, pid=os.getpid(), environment=describe())
+        reporter.phase(Phase.STARTING)
+        _carry_out(order, folder, reporter, commands, stop)
+    except StopRequest:
+        return _last_word(reporter, RunState.STOPPED, EndReason.STOPPED_BY_PERSON, None)
+    except Exception as error:
+        reason, body = explain(error, batch)
+        if not isinstance(error, UserError):
+            log.exception("The session ended with an exception")
+        return _last_word(reporter, RunState.FAILED, reason, body)
+    return _last_word(reporter, RunState.COMPLETED, EndReason.FINISHED, None)
+
+
+def _carry_out(
+    order: AttemptOrder, folder: AttemptFolder, reporter: Reporter, commands: Commands, stop: StopFlag
+) -> None:
+    commands.poll()
+    stop.raise_if_set()
+    job = order.spec.job
+    if not isinstance(job, TrainJob):
+        raise UserError("config.kind_not_yet", value=order.spec.kind)
+    from engine.compute.worker.train_job import TrainSession  # torch and its kin come with it
+
+    TrainSession(order, job, folder, reporter, commands, stop).run()
+
+
+def read_order(folder: AttemptFolder) -> AttemptOrder:
+    """The order in the folder; another protocol is refused."""
+    try:
+        order = AttemptOrder.model_validate_json(folder.order.read_bytes())
+    except FileNotFoundError:
+        raise UserError("worker.no_order", path=str(folder.order)) from None
+    except ValidationError as error:
+        raise UserError("worker.bad_order", detail=str(error)[:500]) from error
+    if order.protocol != PROTOCOL_VERSION:
+        raise UserError("worker.other_protocol", theirs=order.protocol, ours=PROTOCOL_VERSION)
+    return order
+
+
+def _last_word(reporter: Reporter, state: RunState, reason: EndReason, error: ErrorBody | None) -> int:
+    codes = {RunState.COMPLETED: EXIT_COMPLETED, RunState.STOPPED: EXIT_SAVED_ON_REQUEST}
+    try:
+        reporter.ended(state, reason, error)
+    except (OSError, UserError) as failure:
+        log.error("The last line could not be written: %s", failure)
+        return EXIT_FAILED
+    sys.stdout.flush()
+    return codes.get(state, EXIT_FAILED)
