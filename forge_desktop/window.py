@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QByteArray, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
@@ -154,14 +154,19 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Qt's own hook: closing the window leaves runs going."""
-        self.preferences.set("geometry", self.saveGeometry().toBase64().toStdString())
+        size = self.normalGeometry() if self.isMaximized() else self.geometry()
+        self.preferences.set("window", [size.width(), size.height(), self.isMaximized()])
         if self.page is not None:
             self.page.leave()
         super().closeEvent(event)
 
     def _restore(self) -> None:
-        geometry = self.preferences.get("geometry")
-        if isinstance(geometry, str):
-            self.restoreGeometry(QByteArray.fromBase64(geometry.encode()))
+        match self.preferences.get("window"):
+            case [int(width), int(height), bool(maximised)]:
+                self.resize(width, height)
+                if maximised:
+                    self.setWindowState(Qt.WindowState.WindowMaximized)
+            case _:
+                pass
         address = self.preferences.get("page", "runs")
         self.go(address if isinstance(address, str) and address else "runs")

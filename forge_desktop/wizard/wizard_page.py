@@ -109,6 +109,10 @@ class WizardPage(Page):
         self._next = button(tr("Continue"), "primary", on_click=self._go_on, name="wizard.next")
         self.outer.addLayout(row(self._back, None, self._problems, self._save, self._next, spacing=12))
 
+    def error_text(self) -> str:
+        """The error shown, if any."""
+        return self._error.what.text() if self._error.isVisibleTo(self) else ""
+
     def _show(self, place: int) -> None:
         self._step = max(0, min(place, len(STEPS) - 1))
         for number, step in enumerate(self._steps):  # only the step shown may claim height
