@@ -116,6 +116,7 @@ def _config(app: object) -> uvicorn.Config:
         timeout_graceful_shutdown=FAREWELL_S,
         ws_ping_interval=20,
         ws_ping_timeout=20,
+        ws_per_message_deflate=False,  # it never leaves this computer
     )
 
 

@@ -19,6 +19,11 @@ CONTROLLER: dict[str, Message] = {
         "Stop it with `forge controller stop` and start the program again.",
     ),
     "controller.bug": Message("The job controller hit a bug.", "{detail}", "Please report it with the log '{log}'."),
+    "controller.strange_answer": Message(
+        "The job controller's answer cannot be read.",
+        "{path}: {detail}",
+        "Stop it with `forge controller stop` and start the program again.",
+    ),
     "request.invalid": Message("The request cannot be understood.", "{detail}", "Correct it."),
     "request.refused": Message("The request cannot be used.", "Fields in it are wrong.", "Correct them and try again."),
     "request.field": Message("", "{detail}.", "Correct it."),

@@ -140,7 +140,7 @@ def page(
     offset: int = 0,
     limit: int = 100,
 ) -> RunPage:
-    """One page of runs; every word searched for must occur in name, model, dataset or tags."""
+    """One page of runs; every word searched for must occur in name, model, dataset or tags, or begin the id."""
     where, values = _conditions(states or [], search, project)
     order = f"{SORTS.get(sort, 'created')} {'DESC' if descending else 'ASC'}, id {'DESC' if descending else 'ASC'}"
     total = connection.execute(f"SELECT count(*) FROM run WHERE {where}", values).fetchone()[0]
@@ -160,13 +160,11 @@ def _conditions(states: list[str], search: str, project: str) -> tuple[str, list
     if project:
         parts.append("project = ?")
         values.append(project)
-    words = search.split()
-    long = [word for word in words if len(word) >= 3]
-    if long:  # the index knows every three letters that follow each other
-        parts.append("id IN (SELECT rowid FROM run_fts WHERE run_fts MATCH ?)")
-        values.append(" AND ".join('"' + word.replace('"', '""') + '"' for word in long))
-    for word in words:
+    for word in search.split():
         if len(word) < 3:
             parts.append("(" + " OR ".join(f"instr(lower({column}), ?)" for column in SEARCHED) + ")")
             values += [word.lower()] * len(SEARCHED)
+        else:  # the index knows every three letters that follow each other
+            parts.append("(id IN (SELECT rowid FROM run_fts WHERE run_fts MATCH ?) OR (uid >= ? AND uid < ?))")
+            values += ['"' + word.replace('"', '""') + '"', word, word + "~"]
     return " AND ".join(parts), values
