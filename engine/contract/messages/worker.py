@@ -95,8 +95,11 @@ _DATA: dict[str, Message] = {
         "Raise max_length, or shorten the questions.",
     ),
     "data.read": Message(
-        "Read {rows} rows of '{name}' as {format}.", "{because}", "Name the format in the config if that is wrong."
+        "Read {rows} rows of '{name}' as {format}.",
+        "The column '{column}' says so.",
+        "Name the format in the config if that is wrong.",
     ),
+    "data.read_given": Message("Read {rows} rows of '{name}' as {format}.", "The config says so."),
     "data.bad_json": Message("", "This is no valid JSON: {detail} at column {column}.", "Correct the line."),
     "data.bad_bytes": Message("", "Byte {at} of the line is not UTF-8.", "Save the file as UTF-8."),
     "data.bad_csv": Message("", "This is no valid CSV: {detail}.", "Check the quotes around this line."),
@@ -141,6 +144,18 @@ _MODEL: dict[str, Message] = {
         "The model's tokenizer cannot be loaded.", "{detail}", "Check the tokenizer files in '{path}'."
     ),
     "model.cannot_load": Message("The model cannot be loaded.", "{detail}", "Check the files in '{path}'."),
+    "model.weights_incomplete": Message(
+        "The model cannot be used.",
+        "{count} of its weights are missing in '{path}' or of another shape: {names}.",
+        "Get the model's files again.",
+    ),
+    "model.template_own": Message("Conversations become text by the tokenizer's own chat template."),
+    "model.template_chatml": Message(
+        "Conversations become text by the ChatML template.", "The tokenizer has no template of its own."
+    ),
+    "model.template_chatml_given": Message(
+        "Conversations become text by the ChatML template.", "The config says so, though the tokenizer has its own."
+    ),
     "model.no_template": Message(
         "The model has no chat template of its own.", "", "Set template: auto, or template: chatml."
     ),
@@ -183,7 +198,7 @@ _TRAINING: dict[str, Message] = {
         "Lower learning_rate, keep max_grad_norm at 1, or use bf16 or fp32 in place of fp16.",
     ),
     "training.time_limit": Message(
-        "The time limit of {hours} h is reached.", "The run is at step {step}.", "It stops here and saves its result."
+        "The time limit of {hours} h is reached.", "", "The run stops at this step and saves its result."
     ),
     "training.precision_given": Message(
         "Arithmetic in {chosen}, weights held in {weights}, on {device}.", "The config says so."
