@@ -23,8 +23,6 @@ def problems_of(text: str) -> dict[str, tuple[int | None, str]]:
 
 letters = st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="/\\\x85")
 names = st.text(letters, min_size=1, max_size=30)
-    st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="/\\\x85"), min_size=1, max_size=30
-)
 configs = st.builds(
     lambda name, path, weight, rate, steps, tags, targets, system: RunConfig.model_validate(
         {
