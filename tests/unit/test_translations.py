@@ -138,6 +138,7 @@ def setting_keys() -> dict[str, dict[str, str]]:
     }
 
 
+@cache
 def english(part: str) -> dict[str, dict[str, str]]:
     """Key to the English texts under it, in the form all four parts share here."""
     if part == "widgets":
