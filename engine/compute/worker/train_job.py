@@ -8,47 +8,38 @@ import torch
 import transformers
 
 from engine.compute.training.callbacks import Watch
-from engine.compute.training.precision import device_name
+from engine.compute.training.precision import device_name, nvml_names
 from engine.compute.training.trainer import ForgeTrainer, Outcome, arguments, train
 from engine.compute.training.tuners import count_parameters
-from engine.compute.worker.commands import Commands, StopFlag, StopRequest
+from engine.compute.worker.commands import StopRequest
 from engine.compute.worker.lessons import Lessons, prepare, tell_tally
 from engine.compute.worker.materials import Materials, gather
-from engine.compute.worker.reporter import Reporter
 from engine.compute.worker.results import When, evaluate, save_weights
+from engine.compute.worker.telemetry import gpu_sampler
+from engine.compute.worker.worker import Worker
 from engine.contract.paths import AttemptFolder
 from engine.contract.run_spec import AttemptOrder, TrainJob
 from engine.contract.states import Phase
-
-POLL_SECONDS = 0.2
 
 
 class TrainSession:
     """Composes data, training, evaluation and saving for one attempt."""
 
-    def __init__(
-        self,
-        order: AttemptOrder,
-        job: TrainJob,
-        folder: AttemptFolder,
-        reporter: Reporter,
-        commands: Commands,
-        stop: StopFlag,
-    ) -> None:
+    def __init__(self, order: AttemptOrder, job: TrainJob, folder: AttemptFolder, worker: Worker) -> None:
         self.spec, self.job, self.folder = order.spec, job, folder
-        self.report, self.commands, self.stop = reporter, commands, stop
-        self._began = self._polled = time.monotonic()
+        self.worker, self.report, self.stop = worker, worker.report, worker.stop
         self._timed_out = False
 
     def run(self) -> None:
         """The whole attempt; raises StopRequest when a person stopped it."""
         self._settle()
         self.report.phase(Phase.LOADING)
-        materials = gather(self.spec, self.job, self.report, self._check_stop)
+        materials = gather(self.spec, self.job, self.report, self.worker.check)
+        self.worker.telemetry.watch_gpus(gpu_sampler(nvml_names(materials.device)))
         self.report.phase(Phase.TOKENISING)
         lessons = prepare(self.job, materials, self.report, self._progress)
         self._tell_plan(materials, lessons)
-        self._check_stop()
+        self.worker.check()
         if self.job.evaluation.before:
             self._evaluate("before", materials, lessons)
         self.report.phase(Phase.TRAINING)
@@ -57,7 +48,7 @@ class TrainSession:
             raise StopRequest
         self.report.phase(Phase.SAVING)
         save_weights(self.job.tuner.kind, materials, self.folder.outputs, outcome.steps, self.report)
-        self._check_stop()
+        self.worker.check()
         self._evaluate("after", materials, lessons)
 
     def _settle(self) -> None:
@@ -68,18 +59,10 @@ class TrainSession:
         transformers.logging.disable_progress_bar()
         transformers.set_seed(self.job.training.seed)
 
-    def _check_stop(self) -> None:
-        """Unwind if the end was asked for; the folder is looked at five times a second at most."""
-        now = time.monotonic()
-        if now - self._polled >= POLL_SECONDS:
-            self._polled = now
-            self.commands.poll()
-        self.stop.raise_if_set()
-
     def _progress(self, done: float) -> None:
         """Rows are being tokenised: a report, and a place to stop."""
         self.report.phase(Phase.TOKENISING, done)
-        self._check_stop()
+        self.worker.check()
 
     def _tell_plan(self, materials: Materials, lessons: Lessons) -> None:
         total, trainable = count_parameters(materials.model)
@@ -99,7 +82,7 @@ class TrainSession:
     def _evaluate(self, when: When, materials: Materials, lessons: Lessons) -> None:
         if lessons.questions:
             settings, outputs = self.job.evaluation, self.folder.outputs
-            evaluate(when, materials, lessons.questions, settings, outputs, self.report, self._check_stop)
+            evaluate(when, materials, lessons.questions, settings, outputs, self.report, self.worker.check)
 
     def _train(self, materials: Materials, lessons: Lessons) -> Outcome:
         validates = bool(lessons.validation)
@@ -123,9 +106,9 @@ class TrainSession:
 
     def _should_stop(self) -> bool:
         """Asked at every step boundary."""
-        self.commands.poll()
+        self.worker.listen()
         hours = self.spec.limits.max_hours
-        if hours is not None and not self._timed_out and time.monotonic() - self._began > hours * 3600:
+        if hours is not None and not self._timed_out and time.monotonic() - self.worker.began > hours * 3600:
             self._timed_out = True
             self.report.note("training.time_limit", "warning", hours=hours)
         return bool(self.stop) or self._timed_out

@@ -89,6 +89,36 @@ CONTROLLER: dict[str, Message] = {
         "The computer may have been switched off.",
         "Start the run again.",
     ),
+    "run.no_metric": Message("Run '{run}' has no curve '{metric}'.", "It has: {known}.", "Name one of those."),
+    "run.no_result": Message("Run '{run}' has no {kind} to download.", "It has: {known}.", "Name one of those."),
+    "download.exists": Message(
+        "'{target}' is there already.", "", "Add --force to replace it, or name another folder."
+    ),
+    "download.damaged": Message(
+        "'{name}' did not arrive as it was saved.", "Its sha256 is {found}, not {expected}.", "Try again."
+    ),
+    "download.unsafe_name": Message(
+        "The download was refused.", "It holds a file named '{name}', which would land elsewhere.", "Report this."
+    ),
+    "config.file_exists": Message("'{file}' is there already.", "", "Add --force to replace it."),
+    "file.unwritable": Message(
+        "'{file}' cannot be written.", "{detail}", "Check the folder, its rights and the space."
+    ),
+    "controller.still_running": Message(
+        "The job controller did not end within {seconds} s.", "", "Look into its log: '{log}'."
+    ),
+    "worker.bad_name": Message(
+        "'{name}' cannot name an environment.", "", "Use letters, digits, '-', '_' and '.', and begin with a letter."
+    ),
+    "worker.exists": Message(
+        "There is a worker environment '{name}'.", "It is in '{folder}'.", "Add --force to remake it."
+    ),
+    "worker.install_failed": Message(
+        "The worker environment could not be made.", "{detail}", "Check the network and the space, and try again."
+    ),
+    "worker.check_failed": Message(
+        "The worker environment does not work.", "{python}: {detail}", "Make it anew: `forge worker install --force`."
+    ),
     "query.too_slow": Message(
         "The question '{kind}' took longer than {seconds} s.", "", "Try again; a large model or file may need longer."
     ),

@@ -40,6 +40,7 @@ _WORKER: dict[str, Message] = {
         "Set gpus to 0, or install a worker environment with CUDA.",
     ),
     "query.invalid": Message("The query cannot be understood.", "{detail}", "Correct it."),
+    "query.unreadable": Message("The files cannot be read.", "{detail}", "Check the path and who may read it."),
     "query.unknown": Message("There is no query '{kind}'.", "", "Known are: {known}."),
 }
 
@@ -174,6 +175,26 @@ _MODEL: dict[str, Message] = {
     ),
 }
 
+_INSPECT: dict[str, Message] = {
+    "model.bad_json": Message("A file of the model cannot be read.", "'{path}': {detail}", "Get the file again."),
+    "model.bad_safetensors": Message(
+        "", "The weights file '{file}' is damaged: {detail}.", "Get the file again; the download may have stopped."
+    ),
+    "model.missing_shards": Message(
+        "", "{count} of the files with weights are missing: {names}.", "Get the model's files again."
+    ),
+    "model.not_causal": Message(
+        "", "{architecture} does not write text token by token.", "Choose a causal language model."
+    ),
+    "inspect.targets": Message("{count} kinds of linear layers can take an adapter.", "All of them learn most."),
+    "inspect.chat_by_name": Message("The name '{name}' is that of a chat model."),
+    "inspect.base_by_name": Message("The name '{name}' is that of a base model."),
+    "inspect.chat_by_template": Message("It comes with a chat template."),
+    "inspect.base_by_template": Message("It comes without a chat template."),
+    "inspect.format_by_column": Message("Recognised by the column '{column}'."),
+    "inspect.format_given": Message("The format is given."),
+}
+
 _TRAINING: dict[str, Message] = {
     "config.target_unknown": Message(
         "The model has no module '{target}'.", "It has: {known}.", "Did you mean {near}? Or use all-linear."
@@ -226,4 +247,4 @@ _TRAINING: dict[str, Message] = {
     ),
 }
 
-WORKER: dict[str, Message] = {**_WORKER, **_DATA, **_MODEL, **_TRAINING}
+WORKER: dict[str, Message] = {**_WORKER, **_DATA, **_MODEL, **_INSPECT, **_TRAINING}
