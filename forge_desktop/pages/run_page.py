@@ -90,7 +90,7 @@ class RunPage(Page):
         layout.addLayout(bar)
         layout.addWidget(line())
         self._tab_buttons["overview"].setChecked(True)
-        self._tabs.addWidget(scrolled(self._build_overview()))
+        self._tabs.addWidget(self._build_overview())
         self._tabs.addWidget(scrolled(SamplesPanel(self.model)))
         self._tabs.addWidget(ConfigPanel(self.model))
         self._tabs.addWidget(EventsPanel(self.model))
