@@ -14,8 +14,8 @@ from forge_desktop.bridge.backend import Backend
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import DraftModel
-from forge_desktop.pages.actions import RunActions
-from forge_desktop.pages.page import ErrorCard, Page, TwoColumns
+from forge_desktop.panels.page import ErrorCard, Page, TwoColumns
+from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import button, column, label, line, restyle, row, set_enabled
 from forge_desktop.theme.language import count, tr
