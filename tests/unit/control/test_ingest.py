@@ -1,5 +1,6 @@
 """Journals into the history: at least once in, exactly once stored."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -239,7 +240,7 @@ def test_the_little_curve_keeps_its_size():
         stored = record.sparkline(stored, [float(n)])
     values = json.loads(stored)["values"]
     assert len(values) <= record.SPARKLINE_VALUES
-    gaps = {b - a for a, b in zip(values, values[1:], strict=False)}
+    gaps = {b - a for a, b in itertools.pairwise(values)}
     assert values[0] == 0
     assert len(gaps) == 1
 
