@@ -194,6 +194,8 @@ def _problem(detail: dict[str, Any], root: type[BaseModel]) -> Problem:
             limit = context[name]
             params["limit"] = int(limit) if isinstance(limit, float) and limit.is_integer() else limit
     code = _BY_TYPE.get(detail["type"], "config.invalid")
+    if code == "config.text_too_short" and location[-1] == "path":
+        code = "config.nothing_chosen"
     if code == "config.invalid":
         params["detail"] = detail["msg"]
     return Problem(code=code, field=where, params=params)

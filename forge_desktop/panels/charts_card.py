@@ -39,7 +39,7 @@ class ChartsCard(Card):
         )
         self._choice = Segments([(name, word("metric", name)) for name in METRICS], "loss", name="chart")
         self._choice.chosen.connect(self._choose)
-        self._log = button(tr("Log"), "segment", tip=tr("Logarithmic scale"))
+        self._log = button(tr("Log scale"), "segment", tip=tr("Logarithmic scale"))
         self._log.setCheckable(True)
         self._log.toggled.connect(self._set_log)
         self._legend = QWidget()

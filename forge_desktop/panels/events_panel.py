@@ -76,9 +76,9 @@ def describe(event: EventInfo) -> str:
     match event.kind:
         case "state":
             reason = body.get("reason")
-            text = word("state", str(body.get("state", "")))
+            text = word("state", str(body.get("to") or body.get("state", "")))
             return f"{text} · {word('reason', str(reason))}" if reason else text
-        case "phase":
+        case "phase" if body.get("done") is None:
             return word("phase", str(body.get("phase", "")))
         case "planned":
             return _plan(body)

@@ -27,6 +27,7 @@ class Loaded:
     """The form was recognised, not given."""
     rows: int
     """Rows in the file, before a limit."""
+    name: str
 
 
 def load_sources(sources: Sequence[DataSource], seed: int) -> list[Loaded]:
@@ -55,7 +56,7 @@ def load_source(source: DataSource, number: int = 0, seed: int = 0) -> Loaded:
     if not examples or form is None:
         raise UserError("data.no_rows", path=str(path))
     rows = len(examples)
-    return Loaded(_limited(examples, source.limit, seed), form, source.format == "auto", rows)
+    return Loaded(_limited(examples, source.limit, seed), form, source.format == "auto", rows, source.path)
 
 
 def _converted(found: Record | Problem, form: Detected | None, number: int) -> Example | Problem:

@@ -13,11 +13,16 @@ def split(examples: Sequence[Example], share: float, seed: int) -> tuple[list[Ex
     if share <= 0:
         return list(examples), []
     limit = int(share * 2**64)
-    key = seed.to_bytes(8, "big")
+    places = [_place(example, seed) for example in examples]
+    if len(set(places)) > 1:  # never all on one side
+        limit = min(max(limit, min(places) + 1), max(places))
     train, validation = list[Example](), list[Example]()
-    for example in examples:
-        digest = hashlib.blake2b(example.fingerprint, digest_size=8, key=key).digest()
-        (validation if int.from_bytes(digest, "big") < limit else train).append(example)
-    if not train and validation:
-        train.append(validation.pop())
+    for example, place in zip(examples, places, strict=True):
+        (validation if place < limit else train).append(example)
     return train, validation
+
+
+def _place(example: Example, seed: int) -> int:
+    """A number from 0 to 2**64 that depends on the row's content and the seed only."""
+    digest = hashlib.blake2b(example.fingerprint, digest_size=8, key=seed.to_bytes(8, "big")).digest()
+    return int.from_bytes(digest, "big")

@@ -23,6 +23,8 @@ class Template:
     """tokenizer or chatml."""
     end_of_turn: str
     """The token that ends an answer."""
+    note: str = "model.template_own"
+    """Code of the note that says why this one."""
 
     def render(self, turns: Sequence[Turn], prompt: bool = False) -> str:
         """The conversation as text; with `prompt`, up to where the assistant begins to speak."""
@@ -45,7 +47,8 @@ def choose_template(tokenizer: Any, choice: str) -> Template:
     end = END if is_one_token(tokenizer, END) else tokenizer.eos_token
     if not end:
         raise UserError("model.no_end_token")
-    return Template(tokenizer, chatml(end), "chatml", end)
+    note = "model.template_chatml" if own is None else "model.template_chatml_given"
+    return Template(tokenizer, chatml(end), "chatml", end, note)
 
 
 def own_template(tokenizer: Any) -> str | None:

@@ -53,10 +53,11 @@ def measure(
     questions: Sequence[Question],
     max_new_tokens: int,
     progress: Callable[[float], None],
+    check: Callable[[], None],
 ) -> list[Answered]:
     """Ask every question, in batches of like length; answers in the order of the questions."""
     prompts = [template.render(question.turns, prompt=True) for question in questions]
-    answers = generator.answers(prompts, max_new_tokens, progress)
+    answers = generator.answers(prompts, max_new_tokens, progress, check)
     return [
         Answered(question.prompt, question.expected, answer, answer.strip() == question.expected.strip())
         for question, answer in zip(questions, answers, strict=True)

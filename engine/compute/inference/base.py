@@ -38,18 +38,30 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_model(folder: Path, dtype: torch.dtype, attention: str, device: torch.device) -> Any:
-    """The model with its weights, on its device."""
+    """The model with its weights, on its device; weights that are missing or of another shape are refused."""
     from transformers import AutoModelForCausalLM
 
     options = {} if attention == "auto" else {"attn_implementation": attention}
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=dtype, local_files_only=True, trust_remote_code=False, use_safetensors=True, **options
+        model, found = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+            **options,
         )
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
+        if "allocate" in str(error):
+            raise
         raise UserError("model.cannot_load", path=str(folder), detail=_short(error)) from error
+    wrong = sorted(found["missing_keys"]) + [str(key) for key in found["mismatched_keys"]]
+    if wrong:
+        names = ", ".join(wrong[:5])
+        raise UserError("model.weights_incomplete", path=str(folder), count=len(wrong), names=names)
     return model.to(device)
 
 

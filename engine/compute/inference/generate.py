@@ -6,10 +6,24 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from transformers import StoppingCriteria
 
 BATCH_TOKENS = 8192
 """Prompt tokens of one batch, filling included."""
 MAX_BATCH = 64
+
+
+class Interruption(StoppingCriteria):  # type: ignore[misc]
+    """Asks at every token whether to go on."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **rest: Any) -> torch.Tensor:
+        """Never ends a row by itself; `check` raises to end all."""
+        del scores, rest
+        self._check()
+        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
 
 
 class Generator:
@@ -24,8 +38,14 @@ class Generator:
         pad = tokenizer.pad_token_id
         self.pad = pad if pad is not None else (self.ends[0] if self.ends else 0)
 
-    def answers(self, prompts: Sequence[str], max_new_tokens: int, progress: Callable[[float], None]) -> list[str]:
-        """What the model says to each prompt, in their order."""
+    def answers(
+        self,
+        prompts: Sequence[str],
+        max_new_tokens: int,
+        progress: Callable[[float], None],
+        check: Callable[[], None],
+    ) -> list[str]:
+        """What the model says to each prompt, in their order; `check` is called at every token and may raise."""
         encoded = [self.tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
         order = sorted(range(len(encoded)), key=lambda index: -len(encoded[index]))
         answers = [""] * len(prompts)
@@ -37,7 +57,9 @@ class Generator:
                 width = max(1, len(encoded[order[done]]) + max_new_tokens)
                 size = max(1, min(MAX_BATCH, BATCH_TOKENS // width))
                 chosen = order[done : done + size]
-                for index, text in zip(chosen, self._batch([encoded[n] for n in chosen], max_new_tokens), strict=True):
+                for index, text in zip(
+                    chosen, self._batch([encoded[n] for n in chosen], max_new_tokens, check), strict=True
+                ):
                     answers[index] = text
                 done += len(chosen)
                 progress(done / len(order))
@@ -46,7 +68,7 @@ class Generator:
         return answers
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def _batch(self, prompts: list[list[int]], max_new_tokens: int) -> list[str]:
+    def _batch(self, prompts: list[list[int]], max_new_tokens: int, check: Callable[[], None]) -> list[str]:
         width = max(len(prompt) for prompt in prompts)
         device = self.model.device
         ids = torch.tensor([[self.pad] * (width - len(p)) + p for p in prompts], device=device)
@@ -59,6 +81,7 @@ class Generator:
             use_cache=True,
             pad_token_id=self.pad,
             eos_token_id=self.ends or None,
+            stopping_criteria=[Interruption(check)],
         )
         return [self._text(row) for row in given[:, width:].tolist()]
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 
+from engine.compute.data.pool import RowPool
 from engine.compute.data.tokenise import Encoded
 
 IGNORED = -100
 POOL = 50
 """Batches whose rows are sorted together when rows are grouped by length."""
+AHEAD = 4
+"""Batches tokenised in advance when rows are tokenised while training."""
 Batch = dict[str, torch.Tensor]
 
 
@@ -75,18 +78,17 @@ class BatchLoader:
 
     def __init__(
         self,
-        groups: Sequence[tuple[int, float]],
-        lengths: np.ndarray,
-        fetch: Callable[[Sequence[int]], list[Encoded]],
+        pool: RowPool,
         *,
         pad: int,
         size: int,
         seed: int,
         by_length: bool,
     ) -> None:
-        self.groups, self.lengths, self.fetch = groups, lengths, fetch
+        self.pool = pool
+        self.groups = [(group.rows, group.weight) for group in pool.groups]
         self.pad, self.size, self.seed, self.by_length = pad, size, seed, by_length
-        self.dataset = range(len(epoch_rows(groups, seed, 0)))
+        self.dataset = range(len(epoch_rows(self.groups, seed, 0)))
         """Only counted by the trainer."""
         self.epoch = 0
         self.tokens = 0
@@ -102,10 +104,20 @@ class BatchLoader:
     def order(self) -> list[list[int]]:
         """The batches of this epoch as row indices."""
         rows = epoch_rows(self.groups, self.seed, self.epoch)
-        return epoch_batches(rows, self.lengths, self.size, self.seed, self.epoch, self.by_length)
+        return epoch_batches(rows, self.pool.lengths, self.size, self.seed, self.epoch, self.by_length)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        for indices in self.order():
-            rows = self.fetch(indices)
+    def __iter__(self) -> Iterator[Batch]:
+        for rows in self._ahead() if self.pool.lazy else map(self.pool.fetch, self.order()):
             self.tokens += sum(len(row) for row in rows)
             yield collate(rows, self.pad)
+
+    def _ahead(self) -> Iterator[list[Encoded]]:
+        """Rows tokenised by a thread while the model works on the batches before them."""
+        order = self.order()
+        with ThreadPoolExecutor(1, thread_name_prefix="tokenise") as executor:
+            waiting = [executor.submit(self.pool.fetch, indices) for indices in order[:AHEAD]]
+            for indices in [*order[AHEAD:], *([None] * AHEAD)]:
+                if waiting:
+                    yield waiting.pop(0).result()
+                if indices is not None:
+                    waiting.append(executor.submit(self.pool.fetch, indices))

@@ -59,6 +59,13 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
+def nvml_names(device: torch.device) -> list[str]:
+    """What NVML calls the device: its number may be another one there."""
+    if device.type != "cuda":
+        return []
+    return [f"GPU-{torch.cuda.get_device_properties(device).uuid}"]
+
+
 def choose_device(gpus: int | None) -> torch.device:
     """The device the placement asks for: none says one GPU if there is one."""
     there = torch.cuda.is_available()

@@ -32,7 +32,12 @@ def planned_steps(config: TrainingConfig, batches: int) -> int:
     """Optimiser steps of the whole run."""
     if config.max_steps is not None:
         return config.max_steps
-    return math.ceil(config.epochs * math.ceil(batches / config.accumulation))
+    return math.ceil(config.epochs * steps_per_epoch(config, batches))
+
+
+def steps_per_epoch(config: TrainingConfig, batches: int) -> int:
+    """Optimiser steps of one pass over the rows; the last may gather fewer micro batches."""
+    return max(1, math.ceil(batches / config.accumulation))
 
 
 def arguments(
@@ -63,6 +68,7 @@ def arguments(
         report_to="none",
         disable_tqdm=True,
         use_cpu=device.type == "cpu",
+        use_cache=True,
         dataloader_pin_memory=False,
         remove_unused_columns=False,
         log_level="error",

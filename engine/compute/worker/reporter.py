@@ -24,6 +24,15 @@ class Reporter:
         self.values: dict[str, float] = {}
         self._phase: Phase | None = None
 
+    def started(self, pid: int, environment: dict[str, Any]) -> None:
+        """The worker is up."""
+        self.journal.write(events.Started, pid=pid, environment=environment)
+        log.info("Worker %d: %s", pid, ", ".join(f"{name} {value}" for name, value in environment.items()))
+
+    def read_devices(self, values: dict[str, float], names: dict[str, str]) -> None:
+        """A reading of the machine; too frequent for the log."""
+        self.journal.write(events.Device, values=values, names=names)
+
     def phase(self, phase: Phase, done: float | None = None) -> None:
         """The worker turns to something else, or got further in it."""
         self.journal.write(events.PhaseBegan, phase=phase, done=done)

@@ -10,12 +10,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from engine.compute.worker.commands import Commands, StopFlag, StopRequest
-from engine.compute.worker.environment import describe
+from engine.compute.worker.environment import describe, processor_name
 from engine.compute.worker.failures import explain
 from engine.compute.worker.journal import Journal
 from engine.compute.worker.reporter import Reporter
-from engine.compute.worker.telemetry import MachineSampler, Ticker
-from engine.contract import PROTOCOL_VERSION, events
+from engine.compute.worker.telemetry import Telemetry, Ticker
+from engine.compute.worker.worker import Worker
+from engine.contract import PROTOCOL_VERSION
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.paths import AttemptFolder
 from engine.contract.run_spec import AttemptOrder, TrainJob
@@ -35,15 +36,11 @@ def run_attempt(root: Path, stop: StopFlag) -> int:
         return EXIT_FAILED
     reporter = Reporter(journal)
     commands = Commands(folder.control, stop, reporter.acknowledged)
-    machine = MachineSampler()
-
-    def read_machine() -> None:
-        journal.write(events.Device, values=machine.read())
-
-    ticker = Ticker([commands.poll, read_machine, journal.sync])
+    telemetry = Telemetry(reporter.read_devices, processor_name())
+    ticker = Ticker([commands.poll, telemetry.tick, journal.sync])
     ticker.start()
     try:
-        return _guarded(folder, reporter, commands, stop)
+        return _guarded(folder, Worker(reporter, commands, stop, telemetry, ticker))
     finally:
         ticker.stop()
         try:
@@ -52,16 +49,16 @@ def run_attempt(root: Path, stop: StopFlag) -> int:
             log.error("The journal could not be closed: %s", error)
 
 
-def _guarded(folder: AttemptFolder, reporter: Reporter, commands: Commands, stop: StopFlag) -> int:
+def _guarded(folder: AttemptFolder, worker: Worker) -> int:
     """The border where every failure becomes the worker's last word."""
-    batch = None
+    batch, reporter = None, worker.report
     try:
         order = read_order(folder)
         job = order.spec.job
         batch = job.training.micro_batch_size if isinstance(job, TrainJob) else None
-        reporter.journal.write(events.Started, pid=os.getpid(), environment=describe())
+        reporter.started(os.getpid(), describe())
         reporter.phase(Phase.STARTING)
-        _carry_out(order, folder, reporter, commands, stop)
+        _carry_out(order, folder, worker)
     except StopRequest:
         return _last_word(reporter, RunState.STOPPED, EndReason.STOPPED_BY_PERSON, None)
     except Exception as error:
@@ -72,17 +69,14 @@ def _guarded(folder: AttemptFolder, reporter: Reporter, commands: Commands, stop
     return _last_word(reporter, RunState.COMPLETED, EndReason.FINISHED, None)
 
 
-def _carry_out(
-    order: AttemptOrder, folder: AttemptFolder, reporter: Reporter, commands: Commands, stop: StopFlag
-) -> None:
-    commands.poll()
-    stop.raise_if_set()
+def _carry_out(order: AttemptOrder, folder: AttemptFolder, worker: Worker) -> None:
+    worker.check()
     job = order.spec.job
     if not isinstance(job, TrainJob):
         raise UserError("config.kind_not_yet", value=order.spec.kind)
     from engine.compute.worker.train_job import TrainSession  # torch and its kin come with it
 
-    TrainSession(order, job, folder, reporter, commands, stop).run()
+    TrainSession(order, job, folder, worker).run()
 
 
 def read_order(folder: AttemptFolder) -> AttemptOrder:

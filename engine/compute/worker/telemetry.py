@@ -110,6 +110,27 @@ class MachineSampler:
         }
 
 
+class Telemetry:
+    """Machine and GPUs in one reading; GPUs join once it is known which the run uses."""
+
+    def __init__(self, tell: Callable[[Reading, dict[str, str]], None], processor: str) -> None:
+        self._tell = tell
+        self._machine = MachineSampler()
+        self._gpus: GpuSampler = NoGpu()
+        self._names = {"cpu": processor}
+
+    def watch_gpus(self, sampler: GpuSampler) -> None:
+        """Read these GPUs from now on."""
+        self._names = {**self._names, **sampler.names}
+        self._gpus = sampler
+
+    def tick(self) -> None:
+        """Take a reading and tell it; names go with the first reading that has them."""
+        reading = {**self._machine.read(), **self._gpus.read()}
+        names, self._names = self._names, {}
+        self._tell(reading, names)
+
+
 class Ticker:
     """A thread that does a few cheap things each second until it is stopped."""
 

@@ -40,6 +40,7 @@ _WORKER: dict[str, Message] = {
         "Set gpus to 0, or install a worker environment with CUDA.",
     ),
     "query.invalid": Message("The query cannot be understood.", "{detail}", "Correct it."),
+    "query.unreadable": Message("The files cannot be read.", "{detail}", "Check the path and who may read it."),
     "query.unknown": Message("There is no query '{kind}'.", "", "Known are: {known}."),
 }
 
@@ -95,8 +96,11 @@ _DATA: dict[str, Message] = {
         "Raise max_length, or shorten the questions.",
     ),
     "data.read": Message(
-        "Read {rows} rows of '{name}' as {format}.", "{because}", "Name the format in the config if that is wrong."
+        "Read {rows} rows of '{name}' as {format}.",
+        "The column '{column}' says so.",
+        "Name the format in the config if that is wrong.",
     ),
+    "data.read_given": Message("Read {rows} rows of '{name}' as {format}.", "The config says so."),
     "data.bad_json": Message("", "This is no valid JSON: {detail} at column {column}.", "Correct the line."),
     "data.bad_bytes": Message("", "Byte {at} of the line is not UTF-8.", "Save the file as UTF-8."),
     "data.bad_csv": Message("", "This is no valid CSV: {detail}.", "Check the quotes around this line."),
@@ -141,6 +145,18 @@ _MODEL: dict[str, Message] = {
         "The model's tokenizer cannot be loaded.", "{detail}", "Check the tokenizer files in '{path}'."
     ),
     "model.cannot_load": Message("The model cannot be loaded.", "{detail}", "Check the files in '{path}'."),
+    "model.weights_incomplete": Message(
+        "The model cannot be used.",
+        "{count} of its weights are missing in '{path}' or of another shape: {names}.",
+        "Get the model's files again.",
+    ),
+    "model.template_own": Message("Conversations become text by the tokenizer's own chat template."),
+    "model.template_chatml": Message(
+        "Conversations become text by the ChatML template.", "The tokenizer has no template of its own."
+    ),
+    "model.template_chatml_given": Message(
+        "Conversations become text by the ChatML template.", "The config says so, though the tokenizer has its own."
+    ),
     "model.no_template": Message(
         "The model has no chat template of its own.", "", "Set template: auto, or template: chatml."
     ),
@@ -157,6 +173,26 @@ _MODEL: dict[str, Message] = {
         "Message {turn} of a row cannot be found again in the text.",
         "Set template: chatml, or assistant_only_loss: false.",
     ),
+}
+
+_INSPECT: dict[str, Message] = {
+    "model.bad_json": Message("A file of the model cannot be read.", "'{path}': {detail}", "Get the file again."),
+    "model.bad_safetensors": Message(
+        "", "The weights file '{file}' is damaged: {detail}.", "Get the file again; the download may have stopped."
+    ),
+    "model.missing_shards": Message(
+        "", "{count} of the files with weights are missing: {names}.", "Get the model's files again."
+    ),
+    "model.not_causal": Message(
+        "", "{architecture} does not write text token by token.", "Choose a causal language model."
+    ),
+    "inspect.targets": Message("{count} kinds of linear layers can take an adapter.", "All of them learn most."),
+    "inspect.chat_by_name": Message("The name '{name}' is that of a chat model."),
+    "inspect.base_by_name": Message("The name '{name}' is that of a base model."),
+    "inspect.chat_by_template": Message("It comes with a chat template."),
+    "inspect.base_by_template": Message("It comes without a chat template."),
+    "inspect.format_by_column": Message("Recognised by the column '{column}'."),
+    "inspect.format_given": Message("The format is given."),
 }
 
 _TRAINING: dict[str, Message] = {
@@ -183,7 +219,7 @@ _TRAINING: dict[str, Message] = {
         "Lower learning_rate, keep max_grad_norm at 1, or use bf16 or fp32 in place of fp16.",
     ),
     "training.time_limit": Message(
-        "The time limit of {hours} h is reached.", "The run is at step {step}.", "It stops here and saves its result."
+        "The time limit of {hours} h is reached.", "", "The run stops at this step and saves its result."
     ),
     "training.precision_given": Message(
         "Arithmetic in {chosen}, weights held in {weights}, on {device}.", "The config says so."
@@ -211,4 +247,4 @@ _TRAINING: dict[str, Message] = {
     ),
 }
 
-WORKER: dict[str, Message] = {**_WORKER, **_DATA, **_MODEL, **_TRAINING}
+WORKER: dict[str, Message] = {**_WORKER, **_DATA, **_MODEL, **_INSPECT, **_TRAINING}

@@ -1,0 +1,180 @@
+"""What a model folder says about itself, read from its files without loading it (and without torch)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import re
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.contract.errors import Problem, UserError
+
+DTYPES = {"F32": "fp32", "BF16": "bf16", "F16": "fp16", "F64": "fp64", "F8_E4M3": "fp8", "I8": "int8", "U8": "uint8"}
+MAX_HEADER_BYTES = 100 << 20
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "seq_length")
+LAYER = re.compile(r"(^|\.)\d+\.")
+USUAL = ("q_proj", "k_proj", "v_proj", "o_proj", "c_attn", "gate_proj", "up_proj", "c_fc", "down_proj", "c_proj")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
+CHAT_NAME = re.compile(r"(^|[-_. ])(instruct|chat|it|sft|rlhf|dpo)([-_. ]|$)", re.IGNORECASE)
+BASE_NAME = re.compile(r"(^|[-_. ])(base|pretrained|pt)([-_. ]|$)", re.IGNORECASE)
+
+
+def inspect_folder(folder: Path) -> dict[str, Any]:
+    """Everything a form wants to know about a model."""
+    if not folder.is_dir():
+        raise UserError("model.missing", path=str(folder))
+    config = read_json(folder / "config.json", "model.no_config")
+    inner = config.get("text_config")
+    text: dict[str, Any] = inner if isinstance(inner, dict) else config
+    tensors, problems = read_tensors(folder)
+    problems += _problems(folder, config)
+    template = _template(folder)
+    linear = linear_targets(tensors)
+    architecture = next(iter(config.get("architectures") or []), "")
+    return {
+        "architecture": architecture,
+        "model_type": config.get("model_type", ""),
+        "parameters": sum(math.prod(shape) for _, shape, _ in tensors),
+        "dtype": _dtype(tensors, config),
+        "bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors")),
+        "context_length": next((text[key] for key in CONTEXT_KEYS if isinstance(text.get(key), int)), None),
+        "hidden_size": text.get("hidden_size", text.get("n_embd")),
+        "layers": text.get("num_hidden_layers", text.get("n_layer")),
+        "vocab_size": text.get("vocab_size"),
+        "targets": linear,
+        "suggested_targets": ["all-linear"],
+        "template": template,
+        "type": _type(folder.name, bool(template["has_own"])),
+        "reasons": {"targets": {"code": "inspect.targets", "params": {"count": len(linear)}}},
+        "licence": _licence(folder),
+        "problems": [problem.model_dump() for problem in problems],
+    }
+
+
+def read_json(path: Path, missing: str) -> dict[str, Any]:
+    """A JSON object; a file that is missing or broken is a coded error."""
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(missing, path=str(path.parent)) from None
+    except (ValueError, OSError) as error:
+        raise UserError("model.bad_json", path=str(path), detail=str(error)[:300]) from error
+    if not isinstance(content, dict):
+        raise UserError("model.bad_json", path=str(path), detail="It is no JSON object.")
+    return content
+
+
+Tensor = tuple[str, tuple[int, ...], str]
+"""Name, shape, dtype."""
+
+
+def read_tensors(folder: Path) -> tuple[list[Tensor], list[Problem]]:
+    """Names and shapes of all weights, and the files that cannot be read."""
+    tensors, problems = list[Tensor](), list[Problem]()
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            tensors += _header(path)
+        except (ValueError, OSError, struct.error, TypeError, KeyError) as error:
+            params = {"file": path.name, "detail": str(error)[:200]}
+            problems.append(Problem(code="model.bad_safetensors", field="model.path", params=params))
+    return tensors, problems
+
+
+def _header(path: Path) -> Iterator[Tensor]:
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > MAX_HEADER_BYTES:
+            raise ValueError("its header is too long")
+        header = json.loads(file.read(length))
+    size = path.stat().st_size - 8 - length
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    if any(entry["data_offsets"][1] > size for entry in entries.values()):
+        raise ValueError("it ends too early")
+    for name, entry in entries.items():
+        yield name, tuple(int(side) for side in entry["shape"]), str(entry["dtype"])
+
+
+def linear_targets(tensors: list[Tensor]) -> list[str]:
+    """Last names of the matrices inside layers, in the order data flows through them."""
+    names = (name for name, shape, _ in tensors if len(shape) == 2 and name.endswith(".weight") and LAYER.search(name))
+    found = {name.removesuffix(".weight").rpartition(".")[2] for name in names}
+    return sorted(found, key=lambda name: (USUAL.index(name) if name in USUAL else len(USUAL), name))
+
+
+def _dtype(tensors: list[Tensor], config: dict[str, Any]) -> str:
+    counts = Counter[str]()
+    for _, shape, dtype in tensors:
+        counts[dtype] += math.prod(shape)
+    if not counts:
+        return str(config.get("dtype") or config.get("torch_dtype") or "")
+    most = counts.most_common(1)[0][0]
+    return DTYPES.get(most, most.lower())
+
+
+def _problems(folder: Path, config: dict[str, Any]) -> Iterator[Problem]:
+    path = str(folder)
+    if not any(folder.glob("*.safetensors")):
+        yield Problem(code="config.model_without_weights", field="model.path", params={"value": path})
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        yield Problem(code="config.model_without_tokenizer", field="model.path", params={"value": path})
+    missing = _missing_shards(folder)
+    if missing:
+        names = ", ".join(missing[:3])
+        yield Problem(code="model.missing_shards", field="model.path", params={"count": len(missing), "names": names})
+    architectures = [str(name) for name in config.get("architectures") or []]
+    if architectures and not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures):
+        known = ", ".join(architectures)
+        yield Problem(code="model.not_causal", field="model.path", params={"architecture": known})
+
+
+def _missing_shards(folder: Path) -> list[str]:
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return []
+    named = set(read_json(index, "model.no_config").get("weight_map", {}).values())
+    return sorted(name for name in named if not (folder / str(name)).is_file())
+
+
+def _template(folder: Path) -> dict[str, Any]:
+    """Which template `auto` would take, and why."""
+    own = (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file()
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        own = own or bool(json.loads((folder / "tokenizer_config.json").read_bytes()).get("chat_template"))
+    code = "model.template_own" if own else "model.template_chatml"
+    return {"choice": "tokenizer" if own else "chatml", "has_own": own, "reason": {"code": code, "params": {}}}
+
+
+def _type(name: str, has_template: bool) -> dict[str, Any]:
+    if CHAT_NAME.search(name):
+        value, code = "chat", "inspect.chat_by_name"
+    elif BASE_NAME.search(name):
+        value, code = "base", "inspect.base_by_name"
+    elif has_template:
+        value, code = "chat", "inspect.chat_by_template"
+    else:
+        value, code = "base", "inspect.base_by_template"
+    return {"value": value, "reason": {"code": code, "params": {"name": name}}}
+
+
+def _licence(folder: Path) -> str:
+    """The licence the model card or a licence file names."""
+    try:
+        found = re.search(
+            r"^license:\s*(\S.*)$", (folder / "README.md").read_text(errors="replace")[:4000], re.MULTILINE
+        )
+        if found:
+            return found.group(1).strip().strip("'\"")
+    except OSError:
+        pass
+    for name in ("LICENSE", "LICENSE.txt", "LICENSE.md"):
+        try:
+            lines = (folder / name).read_text(errors="replace")[:2000].splitlines()
+        except OSError:
+            continue
+        return next((line.strip() for line in lines if line.strip()), "")[:80]
+    return ""

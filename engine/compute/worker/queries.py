@@ -1,0 +1,92 @@
+"""`python -m engine.compute.worker.queries`: answer one helper query from stdin on stdout, and end.
+
+A short-lived process: a query imports only what it needs, and torch only if it must.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from pydantic import BaseModel, Field, ValidationError
+
+from engine.contract.api import QueryAnswer, QueryRequest
+from engine.contract.data import DataSource
+from engine.contract.errors import UserError
+from engine.contract.model import ModelConfig
+
+
+class PreviewParams(BaseModel):
+    """What `preview_data` takes."""
+
+    path: str
+    hub: str = "local"
+    format: str = "auto"
+    rows: int = Field(10, ge=0, le=1000)
+
+
+def inspect_model(params: dict[str, Any]) -> dict[str, Any]:
+    """What a model folder says about itself."""
+    from engine.compute.inference.inspect import inspect_folder
+    from engine.contract.bundled import MODELS, locate
+
+    config = ModelConfig(path=params["path"], hub=params.get("hub", "local"))
+    folder = locate(config)
+    if folder is None:
+        raise UserError("model.not_here", path=config.path, choices=", ".join(MODELS))
+    return inspect_folder(folder)
+
+
+def preview_data(params: dict[str, Any]) -> dict[str, Any]:
+    """The first rows of a dataset, and what is wrong with it."""
+    from engine.compute.data.preview import preview
+    from engine.contract.bundled import DATASETS, locate
+
+    asked = PreviewParams.model_validate(params)
+    source = DataSource.model_validate({"path": asked.path, "hub": asked.hub, "format": asked.format})
+    path = locate(source)
+    if path is None:
+        raise UserError("data.not_here", path=source.path, choices=", ".join(DATASETS))
+    return preview(path, source.format, asked.rows)
+
+
+QUERIES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "inspect_model": inspect_model,
+    "preview_data": preview_data,
+}
+
+
+def answer(text: str) -> QueryAnswer:
+    """The answer to a query; whatever goes wrong is an error with a code."""
+    try:
+        request = QueryRequest.model_validate_json(text)
+        query = QUERIES.get(request.kind)
+        if query is None:
+            raise UserError("query.unknown", kind=request.kind, known=", ".join(QUERIES))
+        return QueryAnswer(result=query(request.params))
+    except UserError as error:
+        return QueryAnswer(error=error.body())
+    except (ValidationError, KeyError) as error:
+        detail = f"'{error.args[0]}' is missing." if isinstance(error, KeyError) else str(error)
+        return QueryAnswer(error=UserError("query.invalid", detail=detail[:500]).body())
+    except OSError as error:
+        return QueryAnswer(error=UserError("query.unreadable", detail=str(error)[:500]).body())
+    except Exception as error:  # noqa: BLE001 - the border: a helper never ends without an answer
+        traceback.print_exc()  # for the controller's log
+        return QueryAnswer(error=UserError("worker.bug", detail=f"{type(error).__name__}: {error}"[:500]).body())
+
+
+def main() -> int:
+    """Read, answer, end."""
+    out: TextIO = sys.stdout
+    sys.stdout = sys.stderr  # only the answer may stand on stdout
+    found = answer(sys.stdin.read())
+    out.write(found.model_dump_json() + "\n")
+    out.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
