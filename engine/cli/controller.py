@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from typing import Any
 
 from engine.cli.exits import OK, UNREACHABLE
 from engine.cli.output import moment, print_json
+from engine.cli.rooms import become_controller
 from engine.contract.errors import Conflict, Unreachable
 
 STOP_WAIT_S = 15.0
@@ -25,13 +24,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def work(options: argparse.Namespace) -> int:
     """Do what was asked."""
-    return {"start": serve, "status": status, "stop": stop}[options.what](options)
-
-
-def serve(options: argparse.Namespace) -> int:
-    """Become the controller; this program is a client and never imports it."""
-    arguments = ["--foreground"] if options.foreground else []
-    os.execv(sys.executable, [sys.executable, "-m", "engine.control", *arguments])
+    if options.what == "start":
+        become_controller(["controller", *(["--foreground"] if options.foreground else [])])
+    return stop(options) if options.what == "stop" else status(options)
 
 
 def status(options: argparse.Namespace) -> int:
