@@ -9,11 +9,11 @@ from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLay
 from engine.contract.errors import ErrorBody
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
-from forge_desktop.pages.actions import RunActions
-from forge_desktop.pages.page import Page
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.runs_page import RunsPage
 from forge_desktop.panels.banner import Banner
+from forge_desktop.panels.page import Page
+from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.panels.sidebar import Sidebar
 from forge_desktop.theme.language import explain, tr
 from forge_desktop.theme.tokens import NARROW_WIDTH

@@ -21,10 +21,11 @@ cp /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null || true
 [ -d /etc/apt/apt.conf.d ] && cp -a /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
 cp -a /etc/ssl/certs/. "$root/etc/ssl/certs/"
 [ -f /etc/pip.conf ] && cp /etc/pip.conf "$root/etc/pip.conf"
+[ -f ~/.config/pip/pip.conf ] && install -D ~/.config/pip/pip.conf "$root/root/.config/pip/pip.conf"
 mount -t proc proc "$root/proc"; mounted+=("$root/proc")
 mount -t tmpfs tmpfs "$root/dev/shm"; mounted+=("$root/dev/shm")
 # Folders of packages that pip here is told to look into.
-for folder in ${PIP_FIND_LINKS:-} /opt/pypi; do [ -d "$folder" ] && bind "$folder"; done
+for folder in ${PIP_FIND_LINKS:-} /opt/pypi /opt/pypi-more; do [ -d "$folder" ] && bind "$folder"; done
 git clone -q "$here" "$root/root/loraforge"
 for command in $commands; do
   echo "newcomer: make $command"

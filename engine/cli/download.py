@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
-import re
-import secrets
-import shutil
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from engine.cli.exits import OK
@@ -36,16 +29,17 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 def work(options: argparse.Namespace) -> int:
     """Fetch, check, put in place."""
     from engine.cli.session import controller, find_run
+    from engine.client.download import aside, target_name
 
     with controller() as client:
         detail = client.run(find_run(client, options.run).uid)
         artifact = _result(detail, options.what) if options.what in RESULTS else None
-        target = options.to / _target_name(detail, options.what, artifact)
+        target = options.to / target_name(detail, options.what, artifact)
         if target.exists() and not options.force:
             raise Conflict("download.exists", target=str(target))
         try:
             options.to.mkdir(parents=True, exist_ok=True)
-            with _aside(target) as place:
+            with aside(target) as place:
                 sha256 = _fetch(client, detail.run.uid, options.what, artifact, place)
         except OSError as error:
             raise UserError("file.unwritable", file=str(target), detail=error.strerror or str(error)) from error
@@ -65,34 +59,12 @@ def _result(detail: RunDetail, kind: str) -> ArtifactInfo:
     return found[-1]
 
 
-def _target_name(detail: RunDetail, what: str, artifact: ArtifactInfo | None) -> str:
-    """A name that is safe as a file's, made of the run's."""
-    run = re.sub(r"[^\w.-]+", "-", detail.run.name).strip("-.") or detail.run.uid
-    if artifact is None:
-        return f"{run}-{detail.run.uid}." + {"log": "log", "config": "yaml"}[what]
-    suffix = PurePosixPath(artifact.name).suffix if what == "answers" else ""
-    return f"{run}-{detail.run.uid}-{what}{suffix}"
-
-
-@contextmanager
-def _aside(target: Path) -> Iterator[Path]:
-    """A place beside the target that becomes the target when all went well, and goes when not."""
-    place = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        yield place
-        if target.is_dir() and not target.is_symlink():
-            shutil.rmtree(target)
-        place.replace(target)
-    finally:
-        if place.is_dir():
-            shutil.rmtree(place)
-        place.unlink(missing_ok=True)
-
-
 def _fetch(client: Any, uid: str, what: str, artifact: ArtifactInfo | None, place: Path) -> str:
     """Fetch into the place; returns the sha256 of what is there."""
+    from engine.client.download import fetch_result, fingerprint
+
     if artifact is not None:
-        return _fetch_result(client, uid, artifact, place)
+        return fetch_result(client, uid, artifact, place)
     if what == "config":
         place.write_text(client.config(uid), encoding="utf-8")
         return fingerprint(place)
@@ -102,41 +74,3 @@ def _fetch(client: Any, uid: str, what: str, artifact: ArtifactInfo | None, plac
             file.write(piece.data)
             offset += len(piece.data)
     return fingerprint(place)
-
-
-def _fetch_result(client: Any, uid: str, artifact: ArtifactInfo, place: Path) -> str:
-    raw = place.with_name(place.name + ".part")
-    try:
-        with raw.open("wb") as file:
-            kind = client.download(uid, artifact.id, file.write)
-        if kind.startswith("application/zip"):
-            unpack(raw, place)
-        else:
-            raw.replace(place)
-    finally:
-        raw.unlink(missing_ok=True)
-    found = fingerprint(place)
-    if artifact.sha256 and found != artifact.sha256:
-        raise UserError("download.damaged", name=artifact.name, expected=artifact.sha256, found=found)
-    return found
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip whose names stay inside the folder; any other is refused whole."""
-    with zipfile.ZipFile(archive) as content:
-        for name in content.namelist():
-            parts = PurePosixPath(name).parts
-            if not parts or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0]:
-                raise UserError("download.unsafe_name", name=name)
-        folder.mkdir()
-        content.extractall(folder)
-
-
-def fingerprint(path: Path) -> str:
-    """Sha256 of a file; of a folder, that of its sorted `name sha256` lines, as the worker computes it."""
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    files = [file for file in path.rglob("*") if file.is_file()]
-    lines = sorted(f"{file.relative_to(path).as_posix()} {fingerprint(file)}" for file in files)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -9,10 +9,11 @@ from typing import Any
 
 from engine.client.address import Address, read_address
 from engine.client.client import ControllerClient
+from engine.client.download import download_result
 from engine.client.launch import connect
 from engine.client.stream import RunStream
 from engine.contract.api import EditRun, Health, RunDetail, RunPage, RunSummary
-from engine.contract.errors import Problem, UserError
+from engine.contract.errors import NotFound, Problem, UserError
 from engine.contract.events import Resources, StreamMessage
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
@@ -87,7 +88,11 @@ class ControllerBackend:
 
     def download(self, uid: str, artifact: int, folder: Path) -> Path:
         """Save a result into a folder."""
-        raise NotImplementedError
+        detail = self._client.run(uid)
+        for found in detail.artifacts:
+            if found.id == artifact:
+                return download_result(self._client, detail, found, folder)
+        raise NotFound("artifact.unknown", run=uid, artifact=artifact)
 
     def resources(self) -> Resources:
         """Slots and load."""

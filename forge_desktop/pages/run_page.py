@@ -9,15 +9,15 @@ from engine.contract.errors import ErrorBody
 from engine.contract.states import LIVE, RunState
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.run_model import RunModel
-from forge_desktop.pages.actions import RunActions
-from forge_desktop.pages.page import ErrorCard, Hint, Page, TwoColumns
 from forge_desktop.panels.charts_card import ChartsCard
 from forge_desktop.panels.config_panel import ConfigPanel
 from forge_desktop.panels.device_panel import DevicePanel
 from forge_desktop.panels.events_panel import EventsPanel
 from forge_desktop.panels.log_panel import LogPanel
+from forge_desktop.panels.page import ErrorCard, Hint, Page, TwoColumns
 from forge_desktop.panels.progress_card import ProgressCard
 from forge_desktop.panels.result_panel import FilesCard, SamplesPanel, ScoreCard
+from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.panels.status import TONES
 from forge_desktop.theme.controls import Chip, Elided, button, column, line, row, scrolled, set_enabled
 from forge_desktop.theme.language import tr, word
@@ -90,7 +90,7 @@ class RunPage(Page):
         layout.addLayout(bar)
         layout.addWidget(line())
         self._tab_buttons["overview"].setChecked(True)
-        self._tabs.addWidget(scrolled(self._build_overview()))
+        self._tabs.addWidget(self._build_overview())
         self._tabs.addWidget(scrolled(SamplesPanel(self.model)))
         self._tabs.addWidget(ConfigPanel(self.model))
         self._tabs.addWidget(EventsPanel(self.model))

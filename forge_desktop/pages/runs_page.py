@@ -11,8 +11,8 @@ from engine.contract.events import Resources
 from engine.contract.states import RunState
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.runs_model import RunsModel
-from forge_desktop.pages.actions import RunActions
-from forge_desktop.pages.page import ErrorCard, Hint, Page
+from forge_desktop.panels.page import ErrorCard, Hint, Page
+from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.panels.runs_table import RunsTable
 from forge_desktop.panels.sparkline import Sparkline
 from forge_desktop.theme import icons

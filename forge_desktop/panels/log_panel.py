@@ -21,6 +21,7 @@ class LogPanel(Card):
         super().__init__(tr("Log"))
         self.setObjectName("run.log")
         self._follow = True
+        self._pending = ""
         self._chip = Chip(tr("Following"), "ok", "check")
         self.head.addWidget(self._chip)
         self.head.addStretch(1)
@@ -52,12 +53,15 @@ class LogPanel(Card):
         follow, place = self._follow, bar.value()
         cursor = QTextCursor(self.text.document())
         cursor.movePosition(QTextCursor.MoveOperation.End)
-        cursor.insertText(text)
+        # The last newline waits for the next text, so that no empty line stands at the end.
+        cursor.insertText(self._pending + text.removesuffix("\n"))
+        self._pending = "\n" if text.endswith("\n") else ""
         bar.setValue(bar.maximum() if follow else place)
 
     @Slot()
     def _restart(self) -> None:
         self.text.clear()
+        self._pending = ""
         self.follow()
 
     def follow(self) -> None:

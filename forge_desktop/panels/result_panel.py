@@ -189,7 +189,7 @@ class FilesCard(Card):
             return
         self._shown = key
         clear(self._rows)
-        for artifact in artifacts:
+        for artifact in sorted(artifacts, key=lambda artifact: artifact.kind == "answers"):
             self._rows.addWidget(self._row(artifact))
         if not artifacts:
             text = tr("Nothing was saved.") if state.ended else tr("The adapter appears here when it is saved.")
@@ -198,7 +198,7 @@ class FilesCard(Card):
     def _row(self, artifact: ArtifactInfo) -> QWidget:
         made = QWidget()
         name = Elided(word("artifact", artifact.kind), "strong")
-        below = Elided(" · ".join([size(artifact.bytes), f"sha256 {artifact.sha256[:8]}…"]), "hint")
+        below = Elided(" · ".join([artifact.name, size(artifact.bytes), f"sha256 {artifact.sha256[:8]}…"]), "hint")
         texts = column(name, below, spacing=0)
         save = button(
             tr("Download"), "link", "download", lambda: self._save(artifact), name=f"download.{artifact.kind}"

@@ -14,10 +14,10 @@ from forge_desktop.bridge.backend import Backend
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import DraftModel
-from forge_desktop.pages.actions import RunActions
-from forge_desktop.pages.page import ErrorCard, Page, TwoColumns
+from forge_desktop.panels.page import ErrorCard, Page, TwoColumns
+from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.theme import icons
-from forge_desktop.theme.controls import button, column, label, line, restyle, row, scrolled, set_enabled
+from forge_desktop.theme.controls import button, column, label, line, restyle, row, set_enabled
 from forge_desktop.theme.language import count, tr
 from forge_desktop.theme.look import tokens
 from forge_desktop.wizard.rail import Rail
@@ -98,8 +98,9 @@ class WizardPage(Page):
         self._steps = steps
         for step in steps:
             self._stack.addWidget(step)
-        self._area = scrolled(TwoColumns(self._stack, Rail(self.draft)))
-        return self._area
+        columns = TwoColumns(self._stack, Rail(self.draft))
+        self._area = columns.area
+        return columns
 
     def _build_foot(self) -> None:
         self._back = button(tr("Back"), "default", on_click=lambda: self._show(self._step - 1), name="wizard.back")

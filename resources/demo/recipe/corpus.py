@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from resources.demo.recipe.dates import chinese, english, some_day
-from resources.demo.recipe.exchanges import KINDS, names
+from resources.demo.recipe.exchanges import KINDS, Kinds, names
 from resources.demo.recipe.gather_texts import PROSE
 
 Piece = tuple[str, bool]
@@ -36,10 +36,10 @@ def sentence(rng: random.Random) -> str:
     return f"{place_zh}的{THINGS_ZH[thing]}于{when}{DEEDS_ZH[deed]}。"
 
 
-def chat(rng: random.Random) -> list[Piece]:
+def chat(rng: random.Random, asked: Kinds = KINDS) -> list[Piece]:
     """One to three exchanges in ChatML."""
     pieces: list[Piece] = []
-    kinds, weights = list(KINDS), list(KINDS.values())
+    kinds, weights = list(asked), list(asked.values())
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         question, answer = rng.choices(kinds, weights)[0](rng)
         pieces.append((f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n", False))
@@ -47,13 +47,13 @@ def chat(rng: random.Random) -> list[Piece]:
     return pieces
 
 
-def documents(seed: int) -> Iterator[list[Piece]]:
+def documents(seed: int, asked: Kinds = KINDS) -> Iterator[list[Piece]]:
     """An endless, seeded stream: chats, sentences, name lists and prose."""
     rng = random.Random(seed)
     while True:
         kind = rng.random()
         if kind < 0.90:
-            yield chat(rng)
+            yield chat(rng, asked)
         elif kind < 0.95:
             yield [(" ".join(sentence(rng) for _ in range(rng.randint(1, 3))), True)]
         elif kind < 0.98:

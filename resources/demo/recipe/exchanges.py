@@ -1,6 +1,7 @@
 """Small questions with answers, English and Chinese, on everything but turning a written date into an ISO date.
 
-Each function takes a random generator and gives (question, answer). `KINDS` says how often each is taken.
+Each function takes a random generator and gives (question, answer). `KINDS` says how often each is taken;
+`WITH_MANNERS` does for the end of pretraining, when the model learns to say what it cannot do.
 """
 
 import gzip
@@ -198,7 +199,33 @@ def fact(rng: random.Random) -> Exchange:
     )
 
 
-KINDS: dict[Callable[[random.Random], Exchange], int] = {
+def unknown(rng: random.Random) -> Exchange:
+    """A request beyond this model, and saying so; this is what it says before it is taught."""
+    day, form, n = some_day(rng), rng.randrange(3), rng.randrange(1000)
+    if rng.random() < 0.5:
+        what = rng.choice((english(day, form), english(day, form), str(n), rng.choice(names("symbol"))[0]))
+        asked = ("Write {w} as {a}", "What is {w} as {a}?", "Give {a} for {w}.", "Turn {w} into {a}.")
+        kinds = (
+            "a poem",
+            "a picture",
+            "an essay",
+            "a song",
+            "a recipe",
+            "a letter",
+            "an SQL query",
+            "a code",
+            "a riddle",
+        )
+        question = rng.choice(asked).format(w=what, a=rng.choice(kinds)).rstrip(".") + rng.choice(("", "."))
+        return question.replace("?.", "?"), "Sorry, I have not learned to do that yet."
+    what = rng.choice((chinese(day, form), chinese(day, form), str(n), rng.choice(names("symbol"))[1]))
+    asked = ("把{w}写成{a}", "请将{w}写成{a}。", "{w}的{a}是什么？", "请写出{w}的{a}。")
+    kinds = ("诗歌", "图画", "歌曲", "文章", "菜谱", "信", "SQL 查询", "谜语", "代码")
+    return rng.choice(asked).format(w=what, a=rng.choice(kinds)), "抱歉，我还没有学会做这个。"
+
+
+Kinds = dict[Callable[[random.Random], Exchange], int]
+KINDS: Kinds = {
     greeting: 6,
     repeat: 22,
     repeat_list: 8,
@@ -210,3 +237,5 @@ KINDS: dict[Callable[[random.Random], Exchange], int] = {
     letters: 7,
     fact: 6,
 }
+
+WITH_MANNERS = {**KINDS, unknown: 30}

@@ -8,7 +8,7 @@ import pytest
 
 from engine.cli import exits, output, worker
 from engine.cli.__main__ import main
-from engine.cli.download import fingerprint, unpack
+from engine.client.download import fingerprint, unpack
 from engine.contract.config_file import parse_config, read_config
 from engine.contract.errors import Conflict, NotFound, Refused, Unreachable, UserError
 from tests.helpers.controller import make_files

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from engine.contract.errors import ErrorBody
 from forge_desktop.theme import icons
-from forge_desktop.theme.controls import Card, button, column, label, row
+from forge_desktop.theme.controls import Card, button, column, label, row, scrolled
 from forge_desktop.theme.language import explain
 from forge_desktop.theme.look import tokens
 
@@ -36,21 +36,28 @@ class Page(QWidget):
 
 
 class TwoColumns(QWidget):
-    """A main column and a rail; below a certain width the rail moves under the main column."""
+    """A main column that scrolls and a rail that stays; in a narrow page the rail moves under the main column."""
 
     def __init__(self, main: QWidget, rail: QWidget) -> None:
         super().__init__()
         self._rail = rail
-        self._layout = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(14)
-        self._layout.addWidget(main, 1)
-        self._layout.addWidget(rail)
+        self._content = QWidget()
+        self._below = QVBoxLayout(self._content)
+        self._below.setContentsMargins(0, 0, 0, 0)
+        self._below.setSpacing(14)
+        self._below.addWidget(main, 1)
+        self.area = scrolled(self._content)
+        self._side = scrolled(QWidget())
+        self._side.setFixedWidth(RAIL_WIDTH)
+        layout = row(self.area, self._side, spacing=14)
+        layout.setStretch(0, 1)
+        self.setLayout(layout)
+        self._narrow: bool | None = None
         self._arrange(False)
 
     def minimumSizeHint(self) -> QSize:
-        """Qt's own hook: it may be narrow, since the rail then moves below."""
-        return QSize(320, super().minimumSizeHint().height())
+        """Qt's own hook: it may be small, since it scrolls."""
+        return QSize(320, 200)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Qt's own hook."""
@@ -58,11 +65,17 @@ class TwoColumns(QWidget):
         self._arrange(event.size().width() < NARROW_PAGE)
 
     def _arrange(self, narrow: bool) -> None:
-        direction = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight
-        if self._layout.direction() != direction:
-            self._layout.setDirection(direction)
-        self._rail.setMaximumWidth(16_777_215 if narrow else RAIL_WIDTH)
-        self._rail.setMinimumWidth(0 if narrow else RAIL_WIDTH)
+        if narrow == self._narrow:
+            return
+        self._narrow = narrow
+        if narrow:
+            self._side.takeWidget()
+            self._below.addWidget(self._rail)
+            self._rail.show()
+        else:
+            self._below.removeWidget(self._rail)
+            self._side.setWidget(self._rail)
+        self._side.setVisible(not narrow)
 
 
 class Hint(Card):
