@@ -24,6 +24,14 @@ def read_range(path: Path | None, offset: int, limit: int) -> tuple[bytes, int, 
         return file.read(limit), start, size
 
 
+def size(path: Path) -> int:
+    """Bytes of a file, none if it is not there yet."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def inside(root: Path, relative: str) -> Path | None:
     """The file or folder, if it is there and, all links followed, still inside the root."""
     path = root / relative

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from engine.contract.errors import NotFound, UserError
 from engine.contract.preflight import check_files
 from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
 from engine.contract.states import RunState
+from engine.control.api import files
 from engine.control.api.context import Ctx, Key
 from engine.control.jobs import commands
 from engine.control.jobs.commands import Request
@@ -61,8 +63,7 @@ async def detail(context: Ctx, uid: str) -> RunDetail:
     """Everything a run page shows besides curves and log."""
     found = await context.controller.database.read(lambda c: details.detail(c, _existing(c, uid)["id"]))
     if found.run.attempt:
-        log = context.home.attempt(uid, found.run.attempt).log
-        found.log_bytes = log.stat().st_size if log.exists() else 0
+        found.log_bytes = await asyncio.to_thread(files.size, context.home.attempt(uid, found.run.attempt).log)
     return found
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import logging
 import sqlite3
 
 from fastapi import APIRouter
@@ -18,6 +19,7 @@ from engine.control.api.context import Context, Ctx
 from engine.control.jobs.news import Subscriber
 from engine.control.store import events, runs
 
+log = logging.getLogger(__name__)
 router = APIRouter()
 BATCH_S = 1 / 30
 REPLAY_PAGE = 500
@@ -39,7 +41,9 @@ async def stream(websocket: WebSocket, context: Ctx, since: int | None = None) -
         context.controller.hub.unsubscribe(subscriber)
         for task in (leaving, sending):
             task.cancel()
-        await asyncio.gather(leaving, sending, return_exceptions=True)
+        _, outcome = await asyncio.gather(leaving, sending, return_exceptions=True)
+        if isinstance(outcome, Exception) and not isinstance(outcome, WebSocketDisconnect):
+            log.error("a stream broke off", exc_info=outcome)
     if not leaving.cancelled():
         return
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):

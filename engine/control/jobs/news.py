@@ -8,6 +8,7 @@ replay the stored events after its cursor and fetch curves and log anew.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -102,7 +103,7 @@ class Hub:
 
     def from_thread(self, messages: list[Any]) -> None:
         """The same from another thread, in the order of the calls."""
-        if not self._loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and every listener with it
             self._loop.call_soon_threadsafe(self.publish, messages)
 
     def close(self) -> None:
