@@ -4,10 +4,10 @@ PY := .venv/bin/python
 WORKER := .venv-worker/bin/python
 TEST_ENV := QT_QPA_PLATFORM=offscreen FORGE_WORKER_PYTHON=$(CURDIR)/$(WORKER) HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: help setup demo app test check ci lint types imports newcomer clean-environments
+.PHONY: help setup demo app test check ci bench lint types imports newcomer clean-environments
 
 help:          ## list the commands
-	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*## / — /'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / — /' | sort
 
 setup:         ## install what is missing (system libraries, desktop and worker environments)
 	@./installer/setup.sh all
@@ -26,7 +26,7 @@ check: setup lint types imports  ## for every commit: lint, types, import rules,
 	@$(TEST_ENV) $(PY) -m pytest -q tests/unit tests/desktop --ignore tests/unit/compute -m "not slow"
 
 lint:
-	@$(PY) -m ruff check --quiet . && $(PY) -m ruff format --check --quiet . || { $(PY) -m ruff check .; $(PY) -m ruff format --check .; exit 1; }
+	@$(PY) -m ruff check --quiet --output-format concise . && $(PY) -m ruff format --check --quiet . || { $(PY) -m ruff check .; $(PY) -m ruff format --check .; exit 1; }
 
 types:
 	@$(PY) -m mypy engine forge_desktop
@@ -36,5 +36,8 @@ imports:
 
 ci: check test  ## what continuous integration runs
 
-newcomer: setup ## run the two commands in a bare Debian root, so that nothing installed by hand hides a missing step
+bench: setup   ## timings as ratios against a peer or a baseline in the same run → bench/results.md
+	@$(PY) -m tests.bench
+
+newcomer: ## run the two commands in a bare Debian root, so that nothing installed by hand hides a missing step
 	@./tests/newcomer.sh

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine.contract.errors import ErrorBody, Problem
 from engine.contract.run_spec import RunSpec
@@ -197,6 +197,10 @@ class Settings(_Body):
     """Lane to number of slots; None: one a GPU (one on a CPU-only machine), 4 cpu, 8 light."""
     worker_python: str | None = None
     """Interpreter of local workers; None: found by itself."""
+    idle_minutes: float = Field(default=10.0, ge=0)
+    """The controller ends after so long without clients and with nothing that runs or waits."""
+    stop_grace_seconds: float = Field(default=60.0, ge=0)
+    """A worker that was asked to stop and save is killed after so long."""
 
 
 class Health(_Body):

@@ -191,8 +191,11 @@ def _problem(detail: dict[str, Any], root: type[BaseModel]) -> Problem:
         params["pattern"] = context.get("pattern", "")
     for name in _LIMITS:
         if name in context:
-            params["limit"] = context[name]
+            limit = context[name]
+            params["limit"] = int(limit) if isinstance(limit, float) and limit.is_integer() else limit
     code = _BY_TYPE.get(detail["type"], "config.invalid")
+    if code == "config.text_too_short" and location[-1] == "path":
+        code = "config.nothing_chosen"
     if code == "config.invalid":
         params["detail"] = detail["msg"]
     return Problem(code=code, field=where, params=params)

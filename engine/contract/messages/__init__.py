@@ -6,8 +6,9 @@ Each room has its file here. A code never changes its meaning: translations and 
 from engine.contract.messages.base import Message
 from engine.contract.messages.config import CONFIG
 from engine.contract.messages.controller import CONTROLLER
+from engine.contract.messages.desktop import DESKTOP
 from engine.contract.messages.worker import WORKER
 
-MESSAGES: dict[str, Message] = {**CONFIG, **CONTROLLER, **WORKER}
+MESSAGES: dict[str, Message] = {**CONFIG, **CONTROLLER, **WORKER, **DESKTOP}
 
 __all__ = ["MESSAGES", "Message"]

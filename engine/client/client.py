@@ -1,0 +1,255 @@
+"""Asking the controller: one typed method a route, errors as the exceptions they were.
+
+Safe to use from several threads. A controller that was started again listens elsewhere; that is found out and
+the request repeated, which idempotency keys make harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from engine.client.address import Address, Locate, read_address
+from engine.contract.api import (
+    CheckResult,
+    CreateRun,
+    EditRun,
+    Health,
+    QueryAnswer,
+    QueryRequest,
+    RunDetail,
+    RunPage,
+    RunSummary,
+    Settings,
+    StopRun,
+)
+from engine.contract.errors import Conflict, ErrorBody, NotFound, Refused, Unreachable, UserError
+from engine.contract.events import Resources
+from engine.contract.ids import new_id
+from engine.contract.paths import Home
+from engine.contract.run_spec import RunSpec
+
+if TYPE_CHECKING:
+    from engine.client.arrow import Curve
+
+M = TypeVar("M", bound=BaseModel)
+TIMEOUT_S = 30.0
+_CLASSES: dict[int, type[UserError]] = {404: NotFound, 409: Conflict, 422: Refused, 503: Unreachable}
+
+
+@dataclass(frozen=True)
+class LogPiece:
+    """Bytes of a worker's log, where they begin, and how long the log is by now."""
+
+    data: bytes
+    offset: int
+    size: int
+
+
+class ControllerClient:
+    """The controller of one home."""
+
+    def __init__(self, home: Home, locate: Locate | None = None, timeout: float = TIMEOUT_S) -> None:
+        self.home = home
+        self._locate = locate or partial(read_address, home)
+        self._address: Address | None = None
+        self._http = httpx.Client(timeout=timeout, trust_env=False)
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._http.close()
+
+    def __enter__(self) -> ControllerClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def health(self) -> Health:
+        """Who answers."""
+        return self._get("/health", Health)
+
+    def runs(
+        self,
+        *,
+        states: Iterable[str] = (),
+        search: str = "",
+        project: str = "",
+        sort: str = "created",
+        descending: bool = True,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> RunPage:
+        """One page of runs."""
+        query = {
+            "state": list(states), "search": search, "project": project, "sort": sort, "descending": descending,
+            "offset": offset, "limit": limit,
+        }  # fmt: skip
+        return self._get("/runs", RunPage, query)
+
+    def run(self, uid: str) -> RunDetail:
+        """Everything about a run besides curves and log."""
+        return self._get(f"/runs/{uid}", RunDetail)
+
+    def create(self, spec: RunSpec, start: bool = True) -> RunSummary:
+        """Make a run, and start it unless it is to stay a draft."""
+        return self._change("POST", "/runs", CreateRun(spec=spec, start=start))
+
+    def check(self, spec: RunSpec) -> CheckResult:
+        """What is wrong with an order."""
+        return self._read(self._send("POST", "/runs/check", body=spec), CheckResult)
+
+    def edit(self, uid: str, change: EditRun) -> RunSummary:
+        """Change a draft's spec, a priority, a name, tags."""
+        return self._change("PATCH", f"/runs/{uid}", change)
+
+    def start(self, uid: str) -> RunSummary:
+        """Put a run into the queue."""
+        return self._change("POST", f"/runs/{uid}/start")
+
+    def stop(self, uid: str, save: bool = True) -> RunSummary:
+        """End a run, keeping what it learned unless told otherwise."""
+        return self._change("POST", f"/runs/{uid}/stop", StopRun(save=save))
+
+    def copy(self, uid: str) -> RunSummary:
+        """A draft with the same spec."""
+        return self._change("POST", f"/runs/{uid}/copy")
+
+    def delete(self, uid: str) -> None:
+        """Remove a run with everything that belongs to it."""
+        self._send("DELETE", f"/runs/{uid}", key=new_id())
+
+    def series(self, uid: str, metrics: Iterable[str] = (), after: tuple[int, float] | None = None) -> dict[str, Curve]:
+        """Curves by metric, as numpy arrays; `after` is (attempt, step)."""
+        from engine.client.arrow import read_curves
+
+        return read_curves(self.series_bytes(uid, metrics, after))
+
+    def series_bytes(self, uid: str, metrics: Iterable[str] = (), after: tuple[int, float] | None = None) -> bytes:
+        """The same as the Arrow stream it comes as."""
+        query: dict[str, Any] = {"metric": list(metrics)}
+        if after is not None:
+            query |= {"after_attempt": after[0], "after_step": after[1]}
+        return self._send("GET", f"/runs/{uid}/series", query=query).content
+
+    def log(self, uid: str, attempt: int | None = None, offset: int = 0, limit: int = 1 << 20) -> LogPiece:
+        """Bytes of the worker's log; a negative offset counts from the end."""
+        query: dict[str, Any] = {"offset": offset, "limit": limit}
+        if attempt is not None:
+            query["attempt"] = attempt
+        answer = self._send("GET", f"/runs/{uid}/log", query=query)
+        return LogPiece(answer.content, int(answer.headers["X-Log-Offset"]), int(answer.headers["X-Log-Size"]))
+
+    def config(self, uid: str) -> str:
+        """The run config as YAML."""
+        return self._send("GET", f"/runs/{uid}/config").text
+
+    def download(self, uid: str, artifact: int, write: Callable[[bytes], object]) -> str:
+        """Hand a result's bytes to `write`; returns its content type (a folder comes as a zip)."""
+        address = self._find()
+        try:
+            path = f"{address.http}/runs/{uid}/artifacts/{artifact}"
+            with self._http.stream("GET", path, headers=address.headers) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _error(answer)
+                for piece in answer.iter_bytes():
+                    write(piece)
+                return str(answer.headers.get("content-type", ""))
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def resources(self) -> Resources:
+        """Slots and load."""
+        return self._get("/resources", Resources)
+
+    def settings(self) -> Settings:
+        """The controller's settings."""
+        return self._get("/settings", Settings)
+
+    def change_settings(self, change: Settings) -> Settings:
+        """Change the settings that were given; the others stay."""
+        return self._read(self._send("PATCH", "/settings", body=change, sent_only=True), Settings)
+
+    def query(self, kind: str, **params: Any) -> QueryAnswer:
+        """Ask a short-lived helper process of the worker's environment."""
+        return self._read(self._send("POST", "/query", body=QueryRequest(kind=kind, params=params)), QueryAnswer)
+
+    def shutdown(self) -> None:
+        """End the controller; runs go on."""
+        self._send("POST", "/shutdown")
+
+    def _get(self, path: str, model: type[M], query: Mapping[str, Any] | None = None) -> M:
+        return self._read(self._send("GET", path, query=query), model)
+
+    def _change(self, method: str, path: str, body: BaseModel | None = None) -> RunSummary:
+        return self._read(self._send(method, path, body=body, key=new_id()), RunSummary)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: BaseModel | None = None,
+        key: str | None = None,
+        sent_only: bool = False,
+    ) -> httpx.Response:
+        """Send, and send once more where that cannot do harm: unsent, asking only, or under a key."""
+        content = body.model_dump_json(exclude_unset=sent_only) if body is not None else None
+        headers = {"Content-Type": "application/json"} if content is not None else {}
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        for last in (False, True):
+            address = self._find(again=last)
+            try:
+                answer = self._http.request(
+                    method, address.http + path, params=query, content=content, headers={**headers, **address.headers}
+                )
+            except httpx.HTTPError as error:
+                harmless = method == "GET" or key is not None or isinstance(error, httpx.ConnectError)
+                if last or not harmless or isinstance(error, httpx.TimeoutException):
+                    raise self._unreachable(error) from error
+                continue
+            if answer.status_code == 401 and not last:
+                continue  # another controller may listen on the old one's port
+            if answer.is_error:
+                raise _error(answer)
+            return answer
+        raise AssertionError("unreachable code")
+
+    def _find(self, again: bool = False) -> Address:
+        if self._address is None or again:
+            self._address = self._locate()
+        if self._address is None:
+            raise Unreachable("controller.unreachable", detail="None is running.", log=str(self.home.controller_log))
+        return self._address
+
+    def _unreachable(self, error: httpx.HTTPError) -> Unreachable:
+        detail = f"{error or type(error).__name__}."
+        return Unreachable("controller.unreachable", detail=detail, log=str(self.home.controller_log))
+
+    def _read(self, answer: httpx.Response, model: type[M]) -> M:
+        try:
+            return model.model_validate_json(answer.content)
+        except ValidationError as error:
+            raise UserError("controller.strange_answer", path=answer.url.path, detail=str(error)) from error
+
+
+def _error(answer: httpx.Response) -> UserError:
+    """The error an answer carries, of the class its status says."""
+    kind = _CLASSES.get(answer.status_code, UserError)
+    try:
+        body = ErrorBody.model_validate_json(answer.content)
+    except ValidationError:
+        return kind("controller.strange_answer", path=answer.url.path, detail=f"Status {answer.status_code}.")
+    params = {name: value for name, value in body.params.items() if name != "problems"}
+    error = kind(body.code, problems=body.problems, **params)
+    error.what, error.why, error.fix = body.what, body.why, body.fix
+    error.args = (error.text,)
+    return error

@@ -1,0 +1,86 @@
+"""The HTTP application: routes, and how errors become answers."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engine.contract.errors import ErrorBody, NotFound, Refused, UserError
+from engine.control.api import routes_data, routes_runs, routes_service, stream
+from engine.control.api.auth import Door
+from engine.control.api.context import Context
+from engine.control.jobs.commands import problems_of
+
+log = logging.getLogger(__name__)
+
+
+def make_app(context: Context, token: str) -> ASGIApp:
+    """The application behind its door."""
+    app = FastAPI(title="LoRAForge controller", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.context = context
+    for module in (routes_runs, routes_data, routes_service, stream):
+        app.include_router(module.router)
+    _add_error_handlers(app, context.home.controller_log)
+    return Door(_Counted(app, context), token, context.home.token_file)
+
+
+def _add_error_handlers(app: FastAPI, log_file: Path) -> None:
+    def user_error(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, UserError)
+        return _answer(error.status, error.body())
+
+    def bad_body(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        refused = Refused("request.refused", problems=problems_of(error.errors()))
+        return _answer(422, refused.body())
+
+    def plain(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 404:
+            return _answer(404, NotFound("request.no_such_path", path=request.url.path).body())
+        return _answer(error.status_code, UserError("request.invalid", detail=str(error.detail)).body())
+
+    def bug(request: Request, error: Exception) -> JSONResponse:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        detail = f"{type(error).__name__}: {error}"
+        return _answer(500, UserError("controller.bug", detail=detail, log=str(log_file)).body())
+
+    handlers: list[tuple[type[Exception], Callable[[Request, Exception], JSONResponse]]] = [
+        (UserError, user_error),
+        (RequestValidationError, bad_body),
+        (HTTPException, plain),
+        (Exception, bug),
+    ]
+    for kind, handler in handlers:
+        app.add_exception_handler(kind, handler)
+
+
+def _answer(status: int, body: ErrorBody) -> JSONResponse:
+    return JSONResponse(body.model_dump(mode="json"), status)
+
+
+class _Counted:
+    """Notes that somebody is there, for the service's idle clock."""
+
+    def __init__(self, app: ASGIApp, context: Context) -> None:
+        self._app = app
+        self._context = context
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        self._context.clients += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._context.clients -= 1
+            self._context.last_client = time.monotonic()

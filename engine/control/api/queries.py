@@ -1,0 +1,75 @@
+"""Helper queries: what needs a tokeniser or torch but is no run, asked of a short-lived process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from engine.contract.api import QueryAnswer, QueryRequest
+from engine.contract.errors import UserError
+from engine.contract.paths import Home, code_root
+
+log = logging.getLogger(__name__)
+LIMIT_S = 10.0
+MAX_ANSWER_BYTES = 8 << 20
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+async def ask(python: str, home: Home, query: QueryRequest, receive: Receive) -> QueryAnswer:
+    """The answer, or why there is none; the process is ended when time is up or nobody waits any more."""
+    folder = home.root / "queries"  # empty: nothing in it can be imported by accident
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        *(python, "-m", "engine.compute.worker.queries"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(code_root()), "PYTHONSAFEPATH": "1", "FORGE_HOME": str(home.root)},
+        start_new_session=True,
+        limit=MAX_ANSWER_BYTES,
+    )
+    talk = asyncio.create_task(process.communicate(query.model_dump_json().encode()))
+    left = asyncio.create_task(_left(receive))
+    try:
+        await asyncio.wait({talk, left}, timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
+        if not talk.done():
+            return QueryAnswer(error=UserError("query.too_slow", kind=query.kind, seconds=round(LIMIT_S)).body())
+        output, errors = talk.result()
+    finally:
+        left.cancel()
+        await _end(process, talk)
+    return _answer(query, process.returncode, output, errors)
+
+
+def _answer(query: QueryRequest, code: int | None, output: bytes, errors: bytes) -> QueryAnswer:
+    try:
+        return QueryAnswer.model_validate_json(output.strip().rpartition(b"\n")[2])
+    except ValidationError:
+        text = errors.decode(errors="replace").strip()
+        log.error("query %s ended with code %s:\n%s", query.kind, code, text[-4000:])
+        last = text.rpartition("\n")[2] or f"exit code {code}"
+        return QueryAnswer(error=UserError("query.failed", kind=query.kind, detail=last[:500]).body())
+
+
+async def _left(receive: Receive) -> None:
+    """Returns when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _end(process: asyncio.subprocess.Process, talk: asyncio.Task[tuple[bytes, bytes]]) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    talk.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await talk

@@ -1,0 +1,79 @@
+"""Routes that hand out data: curves as Arrow, the log by bytes, results as files."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import FileResponse, StreamingResponse
+
+from engine.contract.errors import NotFound
+from engine.contract.paths import AttemptFolder
+from engine.control.api import arrow, files
+from engine.control.api.context import Context, Ctx
+from engine.control.jobs import commands
+from engine.control.store import attempts, metrics
+
+router = APIRouter()
+MAX_LOG_BYTES = 8 << 20
+
+
+@router.get("/runs/{uid}/series")
+async def series(
+    context: Ctx,
+    uid: str,
+    metric: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies it
+    after_attempt: int | None = None,
+    after_step: float | None = None,
+) -> Response:
+    """Curves as an Arrow stream, in the order of the journal."""
+    after = None if after_attempt is None else (after_attempt, -1.0 if after_step is None else after_step)
+    points = await context.controller.database.read(
+        lambda c: metrics.read(c, commands.existing(c, uid)["id"], metric, after)
+    )
+    return Response(await asyncio.to_thread(arrow.to_stream, points), media_type="application/vnd.apache.arrow.stream")
+
+
+@router.get("/runs/{uid}/log")
+async def log(
+    context: Ctx,
+    uid: str,
+    attempt: int | None = None,
+    offset: int = 0,
+    limit: Annotated[int, Query(ge=0, le=MAX_LOG_BYTES)] = 1 << 20,
+) -> Response:
+    """Bytes of the worker's log; a negative offset counts from the end."""
+    folder = await _attempt_folder(context, uid, attempt)
+    data, start, size = await asyncio.to_thread(files.read_range, folder.log if folder else None, offset, limit)
+    headers = {"X-Log-Size": str(size), "X-Log-Offset": str(start)}
+    return Response(data, media_type="application/octet-stream", headers=headers)
+
+
+@router.get("/runs/{uid}/artifacts/{artifact}")
+async def artifact(context: Ctx, uid: str, artifact: int) -> Response:
+    """A result: a file, or a folder as a zip."""
+    found = await context.controller.database.read(
+        lambda c: attempts.artifact(c, commands.existing(c, uid)["id"], artifact)
+    )
+    if found is None:
+        raise NotFound("artifact.unknown", artifact=artifact, run=uid)
+    number, relative, sha256 = found
+    path = await asyncio.to_thread(files.inside, context.home.attempt(uid, number).root, relative)
+    if path is None:
+        raise NotFound("artifact.gone", artifact=relative, run=uid)
+    headers = {"X-Sha256": sha256}
+    if path.is_dir():
+        headers["Content-Disposition"] = files.disposition(f"{path.name}.zip")
+        return StreamingResponse(files.zipped(path), media_type="application/zip", headers=headers)
+    return FileResponse(path, filename=path.name, headers=headers)
+
+
+async def _attempt_folder(context: Context, uid: str, attempt: int | None) -> AttemptFolder | None:
+    """The folder of an attempt, of the latest without a number; None before the first."""
+    row = await context.controller.database.read(lambda c: commands.existing(c, uid))
+    if attempt is None:
+        attempt = row["attempt"]
+    elif not 1 <= attempt <= row["attempt"]:
+        raise NotFound("run.no_attempt", run=uid, attempt=attempt)
+    return context.home.attempt(uid, attempt) if attempt else None

@@ -1,0 +1,111 @@
+"""Routes about runs: list, make, look at, change, start, stop, copy, delete."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from engine.contract.api import CheckResult, CreateRun, EditRun, RunDetail, RunPage, RunSummary, StopRun
+from engine.contract.config_file import check_spec, to_yaml
+from engine.contract.errors import NotFound, UserError
+from engine.contract.preflight import check_files
+from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
+from engine.contract.states import RunState
+from engine.control.api.context import Ctx, Key
+from engine.control.jobs import commands
+from engine.control.jobs.commands import Request
+from engine.control.store import details, runs
+
+router = APIRouter()
+
+
+@router.get("/runs")
+async def list_runs(
+    context: Ctx,
+    state: Annotated[list[RunState], Query()] = [],  # noqa: B006 - FastAPI copies it
+    search: str = "",
+    project: str = "",
+    sort: str = "created",
+    descending: bool = True,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=0, le=runs.MAX_PAGE)] = 100,
+) -> RunPage:
+    """One page of runs."""
+    if sort not in runs.SORTS:
+        raise UserError("request.sort", sort=sort, choices=", ".join(runs.SORTS))
+    return await context.controller.database.read(
+        lambda c: runs.page(
+            c, states=[str(one) for one in state], search=search, project=project, sort=sort, descending=descending,
+            offset=offset, limit=limit,
+        )
+    )  # fmt: skip
+
+
+@router.post("/runs")
+async def create(context: Ctx, body: CreateRun, key: Key = None) -> RunSummary:
+    """Make a run, and start it unless it is to stay a draft."""
+    request = Request("create", key=key, body=body.model_dump_json())
+    return await context.controller.create(body.spec, body.start, request)
+
+
+@router.post("/runs/check")
+def check(spec: RunSpec) -> CheckResult:
+    """What is wrong with an order, without making a run of it."""
+    return CheckResult(problems=[*check_spec(spec), *check_files(spec)])
+
+
+@router.get("/runs/{uid}")
+async def detail(context: Ctx, uid: str) -> RunDetail:
+    """Everything a run page shows besides curves and log."""
+    found = await context.controller.database.read(lambda c: details.detail(c, _existing(c, uid)["id"]))
+    if found.run.attempt:
+        log = context.home.attempt(uid, found.run.attempt).log
+        found.log_bytes = log.stat().st_size if log.exists() else 0
+    return found
+
+
+@router.patch("/runs/{uid}")
+async def edit(context: Ctx, uid: str, body: EditRun, key: Key = None) -> RunSummary:
+    """Change a draft's spec, a priority, a name, tags."""
+    return await context.controller.edit(uid, body, Request("edit", key=key, target=uid, body=body.model_dump_json()))
+
+
+@router.post("/runs/{uid}/start")
+async def start(context: Ctx, uid: str, key: Key = None) -> RunSummary:
+    """Put a run into the queue."""
+    return await context.controller.start(uid, Request("start", key=key, target=uid))
+
+
+@router.post("/runs/{uid}/stop")
+async def stop(context: Ctx, uid: str, body: StopRun | None = None, key: Key = None) -> RunSummary:
+    """End a run, keeping what it learned unless told otherwise."""
+    save = body.save if body else True
+    return await context.controller.stop(uid, save, Request("stop", key=key, target=uid, body=str(save)))
+
+
+@router.post("/runs/{uid}/copy")
+async def copy(context: Ctx, uid: str, key: Key = None) -> RunSummary:
+    """A draft with the same spec."""
+    return await context.controller.copy(uid, Request("copy", key=key, target=uid))
+
+
+@router.delete("/runs/{uid}", status_code=204)
+async def delete(context: Ctx, uid: str, key: Key = None) -> None:
+    """Remove a run with everything that belongs to it."""
+    await context.controller.delete(uid, Request("delete", key=key, target=uid))
+
+
+@router.get("/runs/{uid}/config")
+async def config(context: Ctx, uid: str) -> Response:
+    """The run config as people write it."""
+    row = await context.controller.database.read(lambda c: _existing(c, uid))
+    spec = RunSpec.model_validate_json(row["spec"])
+    if not isinstance(spec.job, TrainJob):
+        raise NotFound("run.no_config", run=uid, kind=spec.kind)
+    return Response(to_yaml(RunConfig.from_spec(spec)), media_type="application/yaml; charset=utf-8")
+
+
+def _existing(connection: sqlite3.Connection, uid: str) -> sqlite3.Row:
+    return commands.existing(connection, uid)

@@ -1,0 +1,64 @@
+"""Routes about the controller itself: health, load, settings, helper queries, shutdown."""
+
+from __future__ import annotations
+
+import os
+
+from fastapi import APIRouter
+from fastapi import Request as HttpRequest
+
+from engine.contract import PROTOCOL_VERSION
+from engine.contract.api import Health, QueryAnswer, QueryRequest, Settings
+from engine.contract.errors import Conflict
+from engine.contract.events import Resources
+from engine.control.api import queries
+from engine.control.api.context import Ctx
+
+router = APIRouter()
+
+
+@router.get("/health")
+def health(context: Ctx) -> Health:
+    """Who answers."""
+    return Health(
+        version=context.version,
+        protocol=PROTOCOL_VERSION,
+        pid=os.getpid(),
+        home=str(context.home.root),
+        started=context.started,
+        worker_python=context.controller.worker_python,
+    )
+
+
+@router.get("/resources")
+async def resources(context: Ctx) -> Resources:
+    """Slots and load."""
+    return await context.controller.resources()
+
+
+@router.get("/settings")
+async def settings(context: Ctx) -> Settings:
+    """The settings."""
+    return context.controller.settings
+
+
+@router.patch("/settings")
+async def change_settings(context: Ctx, body: Settings) -> Settings:
+    """Change the settings that are sent."""
+    return await context.controller.change_settings(body)
+
+
+@router.post("/query")
+async def query(context: Ctx, body: QueryRequest, request: HttpRequest) -> QueryAnswer:
+    """Ask a short-lived helper process."""
+    python = context.controller.worker_python
+    if python is None:
+        raise Conflict("worker.no_environment")
+    return await queries.ask(python, context.home, body, request.receive)
+
+
+@router.post("/shutdown", status_code=202)
+async def shutdown(context: Ctx) -> dict[str, bool]:
+    """End the controller; runs go on in their processes."""
+    context.shut_down()
+    return {"ending": True}

@@ -1,0 +1,69 @@
+"""A double that ships: a worker without a process, for tests of scheduling and state changes.
+
+By default it does nothing until it is told: `play` appends journal lines, `end` ends it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.contract.paths import AttemptFolder
+from engine.control.executors.base import Exit, Launch
+
+
+@dataclass
+class FakeWorker:
+    """One pretended worker."""
+
+    folder: AttemptFolder
+    seq: int = 0
+    exit: Exit | None = None
+    stops: int = 0
+
+    def play(self, *lines: dict[str, Any]) -> None:
+        """Append lines to the journal; `v`, `seq` and `t` are filled in unless given."""
+        with self.folder.journal.open("ab") as journal:
+            for line in lines:
+                self.seq = line.get("seq", self.seq + 1)
+                journal.write(json.dumps({"v": 1, "seq": self.seq, "t": time.time(), **line}).encode() + b"\n")
+
+    def end(self, code: int | None = 0, signal: int | None = None) -> None:
+        """The process is gone."""
+        self.exit = Exit(code, signal)
+
+
+@dataclass
+class FakeExecutor:
+    """Keeps the pretended workers by the name of their folder."""
+
+    name: str = "fake"
+    workers: dict[str, FakeWorker] = field(default_factory=dict)
+    refuse: OSError | None = None
+    """Raised by the next starts."""
+
+    def start(self, launch: Launch) -> str:
+        """Remember the worker."""
+        if self.refuse is not None:
+            raise self.refuse
+        key = str(launch.folder.root)
+        self.workers[key] = FakeWorker(launch.folder)
+        return key
+
+    def adopt(self, folder: AttemptFolder, handle: str) -> bool:  # noqa: ARG002 - the folder says it all
+        """Only what was started can be adopted."""
+        return str(folder.root) in self.workers
+
+    def poll(self, folder: AttemptFolder, handle: str) -> Exit | None:  # noqa: ARG002
+        """As told."""
+        return self.workers[str(folder.root)].exit
+
+    def stop(self, folder: AttemptFolder, handle: str) -> None:  # noqa: ARG002
+        """Count the request; the worker's answer is up to the test."""
+        self.workers[str(folder.root)].stops += 1
+
+    def kill(self, folder: AttemptFolder, handle: str) -> None:  # noqa: ARG002
+        """Gone at once."""
+        self.workers[str(folder.root)].end(None, 9)

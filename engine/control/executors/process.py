@@ -1,0 +1,127 @@
+"""Workers as processes of this computer, each below a monitor that outlives the controller."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from engine.contract.paths import AttemptFolder, code_root
+from engine.control.executors import identity
+from engine.control.executors.base import Exit, Launch
+from engine.control.executors.monitor import claim
+
+START_GRACE_S = 10.0
+"""How long a monitor may take to show itself."""
+EXIT_GRACE_S = 5.0
+"""How long after its worker's end a monitor may take to write exit.json."""
+
+
+class ProcessExecutor:
+    """The executor of the node "local"."""
+
+    name = "process"
+
+    def __init__(self) -> None:
+        self._monitors: list[subprocess.Popen[bytes]] = []
+        self._gone_since: dict[Path, float] = {}
+        self._lock = threading.Lock()
+
+    def start(self, launch: Launch) -> str:
+        """Start the monitor, which starts the worker."""
+        folder = launch.folder.root
+        environment = {**os.environ, **launch.environment, "PYTHONPATH": str(code_root()), "PYTHONSAFEPATH": "1"}
+        command = [sys.executable, "-S", "-m", "engine.control.executors.monitor", str(folder), "--", *launch.command]
+        with launch.folder.log.open("ab") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=folder, env=environment, start_new_session=True,
+            )  # fmt: skip
+        with self._lock:
+            self._monitors.append(process)
+        return json.dumps(identity.of(process.pid) or {"pid": process.pid, "started": 0.0})
+
+    def adopt(self, folder: AttemptFolder, handle: str) -> bool:
+        """Find the monitor by its file; if there is none and none can come any more, take its place for good."""
+        deadline = time.monotonic() + START_GRACE_S
+        while not folder.monitor.exists() and handle and identity.alive(json.loads(handle)):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        if folder.monitor.exists():
+            return True
+        if not folder.root.is_dir():
+            return False
+        return not claim(folder.root, {"monitor": None, "worker": None})
+
+    def poll(self, folder: AttemptFolder, handle: str) -> Exit | None:
+        """Proof of the end is exit.json, or that neither worker nor monitor lives any more."""
+        self._reap()
+        found = read_exit(folder)
+        if found is not None:
+            return found
+        processes = _monitor_file(folder)
+        if processes is None:
+            return None if handle and identity.alive(json.loads(handle)) else self._after_grace(folder)
+        if identity.alive(processes["worker"]) or (
+            processes["worker"] is None and identity.alive(processes["monitor"])
+        ):
+            self._gone_since.pop(folder.root, None)
+            return None
+        return self._after_grace(folder)
+
+    def stop(self, folder: AttemptFolder, handle: str) -> None:  # noqa: ARG002 - the file says more
+        """SIGTERM to the worker itself."""
+        worker = (_monitor_file(folder) or {}).get("worker")
+        if worker and identity.alive(worker):
+            os.kill(int(worker["pid"]), signal.SIGTERM)
+
+    def kill(self, folder: AttemptFolder, handle: str) -> None:
+        """SIGKILL to the worker's group; to the monitor only when there is no worker yet."""
+        processes = _monitor_file(folder) or {}
+        worker = processes.get("worker")
+        if worker and identity.alive(worker):
+            os.killpg(int(worker["pid"]), signal.SIGKILL)
+        elif worker is None and handle and identity.alive(json.loads(handle)):
+            os.kill(int(json.loads(handle)["pid"]), signal.SIGKILL)
+
+    def _after_grace(self, folder: AttemptFolder) -> Exit | None:
+        since = self._gone_since.setdefault(folder.root, time.monotonic())
+        if time.monotonic() - since < EXIT_GRACE_S and not _monitor_gone(folder):
+            return None
+        self._gone_since.pop(folder.root, None)
+        return read_exit(folder) or Exit()
+
+    def _reap(self) -> None:
+        """Wait for monitors that ended, so that they do not linger as zombies."""
+        with self._lock:
+            self._monitors = [process for process in self._monitors if process.poll() is None]
+
+
+def read_exit(folder: AttemptFolder) -> Exit | None:
+    """What the monitor wrote about the end."""
+    content = _read(folder.exit)
+    return Exit(content.get("code"), content.get("signal")) if content is not None else None
+
+
+def _monitor_file(folder: AttemptFolder) -> dict[str, Any] | None:
+    return _read(folder.monitor)
+
+
+def _monitor_gone(folder: AttemptFolder) -> bool:
+    processes = _monitor_file(folder)
+    return processes is not None and not identity.alive(processes["monitor"]) and read_exit(folder) is None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -1,0 +1,51 @@
+"""The controller's own computer: its GPUs, and how busy it is."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import psutil
+
+
+class Machine:
+    """Readings in the form of a journal's `device` line. Its methods may wait: call them on a thread."""
+
+    def __init__(self) -> None:
+        self._handles: dict[str, Any] = {}
+        self._nvml: Any = None
+        psutil.cpu_percent()  # the first reading is the start of the first interval
+
+    def find_gpus(self) -> list[str]:
+        """Indices of the NVIDIA GPUs, as CUDA_VISIBLE_DEVICES takes them; empty without a driver."""
+        with contextlib.suppress(Exception):  # no library, no driver, no permission: no GPU
+            import pynvml
+
+            pynvml.nvmlInit()
+            self._nvml = pynvml
+            count = pynvml.nvmlDeviceGetCount()
+            self._handles = {str(index): pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)}
+        return list(self._handles)
+
+    def read(self) -> tuple[dict[str, float], dict[str, str]]:
+        """Values and names of the devices."""
+        memory = psutil.virtual_memory()
+        values = {
+            "cpu.utilisation": psutil.cpu_percent(),
+            "ram.used": float(memory.total - memory.available),
+            "ram.total": float(memory.total),
+        }
+        names: dict[str, str] = {}
+        for index, handle in self._handles.items():
+            with contextlib.suppress(Exception):  # a reading this GPU does not give
+                self._read_gpu(f"gpu{index}", handle, values, names)
+        return values, names
+
+    def _read_gpu(self, key: str, handle: Any, values: dict[str, float], names: dict[str, str]) -> None:
+        nvml = self._nvml
+        names[key] = str(nvml.nvmlDeviceGetName(handle))
+        memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+        values[f"{key}.memory"], values[f"{key}.memory_total"] = float(memory.used), float(memory.total)
+        values[f"{key}.utilisation"] = float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+        values[f"{key}.temperature"] = float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
+        values[f"{key}.power"] = nvml.nvmlDeviceGetPowerUsage(handle) / 1000

@@ -1,0 +1,72 @@
+"""Makes an attempt's folder and starts its worker. All of it waits for disk and processes: call it on a thread."""
+
+from __future__ import annotations
+
+import errno
+import logging
+
+from engine.contract import PROTOCOL_VERSION
+from engine.contract.clock import now
+from engine.contract.durable import write_json
+from engine.contract.errors import Conflict, UserError
+from engine.contract.paths import AttemptFolder, Home
+from engine.contract.run_spec import AttemptOrder
+from engine.contract.states import EndReason, RunState
+from engine.control.executors.base import Executor, Launch
+from engine.control.jobs import transitions
+from engine.control.jobs.queue import CPU, Claim
+from engine.control.store import attempts
+from engine.control.store.database import Database
+
+log = logging.getLogger(__name__)
+ACTOR = "controller"
+
+
+def start(home: Home, database: Database, executor: Executor, claim: Claim, python: str | None) -> bool:
+    """Prepare and start; False if that failed, and the run with it."""
+    folder = home.attempt(claim.uid, claim.n)
+    try:
+        if python is None:
+            raise Conflict("worker.no_environment")
+        prepare(folder, claim)
+        command = [python, "-m", "engine.compute.worker", str(folder.root)]
+        handle = executor.start(Launch(folder, command, environment(home, claim)))
+    except (OSError, UserError) as error:
+        log.warning("run %s could not be started: %s", claim.uid, error)
+        _fail(database, claim, error)
+        return False
+    database.write_now(lambda t: attempts.set_handle(t, claim.attempt_id, handle), durable=True)
+    return True
+
+
+def prepare(folder: AttemptFolder, claim: Claim) -> None:
+    """The folder and the order in it, durably, before anything is started."""
+    folder.control.mkdir(parents=True, exist_ok=True)
+    folder.outputs.mkdir(exist_ok=True)
+    order = AttemptOrder(
+        protocol=PROTOCOL_VERSION, run=claim.uid, attempt=claim.n, lease=claim.lease, spec=claim.spec
+    )  # fmt: skip
+    write_json(folder.order, order.model_dump(mode="json"))
+
+
+def environment(home: Home, claim: Claim) -> dict[str, str]:
+    """Variables of the worker: its home, and the devices it may see."""
+    variables = {"FORGE_HOME": str(home.root), "PYTHONUNBUFFERED": "1"}
+    if claim.devices:
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(device for device in claim.devices if device != CPU)
+    return variables
+
+
+def _fail(database: Database, claim: Claim, error: OSError | UserError) -> None:
+    reason = EndReason.START_FAILED
+    if isinstance(error, OSError):
+        if error.errno == errno.ENOSPC:
+            reason = EndReason.DISK_FULL
+        error = UserError("run.start_failed", detail=str(error))
+    body = error.body()
+    database.write_now(
+        lambda t: transitions.move(
+            t, claim.run_id, RunState.FAILED, actor=ACTOR, at=now(), lease=claim.lease, reason=reason, error=body
+        ),
+        durable=True,
+    )

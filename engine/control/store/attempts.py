@@ -1,0 +1,159 @@
+"""Attempts, their members, and how far their journals have been taken in."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from engine.contract.api import ArtifactInfo, AttemptInfo
+from engine.contract.events import ArtifactSaved
+from engine.contract.states import EndReason
+from engine.control.store import events
+from engine.control.store.database import Transaction
+
+
+@dataclass
+class Position:
+    """Up to where a journal was taken in: last line number, byte offset, next blob."""
+
+    seq: int = 0
+    bytes: int = 0
+    ordinal: int = 0
+
+
+def insert(transaction: Transaction, run_id: int, *, cause: str, lease: str, spec: str, at: float) -> tuple[int, int]:
+    """The next attempt of a run; its id and number."""
+    last = transaction.execute("SELECT coalesce(max(n), 0) FROM attempt WHERE run_id = ?", (run_id,)).fetchone()[0]
+    row = transaction.execute(
+        "INSERT INTO attempt(run_id, n, cause, lease, spec, started) VALUES (?,?,?,?,?,?)",
+        (run_id, last + 1, cause, lease, spec, at),
+    )
+    transaction.execute("UPDATE run SET attempt = ? WHERE id = ?", (last + 1, run_id))
+    return int(row.lastrowid or 0), int(last + 1)
+
+
+def add_member(transaction: Transaction, attempt_id: int, executor: str, node_id: int, devices: list[str]) -> None:
+    """Member 0; it has no handle until its process runs."""
+    transaction.execute(
+        "INSERT INTO member(attempt_id, rank, node_id, executor, handle, devices) VALUES (?, 0, ?, ?, '', ?)",
+        (attempt_id, node_id, executor, json.dumps(devices)),
+    )
+
+
+def set_handle(transaction: Transaction, attempt_id: int, handle: str) -> None:
+    """How the executor finds the process again."""
+    transaction.execute("UPDATE member SET handle = ? WHERE attempt_id = ? AND rank = 0", (handle, attempt_id))
+
+
+_OPEN = (
+    "SELECT attempt.*, run.uid, run.state, member.handle, member.executor FROM attempt "
+    "JOIN run ON run.id = attempt.run_id JOIN member ON member.attempt_id = attempt.id AND member.rank = 0 "
+    "WHERE attempt.ended IS NULL"
+)
+
+
+def open_attempts(connection: sqlite3.Connection) -> list[sqlite3.Row]:
+    """Attempts that have not ended, with run and member."""
+    return connection.execute(f"{_OPEN} ORDER BY attempt.id").fetchall()
+
+
+def open_attempt(connection: sqlite3.Connection, attempt_id: int) -> sqlite3.Row | None:
+    """The same of one attempt."""
+    row: sqlite3.Row | None = connection.execute(f"{_OPEN} AND attempt.id = ?", (attempt_id,)).fetchone()
+    return row
+
+
+def get(connection: sqlite3.Connection, attempt_id: int) -> sqlite3.Row | None:
+    """An attempt's row."""
+    row: sqlite3.Row | None = connection.execute("SELECT * FROM attempt WHERE id = ?", (attempt_id,)).fetchone()
+    return row
+
+
+def position(connection: sqlite3.Connection, attempt_id: int) -> Position:
+    """Where taking in goes on."""
+    member = connection.execute(
+        "SELECT ingested_seq, ingested_bytes FROM member WHERE attempt_id = ? AND rank = 0", (attempt_id,)
+    ).fetchone()
+    last = connection.execute("SELECT coalesce(max(ordinal), 0) FROM tail WHERE attempt_id = ?", (attempt_id,))
+    return Position(member[0], member[1], last.fetchone()[0] + 1)
+
+
+def advance(transaction: Transaction, attempt_id: int, old: Position, new: Position, heard: float) -> bool:
+    """Move the position, in the transaction of the data; False if somebody else moved it meanwhile."""
+    moved = transaction.execute(
+        "UPDATE member SET ingested_seq = ?, ingested_bytes = ?, heard = ? "
+        "WHERE attempt_id = ? AND rank = 0 AND ingested_seq = ? AND ingested_bytes = ?",
+        (new.seq, new.bytes, heard, attempt_id, old.seq, old.bytes),
+    )
+    return moved.rowcount == 1
+
+
+def store_fact(transaction: Transaction, attempt_id: int, column: str, content: Any) -> None:
+    """Something the worker said once: environment, plan, device_names, last_word."""
+    if column not in ("environment", "plan", "device_names", "last_word"):
+        raise ValueError(column)
+    transaction.execute(f"UPDATE attempt SET {column} = ? WHERE id = ?", (events.dump(content), attempt_id))
+
+
+def add_artifact(transaction: Transaction, run_id: int, attempt_id: int, line: ArtifactSaved) -> None:
+    """A result the worker named in its journal."""
+    transaction.execute(
+        "INSERT INTO artifact(run_id, attempt_id, kind, step, path, sha256, bytes, created) VALUES (?,?,?,?,?,?,?,?)",
+        (run_id, attempt_id, line.artifact, line.step, line.path, line.sha256, line.bytes, line.t),
+    )
+
+
+def of_run(connection: sqlite3.Connection, run_id: int) -> list[AttemptInfo]:
+    """All starts of a run, first first."""
+    rows = connection.execute(
+        "SELECT attempt.*, member.exit_code FROM attempt "
+        "LEFT JOIN member ON member.attempt_id = attempt.id AND member.rank = 0 WHERE run_id = ? ORDER BY n",
+        (run_id,),
+    )
+    return [
+        AttemptInfo(
+            n=row["n"],
+            cause=row["cause"],
+            started=row["started"],
+            ended=row["ended"],
+            reason=EndReason(row["reason"]) if row["reason"] else None,
+            exit_code=row["exit_code"],
+            environment=json.loads(row["environment"] or "{}"),
+            plan=json.loads(row["plan"] or "{}"),
+        )
+        for row in rows
+    ]
+
+
+def artifacts(connection: sqlite3.Connection, run_id: int) -> list[ArtifactInfo]:
+    """Results of a run, oldest first."""
+    rows = connection.execute(
+        "SELECT artifact.*, attempt.n FROM artifact JOIN attempt ON attempt.id = artifact.attempt_id "
+        "WHERE artifact.run_id = ? ORDER BY artifact.id",
+        (run_id,),
+    )
+    return [
+        ArtifactInfo(
+            id=row["id"],
+            attempt=row["n"],
+            kind=row["kind"],
+            name=row["path"].rstrip("/").rpartition("/")[2],
+            step=row["step"],
+            bytes=row["bytes"] or 0,
+            sha256=row["sha256"] or "",
+            created=row["created"],
+        )
+        for row in rows
+    ]
+
+
+def artifact(connection: sqlite3.Connection, run_id: int, artifact_id: int) -> tuple[int, str, str] | None:
+    """Attempt number, path in the attempt's folder and kind of one result."""
+    row = connection.execute(
+        "SELECT attempt.n, artifact.path, artifact.sha256 FROM artifact "
+        "JOIN attempt ON attempt.id = artifact.attempt_id WHERE artifact.run_id = ? AND artifact.id = ?",
+        (run_id, artifact_id),
+    ).fetchone()
+    return (row[0], row[1], row[2] or "") if row else None

@@ -1,0 +1,43 @@
+"""What a run page shows of a run."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from engine.contract.api import RunDetail, SampleInfo, ScoreInfo
+from engine.contract.run_spec import RunSpec
+from engine.control.store import attempts, events, metrics, runs
+
+
+def detail(connection: sqlite3.Connection, run_id: int) -> RunDetail:
+    """Everything about a run besides curves and log. Scores and samples are those of its latest attempt."""
+    row = connection.execute("SELECT * FROM run WHERE id = ?", (run_id,)).fetchone()
+    last = connection.execute(
+        "SELECT id, device_names FROM attempt WHERE run_id = ? ORDER BY n DESC LIMIT 1", (run_id,)
+    ).fetchone()
+    return RunDetail(
+        run=runs.from_row(row),
+        spec=RunSpec.model_validate_json(row["spec"]),
+        attempts=attempts.of_run(connection, run_id),
+        series=metrics.series(connection, run_id),
+        scores=[ScoreInfo(**body) for body in _bodies(connection, last, "score")],
+        samples=[SampleInfo(**body) for body in _bodies(connection, last, "sample")],
+        artifacts=attempts.artifacts(connection, run_id),
+        events=events.of_run(connection, run_id),
+        device_names=json.loads(last["device_names"] or "{}") if last else {},
+        submit_to_first_step_s=_waited(row),
+        cursor=events.latest(connection),
+    )
+
+
+def _bodies(connection: sqlite3.Connection, attempt: sqlite3.Row | None, kind: str) -> list[dict[str, Any]]:
+    return events.of_kind(connection, attempt["id"], kind) if attempt else []
+
+
+def _waited(row: sqlite3.Row) -> float | None:
+    """From the wish to start until the first step."""
+    if row["queued"] is None or row["first_step"] is None:
+        return None
+    return float(max(0.0, row["first_step"] - row["queued"]))

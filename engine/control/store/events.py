@@ -1,0 +1,81 @@
+"""Stored events: states, notes, results. Their cursor is what a reconnecting client replays from."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from engine.contract.api import EventInfo
+from engine.control.store.database import Transaction
+
+INFO, WARNING, ERROR = 20, 30, 40
+LEVELS = {"info": INFO, "warning": WARNING, "error": ERROR}
+
+
+def add(
+    transaction: Transaction,
+    kind: str,
+    body: dict[str, Any],
+    *,
+    at: float,
+    run_id: int | None = None,
+    attempt_id: int | None = None,
+    seq: int | None = None,
+    level: int = INFO,
+    actor: str = "",
+) -> int:
+    """Store one event and return its cursor. `seq` is its line in the attempt's journal, if it came from there."""
+    row = transaction.execute(
+        "INSERT INTO event(at, run_id, attempt_id, rank, seq, kind, level, actor, body) VALUES (?,?,?,?,?,?,?,?,?)",
+        (at, run_id, attempt_id, None if seq is None else 0, seq, kind, level, actor, dump(body)),
+    )
+    return int(row.lastrowid or 0)
+
+
+def dump(content: Any) -> str:
+    """Compact JSON."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
+def latest(connection: sqlite3.Connection) -> int:
+    """The cursor of the newest event."""
+    return int(connection.execute("SELECT coalesce(max(cursor), 0) FROM event").fetchone()[0])
+
+
+def after(connection: sqlite3.Connection, cursor: int, until: int, limit: int) -> list[sqlite3.Row]:
+    """Events after a cursor, oldest first, with the number of the attempt they belong to."""
+    return connection.execute(
+        "SELECT event.*, attempt.n AS attempt FROM event LEFT JOIN attempt ON attempt.id = event.attempt_id "
+        "WHERE cursor > ? AND cursor <= ? ORDER BY cursor LIMIT ?",
+        (cursor, until, limit),
+    ).fetchall()
+
+
+def of_run(connection: sqlite3.Connection, run_id: int, limit: int = 1000) -> list[EventInfo]:
+    """A run's timeline, oldest first; sample answers have their own place."""
+    rows = connection.execute(
+        "SELECT event.*, attempt.n AS attempt FROM event LEFT JOIN attempt ON attempt.id = event.attempt_id "
+        "WHERE event.run_id = ? AND kind != 'sample' ORDER BY cursor DESC LIMIT ?",
+        (run_id, limit),
+    ).fetchall()
+    return [
+        EventInfo(
+            cursor=row["cursor"],
+            at=row["at"],
+            attempt=row["attempt"],
+            kind=row["kind"],
+            level=row["level"],
+            actor=row["actor"] or "",
+            body=json.loads(row["body"]),
+        )
+        for row in reversed(rows)
+    ]
+
+
+def of_kind(connection: sqlite3.Connection, attempt_id: int, kind: str) -> list[dict[str, Any]]:
+    """The bodies of an attempt's events of one kind, oldest first."""
+    rows = connection.execute(
+        "SELECT body FROM event WHERE attempt_id = ? AND kind = ? ORDER BY cursor", (attempt_id, kind)
+    )
+    return [json.loads(row[0]) for row in rows]

@@ -1,0 +1,43 @@
+"""The history's numbered migrations. One that was released is never edited; a change is a new number.
+
+`PRAGMA user_version` holds the number of the last one applied; it moves in the migration's own transaction.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+from engine.control.store.schema_1 import INDEXES, SEARCH_COLUMNS, TABLES, TRIGGERS
+
+LATEST = 1
+
+
+def apply(connection: sqlite3.Connection, version: int) -> None:
+    """Bring a history of this version up to `LATEST`."""
+    from sqlite_utils import Database  # slow to import, and needed only when something changes
+
+    connection.execute("PRAGMA foreign_keys = OFF")
+    database = Database(connection)
+    for number in range(version + 1, LATEST + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            _STEPS[number](database)
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _first(database: Any) -> None:
+    """All tables, the search index over runs, and the triggers."""
+    for statement in (*TABLES, *INDEXES):
+        database.execute(statement)
+    database["run"].enable_fts(SEARCH_COLUMNS, create_triggers=True, tokenize="trigram")
+    for statement in TRIGGERS:
+        database.execute(statement)
+    database.execute("INSERT INTO node(name, kind, endpoint, state, profile) VALUES ('local','local','','ready','{}')")
+
+
+_STEPS: dict[int, Callable[[Any], None]] = {1: _first}

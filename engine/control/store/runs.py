@@ -1,0 +1,170 @@
+"""Runs in the history: making one, and what a list shows of them."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from typing import Any
+
+from engine.contract.api import RunPage, RunSummary
+from engine.contract.errors import ErrorBody
+from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.states import EndReason, Phase, RunState
+from engine.control.store import events
+from engine.control.store.database import Transaction
+
+SORTS = {
+    "created": "created",
+    "name": "name COLLATE NOCASE",
+    "state": "state",
+    "started": "started",
+    "finished": "finished",
+    "priority": "priority",
+    "model": "model",
+    "dataset": "dataset",
+    "method": "method",
+    "project": "project",
+    "loss": "loss",
+    "step": "last_step",
+}
+SEARCHED = ("name", "model", "dataset", "tags")
+MAX_PAGE = 1000
+_SHOWN = (
+    "id, uid, name, project, owner, kind, lane, state, reason, error, priority, model, dataset, method, tags, created, "
+    "started, finished, attempt, phase, last_step, total_steps, loss, pace, node, sparkline"
+)
+
+
+def described(spec: RunSpec) -> tuple[str, str, str]:
+    """Model, dataset and method in the words of a list."""
+    job = spec.job
+    if not isinstance(job, TrainJob):
+        return "", "", spec.kind
+    names = [
+        source.path.rstrip("/").rpartition("/")[2] if source.hub == "local" else source.path
+        for source in job.data.train
+    ]
+    model = job.model.path.rstrip("/").rpartition("/")[2] if job.model.hub == "local" else job.model.path
+    return model, ", ".join(names), f"{job.stage} {job.tuner.kind}"
+
+
+def insert(transaction: Transaction, uid: str, spec: RunSpec, owner: str, at: float) -> int:
+    """A new draft."""
+    model, dataset, method = described(spec)
+    row = transaction.execute(
+        "INSERT INTO run(uid, kind, lane, name, project, owner, state, priority, model, dataset, method, created, "
+        "spec, spec_hash, tags) VALUES (?,?,?,?,?,?,'draft',?,?,?,?,?,?,?,?)",
+        (
+            *(uid, spec.kind, spec.job.lane, spec.name, spec.project, spec.owner or owner, spec.priority),
+            *(model, dataset, method, at, spec.model_dump_json(), spec.sha256(), events.dump(spec.tags)),
+        ),
+    )
+    return int(row.lastrowid or 0)
+
+
+def replace_spec(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
+    """Give a run another spec; what a list shows follows it."""
+    model, dataset, method = described(spec)
+    transaction.execute(
+        "UPDATE run SET kind=?, lane=?, name=?, project=?, priority=?, model=?, dataset=?, method=?, spec=?, "
+        "spec_hash=?, tags=? WHERE id=?",
+        (
+            *(spec.kind, spec.job.lane, spec.name, spec.project, spec.priority, model, dataset, method),
+            *(spec.model_dump_json(), spec.sha256(), events.dump(spec.tags), run_id),
+        ),
+    )
+
+
+def find(connection: sqlite3.Connection, uid: str) -> sqlite3.Row | None:
+    """The whole row of a run that is not being deleted."""
+    row: sqlite3.Row | None = connection.execute("SELECT * FROM run WHERE uid = ? AND NOT deleting", (uid,)).fetchone()
+    return row
+
+
+def summary(connection: sqlite3.Connection, run_id: int) -> RunSummary:
+    """A run as a list shows it."""
+    return from_row(connection.execute(f"SELECT {_SHOWN} FROM run WHERE id = ?", (run_id,)).fetchone())
+
+
+def from_row(row: sqlite3.Row) -> RunSummary:
+    """The same, from a row that was read already."""
+    return RunSummary(
+        uid=row["uid"],
+        name=row["name"],
+        project=row["project"],
+        owner=row["owner"],
+        kind=row["kind"],
+        lane=row["lane"],
+        state=RunState(row["state"]),
+        reason=EndReason(row["reason"]) if row["reason"] else None,
+        priority=row["priority"],
+        model=row["model"],
+        dataset=row["dataset"],
+        method=row["method"],
+        tags=json.loads(row["tags"]),
+        created=row["created"],
+        started=row["started"],
+        finished=row["finished"],
+        attempt=row["attempt"],
+        phase=Phase(row["phase"]) if row["phase"] else None,
+        step=row["last_step"],
+        total_steps=row["total_steps"],
+        loss=row["loss"],
+        eta_seconds=_eta(row),
+        node=row["node"],
+        sparkline=_sparkline(row["sparkline"]),
+        error=ErrorBody.model_validate_json(row["error"]) if row["error"] else None,
+    )
+
+
+def _eta(row: sqlite3.Row) -> float | None:
+    if row["state"] != RunState.RUNNING or not row["pace"] or not row["total_steps"]:
+        return None
+    return float(max(0, row["total_steps"] - (row["last_step"] or 0)) * row["pace"])
+
+
+def _sparkline(stored: str) -> list[float]:
+    values = json.loads(stored)["values"] if stored else []
+    return [value for value in values if value is not None and math.isfinite(value)]
+
+
+def page(
+    connection: sqlite3.Connection,
+    *,
+    states: list[str] | None = None,
+    search: str = "",
+    project: str = "",
+    sort: str = "created",
+    descending: bool = True,
+    offset: int = 0,
+    limit: int = 100,
+) -> RunPage:
+    """One page of runs; every word searched for must occur in name, model, dataset or tags, or begin the id."""
+    where, values = _conditions(states or [], search, project)
+    order = f"{SORTS.get(sort, 'created')} {'DESC' if descending else 'ASC'}, id {'DESC' if descending else 'ASC'}"
+    total = connection.execute(f"SELECT count(*) FROM run WHERE {where}", values).fetchone()[0]
+    rows = connection.execute(
+        f"SELECT {_SHOWN} FROM run WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
+        [*values, max(0, min(limit, MAX_PAGE)), max(0, offset)],
+    ).fetchall()
+    counts = dict(connection.execute("SELECT state, count(*) FROM run WHERE NOT deleting GROUP BY state").fetchall())
+    return RunPage(runs=[from_row(row) for row in rows], total=total, counts=counts, cursor=events.latest(connection))
+
+
+def _conditions(states: list[str], search: str, project: str) -> tuple[str, list[Any]]:
+    parts, values = ["NOT deleting"], list[Any]()
+    if states:
+        parts.append(f"state IN ({','.join('?' * len(states))})")
+        values += states
+    if project:
+        parts.append("project = ?")
+        values.append(project)
+    for word in search.split():
+        if len(word) < 3:
+            parts.append("(" + " OR ".join(f"instr(lower({column}), ?)" for column in SEARCHED) + ")")
+            values += [word.lower()] * len(SEARCHED)
+        else:  # the index knows every three letters that follow each other
+            parts.append("(id IN (SELECT rowid FROM run_fts WHERE run_fts MATCH ?) OR (uid >= ? AND uid < ?))")
+            values += ['"' + word.replace('"', '""') + '"', word, word + "~"]
+    return " AND ".join(parts), values

@@ -1,0 +1,53 @@
+"""`python -m forge_desktop`: the window, or with --demo the main job driven through its widgets."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QTimer
+
+from engine.contract.paths import Home
+from forge_desktop.app import Desktop, make_application, report_bugs
+from forge_desktop.bridge.controller import connect_to_controller
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the desktop until its window is closed."""
+    parser = argparse.ArgumentParser(prog="loraforge-desktop", description="LoRAForge Desktop")
+    parser.add_argument("--theme", choices=("light", "dark", "system"), default="")
+    parser.add_argument("--language", choices=("en", "zh_CN", "system"), default="")
+    parser.add_argument("--demo", action="store_true", help="fine-tune the bundled model, driving the window's widgets")
+    parser.add_argument("--output", type=Path, default=Path("demo-output"), help="where --demo puts its screenshots")
+    parser.add_argument("--stay", action="store_true", help="keep the window open after --demo")
+    options = parser.parse_args(arguments)
+    home = Home.find()
+    report_bugs(home)
+    app = make_application(sys.argv[:1])
+    desktop = Desktop(app, home, lambda: connect_to_controller(home), options.language, options.theme)
+    desktop.open()
+    # Python handles signals between bytecodes only; a timer lets Ctrl+C through while Qt's loop runs.
+    signal.signal(signal.SIGINT, lambda *_: app.quit())
+    signal.signal(signal.SIGTERM, lambda *_: app.quit())
+    breath = QTimer()
+    breath.start(200)
+    breath.timeout.connect(lambda: None)
+    code = 0
+    if options.demo:
+        from forge_desktop.demo import Demo
+
+        demo = Demo(desktop, options.output, options.stay)
+        demo.begin()
+        app.exec()
+        code = demo.exit_code
+    else:
+        code = app.exec()
+    desktop.close()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

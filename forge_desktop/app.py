@@ -1,0 +1,121 @@
+"""Starting the desktop: the application object, look, session, window; and reporting bugs instead of dying."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from logging.handlers import RotatingFileHandler
+from types import TracebackType
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QIcon, QPainter, QPixmap
+from PySide6.QtWidgets import QApplication
+
+from engine.contract.errors import UserError
+from engine.contract.paths import Home
+from forge_desktop.bridge.backend import Connect
+from forge_desktop.bridge.preferences import Preferences
+from forge_desktop.bridge.session import Session
+from forge_desktop.panels.sidebar import paint_logo
+from forge_desktop.theme import language, look
+from forge_desktop.window import Window
+
+log = logging.getLogger(__name__)
+
+
+class Desktop:
+    """Everything that lives as long as the window does."""
+
+    def __init__(
+        self, app: QApplication, home: Home, connect: Connect, language_code: str = "", theme: str = ""
+    ) -> None:
+        self.app = app
+        self.preferences = Preferences(home.desktop_folder / "preferences.json")
+        self._theme = theme or self.preferences.get("theme", "system")
+        self._language = language_code or self.preferences.get("language", "system")
+        look.load_fonts()
+        language.set_language(self._language)
+        look.apply(app, self._theme)
+        app.setWindowIcon(_window_icon())
+        self.session = Session(connect)
+        self.window = Window(self.session, self.preferences)
+        self.window.look_wanted.connect(self.change_look, Qt.ConnectionType.QueuedConnection)
+        hints = app.styleHints()
+        if hints is not None:
+            hints.colorSchemeChanged.connect(self._system_changed)
+
+    def open(self) -> None:
+        """Show the window and connect."""
+        self.window.show()
+        self.session.open()
+
+    def close(self) -> None:
+        """End threads; runs and controller go on."""
+        self.window.close()
+        self.session.close()
+
+    def change_look(self, theme: str, language_code: str) -> None:
+        """Another theme or language, at once."""
+        self._theme, self._language = theme, language_code
+        self.preferences.set("theme", theme)
+        self.preferences.set("language", language_code)
+        language.set_language(language_code)
+        look.apply(self.app, theme)
+        self.window.rebuild()
+
+    def _system_changed(self) -> None:
+        if self._theme == "system":
+            self.change_look(self._theme, self._language)
+
+
+def make_application(arguments: Sequence[str]) -> QApplication:
+    """The one QApplication; offscreen where there is no display."""
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    app = QApplication.instance()
+    made = app if isinstance(app, QApplication) else QApplication(list(arguments))
+    made.setApplicationName("LoRAForge Desktop")
+    made.setDesktopFileName("loraforge-desktop")
+    made.setQuitOnLastWindowClosed(True)
+    return made
+
+
+def report_bugs(home: Home) -> None:
+    """Log what nobody caught; the window stays."""
+    folder = home.root / "logs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handler: logging.Handler = RotatingFileHandler(folder / "desktop.log", maxBytes=2_000_000, backupCount=3)
+    except OSError:
+        handler = logging.StreamHandler()
+    logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+            return
+        log.error("a bug: %s", "".join(traceback.format_exception(kind, error, trace)))
+        for widget in QApplication.topLevelWidgets():
+            if isinstance(widget, Window):
+                bug = UserError("desktop.bug", detail=f"{kind.__name__}: {error}")
+                widget.session.failed.emit(bug.body())
+
+    sys.excepthook = report
+    threading.excepthook = lambda details: log.error(
+        "a bug in thread %s: %s",
+        details.thread.name if details.thread else "?",
+        "".join(traceback.format_exception(details.exc_type, details.exc_value, details.exc_traceback)),
+    )
+
+
+def _window_icon() -> QIcon:
+    image = QPixmap(128, 128)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
+    paint_logo(painter, QRectF(0, 0, 128, 128))
+    painter.end()
+    return QIcon(image)

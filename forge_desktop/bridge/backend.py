@@ -1,0 +1,96 @@
+"""What the desktop asks of a controller. The real one is `controller.py`; `replay.py` plays recorded journals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.contract.api import EditRun, Health, RunDetail, RunPage, RunSummary
+from engine.contract.errors import Problem
+from engine.contract.events import Resources, StreamMessage
+from engine.contract.run_spec import RunSpec
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SeriesPart:
+    """Points of one metric in the order they were made: attempt, x (step or time), wall time, value."""
+
+    attempt: NDArray[np.int32]
+    x: Floats
+    t: Floats
+    value: Floats
+
+
+@dataclass(frozen=True)
+class LogPart:
+    """Bytes of a log from `offset`, and how many the log holds."""
+
+    data: bytes
+    offset: int
+    size: int
+
+
+class Backend(Protocol):
+    """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""
+
+    def health(self) -> Health:
+        """Who answers."""
+
+    def runs(self, states: Sequence[str], search: str, offset: int, limit: int) -> RunPage:
+        """A page of runs, newest first."""
+
+    def run(self, uid: str) -> RunDetail:
+        """Everything about a run besides curves and log."""
+
+    def check(self, spec: RunSpec) -> list[Problem]:
+        """What is wrong with an order."""
+
+    def create(self, spec: RunSpec, start: bool) -> RunSummary:
+        """Make a run, and start it or leave it as a draft."""
+
+    def edit(self, uid: str, change: EditRun) -> RunSummary:
+        """Change a run."""
+
+    def start(self, uid: str) -> RunSummary:
+        """Queue a draft, or an ended run again."""
+
+    def stop(self, uid: str, save: bool) -> RunSummary:
+        """Stop a run."""
+
+    def copy(self, uid: str) -> RunSummary:
+        """A draft with the same settings."""
+
+    def delete(self, uid: str) -> None:
+        """Delete a run with everything of it."""
+
+    def series(self, uid: str, metrics: Sequence[str]) -> dict[str, SeriesPart]:
+        """Curves of a run by metric."""
+
+    def log(self, uid: str, attempt: int, offset: int, limit: int) -> LogPart:
+        """Part of the worker's log; a negative offset counts from its end."""
+
+    def download(self, uid: str, artifact: int, folder: Path) -> Path:
+        """Save a result into a folder, verified; the path of what was written."""
+
+    def resources(self) -> Resources:
+        """Slots and load."""
+
+    def query(self, kind: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Ask a helper process."""
+
+    def stream(self, since: int, on_line: Callable[[bool], None]) -> Iterator[StreamMessage]:
+        """Messages after a cursor, for ever; reconnects by itself and reports being on or off line."""
+
+    def close(self) -> None:
+        """End the stream and all connections."""
+
+
+Connect = Callable[[], Backend]
+"""Makes a backend; may start a controller, and raises UserError when there is none to be had."""

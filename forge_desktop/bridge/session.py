@@ -1,0 +1,206 @@
+"""The desktop's line to a controller: the only place where engine events become Qt signals.
+
+Requests run on two pool threads and come back to the window's thread; one more thread reads the stream.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import shiboken6
+from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal, Slot
+
+from engine.contract.errors import ErrorBody, UserError
+from engine.contract.events import (
+    Hello,
+    LogGrew,
+    Points,
+    Resources,
+    RunChanged,
+    RunDeleted,
+    RunEvent,
+    StreamMessage,
+)
+from forge_desktop.bridge.backend import Backend, Connect
+
+Answer = TypeVar("Answer")
+log = logging.getLogger(__name__)
+RETRY_SECONDS = 2.0
+
+
+class Session(QObject):
+    """Asks a backend and passes on what it reports. Live until `close`."""
+
+    online = Signal()
+    offline = Signal(object)
+    """ErrorBody of why nobody answers."""
+    run_changed = Signal(object)
+    """RunSummary."""
+    run_deleted = Signal(str)
+    points = Signal(object)
+    run_event = Signal(object)
+    log_grew = Signal(object)
+    resources = Signal(object)
+    failed = Signal(object)
+    """ErrorBody of a request that nobody else handles."""
+    _answered = Signal(object)
+
+    def __init__(self, connect: Connect, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._connect = connect
+        self._backend: Backend | None = None
+        self._ready = threading.Event()
+        self._closing = threading.Event()
+        self._is_online = False
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(2)
+        self._answered.connect(self._deliver)
+        self.online.connect(self._note_online)
+        self.offline.connect(self._note_offline)
+        self._reader = threading.Thread(target=self._read, name="forge-stream", daemon=True)
+
+    def open(self) -> None:
+        """Start reading; connecting happens in the background."""
+        self._reader.start()
+
+    @property
+    def is_online(self) -> bool:
+        """The controller answered last time."""
+        return self._is_online
+
+    def ask(
+        self,
+        work: Callable[[Backend], Answer],
+        done: Callable[[Answer], object] | None = None,
+        failed: Callable[[ErrorBody], object] | None = None,
+        owner: QObject | None = None,
+    ) -> None:
+        """Do `work` off the window's thread, then call `done` or `failed` on it, unless `owner` is gone by then."""
+        if self._closing.is_set():
+            return
+        self._pool.start(_Request(self, work, done, failed, owner))
+
+    def close(self) -> None:
+        """End all threads; the controller and its runs go on."""
+        self._closing.set()
+        self._ready.set()
+        if self._backend is not None:
+            self._backend.close()
+        self._pool.clear()
+        self._pool.waitForDone(5000)
+        if self._reader.is_alive():
+            self._reader.join(5)
+
+    def wait_for_backend(self) -> Backend:
+        """For request threads: the backend, once there is one."""
+        self._ready.wait(timeout=60)
+        if self._backend is None or self._closing.is_set():
+            raise UserError("controller.unreachable", detail="", log="")
+        return self._backend
+
+    @Slot(object)
+    def _deliver(self, answer: _Answer) -> None:
+        if self._closing.is_set() or (answer.owner is not None and not shiboken6.isValid(answer.owner)):
+            return
+        if answer.error is None:
+            if answer.done is not None:
+                answer.done(answer.value)
+        elif answer.failed is not None:
+            answer.failed(answer.error)
+        else:
+            self.failed.emit(answer.error)
+
+    @Slot()
+    def _note_online(self) -> None:
+        self._is_online = True
+
+    @Slot(object)
+    def _note_offline(self, _error: ErrorBody) -> None:
+        self._is_online = False
+
+    def _read(self) -> None:
+        backend = self._connected()
+        if backend is None:
+            return
+        self._backend = backend
+        self._ready.set()
+        try:
+            for message in backend.stream(0, self._line_changed):
+                if self._closing.is_set():
+                    return
+                self._pass_on(message)
+        except UserError as error:
+            self._say_offline(error)
+
+    def _connected(self) -> Backend | None:
+        while not self._closing.is_set():
+            try:
+                return self._connect()
+            except UserError as error:
+                self._say_offline(error)
+                self._closing.wait(RETRY_SECONDS)
+        return None
+
+    def _line_changed(self, up: bool) -> None:
+        if self._closing.is_set():
+            return
+        if up:
+            self.online.emit()
+        else:
+            self._say_offline(UserError("controller.unreachable", detail="", log=""))
+
+    def _say_offline(self, error: UserError) -> None:
+        if not self._closing.is_set():
+            self.offline.emit(error.body())
+
+    def _pass_on(self, message: StreamMessage) -> None:
+        match message:
+            case Points():
+                self.points.emit(message)
+            case RunChanged():
+                self.run_changed.emit(message.run)
+            case RunDeleted():
+                self.run_deleted.emit(message.run)
+            case RunEvent():
+                self.run_event.emit(message)
+            case LogGrew():
+                self.log_grew.emit(message)
+            case Resources():
+                self.resources.emit(message)
+            case Hello():
+                pass
+
+
+class _Answer:
+    def __init__(self, value: Any, error: ErrorBody | None, request: _Request) -> None:
+        self.value, self.error = value, error
+        self.done, self.failed, self.owner = request.done, request.failed, request.owner
+
+
+class _Request(QRunnable):
+    def __init__(
+        self,
+        session: Session,
+        work: Callable[[Backend], Any],
+        done: Callable[[Any], object] | None,
+        failed: Callable[[ErrorBody], object] | None,
+        owner: QObject | None,
+    ) -> None:
+        super().__init__()
+        self.session, self.work, self.done, self.failed, self.owner = session, work, done, failed, owner
+
+    def run(self) -> None:
+        """Qt's own hook: the work, on a pool thread."""
+        value, error = None, None
+        try:
+            value = self.work(self.session.wait_for_backend())
+        except UserError as known:
+            error = known.body()
+        except Exception as bug:
+            log.exception("a request failed")
+            error = UserError("desktop.bug", detail=f"{type(bug).__name__}: {bug}").body()
+        if not self.session._closing.is_set():
+            self.session._answered.emit(_Answer(value, error, self))

@@ -1,0 +1,174 @@
+"""One run as its page shows it: detail, curves, device readings and log, following the session's events."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from engine.contract.api import RunDetail, RunSummary
+from engine.contract.errors import ErrorBody
+from engine.contract.events import LogGrew, Points, RunEvent
+from forge_desktop.bridge.backend import LogPart, SeriesPart
+from forge_desktop.bridge.session import Session
+from forge_desktop.models.curves import Curve
+
+LOG_TAIL_BYTES = 400_000
+LOG_PART_BYTES = 1_000_000
+STEP_METRICS = (
+    "loss",
+    "validation_loss",
+    "learning_rate",
+    "grad_norm",
+    "tokens_per_second",
+)
+
+
+class RunModel(QObject):
+    """Follows one run. Widgets read it and redraw on its signals; they hold nothing themselves."""
+
+    loaded = Signal()
+    """The detail came for the first time."""
+    changed = Signal()
+    """Detail (state, scores, artifacts …) is news."""
+    points_changed = Signal(object)
+    """Set of metric names with new points."""
+    log_appended = Signal(str)
+    log_restarted = Signal()
+    gone = Signal()
+    failed = Signal(object)
+    """ErrorBody: the run could not be loaded."""
+
+    def __init__(self, session: Session, uid: str, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.session, self.uid = session, uid
+        self.detail: RunDetail | None = None
+        self.curves: dict[str, Curve] = {}
+        self._log_end = -1
+        self._log_attempt = 0
+        self._log_busy = False
+        self._log_wanted = 0
+        self._detail_busy = False
+        self._detail_again = False
+        session.run_changed.connect(self._run_changed)
+        session.run_deleted.connect(self._run_deleted)
+        session.points.connect(self._points)
+        session.run_event.connect(self._run_event)
+        session.log_grew.connect(self._log_grew)
+        session.online.connect(self.refetch)
+
+    @Slot()
+    def refetch(self) -> None:
+        """Load everything again: at first, and after the line was down."""
+        self._fetch_detail()
+        self._fetch_series()
+        self._fetch_log(restart=True)
+
+    def curve(self, metric: str) -> Curve:
+        """The curve of a metric, empty until it has points."""
+        return self.curves.setdefault(metric, Curve())
+
+    def _fetch_detail(self) -> None:
+        if self._detail_busy:
+            self._detail_again = True
+            return
+        self._detail_busy = True
+        uid = self.uid
+        self.session.ask(lambda backend: backend.run(uid), self._got_detail, self._detail_failed, owner=self)
+
+    def _got_detail(self, detail: RunDetail) -> None:
+        first = self.detail is None
+        self.detail = detail
+        if first:
+            self.loaded.emit()
+        self.changed.emit()
+        self._detail_done()
+
+    def _detail_failed(self, error: ErrorBody) -> None:
+        self.failed.emit(error)
+        self._detail_done()
+
+    def _detail_done(self) -> None:
+        self._detail_busy = False
+        if self._detail_again:
+            self._detail_again = False
+            self._fetch_detail()
+
+    def _fetch_series(self) -> None:
+        uid = self.uid
+        self.session.ask(lambda backend: backend.series(uid, ()), self._got_series, lambda _error: None, owner=self)
+
+    def _got_series(self, series: dict[str, SeriesPart]) -> None:
+        for metric, part in series.items():
+            self.curve(metric).replace(part)
+        self.points_changed.emit(set(series))
+
+    def _fetch_log(self, restart: bool = False) -> None:
+        if self._log_busy:
+            return
+        self._log_busy = True
+        offset = -LOG_TAIL_BYTES if restart or self._log_end < 0 else self._log_end
+        fresh = offset < 0
+        uid, attempt = self.uid, self._log_attempt
+        self.session.ask(
+            lambda backend: backend.log(uid, attempt, offset, LOG_PART_BYTES),
+            lambda part: self._got_log(part, fresh),
+            self._log_failed,
+            owner=self,
+        )
+
+    def _got_log(self, part: LogPart, fresh: bool) -> None:
+        self._log_busy = False
+        if fresh:
+            self.log_restarted.emit()
+        text = part.data.decode("utf-8", errors="replace")
+        if fresh and part.offset > 0:
+            text = text.partition("\n")[2]  # the tail may begin in the middle of a line
+        self._log_end = part.offset + len(part.data)
+        if text:
+            self.log_appended.emit(text)
+        if self._log_end < max(part.size, self._log_wanted) and part.data:
+            self._fetch_log()
+
+    def _log_failed(self, _error: ErrorBody) -> None:
+        self._log_busy = False
+
+    @Slot(object)
+    def _run_changed(self, run: RunSummary) -> None:
+        if run.uid != self.uid:
+            return
+        state_moved = self.detail is None or self.detail.run.state is not run.state
+        if self.detail is not None:
+            self.detail = self.detail.model_copy(update={"run": run})
+            self.changed.emit()
+        if state_moved:
+            self._fetch_detail()
+            if run.state.ended:
+                self._fetch_log()
+
+    @Slot(str)
+    def _run_deleted(self, uid: str) -> None:
+        if uid == self.uid:
+            self.gone.emit()
+
+    @Slot(object)
+    def _points(self, message: Points) -> None:
+        if message.run != self.uid:
+            return
+        for metric, points in message.points.items():
+            self.curve(metric).append(message.attempt, points)
+        self.points_changed.emit(set(message.points))
+
+    @Slot(object)
+    def _run_event(self, event: RunEvent) -> None:
+        if event.run == self.uid and event.kind not in ("phase",):
+            self._fetch_detail()
+
+    @Slot(object)
+    def _log_grew(self, news: LogGrew) -> None:
+        if news.run != self.uid:
+            return
+        restart = news.attempt != self._log_attempt and self._log_attempt != 0
+        self._log_attempt = news.attempt
+        self._log_wanted = news.size
+        if restart:
+            self._log_end = -1
+        self._fetch_log(restart)

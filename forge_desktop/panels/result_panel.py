@@ -1,0 +1,210 @@
+"""What came out of a run: exact match before and after, sample answers, and the files to take away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from engine.contract.api import ArtifactInfo, SampleInfo, ScoreInfo
+from engine.contract.run_spec import TrainJob
+from engine.contract.states import RunState
+from forge_desktop.models.run_model import RunModel
+from forge_desktop.theme.controls import Bar, Card, Chip, Elided, button, column, label, row
+from forge_desktop.theme.language import tr, word
+from forge_desktop.theme.look import tokens
+from forge_desktop.theme.measures import size
+
+
+def clear(layout: QVBoxLayout) -> None:
+    """Take everything out of a layout."""
+    while layout.count():
+        item = layout.takeAt(0)
+        widget = item.widget() if item is not None else None
+        if widget is not None:
+            widget.deleteLater()
+
+
+class ScoreCard(Card):
+    """Exact match on the held-out rows, before and after."""
+
+    def __init__(self, model: RunModel) -> None:
+        super().__init__(tr("Result on held-out rows"))
+        self.setObjectName("run.scores")
+        self._model = model
+        self._rows = QVBoxLayout()
+        self._rows.setSpacing(10)
+        self.body.addLayout(self._rows)
+        self._shown: object = None
+        model.changed.connect(self._refresh)
+        self._refresh()
+
+    @Slot()
+    def _refresh(self) -> None:
+        detail = self._model.detail
+        scores = detail.scores if detail else []
+        job = detail.spec.job if detail else None
+        asked = isinstance(job, TrainJob) and bool(job.evaluation.data)
+        key = (repr(scores), detail.run.state if detail else None)
+        if key == self._shown:
+            return
+        self._shown = key
+        clear(self._rows)
+        latest = {score.when: score for score in scores}
+        for when, title, colour in (
+            ("before", tr("Before"), tokens().border_strong),
+            ("after", tr("After"), tokens().ok_fill),
+        ):
+            self._rows.addWidget(_ScoreRow(title, latest.get(when), colour))
+        ended = bool(detail and detail.run.state.ended)
+        hint = self._hint(latest, asked, ended)
+        if hint:
+            self._rows.addWidget(label(hint, "hint", wrap=True))
+
+    def _hint(self, latest: dict[str, ScoreInfo], asked: bool, ended: bool) -> str:
+        if "after" in latest:
+            return tr(
+                "Exact match: {correct} of {rows} answers are right to the letter.",
+                correct=latest["after"].correct,
+                rows=latest["after"].rows,
+            )
+        if not asked:
+            return tr("No held-out rows were named, so nothing is measured.")
+        return tr("Not measured.") if ended else tr("Measured when training is over.")
+
+
+class _ScoreRow(QWidget):
+    def __init__(self, title: str, score: ScoreInfo | None, colour: str) -> None:
+        super().__init__()
+        bar = Bar(8)
+        bar.set(score.value if score else 0.0, colour)
+        name = label(title, "label")
+        name.setMinimumWidth(56)
+        figure = label(f"{100 * score.value:.1f}%" if score else "—", "strong")
+        figure.setObjectName(f"score.{title}")
+        figure.setMinimumWidth(54)
+        layout = row(name, bar, figure, spacing=10)
+        layout.setStretch(1, 1)
+        self.setLayout(layout)
+        self.setAccessibleName(f"{title}: {figure.text()}")
+
+
+class SamplesPanel(QWidget):
+    """Questions with the answers before and after."""
+
+    def __init__(self, model: RunModel) -> None:
+        super().__init__()
+        self.setObjectName("run.samples")
+        self._model = model
+        self._list = QVBoxLayout()
+        self._list.setSpacing(12)
+        self._list.setContentsMargins(0, 0, 0, 0)
+        self.setLayout(self._list)
+        self._shown = ""
+        model.changed.connect(self._refresh)
+        self._refresh()
+
+    @Slot()
+    def _refresh(self) -> None:
+        detail = self._model.detail
+        samples = detail.samples if detail else []
+        if self._shown == repr(samples) and self._list.count():
+            return
+        self._shown = repr(samples)
+        clear(self._list)
+        by_index: dict[int, dict[str, SampleInfo]] = {}
+        for sample in samples:
+            by_index.setdefault(sample.index, {})[sample.when] = sample
+        if not by_index:
+            ended = bool(detail and detail.run.state.ended)
+            text = (
+                tr("This run has no sample answers.")
+                if ended
+                else tr("Sample answers appear before and after training.")
+            )
+            card = Card()
+            card.body.addWidget(label(text, "hint", wrap=True))
+            self._list.addWidget(card)
+        for index in sorted(by_index):
+            self._list.addWidget(_SampleCard(by_index[index]))
+        self._list.addStretch(1)
+
+
+class _SampleCard(Card):
+    def __init__(self, answers: dict[str, SampleInfo]) -> None:
+        super().__init__()
+        self.body.setSpacing(8)
+        any_one = next(iter(answers.values()))
+        self.body.addWidget(label(any_one.prompt, "strong", wrap=True, select=True))
+        for when, title in (("before", tr("Before")), ("after", tr("After"))):
+            if when in answers:
+                self.body.addLayout(_answer_row(title, answers[when]))
+        if any_one.expected:
+            expected = label(any_one.expected, wrap=True, select=True)
+            head = label(tr("Expected"), "hint")
+            head.setFixedWidth(72)
+            layout = row(head, expected, spacing=10)
+            layout.setStretch(1, 1)
+            self.body.addLayout(layout)
+
+
+def _answer_row(title: str, sample: SampleInfo) -> QVBoxLayout:
+    head = label(title, "hint")
+    head.setFixedWidth(72)
+    parts: list[QWidget] = [head]
+    answer = label(sample.answer.strip() or tr("(empty answer)"), wrap=True, select=True)
+    parts.append(answer)
+    if sample.correct is not None:
+        chip = Chip(tr("right"), "ok", "check") if sample.correct else Chip(tr("wrong"), "bad", "x")
+        parts.append(chip)
+    layout = row(*parts, spacing=10)
+    layout.setStretch(1, 1)
+    outer = column()
+    outer.addLayout(layout)
+    return outer
+
+
+class FilesCard(Card):
+    """The results that can be downloaded."""
+
+    def __init__(self, model: RunModel, save: Callable[[ArtifactInfo], object]) -> None:
+        super().__init__(tr("Files"))
+        self.setObjectName("run.files")
+        self._model, self._save = model, save
+        self._rows = QVBoxLayout()
+        self._rows.setSpacing(6)
+        self.body.addLayout(self._rows)
+        self._shown: object = None
+        model.changed.connect(self._refresh)
+        self._refresh()
+
+    @Slot()
+    def _refresh(self) -> None:
+        detail = self._model.detail
+        artifacts = detail.artifacts if detail else []
+        state = detail.run.state if detail else RunState.DRAFT
+        key = (repr(artifacts), state)
+        if key == self._shown:
+            return
+        self._shown = key
+        clear(self._rows)
+        for artifact in sorted(artifacts, key=lambda artifact: artifact.kind == "answers"):
+            self._rows.addWidget(self._row(artifact))
+        if not artifacts:
+            text = tr("Nothing was saved.") if state.ended else tr("The adapter appears here when it is saved.")
+            self._rows.addWidget(label(text, "hint", wrap=True))
+
+    def _row(self, artifact: ArtifactInfo) -> QWidget:
+        made = QWidget()
+        name = Elided(word("artifact", artifact.kind), "strong")
+        below = Elided(" · ".join([artifact.name, size(artifact.bytes), f"sha256 {artifact.sha256[:8]}…"]), "hint")
+        texts = column(name, below, spacing=0)
+        save = button(
+            tr("Download"), "link", "download", lambda: self._save(artifact), name=f"download.{artifact.kind}"
+        )
+        layout = row(spacing=8)
+        layout.addLayout(texts, 1)
+        layout.addWidget(save)
+        made.setLayout(layout)
+        return made

@@ -1,0 +1,136 @@
+"""The sidebar: name, pages, theme and language. Below a certain width it shows icons only."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QVBoxLayout, QWidget
+
+from forge_desktop.theme import icons
+from forge_desktop.theme.controls import button, column, face, label, line, row
+from forge_desktop.theme.language import LANGUAGES, tr
+from forge_desktop.theme.look import tokens
+
+WIDE, NARROW = 224, 64
+PAGES = (("runs", "activity", "Runs"), ("new", "plus", "New run"))
+THEMES = (("system", "Like the system"), ("light", "Light"), ("dark", "Dark"))
+
+
+class Sidebar(QFrame):
+    """Where to go, and how it looks."""
+
+    navigate = Signal(str)
+    look_wanted = Signal(str, str)
+
+    def __init__(self, theme: str, language: str) -> None:
+        super().__init__()
+        self.setProperty("role", "sidebar")
+        self._theme, self._language = theme, language
+        self._narrow = False
+        self._buttons: dict[str, QPushButton] = {}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(14, 18, 14, 14)
+        layout.setSpacing(4)
+        self._names = QWidget()
+        self._names.setLayout(column(label("LoRAForge", "strong"), label("Desktop", "hint"), spacing=0))
+        layout.addLayout(row(Logo(), self._names, None, spacing=10))
+        layout.addSpacing(14)
+        for key, icon, text in PAGES:
+            made = button(tr(text), "nav", icon, name=f"nav.{key}", on_click=partial(self.navigate.emit, key))
+            made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            made.setCheckable(True)
+            self._buttons[key] = made
+            layout.addWidget(made)
+        layout.addStretch(1)
+        layout.addWidget(line())
+        layout.addSpacing(6)
+        self._look = self._menu_button(tr("Theme"), "moon" if tokens().dark else "sun", self._theme_menu(), "nav.theme")
+        self._tongue = self._menu_button(tr("Language"), "languages", self._language_menu(), "nav.language")
+        layout.addWidget(self._look)
+        layout.addWidget(self._tongue)
+        self.setFixedWidth(WIDE)
+
+    def mark(self, page: str) -> None:
+        """Show which page is open."""
+        page = "runs" if page == "run" else page
+        for key, made in self._buttons.items():
+            made.setChecked(key == page)
+            icon = next(icon for name, icon, _text in PAGES if name == key)
+            made.setIcon(icons.icon(icon, tokens().accent_text if key == page else tokens().secondary))
+
+    def set_narrow(self, narrow: bool) -> None:
+        """Icons only, or icons with words."""
+        if narrow == self._narrow:
+            return
+        self._narrow = narrow
+        self.setFixedWidth(NARROW if narrow else WIDE)
+        self._names.setVisible(not narrow)
+        texts = {key: tr(text) for key, _icon, text in PAGES}
+        for key, made in self._buttons.items():
+            _show_words(made, texts[key], not narrow)
+        _show_words(self._look, tr("Theme"), not narrow)
+        _show_words(self._tongue, tr("Language"), not narrow)
+
+    def _menu_button(self, text: str, icon: str, menu: QMenu, name: str) -> QPushButton:
+        made = button(text, "nav", icon, name=name)
+        made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        made.clicked.connect(lambda: menu.popup(made.mapToGlobal(made.rect().topRight())))
+        return made
+
+    def _theme_menu(self) -> QMenu:
+        menu = QMenu(self)
+        for key, text in THEMES:
+            action = menu.addAction(tr(text), partial(self.look_wanted.emit, key, self._language))
+            action.setCheckable(True)
+            action.setChecked(key == self._theme)
+        return menu
+
+    def _language_menu(self) -> QMenu:
+        menu = QMenu(self)
+        for key, text in (("system", tr("Like the system")), *LANGUAGES.items()):
+            action = menu.addAction(text, partial(self.look_wanted.emit, self._theme, key))
+            action.setCheckable(True)
+            action.setChecked(key == self._language)
+        return menu
+
+
+def _show_words(made: QPushButton, text: str, words: bool) -> None:
+    made.setText(face(text, True) if words else "")
+    made.setToolTip("" if words else text)
+    made.setAccessibleName(text)
+
+
+class Logo(QWidget):
+    """The mark of the program."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedSize(QSize(36, 36))
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Qt's own hook."""
+        painter = QPainter(self)
+        paint_logo(painter, QRectF(self.rect()))
+        painter.end()
+
+
+def paint_logo(painter: QPainter, box: QRectF) -> None:
+    """Draw the mark into a square; also the window's icon."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    ground = QLinearGradient(box.topLeft(), box.bottomRight())
+    ground.setColorAt(0, QColor("#FF8A4C"))
+    ground.setColorAt(1, QColor("#D9480F"))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(ground)
+    painter.drawRoundedRect(box, box.width() * 0.24, box.width() * 0.24)
+    unit = box.width() / 36
+    pen = QPen(QColor("#FFFFFF"), 3 * unit, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+    painter.setPen(pen)
+
+    def at(x: float, y: float) -> QPointF:
+        return QPointF(box.left() + x * unit, box.top() + y * unit)
+
+    painter.drawPolyline(QPolygonF([at(11, 9), at(11, 26), at(17, 26)]))
+    painter.drawPolyline(QPolygonF([at(18, 19), at(23, 11), at(28, 19)]))

@@ -1,0 +1,109 @@
+"""The look in force: tokens, palette, style sheet and fonts, applied to the whole application."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
+from PySide6.QtWidgets import QApplication, QProxyStyle, QStyle, QStyleFactory, QStyleHintReturn, QStyleOption, QWidget
+
+from engine.contract.paths import resources_folder
+from forge_desktop.theme import icons
+from forge_desktop.theme.stylesheet import stylesheet
+from forge_desktop.theme.tokens import LIGHT, THEMES, Tokens
+
+UI_FAMILIES = ["Inter", "Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "Segoe UI", "sans-serif"]
+MONO_FAMILIES = ["JetBrains Mono", "Noto Sans Mono CJK SC", "Consolas", "Menlo", "monospace"]
+
+_current: Tokens = LIGHT
+
+
+def tokens() -> Tokens:
+    """The theme in force."""
+    return _current
+
+
+class ForgeStyle(QProxyStyle):
+    """Fusion, with tooltips soon and the highlighted item of a menu following the mouse."""
+
+    def styleHint(
+        self,
+        hint: QStyle.StyleHint,
+        option: QStyleOption | None = None,
+        widget: QWidget | None = None,
+        returnData: QStyleHintReturn | None = None,
+    ) -> int:
+        """Qt's own hook."""
+        if hint == QStyle.StyleHint.SH_ToolTip_WakeUpDelay:
+            return 400
+        return super().styleHint(hint, option, widget, returnData)
+
+
+def load_fonts() -> None:
+    """Make the bundled fonts known; the system's stand in where one is missing."""
+    for file in sorted((resources_folder() / "fonts").glob("*.?tf")):
+        QFontDatabase.addApplicationFont(str(file))
+
+
+def ui_font(pixels: int = 13, weight: int = 400) -> QFont:
+    """The font of all controls; figures are tabular so that changing numbers do not jump."""
+    font = QFont()
+    font.setFamilies(UI_FAMILIES)
+    font.setPixelSize(pixels)
+    font.setWeight(QFont.Weight(weight))
+    font.setFeature(QFont.Tag("tnum"), 1)
+    return font
+
+
+def mono_font(pixels: int = 12) -> QFont:
+    """The font of logs."""
+    font = QFont()
+    font.setFamilies(MONO_FAMILIES)
+    font.setPixelSize(pixels)
+    font.setStyleHint(QFont.StyleHint.Monospace)
+    return font
+
+
+def system_theme() -> str:
+    """What the person chose for the whole desktop: light or dark."""
+    hints = QGuiApplication.styleHints()
+    return "dark" if hints is not None and hints.colorScheme() == Qt.ColorScheme.Dark else "light"
+
+
+def apply(app: QApplication, name: str) -> None:
+    """Put a theme (light, dark, system) in force. Widgets made before need to be made again for their icons."""
+    global _current
+    _current = THEMES[system_theme() if name == "system" else name]
+    icons.clear()
+    if not isinstance(app.style(), ForgeStyle):
+        app.setStyle(ForgeStyle(QStyleFactory.create("Fusion")))
+    app.setPalette(_palette(_current))
+    app.setFont(ui_font())
+    app.setStyleSheet(stylesheet(_current))
+
+
+def _palette(t: Tokens) -> QPalette:
+    palette = QPalette()
+    role = QPalette.ColorRole
+    for part, colour in (
+        (role.Window, t.bg),
+        (role.WindowText, t.text),
+        (role.Base, t.surface),
+        (role.AlternateBase, t.surface2),
+        (role.Text, t.text),
+        (role.Button, t.surface),
+        (role.ButtonText, t.text),
+        (role.BrightText, t.bad_text),
+        (role.ToolTipBase, t.surface2),
+        (role.ToolTipText, t.text),
+        (role.Highlight, t.accent),
+        (role.HighlightedText, t.on_accent),
+        (role.Link, t.accent_text),
+        (role.PlaceholderText, t.muted),
+        (role.Mid, t.border_strong),
+        (role.Dark, t.border_strong),
+        (role.Light, t.surface),
+    ):
+        palette.setColor(part, QColor(colour))
+    for part in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, part, QColor(t.muted))
+    return palette

@@ -1,0 +1,264 @@
+"""Form fields made from the declarations of the run config: label, control, sentence, and the error beside it."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any, Literal, Union, get_args, get_origin
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QSizePolicy, QWidget
+
+from engine.contract.setting import extra
+from forge_desktop.models.draft_model import DraftModel, groups
+from forge_desktop.theme.controls import Card, Choice, Field, Segments, button, column, label, restyle, row
+from forge_desktop.theme.language import count, problem_text, setting_label, setting_sentence, tr, word
+
+MAX_SEGMENTS = 4
+HIDDEN = {
+    *("version", "kind", "model", "data", "tuner", "training", "evaluation", "compute", "outputs"),
+    *("limits", "train", "validation"),
+}
+
+
+class SettingField(QWidget):
+    """One setting, bound to its path in the draft."""
+
+    edited = Signal()
+
+    def __init__(self, draft: DraftModel, path: str) -> None:
+        super().__init__()
+        self._draft, self.path, self._writing = draft, path, False
+        group, _, name = path.rpartition(".")
+        model = groups()[group]
+        self._field = model.model_fields[name]
+        self._extra = extra(self._field)
+        self.title = setting_label(model, name)
+        self.sentence = setting_sentence(model, name)
+        self._control, self._show = self._make_control()
+        self._control.setObjectName(f"field.{path}")
+        self._control.setAccessibleName(self.title)
+        self._control.setAccessibleDescription(self.sentence)
+        unit = self._extra.get("unit")
+        heading = f"{self.title} ({word('unit', unit)})" if unit else self.title
+        self._below = label(self.sentence, "hint", wrap=True)
+        self._below.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        parts = [self._control, self._below]
+        if not isinstance(self._control, QCheckBox):
+            parts.insert(0, label(heading, "label"))
+        self.setLayout(column(*parts, None, spacing=5))
+        self.refresh()
+        draft.changed.connect(self._changed)
+        draft.checked.connect(self._show_problems)
+        self._show_problems()
+
+    def _make_control(self) -> tuple[QWidget, Callable[[Any], object]]:
+        annotation = self._field.annotation
+        choices = _choices(annotation)
+        if annotation is bool:
+            box = QCheckBox(self.title)
+            box.toggled.connect(self._write)
+            self._limit_box(box)
+            return box, lambda value: box.setChecked(bool(value))
+        if choices and len(choices) <= MAX_SEGMENTS:
+            return self._segments(choices)
+        if choices:
+            made = Choice([(value, word("choice", value)) for value in choices])
+            self._limit_choices(made, choices)
+            made.activated.connect(lambda _place: self._write(made.value()))
+            return made, lambda value: made.set_value(str(value))
+        line = Field()
+        empty = tr("empty") if _optional(annotation) else ""
+        line.setPlaceholderText(empty)
+        line.textEdited.connect(lambda text: self._write(read(text, annotation)))
+        if self._extra.get("executable") == [None]:
+            line.setEnabled(False)
+            line.setToolTip(tr("This version cannot run it yet."))
+        return line, lambda value: line.setText(written(value))
+
+    def _segments(self, choices: list[str]) -> tuple[QWidget, Callable[[Any], object]]:
+        made = Segments([(value, word("choice", value)) for value in choices], name=f"field.{self.path}")
+        runnable = self._extra.get("executable")
+        for value in choices:
+            if runnable is not None and value not in runnable:
+                made.button(value).setEnabled(False)
+                made.button(value).setToolTip(tr("This version cannot run it yet."))
+        made.chosen.connect(self._write)
+        return made, lambda value: made.set_value(str(value))
+
+    def _limit_choices(self, made: Choice, choices: list[str]) -> None:
+        runnable = self._extra.get("executable")
+        for value in choices:
+            if runnable is not None and value not in runnable:
+                made.removeItem(made.findData(value))
+
+    def _limit_box(self, box: QCheckBox) -> None:
+        runnable = self._extra.get("executable")
+        if runnable is not None and len(runnable) == 1:
+            box.setEnabled(False)
+            box.setToolTip(tr("This version cannot run it yet."))
+
+    @Slot(object)
+    def _write(self, value: Any) -> None:
+        self._writing = True  # what is being typed must not be written again under the cursor
+        self._draft.set(self.path, value)
+        self._writing = False
+        self.edited.emit()
+
+    @Slot(str)
+    def _changed(self, _path: str) -> None:
+        if not self._writing:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Show the draft's value."""
+        self._control.blockSignals(True)
+        value = self._draft.get(self.path)
+        if not (isinstance(self._control, Field) and read(self._control.text(), self._field.annotation) == value):
+            self._show(value)
+        self._control.blockSignals(False)
+
+    @Slot()
+    def _show_problems(self) -> None:
+        problems = self._draft.problems_of(self.path)
+        warning = self._warning()
+        if problems:
+            text, tone = problem_text(problems[0]), "bad"
+        elif warning:
+            text, tone = warning, "warn"
+        else:
+            text, tone = self.sentence, ""
+        self._below.setText(text)
+        self._below.setToolTip(self.sentence if tone else "")
+        restyle(self._below, tone=tone)
+        restyle(self._control, tone=tone)
+
+    def _warning(self) -> str:
+        usual = self._extra.get("usual")
+        value = self._draft.get(self.path)
+        if not usual or not isinstance(value, int | float) or isinstance(value, bool):
+            return ""
+        if usual[0] <= value <= usual[1]:
+            return ""
+        return tr("Unusual: most runs use {low} to {high}.", low=f"{usual[0]:g}", high=f"{usual[1]:g}")
+
+
+class Form(QWidget):
+    """Settings in two columns, one when the room is narrow."""
+
+    def __init__(self, draft: DraftModel, paths: list[str], columns: int = 2) -> None:
+        super().__init__()
+        self.fields = {path: SettingField(draft, path) for path in paths}
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(20)
+        grid.setVerticalSpacing(14)
+        for place, field in enumerate(self.fields.values()):
+            grid.addWidget(field, place // columns, place % columns)
+        for place in range(columns):
+            grid.setColumnStretch(place, 1)
+
+
+class FoldedForm(Card):
+    """Settings that few people touch, folded, with a count of those that were changed."""
+
+    def __init__(self, draft: DraftModel, title: str, paths: list[str], name: str) -> None:
+        super().__init__(margins=(14, 8, 16, 10))
+        self._draft, self._paths = draft, paths
+        self._fold = button(title, "fold", "chevron-right", self._toggle, name=name)
+        self._count = label("", "hint")
+        self._reset = button(tr("Reset"), "link", on_click=self._do_reset, name=f"{name}.reset")
+        self._form = Form(draft, paths)
+        self._form.hide()
+        self.body.addLayout(row(self._fold, self._count, None, self._reset))
+        self.body.addWidget(self._form)
+        draft.changed.connect(self._refresh)
+        draft.checked.connect(self._refresh)
+        self._refresh()
+
+    def open(self) -> None:
+        """Unfold."""
+        if not self._form.isVisibleTo(self):
+            self._toggle()
+
+    def _toggle(self) -> None:
+        from forge_desktop.theme import icons
+        from forge_desktop.theme.look import tokens
+
+        shown = not self._form.isVisibleTo(self)
+        self._form.setVisible(shown)
+        self._fold.setIcon(icons.icon("chevron-down" if shown else "chevron-right", tokens().secondary))
+
+    @Slot()
+    def _refresh(self) -> None:
+        changed = sum(self._draft.get(path) != _default(self._draft, path) for path in self._paths)
+        broken = sum(bool(self._draft.problems_of(path)) for path in self._paths)
+        parts = [count(len(self._paths), "1 setting", "{n} settings")]
+        if changed:
+            parts.append(tr("{n} changed", n=changed))
+        if broken:
+            parts.append(count(broken, "1 problem", "{n} problems"))
+        self._count.setText(" · ".join(parts))
+        restyle(self._count, tone="bad" if broken else "")
+        self._reset.setVisible(bool(changed))
+
+    def _do_reset(self) -> None:
+        for path in self._paths:
+            self._draft.set(path, _default(self._draft, path))
+
+
+def paths_of(group: str, basic: bool) -> list[str]:
+    """The basic or the advanced settings of a group, in the order they are declared."""
+    at = f"{group}." if group else ""
+    return [
+        at + name
+        for name, field in groups()[group].model_fields.items()
+        if name not in HIDDEN and bool(extra(field).get("basic")) == basic and extra(field).get("executable") != [None]
+    ]
+
+
+def read(text: str, annotation: Any) -> Any:
+    """What a typed text means: a number where it is one, nothing where that is allowed, else the text as it is."""
+    text = text.strip()
+    if not text and _optional(annotation):
+        return None
+    kinds = {annotation, *get_args(annotation)}
+    if get_origin(annotation) is list:
+        return [part.strip() for part in text.replace("，", ",").split(",") if part.strip()]
+    for kind in (int, float):
+        if kind in kinds:
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+    return text
+
+
+def written(value: Any) -> str:
+    """A value as a person would type it."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:.0e}".replace("e-0", "e-") if 0 < abs(value) < 0.001 and _round(value) else f"{value:g}"
+    return str(value)
+
+
+def _round(value: float) -> bool:
+    return float(f"{value:.0e}") == value
+
+
+def _default(draft: DraftModel, path: str) -> Any:
+    value: Any = draft.defaults
+    for part in path.split("."):
+        value = value[int(part)] if isinstance(value, list) else value[part]
+    return value
+
+
+def _choices(annotation: Any) -> list[str]:
+    return [str(value) for value in get_args(annotation)] if get_origin(annotation) is Literal else []
+
+
+def _optional(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, types.UnionType) and type(None) in get_args(annotation)

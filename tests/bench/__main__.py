@@ -1,0 +1,36 @@
+"""Runs every benchmark and writes bench/results.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+WORKER = str(Path(".venv-worker/bin/python").absolute())
+BENCHES = (
+    ("First paint of the window", sys.executable, "tests.bench.first_paint"),
+    ("Submit to first step", sys.executable, "tests.bench.submit_to_first_step"),
+    ("Training speed", WORKER, "tests.bench.worker_speed"),
+)
+
+
+def main() -> int:
+    """All of them, one after another."""
+    parts = [f"# Benchmarks\n\n{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.platform()}\n"]
+    failed = 0
+    for title, python, module in BENCHES:
+        done = subprocess.run([python, "-m", module], capture_output=True, text=True)
+        failed += done.returncode != 0
+        text = done.stdout.strip() if done.returncode == 0 else f"failed:\n\n```\n{done.stderr[-2000:]}\n```"
+        parts.append(f"## {title}\n\n{text}\n")
+        print(parts[-1], flush=True)
+    Path("bench").mkdir(exist_ok=True)
+    Path("bench/results.md").write_text("\n".join(parts), encoding="utf-8")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The window over a replayed controller, and guards: leaked threads or widgets and logged errors fail a test."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtWidgets import QApplication
+
+from engine.contract.paths import Home
+from forge_desktop.app import Desktop
+from forge_desktop.bridge.replay import ReplayBackend
+from forge_desktop.theme import language
+from forge_desktop.window import Window
+
+MODEL_FACTS = {
+    "architecture": "Qwen3ForCausalLM",
+    "model_type": "qwen3",
+    "parameters": 4_500_000,
+    "bytes": 9_000_000,
+    "dtype": "bf16",
+    "context_length": 512,
+    "targets": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+    "template": {"choice": "tokenizer", "reason": ""},
+    "type": {"value": "chat", "reason": ""},
+}
+DATA_FACTS = {
+    "format": "messages",
+    "reason": "",
+    "rows": 2400,
+    "columns": ["messages"],
+    "problems": [],
+    "preview": [
+        [{"role": "user", "text": "Write 17 March 2021 as an ISO date."}, {"role": "assistant", "text": "2021-03-17"}]
+    ],
+}
+
+
+class ReplayDesktop:
+    """The real window over a replay."""
+
+    def __init__(self, app: QApplication, home: Path, tongue: str = "en", theme: str = "light") -> None:
+        self.backend = ReplayBackend()
+        self.backend.answers = {"inspect_model": dict(MODEL_FACTS), "preview_data": dict(DATA_FACTS)}
+        self.desktop = Desktop(app, Home(home), lambda: self.backend, tongue, theme)
+        self.desktop.open()
+
+    @property
+    def window(self) -> Window:
+        """The window."""
+        return self.desktop.window
+
+
+@pytest.fixture
+def make_desktop(qapp: QApplication, tmp_path: Path) -> Iterator[Callable[..., ReplayDesktop]]:
+    """Makes windows, and closes them."""
+    made: list[ReplayDesktop] = []
+
+    def make(**options: str) -> ReplayDesktop:
+        made.append(ReplayDesktop(qapp, tmp_path / "home", **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.desktop.close()
+        one.window.deleteLater()
+        one.desktop.session.deleteLater()
+    made.clear()
+    language.set_language("en")
+
+
+@pytest.fixture
+def replay(make_desktop: Callable[..., ReplayDesktop], qtbot) -> ReplayDesktop:
+    """One window, connected."""
+    one = make_desktop()
+    qtbot.waitUntil(lambda: one.desktop.session.is_online)
+    return one
+
+
+@pytest.fixture(autouse=True)
+def _no_leaks(qapp: QApplication) -> Iterator[None]:
+    """No thread and no window outlives its test."""
+    threads = set(threading.enumerate())
+    windows = set(QApplication.topLevelWidgets())
+    yield
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    qapp.processEvents()
+    gc.collect()
+    left = [thread.name for thread in threading.enumerate() if thread not in threads and thread.is_alive()]
+    assert not [name for name in left if name.startswith("forge")], f"threads left behind: {left}"
+    stay = [widget for widget in QApplication.topLevelWidgets() if widget not in windows and widget.isVisible()]
+    assert not stay, f"windows left behind: {stay}"
+
+
+@pytest.fixture(autouse=True)
+def _no_logged_errors(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """An unexpected logged error fails the test that caused it."""
+    yield
+    errors = [record for when in ("setup", "call") for record in caplog.get_records(when)]
+    errors = [
+        record for record in errors if record.levelno >= logging.ERROR and "expected-error" not in record.getMessage()
+    ]
+    assert not errors, "\n".join(record.getMessage() for record in errors)

@@ -1,0 +1,119 @@
+"""The window: pages, look, language, width, what it remembers, and what it must not import."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
+from PySide6.QtWidgets import QLabel, QPushButton
+
+from engine.contract.errors import UserError
+from forge_desktop.bridge.preferences import Preferences
+from forge_desktop.pages.runs_page import RunsPage
+from forge_desktop.theme.tokens import THEMES, contrast
+from forge_desktop.wizard.wizard_page import WizardPage
+from tests.helpers.journals import demo_spec
+
+
+def test_that_the_desktop_imports_neither_torch_nor_other_rooms():
+    code = (
+        "import sys, json, forge_desktop.app, forge_desktop.demo, forge_desktop.bridge.controller\n"
+        "rooms = ('torch', 'transformers', 'peft', 'docker', 'engine.control', 'engine.compute', 'engine.cli')\n"
+        "print(json.dumps([name for name in rooms if name in sys.modules]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(done.stdout) == []
+
+
+def test_that_twenty_thousand_emits_from_a_thread_arrive_in_order(qtbot):
+    """Guards the pin of PySide6: 6.12.0 aborts here on Python 3.11."""
+    import threading
+
+    class Source(QObject):
+        number = Signal(object)
+
+    source, got = Source(), []
+    source.number.connect(got.append, Qt.ConnectionType.QueuedConnection)
+    thread = threading.Thread(target=lambda: [source.number.emit({"n": n}) for n in range(20_000)])
+    thread.start()
+    thread.join()
+    qtbot.waitUntil(lambda: len(got) == 20_000, timeout=20_000)
+    assert [item["n"] for item in got] == list(range(20_000))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_that_text_can_be_read_on_its_background(theme):
+    t = THEMES[theme]
+    pairs = [(ink, ground) for ink in (t.text, t.secondary, t.muted) for ground in (t.bg, t.sidebar, t.surface)]
+    pairs += [(t.accent_text, t.accent_soft), (t.on_accent, t.accent), (t.on_accent, t.accent_hover)]
+    pairs += [(t.ok_text, t.ok_soft), (t.warn_text, t.warn_soft), (t.bad_text, t.bad_soft), (t.info_text, t.info_soft)]
+    pairs += [(t.bad_text, t.surface), (t.warn_text, t.surface), (t.accent_text, t.surface), (t.secondary, t.hover)]
+    bad = [(ink, ground, round(contrast(ink, ground), 2)) for ink, ground in pairs if contrast(ink, ground) < 4.5]
+    assert bad == []
+
+
+def test_that_shortcuts_open_pages(replay, qtbot):
+    qtbot.keyClick(replay.window, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: isinstance(replay.window.page, WizardPage))
+    qtbot.keyClick(replay.window, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: isinstance(replay.window.page, RunsPage))
+
+
+def test_that_language_and_theme_change_without_a_restart(replay, qtbot):
+    replay.backend.add(demo_spec(), created=1.0)
+    replay.desktop.change_look("dark", "zh_CN")
+    titles = [made.text() for made in replay.window.page.findChildren(QLabel)]
+    assert "Runs" not in titles
+    assert replay.window.sidebar.findChild(QPushButton, "nav.new").accessibleName() != "New run"
+    replay.desktop.change_look("light", "en")
+    qtbot.waitUntil(lambda: len(replay.window.page.model.runs) == 1)
+    assert "Runs" in [made.text() for made in replay.window.page.findChildren(QLabel)]
+
+
+def test_that_a_narrow_window_shows_icons_only(replay, qtbot):
+    replay.window.resize(1440, 900)
+    wide = replay.window.sidebar.width()
+    replay.window.resize(1024, 700)
+    qtbot.waitUntil(lambda: replay.window.sidebar.width() < wide)
+    assert replay.window.sidebar.findChild(QPushButton, "nav.new").toolTip() == "New run"
+
+
+def test_that_no_controller_is_said_in_a_banner(make_desktop, qtbot, monkeypatch):
+    one = make_desktop()
+    one.desktop.session.offline.emit(UserError("controller.not_started", detail="no room", log="x").body())
+    qtbot.waitUntil(one.window.banner.isVisible)
+    assert "no room" in one.window.banner.text()
+
+
+def test_that_a_late_answer_for_a_closed_page_is_dropped(replay, qtbot):
+    """The page that asked is gone when the answer comes; nothing may touch it."""
+    owner = QObject()
+    heard = []
+    replay.desktop.session.ask(lambda backend: backend.health(), heard.append, owner=owner)
+    owner.deleteLater()
+    QCoreApplication.sendPostedEvents(owner, 0)
+    done = []
+    replay.desktop.session.ask(lambda backend: backend.health(), done.append)
+    qtbot.waitUntil(lambda: len(done) == 1)
+
+
+def test_that_the_open_page_and_size_are_remembered(make_desktop, qtbot):
+    first = make_desktop()
+    first.window.resize(1111, 777)
+    first.window.go("new")
+    first.desktop.close()
+    second = make_desktop()
+    assert isinstance(second.window.page, WizardPage)
+    assert second.window.size() == first.window.size()
+
+
+def test_that_damaged_preferences_do_not_stop_the_window(tmp_path):
+    file = tmp_path / "preferences.json"
+    file.write_text("{half", encoding="utf-8")
+    preferences = Preferences(file)
+    assert preferences.get("theme", "system") == "system"
+    preferences.set("theme", "dark")
+    assert Preferences(file).get("theme") == "dark"

@@ -1,0 +1,5 @@
+"""Fixtures of these tests."""
+
+from tests.helpers.controller import bench, service
+
+__all__ = ["bench", "service"]

@@ -1,0 +1,73 @@
+"""Handing news to listeners: joined where that loses nothing, bounded where it would."""
+
+import asyncio
+
+from engine.contract.api import RunSummary
+from engine.contract.events import LogGrew, Points, RunChanged, RunEvent
+from engine.control.jobs import news
+from engine.control.jobs.news import Hub, Subscriber
+
+
+def event(cursor):
+    return RunEvent(cursor=cursor, at=1, run="u", kind="note")
+
+
+def points(*values):
+    return Points(run="u", attempt=1, points={"loss": [(float(n), 1.0, value) for n, value in enumerate(values)]})
+
+
+def progress(step):
+    run = RunSummary(
+        uid="u", name="n", project="p", owner="", kind="train", lane="gpu", state="running", created=1, step=step
+    )  # fmt: skip
+    return RunChanged(at=1, run=run)
+
+
+def taken(*messages):
+    async def main():
+        subscriber = Subscriber()
+        for message in messages:
+            subscriber.put(message)
+        return subscriber.take(), subscriber
+
+    return asyncio.run(main())
+
+
+def test_that_stored_events_keep_their_order():
+    found, _ = taken(event(1), points(1.0), event(2), event(3))
+    assert [message.cursor for message in found if message.type == "event"] == [1, 2, 3]
+
+
+def test_that_points_are_joined():
+    found, _ = taken(points(1.0), points(2.0, 3.0))
+    assert [[value for _, _, value in message.points["loss"]] for message in found] == [[1.0, 2.0, 3.0]]
+
+
+def test_that_joining_does_not_touch_what_other_listeners_get():
+    first = points(1.0)
+    taken(first, points(2.0))
+    assert len(first.points["loss"]) == 1
+
+
+def test_that_of_progress_and_log_size_only_the_newest_counts():
+    grew = [LogGrew(run="u", attempt=1, size=size) for size in (1, 2)]
+    found, _ = taken(progress(1), grew[0], progress(2), grew[1])
+    assert [getattr(m, "size", None) or m.run.step for m in found] == [2, 2]
+
+
+def test_that_a_slow_listener_is_told_so_and_holds_no_memory():
+    found, subscriber = taken(*(event(n) for n in range(news.MAX_STORED + 10)))
+    assert subscriber.lagging
+    assert found == []
+
+
+def test_that_closing_wakes_everyone_and_later_listeners_too():
+    async def main():
+        hub = Hub(asyncio.get_running_loop())
+        early = hub.subscribe()
+        hub.close()
+        late = hub.subscribe()
+        await asyncio.wait_for(asyncio.gather(early.ready.wait(), late.ready.wait()), 5)
+        return early.closed and late.closed
+
+    assert asyncio.run(main())

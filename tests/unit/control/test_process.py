@@ -1,0 +1,170 @@
+"""Real processes below a real monitor: how they start, end, and are found again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.contract.paths import AttemptFolder
+from engine.control.executors import identity
+from engine.control.executors.base import Exit, Launch
+from engine.control.executors.monitor import claim
+from engine.control.executors.process import ProcessExecutor
+from tests.helpers.waiting import wait_until
+
+
+class Bed:
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = AttemptFolder(folder)
+        self.executor = ProcessExecutor()
+
+    def start(self, code: str) -> str:
+        command = [sys.executable, "-c", code]
+        self.handle = self.executor.start(Launch(self.folder, command, {"COLOUR": "blue"}))
+        return self.handle
+
+    def poll(self) -> Exit | None:
+        return self.executor.poll(self.folder, self.handle)
+
+    def ended(self) -> Exit:
+        return wait_until(self.poll, what="the worker ends")
+
+    def processes(self) -> dict:
+        wait_until(lambda: self.folder.monitor.exists() and json.loads(self.folder.monitor.read_text())["worker"])
+        return json.loads(self.folder.monitor.read_text())
+
+    def said(self, word: str) -> bool:
+        return wait_until(lambda: word in self.folder.log.read_text(), what=f"the worker says {word}")
+
+    def clean(self) -> None:
+        if self.folder.monitor.exists():
+            for who in json.loads(self.folder.monitor.read_text()).values():
+                if who and identity.alive(who):
+                    os.kill(who["pid"], signal.SIGKILL)
+
+
+@pytest.fixture
+def bed(tmp_path: Path):
+    bed = Bed(tmp_path / "attempt")
+    yield bed
+    bed.clean()
+
+
+CHILD = "import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
+WAITS = "import time; print('here', flush=True); time.sleep(600)"
+
+
+def test_that_output_environment_and_exit_code_are_kept(bed):
+    bed.start("import os, sys; print('out', os.environ['COLOUR']); print('err', file=sys.stderr); sys.exit(7)")
+    assert bed.ended() == Exit(7, None)
+    text = bed.folder.log.read_text()
+    assert "out blue" in text
+    assert "err" in text
+
+
+def test_that_a_command_that_is_not_there_is_an_end_too(bed):
+    bed.handle = bed.executor.start(Launch(bed.folder, ["/nowhere/python"]))
+    assert bed.ended() == Exit(127, None)
+    assert "could not be started" in bed.folder.log.read_text()
+
+
+def test_that_a_worker_leads_its_own_group_in_a_session_apart_from_ours(bed):
+    bed.start(WAITS)
+    pids = bed.processes()
+    worker = pids["worker"]["pid"]
+    assert os.getpgid(worker) == worker
+    assert os.getsid(worker) == pids["monitor"]["pid"] != os.getsid(0)
+
+
+def test_that_kill_ends_the_whole_group_and_only_it(bed):
+    bystander = subprocess.Popen([sys.executable, "-c", WAITS], stdout=subprocess.DEVNULL)
+    try:
+        bed.start(f"{CHILD}\nimport time; print('child', p.pid, flush=True); time.sleep(600)")
+        bed.said("child")
+        child = identity.of(int(bed.folder.log.read_text().split()[1]))
+        assert child is not None
+        bed.executor.kill(bed.folder, bed.handle)
+        assert bed.ended() == Exit(None, 9)
+        wait_until(lambda: not identity.alive(child), what="the child has gone")
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_that_what_a_worker_leaves_behind_is_ended(bed):
+    bed.start(f"{CHILD}\nprint('child', p.pid, flush=True)")
+    bed.said("child")
+    child = {"pid": int(bed.folder.log.read_text().split()[1])}
+    assert bed.ended() == Exit(0, None)
+    wait_until(lambda: identity.of(child["pid"]) is None, what="the child has gone")
+
+
+def test_that_stop_is_sigterm_to_the_worker(bed):
+    bed.start(
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(77))\n"
+        "print('here', flush=True); time.sleep(600)"
+    )
+    bed.said("here")
+    bed.executor.stop(bed.folder, bed.handle)
+    assert bed.ended() == Exit(77, None)
+
+
+def test_that_another_executor_finds_worker_and_exit(bed):
+    bed.start(WAITS)
+    bed.said("here")
+    other = ProcessExecutor()
+    assert other.adopt(bed.folder, bed.handle)
+    assert other.poll(bed.folder, bed.handle) is None
+    os.kill(bed.processes()["worker"]["pid"], signal.SIGKILL)
+    assert wait_until(lambda: other.poll(bed.folder, bed.handle)) == Exit(None, 9)
+
+
+def test_that_a_worker_lives_on_without_its_monitor(bed):
+    bed.start(WAITS)
+    pids = bed.processes()
+    os.kill(pids["monitor"]["pid"], signal.SIGKILL)
+    wait_until(lambda: not identity.alive(pids["monitor"]))
+    assert bed.poll() is None
+    os.kill(pids["worker"]["pid"], signal.SIGKILL)
+    assert bed.ended() == Exit(None, None)
+
+
+def test_that_a_start_given_up_never_happens(bed):
+    assert not bed.executor.adopt(bed.folder, "")
+    bed.start("print('here')")
+    wait_until(lambda: not identity.alive(json.loads(bed.handle)))
+    assert "here" not in bed.folder.log.read_text()
+    assert not bed.folder.exit.exists()
+
+
+def test_that_a_folder_is_claimed_once(tmp_path):
+    assert claim(tmp_path, {"monitor": 1})
+    assert not claim(tmp_path, {"monitor": 2})
+    assert json.loads((tmp_path / "monitor.json").read_text()) == {"monitor": 1}
+
+
+def test_that_a_process_id_given_to_another_is_not_taken_for_the_old_process():
+    me = identity.of(os.getpid())
+    assert identity.alive(me)
+    assert not identity.alive({**me, "ticks": me["ticks"] - 1})
+    assert not identity.alive({**me, "boot": "another"})
+    assert not identity.alive(None)
+
+
+def test_that_a_process_that_ended_but_was_not_waited_for_is_dead():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    who = {"pid": process.pid}
+    wait_until(lambda: identity.of(who["pid"]) is None)
+    process.wait()
+
+
+def test_that_start_times_are_those_of_psutil():
+    import psutil
+
+    assert identity.of(os.getpid())["started"] == pytest.approx(psutil.Process().create_time(), abs=0.02)

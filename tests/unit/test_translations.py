@@ -1,0 +1,344 @@
+"""Everything the program can say has its Chinese: nothing missing, nothing stale, no parameter lost."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from string import Formatter
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+from engine.contract.compute import ComputeConfig, Limits, Placement
+from engine.contract.data import DataConfig, DataSource
+from engine.contract.errors import ErrorBody, Problem, UserError
+from engine.contract.events import ArtifactSaved
+from engine.contract.messages import MESSAGES
+from engine.contract.model import ModelConfig
+from engine.contract.paths import resources_folder
+from engine.contract.run_spec import RunConfig
+from engine.contract.setting import extra
+from engine.contract.states import EndReason, Phase, RunState
+from engine.contract.training import EvaluationConfig, OutputConfig, TrainingConfig
+from engine.contract.tuner import TunerConfig
+from forge_desktop.models import runs_model
+from forge_desktop.pages import run_page, runs_page
+from forge_desktop.panels import charts_card, device_panel, sidebar
+from forge_desktop.theme import language
+from forge_desktop.wizard import wizard_page
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = resources_folder() / "translations" / "zh_CN"
+PARTS = ("widgets", "messages", "settings", "words")
+GROUPS: tuple[type[BaseModel], ...] = (
+    RunConfig,
+    ModelConfig,
+    DataConfig,
+    DataSource,
+    TunerConfig,
+    TrainingConfig,
+    EvaluationConfig,
+    OutputConfig,
+    Placement,
+    ComputeConfig,
+    Limits,
+)
+READINGS = [reading.title for reading in (*device_panel.GPU, *device_panel.PROCESSOR)]
+TABLES: dict[tuple[str, str], list[str]] = {
+    ("models/runs_model.py", "COLUMNS[section]"): list(runs_model.COLUMNS),
+    ("pages/run_page.py", "text"): [text for _key, text in run_page.TABS],
+    ("pages/runs_page.py", "text"): [text for _key, text in runs_page.FILTER_TEXTS],
+    ("panels/device_panel.py", "reading.title"): READINGS,
+    ("panels/device_panel.py", "self._reading.title"): READINGS,
+    ("panels/sidebar.py", "text"): [text for *_keys, text in (*sidebar.PAGES, *sidebar.THEMES)],
+    ("wizard/wizard_page.py", "text"): [text for _key, text, _paths in wizard_page.STEPS],
+}
+"""Calls of `tr` whose text comes out of a table: file and argument, and the texts of the table."""
+SAME_IN_CHINESE = {
+    *("Ctrl+N", "GPU", "LoRA alpha", "LoRA dropout", "token"),
+    *("LoRA", "QLoRA", "DoRA", "DPO", "KTO", "ORPO", "CPO", "SimPO", "GRPO", "fp32", "bf16", "fp16"),
+    *("Hugging Face", "ModelScope", "Eager", "SDPA", "FlashAttention 2", "ChatML", "Alpaca", "ShareGPT", "Docker"),
+}
+"""Names and units that Chinese readers know as they are."""
+FILE_SUFFIXES = {"json", "jsonl", "yaml", "log", "txt", "sock", "db", "sqlite", "bin", "pt", "lock", "py", "token"}
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+HALF_WIDTH = re.compile(r"[\u4e00-\u9fff”][,;:?!]|[\u4e00-\u9fff]\.(?![a-z])|[\u4e00-\u9fff] ?\(")
+
+
+def translated(part: str) -> dict[str, Any]:
+    """One part of the translation, read afresh; a key written twice is an error."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _value in pairs]
+        assert len(keys) == len(set(keys)), {key for key in keys if keys.count(key) > 1}
+        return dict(pairs)
+
+    loaded: dict[str, Any] = json.loads((FOLDER / f"{part}.json").read_text("utf-8"), object_pairs_hook=once)
+    return loaded
+
+
+@cache
+def trees(*rooms: str) -> dict[Path, ast.Module]:
+    """The syntax trees of every Python file in some rooms of the program."""
+    return {file: ast.parse(file.read_text("utf-8")) for room in rooms for file in sorted((ROOT / room).rglob("*.py"))}
+
+
+def calls(*rooms: str) -> Iterator[tuple[Path, ast.Call, str]]:
+    """Every call in these rooms, with the last part of the name that is called."""
+    for file, tree in trees(*rooms).items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "id", None) or getattr(node.func, "attr", "")
+                yield file, node, name
+
+
+def literals(node: ast.expr | None) -> list[str] | None:
+    """The texts an argument can be, if that can be read off."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    if isinstance(node, ast.IfExp):
+        one, other = literals(node.body), literals(node.orelse)
+        return one + other if one is not None and other is not None else None
+    return None
+
+
+def widget_calls() -> Iterator[tuple[str, ast.expr]]:
+    """File and text argument of every `tr(…)` and `count(…)` of the desktop."""
+    own = ROOT / "forge_desktop" / "theme" / "language.py"
+    for file, call, name in calls("forge_desktop"):
+        if file == own or not (isinstance(call.func, ast.Name) or ast.unparse(call.func).startswith("language.")):
+            continue
+        where = f"{file.relative_to(ROOT / 'forge_desktop').as_posix()}"
+        if name == "tr":
+            yield where, call.args[0]
+        elif name == "count":
+            yield from ((where, argument) for argument in call.args[1:3])
+
+
+def widget_texts() -> set[str]:
+    """Every English text of the desktop's own."""
+    found = {text for texts in TABLES.values() for text in texts}
+    for _where, argument in widget_calls():
+        found.update(literals(argument) or [])
+    return found
+
+
+def setting_keys() -> dict[str, dict[str, str]]:
+    """`Group.field` to its English label and sentence."""
+    return {
+        f"{group.__name__}.{name}": {"label": extra(field).get("label", ""), "sentence": field.description or ""}
+        for group in GROUPS
+        for name, field in group.model_fields.items()
+    }
+
+
+@cache
+def english(part: str) -> dict[str, dict[str, str]]:
+    """Key to the English texts under it, in the form all four parts share here."""
+    if part == "widgets":
+        return {text: {"text": text} for text in widget_texts()}
+    if part == "messages":
+        return {code: {"what": m.what, "why": m.why, "fix": m.fix} for code, m in MESSAGES.items()}
+    if part == "settings":
+        return setting_keys()
+    return {key: {"text": language.word(*key.split(".", 1))} for key in language.words()}
+
+
+def chinese(part: str) -> dict[str, dict[str, str]]:
+    """The same for the translation."""
+    return {key: value if isinstance(value, dict) else {"text": value} for key, value in translated(part).items()}
+
+
+def pairs(part: str) -> Iterator[tuple[str, str, str]]:
+    """Key, English and Chinese of every text that is there in both."""
+    there = chinese(part)
+    for key, texts in english(part).items():
+        for name, text in texts.items():
+            yield f"{key} {name}", text, there.get(key, {}).get(name, "")
+
+
+def fields(text: str) -> list[str]:
+    """The parameters a text names."""
+    return sorted({name for _text, name, _form, _how in Formatter().parse(text) if name is not None})
+
+
+def bare(text: str) -> str:
+    """A text without its parameters."""
+    return "".join(part for part, _name, _form, _how in Formatter().parse(text))
+
+
+@pytest.fixture
+def speak() -> Iterator[Any]:
+    """Sets the language for a test."""
+    before = language.language()
+    yield language.set_language
+    language.set_language(before)
+
+
+def test_every_widget_text_can_be_read_off_the_code() -> None:
+    unread = {
+        (where, ast.unparse(argument)) for where, argument in widget_calls() if literals(argument) is None
+    } - TABLES.keys()
+    assert not unread, "give tr() and count() a literal, or name the table of these in TABLES"
+
+
+def test_no_table_is_named_in_vain() -> None:
+    used = {(where, ast.unparse(argument)) for where, argument in widget_calls()}
+    assert TABLES.keys() <= used
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_nothing_is_missing(part: str) -> None:
+    assert sorted(english(part).keys() - chinese(part).keys()) == []
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_nothing_is_stale(part: str) -> None:
+    assert sorted(chinese(part).keys() - english(part).keys()) == []
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_text_is_there_exactly_where_the_english_has_one(part: str) -> None:
+    assert [where for where, source, target in pairs(part) if bool(source.strip()) != bool(target.strip())] == []
+    known = {name for texts in english(part).values() for name in texts}
+    assert {name for texts in chinese(part).values() for name in texts} <= known
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_parameters_are_the_same(part: str) -> None:
+    differ = {where: target for where, source, target in pairs(part) if fields(source) != fields(target)}
+    assert differ == {}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_texts_are_chinese(part: str) -> None:
+    foreign = {
+        where: target
+        for where, _source, target in pairs(part)
+        if not CHINESE.search(target) and re.search(r"[^\W\d_]", bare(target)) and target not in SAME_IN_CHINESE
+    }
+    assert foreign == {}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_punctuation_after_chinese_is_full_width(part: str) -> None:
+    assert {where: target for where, _source, target in pairs(part) if HALF_WIDTH.search(target)} == {}
+
+
+def test_names_that_stay_latin_are_used() -> None:
+    texts = {target for part in PARTS for _where, _source, target in pairs(part)}
+    assert texts >= SAME_IN_CHINESE
+
+
+def choices_of(group: type[BaseModel]) -> Iterator[str]:
+    """Every choice a form can show for the settings of a group."""
+    for field in group.model_fields.values():
+        if get_origin(field.annotation) is Literal:
+            yield from (value for value in get_args(field.annotation) if isinstance(value, str))
+
+
+def test_every_choice_and_unit_of_a_setting_is_a_word() -> None:
+    shown = {f"choice.{value}" for group in GROUPS for value in choices_of(group)}
+    units = {extra(field).get("unit") for group in GROUPS for field in group.model_fields.values()} - {None, ""}
+    shown |= {f"unit.{unit}" for unit in units}
+    assert shown <= set(language.words())
+
+
+def test_every_state_reason_phase_artifact_and_metric_is_a_word() -> None:
+    enums: dict[str, type[StrEnum]] = {"state": RunState, "reason": EndReason, "phase": Phase}
+    shown = {f"{kind}.{value}" for kind, enum in enums.items() for value in enum}
+    shown |= {f"artifact.{value}" for value in get_args(ArtifactSaved.model_fields["artifact"].annotation)}
+    shown |= {f"metric.{value}" for value in charts_card.METRICS}
+    assert shown <= set(language.words())
+
+
+def test_every_word_asked_for_by_name_is_known() -> None:
+    asked = set()
+    for _file, call, name in calls("forge_desktop"):
+        if name == "word" and len(call.args) == 2:
+            kinds, values = literals(call.args[0]), literals(call.args[1])
+            asked |= {f"{kind}.{value}" for kind in kinds or [] for value in values or []}
+    assert asked <= set(language.words())
+
+
+def codes_used() -> Iterator[tuple[str, str]]:
+    """File and code of every error, problem and note that the program makes."""
+    dotted = re.compile(r"[a-z_]+\.[a-z_]+")
+    for file, call, name in calls("engine", "forge_desktop"):
+        where = file.relative_to(ROOT).as_posix()
+        arguments: list[ast.expr] = []
+        if name in ("UserError", "NotFound", "Conflict", "Refused", "Unreachable", "BadRow"):
+            arguments += call.args[:1]
+        if name.strip("_") in ("note", "remark"):
+            arguments += call.args
+        if name in ("Problem", "Note", "ErrorBody"):
+            arguments += [keyword.value for keyword in call.keywords if keyword.arg == "code"]
+        for argument in arguments:
+            yield from ((where, text) for text in literals(argument) or [] if dotted.fullmatch(text))
+
+
+def codes_spelt() -> Iterator[tuple[str, str]]:
+    """File and text of every literal in the engine that looks like a code, however it is passed on."""
+    rooms = "|".join(sorted({code.partition(".")[0] for code in MESSAGES}))
+    form = re.compile(rf"(?:{rooms})\.([a-z_]+)")
+    groups = {name: field.annotation for name, field in RunConfig.model_fields.items()}
+    settings = {
+        f"{name}.{inner}"
+        for name, group in groups.items()
+        if isinstance(group, type) and issubclass(group, BaseModel)
+        for inner in group.model_fields
+    }
+    for file, tree in trees("engine").items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found = form.fullmatch(node.value)
+                if found and found[1] not in FILE_SUFFIXES and node.value not in settings:
+                    yield file.relative_to(ROOT).as_posix(), node.value
+
+
+def test_every_code_that_is_raised_or_noted_has_its_message() -> None:
+    assert {(where, code) for where, code in codes_used() if code not in MESSAGES} == set()
+    assert len(set(codes_used())) > 50
+
+
+def test_every_literal_that_looks_like_a_code_has_its_message() -> None:
+    assert {(where, code) for where, code in codes_spelt() if code not in MESSAGES} == set()
+
+
+def test_chinese_is_spoken_when_it_is_asked_for(speak: Any) -> None:
+    speak("zh_CN")
+    assert language.tr("New run") == "新建运行"
+    assert language.tr("Saved as {path}", path="/a/b") == "已保存为 /a/b"
+    assert language.count(1, "1 run at work", "{n} runs at work") == "1 个运行进行中"
+    assert language.count(1234, "1 run at work", "{n} runs at work") == "1,234 个运行进行中"
+    assert language.word("state", "running") == "运行中"
+    assert language.setting_label(TrainingConfig, "learning_rate") == "学习率"
+    assert CHINESE.search(language.setting_sentence(TrainingConfig, "learning_rate"))
+    what, why, fix = language.explain(UserError("data.no_rows", path="x.jsonl").body())
+    assert (what, why, fix) == ("数据集没有样本。", "“x.jsonl”是空的。", "请选择有数据的文件。")
+    problem = Problem(code="data.not_an_object", line=3, params={"found": "list"})
+    assert '{"name": value}' in language.problem_text(problem)
+
+
+def test_english_is_spoken_otherwise(speak: Any) -> None:
+    speak("en")
+    assert language.tr("New run") == "New run"
+    assert language.word("choice", "cosine") == "Cosine"
+    assert language.setting_label(TrainingConfig, "learning_rate") == "Learning rate"
+    assert language.explain(UserError("data.no_rows", path="x").body())[0] == "The dataset has no rows."
+
+
+def test_every_message_can_be_filled_in(speak: Any) -> None:
+    speak("zh_CN")
+    for code, message in MESSAGES.items():
+        names = fields(message.what + message.why + message.fix)
+        body = ErrorBody(code=code, what="", params={name: f"<{name}>" for name in names})
+        said = " ".join(language.explain(body))
+        assert CHINESE.search(said), code
+        assert all(f"<{name}>" in said for name in names), code
