@@ -208,6 +208,7 @@ class DraftModel(QObject):
             return
         self.previewing = False
         self.data_facts, self.data_error = facts, error
+        self._check()  # rows that cannot be read keep the run from starting
         self.previewed.emit()
 
     def _put(self, path: str, value: Any) -> None:
@@ -226,12 +227,24 @@ class DraftModel(QObject):
         self._suggested = made
 
     def _check(self) -> None:
-        self.config, found = check_document(self.document)
-        known = {problem.field for problem in found}
-        self.problems = found + [p for p in self._file_problems if p.field not in known]
-        self.checked.emit()
+        self._gather()
         if self.config is not None:
             self._soon.start()
+
+    def _gather(self) -> None:
+        """All that is wrong: the form, the files, the rows; one of each for a setting."""
+        self.config, found = check_document(self.document)
+        for more in (self._file_problems, self._row_problems()):
+            known = {problem.field for problem in found}
+            found += [problem for problem in more if problem.field not in known]
+        self.problems = found
+        self.checked.emit()
+
+    def _row_problems(self) -> list[Problem]:
+        if not self.data_facts.get("problems"):
+            return []
+        params = {"count": self.data_facts.get("bad_rows") or len(self.data_facts["problems"])}
+        return [Problem(code="config.bad_rows", field="data.train.0.path", params=params)]
 
     @Slot()
     def _ask_controller(self) -> None:
@@ -251,10 +264,7 @@ class DraftModel(QObject):
         if number != self._check_asked:
             return
         self._file_problems = problems
-        _config, found = check_document(self.document)
-        known = {problem.field for problem in found}
-        self.problems = found + [p for p in problems if p.field not in known]
-        self.checked.emit()
+        self._gather()
 
     @Slot()
     def _online(self) -> None:

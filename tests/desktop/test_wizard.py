@@ -198,3 +198,16 @@ def test_that_every_field_has_an_accessible_name(replay, qtbot):
         if not control.accessibleName() and control.objectName() != "qt_spinbox_lineedit"
     ]
     assert unnamed == []
+
+
+def test_that_rows_that_cannot_be_used_keep_a_run_from_starting(replay, qtbot):
+    page = wizard_of(replay, qtbot)
+    bad = Problem(code="config.missing", field="messages", line=3).model_dump()
+    replay.backend.answers["preview_data"] |= {"problems": [bad], "bad_rows": 1}
+    choose_demo(page, qtbot)
+    assert [problem.code for problem in page.draft.problems] == ["config.bad_rows"]
+    to_step(page, qtbot, "review")
+    assert not page.findChild(QPushButton, "wizard.next").isEnabled()
+    replay.backend.answers["preview_data"] |= {"problems": []}
+    page.draft.preview()
+    qtbot.waitUntil(lambda: page.findChild(QPushButton, "wizard.next").isEnabled())

@@ -37,6 +37,9 @@ CONFIG: dict[str, Message] = {
     "config.list": Message("", "'{value}' is not a list.", "Write a list: [a, b]."),
     "config.group": Message("", "'{value}' is not a group of settings.", "Write 'name: value' lines below it."),
     "config.too_short": Message("", "At least {limit} is needed here.", "Add one."),
+    "config.bad_rows": Message(
+        "", "{count} row(s) of the dataset cannot be used.", "Mend the lines listed in its preview."
+    ),
     "config.nothing_chosen": Message("", "Nothing is chosen yet.", "Choose a file, a folder or a bundled name."),
     "config.text_too_short": Message("", "The text is empty.", "Write something."),
     "config.text_too_long": Message("", "The text is longer than {limit} characters.", "Shorten it."),
