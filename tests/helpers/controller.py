@@ -149,6 +149,10 @@ class ControllerProcess:
         address = read_address(self.home)
         return address is not None and address.pid == process.pid
 
+    def running(self) -> bool:
+        """Whether one that was started here lives."""
+        return any(process.poll() is None for process in self._processes)
+
     def forge(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run the command line."""
         command = [sys.executable, "-m", "engine.cli", *arguments]

@@ -46,7 +46,7 @@ def used(connection: sqlite3.Connection) -> dict[str, int]:
 
 def waiting(connection: sqlite3.Connection) -> int:
     """How many runs are in the queue."""
-    return int(connection.execute("SELECT count(*) FROM run WHERE state = 'queued' AND NOT deleting").fetchone()[0])
+    return int(connection.execute("SELECT count(*) FROM run WHERE state = 'queued' AND deleting = 0").fetchone()[0])
 
 
 def take_next(
@@ -58,8 +58,8 @@ def take_next(
         if busy[lane] >= available[lane]:
             continue
         row = transaction.one(
-            "SELECT id, uid, spec FROM run WHERE state = 'queued' AND lane = ? AND NOT deleting "
-            "ORDER BY priority DESC, queued, id LIMIT 1",
+            "SELECT id, uid, spec FROM run JOIN run_spec ON run_id = id "
+            "WHERE state = 'queued' AND lane = ? AND deleting = 0 ORDER BY priority DESC, queued, id LIMIT 1",
             (lane,),
         )
         if row is not None:

@@ -49,7 +49,7 @@ def move(
     error: ErrorBody | None = None,
 ) -> bool:
     """Move a run; False (and a line in the log) if its state or the lease does not allow it any more."""
-    row = transaction.one("SELECT uid, state FROM run WHERE id = ? AND NOT deleting", (run_id,))
+    row = transaction.one("SELECT uid, state FROM run WHERE id = ? AND deleting = 0", (run_id,))
     if row is None:
         return False
     was = RunState(row["state"])

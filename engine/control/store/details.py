@@ -13,7 +13,9 @@ from engine.control.store import attempts, events, metrics, runs
 
 def detail(connection: sqlite3.Connection, run_id: int) -> RunDetail:
     """Everything about a run besides curves and log. Scores and samples are those of its latest attempt."""
-    row = connection.execute("SELECT * FROM run WHERE id = ?", (run_id,)).fetchone()
+    row = connection.execute(
+        "SELECT run.*, spec FROM run JOIN run_spec ON run_id = id WHERE id = ?", (run_id,)
+    ).fetchone()
     last = connection.execute(
         "SELECT id, device_names FROM attempt WHERE run_id = ? ORDER BY n DESC LIMIT 1", (run_id,)
     ).fetchone()

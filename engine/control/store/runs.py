@@ -54,12 +54,13 @@ def insert(transaction: Transaction, uid: str, spec: RunSpec, owner: str, at: fl
     model, dataset, method = described(spec)
     row = transaction.execute(
         "INSERT INTO run(uid, kind, lane, name, project, owner, state, priority, model, dataset, method, created, "
-        "spec, spec_hash, tags) VALUES (?,?,?,?,?,?,'draft',?,?,?,?,?,?,?,?)",
+        "spec_hash, tags) VALUES (?,?,?,?,?,?,'draft',?,?,?,?,?,?,?)",
         (
             *(uid, spec.kind, spec.job.lane, spec.name, spec.project, spec.owner or owner, spec.priority),
-            *(model, dataset, method, at, spec.model_dump_json(), spec.sha256(), events.dump(spec.tags)),
+            *(model, dataset, method, at, spec.sha256(), events.dump(spec.tags)),
         ),
     )
+    transaction.execute("INSERT INTO run_spec VALUES (?, ?)", (row.lastrowid, spec.model_dump_json()))
     return int(row.lastrowid or 0)
 
 
@@ -67,18 +68,21 @@ def replace_spec(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
     """Give a run another spec; what a list shows follows it."""
     model, dataset, method = described(spec)
     transaction.execute(
-        "UPDATE run SET kind=?, lane=?, name=?, project=?, priority=?, model=?, dataset=?, method=?, spec=?, "
+        "UPDATE run SET kind=?, lane=?, name=?, project=?, priority=?, model=?, dataset=?, method=?, "
         "spec_hash=?, tags=? WHERE id=?",
         (
             *(spec.kind, spec.job.lane, spec.name, spec.project, spec.priority, model, dataset, method),
-            *(spec.model_dump_json(), spec.sha256(), events.dump(spec.tags), run_id),
+            *(spec.sha256(), events.dump(spec.tags), run_id),
         ),
     )
+    transaction.execute("UPDATE run_spec SET spec = ? WHERE run_id = ?", (spec.model_dump_json(), run_id))
 
 
 def find(connection: sqlite3.Connection, uid: str) -> sqlite3.Row | None:
     """The whole row of a run that is not being deleted."""
-    row: sqlite3.Row | None = connection.execute("SELECT * FROM run WHERE uid = ? AND NOT deleting", (uid,)).fetchone()
+    row: sqlite3.Row | None = connection.execute(
+        "SELECT run.*, spec FROM run JOIN run_spec ON run_id = id WHERE uid = ? AND deleting = 0", (uid,)
+    ).fetchone()
     return row
 
 
@@ -143,17 +147,20 @@ def page(
     """One page of runs; every word searched for must occur in name, model, dataset or tags, or begin the id."""
     where, values = _conditions(states or [], search, project)
     order = f"{SORTS.get(sort, 'created')} {'DESC' if descending else 'ASC'}, id {'DESC' if descending else 'ASC'}"
-    total = connection.execute(f"SELECT count(*) FROM run WHERE {where}", values).fetchone()[0]
+    counts = dict(connection.execute("SELECT state, count(*) FROM run WHERE deleting = 0 GROUP BY state").fetchall())
+    if search or project:
+        total = connection.execute(f"SELECT count(*) FROM run WHERE {where}", values).fetchone()[0]
+    else:  # the counts know it already
+        total = sum(count for state, count in counts.items() if not states or state in states)
     rows = connection.execute(
         f"SELECT {_SHOWN} FROM run WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
         [*values, max(0, min(limit, MAX_PAGE)), max(0, offset)],
     ).fetchall()
-    counts = dict(connection.execute("SELECT state, count(*) FROM run WHERE NOT deleting GROUP BY state").fetchall())
     return RunPage(runs=[from_row(row) for row in rows], total=total, counts=counts, cursor=events.latest(connection))
 
 
 def _conditions(states: list[str], search: str, project: str) -> tuple[str, list[Any]]:
-    parts, values = ["NOT deleting"], list[Any]()
+    parts, values = ["deleting = 0"], list[Any]()
     if states:
         parts.append(f"state IN ({','.join('?' * len(states))})")
         values += states

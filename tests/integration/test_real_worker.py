@@ -1,0 +1,68 @@
+"""The bundled model in a real worker below a real controller."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.client.download import fingerprint, unpack
+from engine.contract.paths import code_root
+from engine.contract.run_spec import RunSpec
+from tests.helpers.controller import ControllerProcess
+from tests.helpers.waiting import wait_until
+
+WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
+MODEL = code_root() / "resources" / "demo" / "model" / "config.json"
+pytestmark = [
+    pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment"),
+    pytest.mark.skipif(not MODEL.exists(), reason="the bundled model is not there"),
+]
+
+
+def demo(max_steps: int) -> RunSpec:
+    """A few steps of the demo."""
+    bundled = {"path": "demo", "hub": "bundled"}
+    data = {"train": [{**bundled, "limit": 64}], "max_length": 128}
+    training = {"max_steps": max_steps, "micro_batch_size": 4, "learning_rate": 0.001, "threads": 1}
+    job = {"kind": "train", "model": bundled, "data": data, "training": training}
+    return RunSpec.model_validate({"name": "a few steps", "job": job})
+
+
+@pytest.fixture
+def real(tmp_path: Path):
+    service = ControllerProcess(tmp_path, WORKER)
+    service.start()
+    yield service
+    service.close()
+
+
+def test_that_a_real_worker_trains_over_the_death_of_its_controller(real):
+    run = real.client.create(demo(12))
+    wait_until(lambda: real.client.run(run.uid).run.step, 120, "the first step")
+    address = real.client.health().pid
+    os.kill(address, 9)
+    wait_until(lambda: not real.running(), what="the controller has gone")
+    real.start()
+    detail = real.until(run.uid, "completed", timeout=150)
+    assert real.client.series(run.uid, ["loss"])["loss"].x.tolist() == list(range(1, 13))
+    assert (detail.run.step, detail.run.total_steps, len(detail.attempts)) == (12, 12, 1)
+    adapter = next(artifact for artifact in detail.artifacts if artifact.kind == "adapter")
+    with (real.folder / "a.zip").open("wb") as file:
+        real.client.download(run.uid, adapter.id, file.write)
+    unpack(real.folder / "a.zip", real.folder / "adapter")
+    assert fingerprint(real.folder / "adapter") == adapter.sha256
+
+
+def test_that_a_real_worker_saves_when_it_is_stopped(real):
+    run = real.client.create(demo(5000))
+    wait_until(lambda: real.client.run(run.uid).run.step, 120, "the first step")
+    real.client.stop(run.uid)
+    detail = real.until(run.uid, "stopped", timeout=90)
+    assert detail.attempts[0].exit_code == 77
+    assert [artifact.kind for artifact in detail.artifacts] == ["adapter"]
+
+
+def test_that_helper_queries_reach_the_worker_environment(real):
+    answer = real.client.query("inspect_model", path="demo", hub="bundled")
+    assert answer.error is None
+    assert answer.result["architecture"] == "Qwen3ForCausalLM"
