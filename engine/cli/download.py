@@ -13,7 +13,6 @@ from engine.contract.api import ArtifactInfo, RunDetail
 from engine.contract.errors import Conflict, NotFound, UserError
 
 RESULTS = ("adapter", "model", "answers")
-PIECE = 4 << 20
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -61,16 +60,12 @@ def _result(detail: RunDetail, kind: str) -> ArtifactInfo:
 
 def _fetch(client: Any, uid: str, what: str, artifact: ArtifactInfo | None, place: Path) -> str:
     """Fetch into the place; returns the sha256 of what is there."""
-    from engine.client.download import fetch_result, fingerprint
+    from engine.client.download import fetch_result, fingerprint, write_log
 
     if artifact is not None:
         return fetch_result(client, uid, artifact, place)
     if what == "config":
         place.write_text(client.config(uid), encoding="utf-8")
         return fingerprint(place)
-    offset = 0
-    with place.open("wb") as file:
-        while (piece := client.log(uid, offset=offset, limit=PIECE)).data:
-            file.write(piece.data)
-            offset += len(piece.data)
+    write_log(client, uid, place)
     return fingerprint(place)

@@ -15,6 +15,8 @@ from engine.client.client import ControllerClient
 from engine.contract.api import ArtifactInfo, RunDetail
 from engine.contract.errors import Conflict, UserError
 
+PIECE = 4 << 20
+
 
 def download_result(client: ControllerClient, detail: RunDetail, artifact: ArtifactInfo, folder: Path) -> Path:
     """Save a result of a run into a folder, under a name of its own; what is there already is never replaced."""
@@ -28,6 +30,22 @@ def download_result(client: ControllerClient, detail: RunDetail, artifact: Artif
     except OSError as error:
         raise UserError("file.unwritable", file=str(target), detail=error.strerror or str(error)) from error
     return target
+
+
+def download_log(client: ControllerClient, uid: str, target: Path) -> Path:
+    """Save the log of a run's latest attempt; a file that is there is replaced once the whole log is here."""
+    with aside(target) as place:
+        write_log(client, uid, place)
+    return target
+
+
+def write_log(client: ControllerClient, uid: str, place: Path) -> None:
+    """Fetch a log piece by piece into a file."""
+    offset = 0
+    with place.open("wb") as file:
+        while (piece := client.log(uid, offset=offset, limit=PIECE)).data:
+            file.write(piece.data)
+            offset += len(piece.data)
 
 
 def target_name(detail: RunDetail, what: str, artifact: ArtifactInfo | None) -> str:

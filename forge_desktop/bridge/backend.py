@@ -79,6 +79,9 @@ class Backend(Protocol):
     def download(self, uid: str, artifact: int, folder: Path) -> Path:
         """Save a result into a folder, verified; the path of what was written."""
 
+    def save_log(self, uid: str, file: Path) -> Path:
+        """Save the whole log of the latest attempt as a file."""
+
     def resources(self) -> Resources:
         """Slots and load."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.client.address import Address, read_address
 from engine.client.client import ControllerClient
-from engine.client.download import download_result
+from engine.client.download import download_log, download_result
 from engine.client.launch import connect
 from engine.client.stream import RunStream
 from engine.contract.api import EditRun, Health, RunDetail, RunPage, RunSummary
@@ -93,6 +93,14 @@ class ControllerBackend:
             if found.id == artifact:
                 return download_result(self._client, detail, found, folder)
         raise NotFound("artifact.unknown", run=uid, artifact=artifact)
+
+    def save_log(self, uid: str, file: Path) -> Path:
+        """Save the whole log as a file."""
+        try:
+            return download_log(self._client, uid, file)
+        except OSError as error:
+            detail = error.strerror or str(error)
+            raise UserError("desktop.file_unwritable", file=str(file), detail=detail) from error
 
     def resources(self) -> Resources:
         """Slots and load."""

@@ -101,7 +101,7 @@ class RunPage(Page):
         main, rail = QWidget(), QWidget()
         charts = ChartsCard(self.model)
         self.chart = charts.chart
-        self.log = LogPanel(self.model)
+        self.log = LogPanel(self.model, self._save_log)
         main_layout = column(charts, self.log, spacing=14)
         main_layout.setStretch(0, 3)
         main_layout.setStretch(1, 2)
@@ -146,6 +146,10 @@ class RunPage(Page):
     def _do_copy(self) -> None:
         if self.model.detail is not None:
             self._actions.copy(self.model.detail.run, self.navigate.emit)
+
+    def _save_log(self) -> None:
+        if self.model.detail is not None:
+            self._actions.save_log(self.model.detail.run, self)
 
     def _ask_delete(self) -> None:
         if self.model.detail is not None:

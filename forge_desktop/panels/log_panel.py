@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtGui import QColor, QGuiApplication, QSyntaxHighlighter, QTextCharFormat, QTextCursor, QTextDocument
 from PySide6.QtWidgets import QPlainTextEdit
@@ -17,7 +19,7 @@ MAX_LINES = 20_000
 class LogPanel(Card):
     """Shows the newest lines of the log of one run."""
 
-    def __init__(self, model: RunModel) -> None:
+    def __init__(self, model: RunModel, save: Callable[[], object]) -> None:
         super().__init__(tr("Log"))
         self.setObjectName("run.log")
         self._follow = True
@@ -29,6 +31,7 @@ class LogPanel(Card):
         self._end.hide()
         self.head.addWidget(self._end)
         self.head.addWidget(button(tr("Copy all"), "link", on_click=self._copy))
+        self.head.addWidget(button(tr("Save log"), "link", "download", save, name="run.log.save"))
         self.text = _Text()
         self.text.setProperty("role", "log")
         self.text.setFont(mono_font())

@@ -114,6 +114,25 @@ class RunActions(QObject):
             owner=self,
         )
 
+    def save_log(self, run: RunSummary, parent: QWidget) -> None:
+        """Ask for a file, then save the log as it."""
+        start = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DownloadLocation)
+        dialog = QFileDialog(parent, tr("Save log"), start)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.selectFile(f"{run.name}-{run.uid}.log")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(lambda file: self.save_log_to(run.uid, Path(file)))
+        dialog.open()
+
+    def save_log_to(self, uid: str, file: Path) -> None:
+        """Save the log of a run."""
+        self._session.ask(
+            lambda backend: backend.save_log(uid, file),
+            lambda path: self.told.emit(tr("Saved as {path}", path=str(path))),
+            self._fail,
+            owner=self,
+        )
+
     def _fail(self, error: ErrorBody) -> None:
         self.failed.emit(error)
 

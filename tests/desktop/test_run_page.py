@@ -108,3 +108,11 @@ def test_that_a_run_that_is_gone_is_said(replay, qtbot):
     card = replay.window.page.findChild(QWidget, "run.error")
     qtbot.waitUntil(card.isVisible)
     assert "0000" in card.what.text()
+
+
+def test_that_the_log_can_be_saved(replay, qtbot, tmp_path):
+    uid, _page = open_run(replay, qtbot, before_training())
+    replay.backend.write_log(uid, "12:00:00 INFO 你好\n")
+    with qtbot.waitSignal(replay.window.actions_of_runs.told):
+        replay.window.actions_of_runs.save_log_to(uid, tmp_path / "run.log")
+    assert (tmp_path / "run.log").read_text(encoding="utf-8") == "12:00:00 INFO 你好\n"

@@ -31,7 +31,7 @@ def render_with_spans(template: Template, turns: Sequence[Turn]) -> tuple[str, l
             if span is None:
                 raise UserError("model.template_unmaskable", turn=index + 1)
             spans.append(_with_end(text, span, template))
-    return text, spans
+    return text, sorted(spans)
 
 
 def _marked_spans(template: Template, turns: Sequence[Turn]) -> tuple[str, list[Span]]:

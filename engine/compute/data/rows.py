@@ -17,7 +17,7 @@ class Record:
     """A row as it stands in the file."""
 
     line: int
-    """Line of the file where the row begins; for Parquet and Arrow, the number of the row, from 1."""
+    """Line of the file where the row begins; in a JSON array, Parquet or Arrow, the number of the row, from 1."""
     content: dict[str, Any]
 
 

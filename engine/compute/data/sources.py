@@ -79,14 +79,20 @@ def _read_jsonl(path: Path) -> Iterator[Found]:
             yield _parse(text, line)
 
 
-def _parse(text: str, line: int) -> Found:
+def _loads(text: str, line: int) -> Any | Problem:
+    """The value in a JSON text that begins in this line."""
     try:
-        content = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
-        return Problem(code="data.bad_json", line=line, params={"column": error.colno, "detail": error.msg})
+        params = {"column": error.colno, "detail": error.msg}
+        return Problem(code="data.bad_json", line=line + error.lineno - 1, params=params)
     except RecursionError:
         return Problem(code="data.bad_json", line=line, params={"column": 1, "detail": "Nested too deeply"})
-    return _as_record(content, line)
+
+
+def _parse(text: str, line: int) -> Found:
+    content = _loads(text, line)
+    return content if isinstance(content, Problem) else _as_record(content, line)
 
 
 def _as_record(content: Any, line: int) -> Found:
@@ -105,10 +111,9 @@ def _read_json(path: Path) -> Iterator[Found]:
     if not text.lstrip().startswith("["):
         yield from _read_jsonl(path)
         return
-    try:
-        items = json.loads(text)
-    except json.JSONDecodeError as error:
-        yield Problem(code="data.bad_json", line=error.lineno, params={"column": error.colno, "detail": error.msg})
+    items = _loads(text, 1)
+    if isinstance(items, Problem):
+        yield items
         return
     for number, content in enumerate(items, 1):
         yield _as_record(content, number)
