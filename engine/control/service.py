@@ -114,6 +114,7 @@ def _config(app: object) -> uvicorn.Config:
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=FAREWELL_S,
+        timeout_keep_alive=60,  # longer than any client keeps an unused connection
         ws_ping_interval=20,
         ws_ping_timeout=20,
         ws_per_message_deflate=False,  # it never leaves this computer
