@@ -90,7 +90,7 @@ class Device(_Line):
     """One second's reading of the machine, keyed `gpu0.utilisation`, `cpu.utilisation` …
 
     Of a GPU: utilisation %, memory_used and memory_total in bytes, temperature °C, power and power_limit in W.
-    Without one there are only cpu.utilisation, cpu.process (% of all cores), ram.used, ram.total, ram.process.
+    Without one there are only cpu.utilisation, cpu.process (% of one core), ram.used, ram.total, ram.process.
     """
 
     kind: Literal["device"] = "device"

@@ -91,7 +91,7 @@ def _loads(text: str, line: int) -> Any | Problem:
 
 
 def _parse(text: str, line: int) -> Found:
-    content = _loads(text, line)
+    content = _loads(text.rstrip("\r\n"), line)
     return content if isinstance(content, Problem) else _as_record(content, line)
 
 

@@ -137,8 +137,15 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
             name: float(logs[name]) for name in ("loss", "learning_rate", "grad_norm") if name in logs
         }
         self.watch.step(self.state.global_step, self.state.epoch or 0.0, {**values, **self.pace.lap()})
+        self._check_finite(values)
+
+    def _check_finite(self, values: dict[str, float]) -> None:
+        """A loss or gradient out of range has spoilt the weights; under fp16 a lone gradient is skipped instead."""
         if not math.isfinite(values["loss"]):
             raise UserError("training.loss_not_finite", step=self.state.global_step, loss=str(values["loss"]))
+        norm = values.get("grad_norm", 0.0)
+        if not math.isfinite(norm) and not self.args.fp16:
+            raise UserError("training.gradient_not_finite", step=self.state.global_step, norm=str(norm))
 
     def evaluate(self, *rest: Any, **named: Any) -> dict[str, float]:
         """Mean loss over the trained tokens of the validation rows."""

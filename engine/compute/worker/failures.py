@@ -17,6 +17,7 @@ REASONS = {
 CODES = {
     "worker.disk_full": EndReason.DISK_FULL,
     "training.loss_not_finite": EndReason.LOSS_NOT_FINITE,
+    "training.gradient_not_finite": EndReason.LOSS_NOT_FINITE,
     "worker.other_protocol": EndReason.WORKER_ENVIRONMENT,
     "worker.no_order": EndReason.BAD_CONFIG,
 }

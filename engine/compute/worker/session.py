@@ -56,8 +56,9 @@ def _guarded(folder: AttemptFolder, worker: Worker) -> int:
     try:
         order = read_order(folder)
         job = order.spec.job
-        batch = job.training.micro_batch_size if isinstance(job, TrainJob) else None
-        reporter.started(os.getpid(), describe())
+        recipe = job.training if isinstance(job, TrainJob) else None
+        batch = recipe.micro_batch_size if recipe else None
+        reporter.started(os.getpid(), describe(recipe.threads if recipe else None))
         reporter.phase(Phase.STARTING)
         _carry_out(order, folder, worker)
     except StopRequest:

@@ -218,6 +218,11 @@ _TRAINING: dict[str, Message] = {
         "The weights have left the range of numbers.",
         "Lower learning_rate, keep max_grad_norm at 1, or use bf16 or fp32 in place of fp16.",
     ),
+    "training.gradient_not_finite": Message(
+        "The gradient became {norm} at step {step}.",
+        "The next weights would not be numbers any more.",
+        "Lower learning_rate, keep max_grad_norm at 1, or use fp32.",
+    ),
     "training.time_limit": Message(
         "The time limit of {hours} h is reached.", "", "The run stops at this step and saves its result."
     ),
