@@ -28,19 +28,6 @@ def describe(threads: int | None = None) -> dict[str, Any]:
     found["devices"] = _gpu_names()
     found["ram"] = psutil.virtual_memory().total
     return found
-<<<<<<< HEAD
-=======
-
-
-def processor_name() -> str:
-    """What the processor calls itself."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _gpu_names() -> list[str]:
@@ -55,4 +42,3 @@ def _gpu_names() -> list[str]:
         return [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
     except pynvml.NVMLError:
         return []
->>>>>>> worker
