@@ -105,6 +105,8 @@ def report_bugs(home: Home) -> None:
         handler = logging.StreamHandler()
     logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every request says nothing
+
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
             sys.__excepthook__(kind, error, trace)
