@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from logging.handlers import RotatingFileHandler
 from types import TracebackType
 
-from PySide6.QtCore import QRectF, Qt
+from PySide6.QtCore import QLibraryInfo, QRectF, Qt, QTranslator
 from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QApplication
 
@@ -41,6 +41,8 @@ class Desktop:
         language.set_language(self._language)
         look.apply(app, self._theme)
         app.setWindowIcon(_window_icon())
+        self._qt_texts = QTranslator(app)
+        self._translate_qt()
         self.session = Session(connect)
         self.window = Window(self.session, self.preferences)
         self.window.look_wanted.connect(self.change_look, Qt.ConnectionType.QueuedConnection)
@@ -57,6 +59,7 @@ class Desktop:
         """End threads; runs and controller go on."""
         self.window.close()
         self.session.close()
+        self.app.removeTranslator(self._qt_texts)
 
     def change_look(self, theme: str, language_code: str) -> None:
         """Another theme or language, at once."""
@@ -64,8 +67,16 @@ class Desktop:
         self.preferences.set("theme", theme)
         self.preferences.set("language", language_code)
         language.set_language(language_code)
+        self._translate_qt()
         look.apply(self.app, theme)
         self.window.rebuild()
+
+    def _translate_qt(self) -> None:
+        """Qt's own texts: standard buttons, file dialogs, context menus."""
+        self.app.removeTranslator(self._qt_texts)
+        folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+        if language.language() != "en" and self._qt_texts.load(f"qtbase_{language.language()}", folder):
+            self.app.installTranslator(self._qt_texts)
 
     def _system_changed(self) -> None:
         if self._theme == "system":

@@ -15,7 +15,7 @@ from forge_desktop.panels.banner import Banner
 from forge_desktop.panels.page import Page
 from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.panels.sidebar import Sidebar
-from forge_desktop.theme.language import explain, tr
+from forge_desktop.theme.language import explain, sentences, tr
 from forge_desktop.theme.tokens import NARROW_WIDTH
 from forge_desktop.wizard.wizard_page import WizardPage
 
@@ -128,14 +128,14 @@ class Window(QMainWindow):
     @Slot(object)
     def _offline(self, error: ErrorBody) -> None:
         what, why, _fix = explain(error)
-        text = " ".join(part for part in (what, why) if part)
+        text = sentences(what, why)
         self.banner.say(text, tr("Trying again by itself; runs go on meanwhile."), "warn", "wifi-off")
 
     @Slot(object)
     def _show_error(self, error: ErrorBody) -> None:
         what, why, fix = explain(error)
         self._news_over.stop()
-        self.banner.say(" ".join(part for part in (what, why) if part), fix, "bad", "circle-alert", closable=True)
+        self.banner.say(sentences(what, why), fix, "bad", "circle-alert", closable=True)
 
     @Slot(str)
     def _show_news(self, text: str) -> None:

@@ -89,8 +89,8 @@ class Validation(_Line):
 class Device(_Line):
     """One second's reading of the machine, keyed `gpu0.utilisation`, `cpu.utilisation` …
 
-    Units: utilisation %, memory and limits in bytes, temperature °C, power W. Without a GPU there are only
-    cpu.utilisation, cpu.process, ram.used, ram.total, ram.process.
+    Of a GPU: utilisation %, memory_used and memory_total in bytes, temperature °C, power and power_limit in W.
+    Without one there are only cpu.utilisation, cpu.process (% of one core), ram.used, ram.total, ram.process.
     """
 
     kind: Literal["device"] = "device"

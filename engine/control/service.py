@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import fcntl
 import importlib.metadata
+import json
 import logging
 import os
 import signal
@@ -102,7 +103,8 @@ async def serve(home: Home, executor: Executor | None = None) -> None:
             await controller.end()
     finally:
         await asyncio.to_thread(database.close)
-        home.controller_file.unlink(missing_ok=True)
+        if await asyncio.to_thread(_is_ours, home):
+            home.controller_file.unlink(missing_ok=True)
         log.info("ended")
 
 
@@ -114,6 +116,7 @@ def _config(app: object) -> uvicorn.Config:
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=FAREWELL_S,
+        timeout_keep_alive=60,  # longer than any client keeps an unused connection
         ws_ping_interval=20,
         ws_ping_timeout=20,
         ws_per_message_deflate=False,  # it never leaves this computer
@@ -138,10 +141,14 @@ async def _close_streams(server: _Server, controller: Controller) -> None:
 
 
 async def _leave_when_idle(context: Context, controller: Controller) -> None:
-    """End the service when for long nobody listened, asked, ran or waited."""
+    """End the service when for long nobody listened, asked, ran or waited, or when nobody can find it any more."""
     quiet_since = time.monotonic()
     while True:
         await asyncio.sleep(IDLE_LOOK_S)
+        if not await asyncio.to_thread(_is_ours, context.home):
+            log.warning("%s is gone: nobody can find this controller", context.home.controller_file)
+            context.shut_down()
+            return
         if context.clients or await controller.busy():
             quiet_since = time.monotonic()
         quiet = time.monotonic() - max(quiet_since, context.last_client)
@@ -149,6 +156,14 @@ async def _leave_when_idle(context: Context, controller: Controller) -> None:
             log.info("nothing to do for %.0f s", quiet)
             context.shut_down()
             return
+
+
+def _is_ours(home: Home) -> bool:
+    """Whether the home still names this process as its controller."""
+    try:
+        return bool(json.loads(home.controller_file.read_bytes())["pid"] == os.getpid())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 @contextlib.contextmanager

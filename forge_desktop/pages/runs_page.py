@@ -173,6 +173,7 @@ class _Loads:
         self._load.below.setText(now.names.get("gpu0" if gpu is not None else "cpu", ""))
         memory, total = ("gpu0.memory_used", "gpu0.memory_total") if gpu is not None else ("ram.used", "ram.total")
         if memory in now.values:
+            self._memory.title.setText(tr("GPU memory") if gpu is not None else tr("Memory"))
             self._memory.set(size(now.values[memory]), now.values[memory])
             self._memory.below.setText(tr("of {limit}", limit=size(now.values.get(total))))
 

@@ -31,7 +31,7 @@ class Reading:
 
 GPU = (
     Reading("Utilisation", "gpu0.utilisation", "percent", top=100),
-    Reading("Memory", "gpu0.memory_used", "bytes", limit="gpu0.memory_total"),
+    Reading("GPU memory", "gpu0.memory_used", "bytes", limit="gpu0.memory_total"),
     Reading("Temperature", "gpu0.temperature", "celsius"),
     Reading("Power", "gpu0.power", "watt", limit="gpu0.power_limit"),
 )

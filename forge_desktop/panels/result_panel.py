@@ -56,7 +56,7 @@ class ScoreCard(Card):
             ("before", tr("Before"), tokens().border_strong),
             ("after", tr("After"), tokens().ok_fill),
         ):
-            self._rows.addWidget(_ScoreRow(title, latest.get(when), colour))
+            self._rows.addWidget(_ScoreRow(when, title, latest.get(when), colour))
         ended = bool(detail and detail.run.state.ended)
         hint = self._hint(latest, asked, ended)
         if hint:
@@ -75,14 +75,14 @@ class ScoreCard(Card):
 
 
 class _ScoreRow(QWidget):
-    def __init__(self, title: str, score: ScoreInfo | None, colour: str) -> None:
+    def __init__(self, when: str, title: str, score: ScoreInfo | None, colour: str) -> None:
         super().__init__()
         bar = Bar(8)
         bar.set(score.value if score else 0.0, colour)
         name = label(title, "label")
         name.setMinimumWidth(56)
         figure = label(f"{100 * score.value:.1f}%" if score else "—", "strong")
-        figure.setObjectName(f"score.{title}")
+        figure.setObjectName(f"score.{when}")
         figure.setMinimumWidth(54)
         layout = row(name, bar, figure, spacing=10)
         layout.setStretch(1, 1)

@@ -66,18 +66,35 @@ def explain(body: ErrorBody | Problem) -> tuple[str, str, str]:
         return body.what, body.why, body.fix
     else:
         return body.code, "", ""
-    return render(message.what, body.params), render(message.why, body.params), render(message.fix, body.params)
+    params = dict(body.params)
+    if "state" in params:
+        params["state"] = word("state", str(params["state"]))
+    return render(message.what, params), render(message.why, params), render(message.fix, params)
+
+
+def sentences(*parts: str) -> str:
+    """Sentences one after another, without a gap after a full-width stop."""
+    text = ""
+    for part in parts:
+        gap = " " if text and text[-1] not in "。！？；：" else ""
+        text += gap + part if part else ""
+    return text
+
+
+def labelled(name: str, text: str) -> str:
+    """`name: text`, with the language's own colon."""
+    return f"{name}：{text}" if _current == "zh_CN" else f"{name}: {text}"
 
 
 def problem_text(problem: Problem) -> str:
     """A problem in one line: reason and fix."""
     what, why, fix = explain(problem)
-    return " ".join(part for part in (why or what, fix) if part)
+    return sentences(why or what, fix)
 
 
 def note_text(code: str, params: dict[str, Any]) -> str:
     """A note of a worker in one line."""
-    return " ".join(part for part in explain(ErrorBody(code=code, what=code, params=params)) if part)
+    return sentences(*explain(ErrorBody(code=code, what=code, params=params)))
 
 
 def setting_label(group: type[BaseModel], name: str) -> str:

@@ -9,7 +9,7 @@ from forge_desktop.models.draft_model import DraftModel, groups
 from forge_desktop.panels.result_panel import clear
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Elided, column, label, row
-from forge_desktop.theme.language import explain, problem_text, setting_label, tr, word
+from forge_desktop.theme.language import explain, labelled, problem_text, sentences, setting_label, tr, word
 from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import count_of
 
@@ -76,10 +76,12 @@ class Rail(QWidget):
     def lines(self) -> list[tuple[str, str, str]]:
         """Icon, colour and text of each problem and warning, or the good news that there is none."""
         t, draft = tokens(), self._draft
-        found = [("x", t.bad_text, f"{title_of(problem.field)}: {problem_text(problem)}") for problem in draft.problems]
+        found = [
+            ("x", t.bad_text, labelled(title_of(problem.field), problem_text(problem))) for problem in draft.problems
+        ]
         for error in (draft.model_error, draft.data_error):
             if error is not None:
-                found.append(("x", t.bad_text, " ".join(part for part in explain(error) if part)))
+                found.append(("x", t.bad_text, sentences(*explain(error))))
         for path, value, (low, high) in draft.unusual():
             text = tr("{setting} {value} is unusual ({low} to {high})", setting=title_of(path), value=f"{value:g}",
                       low=f"{low:g}", high=f"{high:g}")  # fmt: skip

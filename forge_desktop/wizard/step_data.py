@@ -12,7 +12,7 @@ from engine.contract.errors import Problem
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.panels.result_panel import clear
 from forge_desktop.theme.controls import Card, Chip, Field, button, column, label, restyle, row
-from forge_desktop.theme.language import explain, problem_text, tr
+from forge_desktop.theme.language import explain, labelled, problem_text, sentences, tr, word
 from forge_desktop.wizard.fields import Form
 from forge_desktop.wizard.step_model import _choice, reason_text
 
@@ -166,7 +166,7 @@ class _PreviewCard(Card):
         if draft.previewing:
             self._rows.addWidget(label(tr("Reading the first rows…"), "hint"))
         elif draft.data_error is not None:
-            text = " ".join(part for part in explain(draft.data_error) if part)
+            text = sentences(*explain(draft.data_error))
             self._rows.addWidget(label(text, "hint", tone="bad", wrap=True))
             for problem in draft.data_error.problems[:MAX_PROBLEMS]:
                 self._rows.addWidget(_problem_line(problem))
@@ -177,7 +177,8 @@ class _PreviewCard(Card):
 
     def _show_facts(self, facts: dict[str, Any]) -> None:
         rows = facts.get("rows")
-        parts = [str(facts.get("format") or ""), reason_text(facts.get("reason"))]
+        form = str(facts.get("format") or "")
+        parts = [word("choice", form) if form else "", reason_text(facts.get("reason"))]
         self._about.setText(" · ".join(part for part in parts if part))
         problems = [Problem.model_validate(found) for found in facts.get("problems", [])]
         self._chip.setVisible(True)
@@ -194,7 +195,7 @@ class _PreviewCard(Card):
 
 def _problem_line(problem: Problem) -> QWidget:
     place = tr("Line {line}", line=problem.line) if problem.line is not None else problem.field
-    return label(f"{place}: {problem_text(problem)}", "hint", tone="bad", wrap=True)
+    return label(labelled(place, problem_text(problem)), "hint", tone="bad", wrap=True)
 
 
 def _row(turns: Any) -> QWidget:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QButtonGroup, QFileDialog, QPushButton, QVBoxLayou
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.theme.controls import Card, Field, button, column, label, restyle, row
 from forge_desktop.theme.flow import FlowLayout
-from forge_desktop.theme.language import explain, note_text, problem_text, tr
+from forge_desktop.theme.language import explain, note_text, problem_text, sentences, tr, word
 from forge_desktop.theme.measures import count_of, size
 from forge_desktop.wizard.fields import Form
 
@@ -117,7 +117,7 @@ class _FactsCard(Card):
         if draft.inspecting:
             self._lines.addWidget(label(tr("Reading the model's config…"), "hint"))
         elif draft.model_error is not None:
-            text = " ".join(part for part in explain(draft.model_error) if part)
+            text = sentences(*explain(draft.model_error))
             self._lines.addWidget(label(text, "hint", tone="bad", wrap=True))
         elif not facts:
             self._lines.addWidget(label(tr("Choose a model to see what it is."), "hint"))
@@ -137,6 +137,7 @@ def fact_lines(facts: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Name, value and reason of each thing known about a model."""
     kind, template = facts.get("type") or {}, facts.get("template") or {}
     value = str(kind.get("value", ""))
+    chosen = word("choice", str(template["choice"])) if template.get("choice") else "—"
     kinds = {"chat": tr("Chat model"), "base": tr("Base model, not tuned for chat")}
     lines = [
         (tr("Type"), kinds.get(value, value), reason_text(kind.get("reason"))),
@@ -147,7 +148,11 @@ def fact_lines(facts: dict[str, Any]) -> list[tuple[str, str, str]]:
             " · ".join([size(facts.get("bytes")), str(facts.get("dtype") or "")]),
         ),
         (tr("Context"), tr("{n} tokens", n=f"{facts.get('context_length') or 0:,}"), ""),
-        (tr("Template"), str(template.get("choice") or "—"), reason_text(template.get("reason"))),
+        (
+            tr("Template"),
+            chosen,
+            reason_text(template.get("reason")),
+        ),
     ]
     if facts.get("licence"):
         lines.append((tr("Licence"), str(facts["licence"]), ""))

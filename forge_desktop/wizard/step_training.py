@@ -9,7 +9,7 @@ from engine.contract.events import Resources
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.theme.controls import Card, Chip, column, label, row
-from forge_desktop.theme.language import tr
+from forge_desktop.theme.language import sentences, tr
 from forge_desktop.theme.measures import size
 from forge_desktop.wizard.fields import FoldedForm, Form, paths_of
 
@@ -74,4 +74,4 @@ class ComputeStep(QWidget):
             ahead = now.waiting + now.used.get("gpu", 0)
             queue = tr("{n} runs are ahead of it; it waits its turn by priority and age.", n=ahead)
         only = tr("It is the only node known, with {device} and {memory}.", device=device, memory=size(memory))
-        self._why.setText(f"{only} {queue}")
+        self._why.setText(sentences(only, queue))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QFileDialog, QPushButton, QStackedWidget, QWidget
+from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from engine.contract.api import EditRun, RunSummary
 from engine.contract.config_file import read_config
@@ -87,7 +87,6 @@ class WizardPage(Page):
         self.outer.addLayout(bar)
 
     def _columns(self) -> QWidget:
-        self._stack = QStackedWidget()
         steps: list[QWidget] = [
             ModelStep(self.draft),
             DataStep(self.draft),
@@ -96,9 +95,10 @@ class WizardPage(Page):
             ReviewStep(self.draft),
         ]
         self._steps = steps
-        for step in steps:
-            self._stack.addWidget(step)
-        columns = TwoColumns(self._stack, Rail(self.draft))
+        # Not a stacked widget: that is as tall as its tallest page, and a short step would scroll over nothing.
+        holder = QWidget()
+        holder.setLayout(column(*steps))
+        columns = TwoColumns(holder, Rail(self.draft))
         self._area = columns.area
         return columns
 
@@ -116,9 +116,8 @@ class WizardPage(Page):
 
     def _show(self, place: int) -> None:
         self._step = max(0, min(place, len(STEPS) - 1))
-        for number, step in enumerate(self._steps):  # only the step shown may claim height
+        for number, step in enumerate(self._steps):
             step.setVisible(number == self._step)
-        self._stack.setCurrentIndex(self._step)
         self._area.verticalScrollBar().setValue(0)
         self._refresh()
 

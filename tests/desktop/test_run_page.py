@@ -44,9 +44,9 @@ def test_that_points_missed_while_the_line_was_down_are_fetched(replay, qtbot):
 
 def test_that_the_result_shows_before_and_after(replay, qtbot):
     _uid, page = open_run(replay, qtbot, [*before_training(), *steps(1, 100), *after_training()])
-    after = page.findChild(QWidget, "score.After")
-    qtbot.waitUntil(lambda: page.findChild(QWidget, "score.After").text() == "98.5%")
-    assert page.findChild(QWidget, "score.Before").text() == "1.5%"
+    after = page.findChild(QWidget, "score.after")
+    qtbot.waitUntil(lambda: page.findChild(QWidget, "score.after").text() == "98.5%")
+    assert page.findChild(QWidget, "score.before").text() == "1.5%"
     assert after is not None
     assert page.findChild(QPushButton, "download.adapter").isVisible()
 

@@ -260,6 +260,12 @@ def test_that_it_ends_by_itself_when_there_is_nothing_to_do(service):
     assert read_address(service.home) is None
 
 
+def test_that_it_ends_when_nobody_can_find_it_any_more(service):
+    process = service.start()
+    service.home.controller_file.unlink()
+    assert process.wait(30) == 0
+
+
 def test_that_a_newer_history_is_refused_in_plain_words(service):
     service.start().terminate()
     wait_until(lambda: read_address(service.home) is None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from engine.compute.worker.commands import Commands, StopFlag, StopRequest
-from engine.compute.worker.environment import describe, processor_name
+from engine.compute.worker.environment import describe
 from engine.compute.worker.failures import explain
 from engine.compute.worker.journal import Journal
 from engine.compute.worker.reporter import Reporter
@@ -19,6 +19,7 @@ from engine.compute.worker.worker import Worker
 from engine.contract import PROTOCOL_VERSION
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.paths import AttemptFolder
+from engine.contract.processor import processor_name
 from engine.contract.run_spec import AttemptOrder, TrainJob
 from engine.contract.states import EXIT_COMPLETED, EXIT_FAILED, EXIT_SAVED_ON_REQUEST, EndReason, Phase, RunState
 

@@ -19,6 +19,8 @@ from engine.control.executors.monitor import claim
 
 START_GRACE_S = 10.0
 """How long a monitor may take to show itself."""
+GIVEN_UP: dict[str, Any] = {"monitor": None, "worker": None}
+"""What stands in monitor.json when a controller took the monitor's place."""
 EXIT_GRACE_S = 5.0
 """How long after its worker's end a monitor may take to write exit.json."""
 
@@ -54,11 +56,9 @@ class ProcessExecutor:
             if time.monotonic() > deadline:
                 break
             time.sleep(0.05)
-        if folder.monitor.exists():
-            return True
-        if not folder.root.is_dir():
+        if not folder.root.is_dir() or claim(folder.root, GIVEN_UP):
             return False
-        return not claim(folder.root, {"monitor": None, "worker": None})
+        return _monitor_file(folder) != GIVEN_UP
 
     def poll(self, folder: AttemptFolder, handle: str) -> Exit | None:
         """Proof of the end is exit.json, or that neither worker nor monitor lives any more."""

@@ -56,6 +56,8 @@ class Ingest:
         self._database = database
         self._source = source
         self._position: Position | None = None
+        self.said_goodbye = False
+        """The worker's last word was among the lines."""
 
     def pull(self) -> bool:
         """Take in what is new, up to a chunk; False when there was nothing. Waits: call it on a thread."""
@@ -70,6 +72,7 @@ class Ingest:
         position, self._position = self._position, None  # asked for again if the transaction fails
         stored = self._database.write_now(lambda t: self._store(t, flush), durable)
         self._position = flush.new if stored else None
+        self.said_goodbye = self.said_goodbye or any(isinstance(line, lines.Ended) for line in flush.lines)
         if not stored:
             log.warning("run %s: its journal moved on from %s meanwhile", source.uid, position)
         return True

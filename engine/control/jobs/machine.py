@@ -7,6 +7,8 @@ from typing import Any
 
 import psutil
 
+from engine.contract.processor import processor_name
+
 
 class Machine:
     """Readings in the form of a journal's `device` line. Its methods may wait: call them on a thread."""
@@ -35,7 +37,7 @@ class Machine:
             "ram.used": float(memory.total - memory.available),
             "ram.total": float(memory.total),
         }
-        names: dict[str, str] = {}
+        names = {"cpu": processor_name()}
         for index, handle in self._handles.items():
             with contextlib.suppress(Exception):  # a reading this GPU does not give
                 self._read_gpu(f"gpu{index}", handle, values, names)
@@ -45,7 +47,7 @@ class Machine:
         nvml = self._nvml
         names[key] = str(nvml.nvmlDeviceGetName(handle))
         memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-        values[f"{key}.memory"], values[f"{key}.memory_total"] = float(memory.used), float(memory.total)
+        values[f"{key}.memory_used"], values[f"{key}.memory_total"] = float(memory.used), float(memory.total)
         values[f"{key}.utilisation"] = float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
         values[f"{key}.temperature"] = float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
         values[f"{key}.power"] = nvml.nvmlDeviceGetPowerUsage(handle) / 1000

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 ACTOR = "controller"
 POLL_S = 0.1
 NO_SAVE_GRACE_S = 5.0
+FAREWELL_S = 30.0
+"""How long a worker may live on after its last word."""
 RETRY_S = 1.0
 
 
@@ -55,6 +57,7 @@ class Watch:
         self._wish: Wish | None = None
         self._log_size = -1
         self._looked_back = False
+        self._farewell: float | None = None
 
     def ask_to_stop(self, save: bool) -> None:
         """Pass on a person's wish; a later one without saving overrides an earlier one with."""
@@ -85,6 +88,7 @@ class Watch:
             await self._end(ended)
             return True
         await self._obey()
+        await self._see_off()
         return False
 
     async def _look_back(self) -> None:
@@ -92,6 +96,7 @@ class Watch:
         row = await self._database.read(lambda c: attempts.get(c, self.source.attempt_id))
         if row is not None and row["stop_asked"]:
             self.ask_to_stop(bool(row["stop_save"]))
+        self._ingest.said_goodbye = row is not None and row["last_word"] is not None
         self._looked_back = True
 
     async def _tell_log_size(self) -> None:
@@ -113,6 +118,13 @@ class Watch:
             wish.killed = True
             await asyncio.to_thread(self._executor.kill, self._folder, self._handle)
             await self._database.write(lambda t: self._note(t, "run.killed", seconds=round(grace)))
+
+    async def _see_off(self) -> None:
+        """End a worker that has said its last word and does not go."""
+        if self._ingest.said_goodbye and self._farewell is None:
+            self._farewell = time.monotonic()
+        if self._farewell is not None and time.monotonic() - self._farewell > FAREWELL_S:
+            await asyncio.to_thread(self._executor.kill, self._folder, self._handle)
 
     def _send(self, save: bool) -> None:
         verb = "stop" if save else "stop_without_saving"

@@ -8,7 +8,7 @@ import pytest
 
 from engine.contract.api import EditRun, Settings
 from engine.contract.errors import Conflict, NotFound, Refused
-from engine.control.jobs import commands
+from engine.control.jobs import commands, watch
 from engine.control.jobs.commands import Request
 from tests.helpers.controller import make_spec
 
@@ -140,6 +140,18 @@ def test_that_a_worker_that_does_not_heed_is_killed(bench):
             await bench.until(uid, "stopped")
             notes = bench.fetch("SELECT body FROM event WHERE kind = 'note'")
             assert "run.killed" in notes[0][0]
+
+    asyncio.run(main())
+
+
+def test_that_a_worker_that_does_not_go_after_its_last_word_is_ended(bench, monkeypatch):
+    monkeypatch.setattr(watch, "FAREWELL_S", 0.0)
+
+    async def main():
+        async with bench.running():
+            uid = await bench.create()
+            (await bench.worker(uid)).play(STARTED, ENDED)
+            await bench.until(uid, "completed")
 
     asyncio.run(main())
 

@@ -143,6 +143,11 @@ def test_that_a_start_given_up_never_happens(bed):
     assert not bed.folder.exit.exists()
 
 
+def test_that_a_start_given_up_stays_given_up_for_the_next_controller(bed):
+    assert not bed.executor.adopt(bed.folder, "")
+    assert not ProcessExecutor().adopt(bed.folder, "")
+
+
 def test_that_a_folder_is_claimed_once(tmp_path):
     assert claim(tmp_path, {"monitor": 1})
     assert not claim(tmp_path, {"monitor": 2})
