@@ -27,7 +27,7 @@ from engine.compute.data.pool import RowPool
 from engine.compute.data.templates import choose_template
 from engine.compute.data.tokenise import Tokeniser
 from engine.compute.inference.base import load_model, load_tokenizer
-from engine.compute.training.batches import BatchLoader, collate
+from engine.compute.training.batches import BatchLoader, collate, filling_multiple
 from engine.compute.training.callbacks import Watch
 from engine.compute.training.precision import Precision
 from engine.compute.training.trainer import ForgeTrainer, arguments, train
@@ -79,7 +79,7 @@ class Bench:
     def ours(self) -> Speed:
         """The worker's loop."""
         config = TrainingConfig(micro_batch_size=SIZE, max_steps=STEPS, learning_rate=1e-3)
-        loader = BatchLoader(self.pool, pad=self.pad, size=SIZE, seed=1, by_length=True)
+        loader = BatchLoader(self.pool, pad=self.pad, size=SIZE, seed=1, by_length=True, multiple=filling_multiple(CPU))
         precision = Precision("fp32", "fp32", "training.precision_given")
         args = arguments(config, STEPS, precision, CPU, self.folder, validates=False)
         watch = Watch(lambda *point: None, lambda *point: None, lambda: False)

@@ -11,7 +11,7 @@ from engine.compute.data.split import split
 from engine.compute.data.tokenise import Tokeniser
 from engine.compute.evaluation.exact_match import Question, questions_of
 from engine.compute.inference.base import padding_token
-from engine.compute.training.batches import Batch, BatchLoader, collate
+from engine.compute.training.batches import Batch, BatchLoader, collate, filling_multiple
 from engine.compute.training.stages import STAGES
 from engine.compute.training.trainer import planned_steps, steps_per_epoch
 from engine.compute.worker.materials import Materials
@@ -52,9 +52,11 @@ def prepare(job: TrainJob, materials: Materials, report: Reporter, progress: Cal
         size=config.micro_batch_size,
         seed=config.seed,
         by_length=config.group_by_length,
+        multiple=filling_multiple(materials.device),
     )
     validator = stage.tokeniser(materials.template, job.data.max_length, config.assistant_only_loss)
-    validation = _validation(validator, aside, config.micro_batch_size, padding_token(materials.tokenizer))
+    multiple = filling_multiple(materials.device)
+    validation = _validation(validator, aside, config.micro_batch_size, padding_token(materials.tokenizer), multiple)
     steps = planned_steps(config, len(loader))
     return Lessons(
         loader,
@@ -96,6 +98,6 @@ def _questions(job: TrainJob, materials: Materials) -> list[Question]:
     return questions_of(with_system(examples, job.model.system))
 
 
-def _validation(tokeniser: Tokeniser, rows: Sequence[Example], size: int, pad: int) -> list[Batch]:
+def _validation(tokeniser: Tokeniser, rows: Sequence[Example], size: int, pad: int, multiple: int) -> list[Batch]:
     encoded = sorted((row for row in tokeniser.encode(rows) if row.trained_tokens), key=len)
-    return [collate(encoded[at : at + size], pad) for at in range(0, len(encoded), size)]
+    return [collate(encoded[at : at + size], pad, multiple) for at in range(0, len(encoded), size)]
