@@ -156,9 +156,10 @@ class DraftModel(QObject):
         rows = min(rows, source.limit or rows)
         rows = rows * source.weight * (1 - (0 if config.data.validation else config.data.validation_share))
         recipe = config.training
+        if recipe.max_steps:
+            return recipe.max_steps
         per_epoch = math.ceil(math.ceil(rows / recipe.micro_batch_size) / recipe.accumulation)
-        total = math.ceil(per_epoch * recipe.epochs)
-        return min(total, recipe.max_steps) if recipe.max_steps else total
+        return math.ceil(per_epoch * recipe.epochs)
 
     @Slot()
     def inspect(self) -> None:
