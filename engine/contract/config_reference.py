@@ -1,0 +1,84 @@
+"""The reference of every setting of the run config, as Markdown, made from the declarations."""
+
+from __future__ import annotations
+
+import types
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from engine.contract.run_spec import RunConfig
+from engine.contract.setting import extra
+
+HEAD = """# The run config
+
+A training run as YAML or JSON. `forge config init FILE` writes one with every setting at its default;
+`forge config check FILE` lists everything that is wrong, with line, field, reason and fix. Unknown names are refused,
+and so is a value that this version cannot run.
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    parts = [HEAD, *_group("", RunConfig, "The document itself.")]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _group(at: str, model: type[BaseModel], sentence: str) -> list[str]:
+    lines = [
+        f"## {at or 'Top level'}",
+        "",
+        sentence,
+        "",
+        "| setting | default | values | what it does |",
+        "|---|---|---|---|",
+    ]
+    later: list[str] = []
+    for name, field in model.model_fields.items():
+        inner = _model_in(field.annotation)
+        where = f"{at}.{name}" if at else name
+        text = field.description or ""
+        if inner is None:
+            recorded = extra(field)
+            unit = f" ({recorded['unit']})" if recorded.get("unit") else ""
+            lines.append(f"| `{name}` | {_default(field)} | {_values(field.annotation, recorded)} | {text}{unit} |")
+            continue
+        listed = get_origin(field.annotation) is list
+        later += _group(where + ("[]" if listed else ""), inner, text)
+        lines.append(f"| `{name}` | {_default(field) if listed else 'see below'} | group | {text} |")
+    return [*lines, "", *later]
+
+
+def _default(field: Any) -> str:
+    if field.default_factory is not None:
+        made = field.default_factory()
+        return f"`{made}`" if not isinstance(made, BaseModel) else ""
+    if field.default is PydanticUndefined or field.default is ...:
+        return "**needed**"
+    if field.default is None:
+        return "empty"
+    return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
+
+
+def _values(annotation: Any, recorded: dict[str, Any]) -> str:
+    runnable = recorded.get("executable")
+    if get_origin(annotation) is Literal:
+        choices = [str(choice) for choice in get_args(annotation)]
+        now = [choice for choice in choices if runnable is None or choice in map(str, runnable)]
+        later = [choice for choice in choices if choice not in now]
+        return ", ".join(f"`{choice}`" for choice in now) + (f"; not yet: {', '.join(later)}" if later else "")
+    if runnable is not None:
+        return "cannot be changed yet"
+    kinds = [kind for kind in (get_args(annotation) or (annotation,)) if kind is not type(None)]
+    names = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+    word = names.get(kinds[0], "text")
+    return f"list of {word}s" if get_origin(annotation) is list else word
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (list, Union, types.UnionType):
+        return next((found for found in map(_model_in, get_args(annotation)) if found), None)
+    return None

@@ -1,0 +1,27 @@
+"""Docs that are made from the code are current. `make docs` writes them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from engine.contract.config_reference import reference
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_that_the_reference_of_settings_is_current():
+    assert (ROOT / "docs/run-config.md").read_text(encoding="utf-8") == reference(), "run `make docs`"
+
+
+def test_that_every_make_target_named_in_the_docs_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for page in ("README.md", "CONTRIBUTING.md"):
+        named = set(re.findall(r"(?:`|^)make ([a-z-]+)", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE))
+        assert named <= targets, f"{page} names {named - targets}"
+
+
+def test_that_links_in_the_docs_lead_somewhere():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
