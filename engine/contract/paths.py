@@ -60,6 +60,11 @@ class Home:
         return self.root / "desktop"
 
     @property
+    def worker_code(self) -> Path:
+        """Copies of the engine for workers, one a version, where the program lies among other packages."""
+        return self.root / "code"
+
+    @property
     def environments(self) -> Path:
         """Worker environments made by `forge worker install`."""
         return self.root / "environments"
@@ -121,7 +126,7 @@ class AttemptFolder:
 
 
 def code_root() -> Path:
-    """The folder to put on a worker's PYTHONPATH so that it finds `engine`."""
+    """The folder that holds `engine`: a checkout, or the site-packages the program is installed in."""
     return Path(__file__).resolve().parents[2]
 
 

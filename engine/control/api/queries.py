@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from engine.contract.api import QueryAnswer, QueryRequest
 from engine.contract.errors import UserError
-from engine.contract.paths import Home, code_root
+from engine.contract.paths import Home
+from engine.control.executors.code import worker_path
 
 log = logging.getLogger(__name__)
 LIMIT_S = 10.0
@@ -26,13 +27,14 @@ async def ask(python: str, home: Home, query: QueryRequest, receive: Receive) ->
     """The answer, or why there is none; the process is ended when time is up or nobody waits any more."""
     folder = home.root / "queries"  # empty: nothing in it can be imported by accident
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    code = await asyncio.to_thread(worker_path, home)
     process = await asyncio.create_subprocess_exec(
         *(python, "-m", "engine.compute.worker.queries"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(code_root()), "PYTHONSAFEPATH": "1", "FORGE_HOME": str(home.root)},
+        env={**os.environ, "PYTHONPATH": str(code), "PYTHONSAFEPATH": "1", "FORGE_HOME": str(home.root)},
         start_new_session=True,
         limit=MAX_ANSWER_BYTES,
     )

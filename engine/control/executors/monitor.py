@@ -49,7 +49,9 @@ def main(arguments: list[str]) -> int:
         return 1
     with (folder / "worker.log").open("ab", buffering=0) as log:
         try:
-            worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0)
+            worker = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0, env=_environment()
+            )  # fmt: skip
         except OSError as error:
             log.write(f"The worker could not be started: {error}\n".encode())
             _write(folder / "exit.json", {"code": 127, "signal": None, "t": time.time()})
@@ -63,6 +65,13 @@ def main(arguments: list[str]) -> int:
     ended = {"code": code if code >= 0 else None, "signal": -code if code < 0 else None, "t": time.time()}
     _write(folder / "exit.json", ended)
     return 0
+
+
+def _environment() -> dict[str, str]:
+    """Our own, but with the worker's code in place of the controller's."""
+    environment = dict(os.environ)
+    path = environment.pop("FORGE_WORKER_PATH", None)
+    return {**environment, "PYTHONPATH": path} if path else environment
 
 
 def _wait(worker: subprocess.Popen[bytes]) -> int:

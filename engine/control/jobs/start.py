@@ -13,6 +13,7 @@ from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import AttemptOrder
 from engine.contract.states import EndReason, RunState
 from engine.control.executors.base import Executor, Launch
+from engine.control.executors.code import WORKER_PATH, worker_path
 from engine.control.jobs import transitions
 from engine.control.jobs.queue import CPU, Claim
 from engine.control.store import attempts
@@ -51,7 +52,7 @@ def prepare(folder: AttemptFolder, claim: Claim) -> None:
 
 def environment(home: Home, claim: Claim) -> dict[str, str]:
     """Variables of the worker: its home, and the devices it may see."""
-    variables = {"FORGE_HOME": str(home.root), "PYTHONUNBUFFERED": "1"}
+    variables = {"FORGE_HOME": str(home.root), "PYTHONUNBUFFERED": "1", WORKER_PATH: str(worker_path(home))}
     if claim.devices:
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(device for device in claim.devices if device != CPU)
     return variables
