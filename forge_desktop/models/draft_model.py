@@ -100,12 +100,15 @@ class DraftModel(QObject):
         self.inspect()
 
     def set_data(self, path: str, hub: str, held_out: str = "", validation: str = "") -> None:
-        """Another training dataset, with the held-out and validation data that belong to it."""
+        """Another training dataset, with the held-out and validation data that belong to it; a person's own stay."""
         self._put("data.train.0.path", path)
         self._put("data.train.0.hub", hub)
         source = {**self.defaults["data"]["train"][0], "hub": hub}
-        self._put("evaluation.data", [{**source, "path": held_out}] if held_out else [])
-        self._put("data.validation", [{**source, "path": validation}] if validation else [])
+        for at, belongs in (("evaluation.data", held_out), ("data.validation", validation)):
+            if belongs:
+                self._put(at, [{**source, "path": belongs}])
+            else:
+                self._put(at, [own for own in self.get(at) if own["hub"] != "bundled"])
         self._suggest_name()
         self._check()
         self.changed.emit("data.train.0.path")

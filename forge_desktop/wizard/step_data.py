@@ -6,15 +6,16 @@ from typing import Any
 
 from PySide6.QtCore import Slot
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QButtonGroup, QFileDialog, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from engine.contract.errors import Problem
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.panels.result_panel import clear
-from forge_desktop.theme.controls import Card, Chip, Field, button, column, label, restyle, row
+from forge_desktop.theme.controls import Card, Chip, Field, button, column, label, row
 from forge_desktop.theme.language import explain, labelled, problem_text, sentences, tr, word
 from forge_desktop.wizard.fields import Form
-from forge_desktop.wizard.step_model import _choice, reason_text
+from forge_desktop.wizard.source_card import SourceCard, SourceTexts, pick, show_problem
+from forge_desktop.wizard.step_model import reason_text
 
 FILES = "*.jsonl *.json *.csv *.tsv *.parquet *.arrow *.feather *.txt"
 MAX_PROBLEMS = 8
@@ -29,37 +30,25 @@ class DataStep(QWidget):
         self.setAcceptDrops(True)
         use = Card(tr("How it is used"))
         use.body.addWidget(Form(draft, ["data.max_length", "data.validation_share"]))
-        self.setLayout(column(self._choose_card(), _PreviewCard(draft), self._held_out_card(), use, None, spacing=14))
+        texts = SourceTexts(
+            title=tr("Training data"),
+            bundled=(tr("Bundled demo data"), tr("Dates in words → ISO dates, English and Chinese")),
+            local=(tr("A file on this computer"), tr("JSONL, JSON, CSV, Parquet or text; or drop one here")),
+            hint=tr("/path/to/rows.jsonl"),
+            picker=tr("Dataset file"),
+            filter=f"{tr('Datasets')} ({FILES})",
+        )
+        choose = SourceCard(
+            draft,
+            "data.train.0",
+            texts,
+            lambda: draft.set_data("demo", "bundled", "demo/held_out", "demo/validation"),
+            lambda path: draft.set_data(path, "local"),
+        )
+        self.setLayout(column(choose, _PreviewCard(draft), self._held_out_card(), use, None, spacing=14))
         draft.changed.connect(self._refresh)
         draft.checked.connect(self._refresh)
         self._refresh()
-
-    def _choose_card(self) -> Card:
-        card = Card(tr("Training data"))
-        self._demo = _choice(tr("Bundled demo data"), tr("Dates in words → ISO dates, English and Chinese"),
-                             "wizard.data.demo")  # fmt: skip
-        self._file = _choice(tr("A file on this computer"), tr("JSONL, JSON, CSV, Parquet or text; or drop one here"),
-                             "wizard.data.file")  # fmt: skip
-        group = QButtonGroup(self)
-        group.addButton(self._demo)
-        group.addButton(self._file)
-        self._demo.clicked.connect(self._take_demo)
-        self._file.clicked.connect(self._choose_file)
-        self._path = Field(hint=tr("/path/to/rows.jsonl"), name="wizard.data.path")
-        self._path.setAccessibleName(tr("Dataset file"))
-        self._path.textEdited.connect(self._typed)
-        self._path.editingFinished.connect(self._finished)
-        self._browse = button(tr("Browse…"), "default", "folder-open", self._choose_file, name="wizard.data.browse")
-        self._problem = label("", "hint", tone="bad", wrap=True)
-        choices = row(self._demo, self._file, spacing=12)
-        choices.setStretch(0, 1)
-        choices.setStretch(1, 1)
-        card.body.addLayout(choices)
-        path = row(self._path, self._browse, spacing=8)
-        path.setStretch(0, 1)
-        card.body.addLayout(path)
-        card.body.addWidget(self._problem)
-        return card
 
     def _held_out_card(self) -> Card:
         card = Card(tr("Held-out rows"))
@@ -78,51 +67,20 @@ class DataStep(QWidget):
 
     @Slot()
     def _refresh(self) -> None:
-        source = self._draft.get("data.train.0")
-        bundled = source["hub"] == "bundled"
-        self._demo.setChecked(bundled)
-        self._file.setChecked(not bundled and bool(source["path"]))
-        shown = "" if bundled else source["path"]
-        if self._path.text() != shown:
-            self._path.setText(shown)
-        problems = self._draft.problems_of("data.train.0.path") if source["path"] else []
-        _show(self._problem, problems)
-        restyle(self._path, tone="bad" if problems else "")
         held_out = self._draft.get("evaluation.data")
         text = held_out[0]["path"] if held_out else ""
         if self._held_out.text() != text and not self._held_out.hasFocus():
             self._held_out.setText(text)
-        _show(self._held_out_problem, self._draft.problems_of("evaluation.data.0.path"))
-
-    def _take_demo(self) -> None:
-        self._draft.set_data("demo", "bundled", "demo/held_out", "demo/validation")
-
-    def _typed(self, text: str) -> None:
-        self._draft.set("data.train.0.hub", "local")
-        self._draft.set("data.train.0.path", text.strip())
-
-    def _finished(self) -> None:
-        if self._draft.get("data.train.0.hub") == "local" and self._path.text().strip():
-            self._draft.set_data(self._path.text().strip(), "local")
+        problems = self._draft.problems_of("evaluation.data.0.path")
+        show_problem(self._held_out_problem, self._held_out, problems)
 
     def _held_out_typed(self) -> None:
         held_out = self._draft.get("evaluation.data")
         if self._held_out.text().strip() != (held_out[0]["path"] if held_out else ""):
             self._draft.set_held_out(self._held_out.text().strip())
 
-    def _choose_file(self) -> None:
-        self._dialog(tr("Dataset file"), lambda file: self._draft.set_data(file, "local"))
-
     def _choose_held_out(self) -> None:
-        self._dialog(tr("Held-out rows"), self._draft.set_held_out)
-
-    def _dialog(self, title: str, chosen: Any) -> None:
-        dialog = QFileDialog(self, title, filter=f"{tr('Datasets')} ({FILES});;{tr('All files')} (*)")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(chosen)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.finished.connect(self._refresh)
-        dialog.open()
+        pick(self, tr("Held-out rows"), f"{tr('Datasets')} ({FILES})", self._draft.set_held_out)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Qt's own hook: one file may be dropped."""
@@ -134,11 +92,6 @@ class DataStep(QWidget):
         """Qt's own hook."""
         self._draft.set_data(event.mimeData().urls()[0].toLocalFile(), "local")
         event.acceptProposedAction()
-
-
-def _show(below: Any, problems: list[Problem]) -> None:
-    below.setText(problem_text(problems[0]) if problems else "")
-    below.setVisible(bool(problems))
 
 
 class _PreviewCard(Card):

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QButtonGroup, QFileDialog, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from forge_desktop.models.draft_model import DraftModel
-from forge_desktop.theme.controls import Card, Field, button, column, label, restyle, row
+from forge_desktop.panels.result_panel import clear
+from forge_desktop.theme.controls import Card, button, column, label, restyle, row
 from forge_desktop.theme.flow import FlowLayout
 from forge_desktop.theme.language import explain, note_text, problem_text, sentences, tr, word
 from forge_desktop.theme.measures import count_of, size
 from forge_desktop.wizard.fields import Form
+from forge_desktop.wizard.source_card import SourceCard, SourceTexts
 
 
 class ModelStep(QWidget):
@@ -25,75 +27,21 @@ class ModelStep(QWidget):
         self._targets = _TargetsCard(draft)
         options = Card(tr("How it is used"))
         options.body.addWidget(Form(draft, ["model.template", "model.system"]))
-        self.setLayout(column(self._choose_card(), self._facts, self._targets, options, None, spacing=14))
-        draft.changed.connect(self._refresh)
-        draft.checked.connect(self._refresh)
-        self._refresh()
-
-    def _choose_card(self) -> Card:
-        card = Card(tr("Base model"))
-        self._demo = _choice(
-            tr("Bundled demo model"), tr("Small, made to be trained in a minute on any computer"), "wizard.model.demo"
+        texts = SourceTexts(
+            title=tr("Base model"),
+            bundled=(tr("Bundled demo model"), tr("Small, made to be trained in a minute on any computer")),
+            local=(tr("A folder on this computer"), tr("config.json, tokenizer and *.safetensors")),
+            hint=tr("/path/to/model"),
+            picker=tr("Model folder"),
         )
-        self._folder = _choice(tr("A folder on this computer"), tr("config.json, tokenizer and *.safetensors"),
-                               "wizard.model.folder")  # fmt: skip
-        group = QButtonGroup(self)
-        group.addButton(self._demo)
-        group.addButton(self._folder)
-        self._demo.clicked.connect(lambda: self._draft.set_model("demo", "bundled"))
-        self._folder.clicked.connect(self._choose_folder)
-        self._path = Field(hint=tr("/path/to/model"), name="wizard.model.path")
-        self._path.setAccessibleName(tr("Model folder"))
-        self._path.textEdited.connect(self._typed)
-        self._path.editingFinished.connect(self._finished)
-        self._browse = button(tr("Browse…"), "default", "folder-open", self._choose_folder, name="wizard.model.browse")
-        self._problem = label("", "hint", tone="bad", wrap=True)
-        choices = row(self._demo, self._folder, spacing=12)
-        choices.setStretch(0, 1)
-        choices.setStretch(1, 1)
-        card.body.addLayout(choices)
-        path = row(self._path, self._browse, spacing=8)
-        path.setStretch(0, 1)
-        card.body.addLayout(path)
-        card.body.addWidget(self._problem)
-        return card
-
-    @Slot()
-    def _refresh(self) -> None:
-        bundled = self._draft.get("model.hub") == "bundled"
-        self._demo.setChecked(bundled)
-        self._folder.setChecked(not bundled and bool(self._draft.get("model.path")))
-        shown = "" if bundled else str(self._draft.get("model.path"))
-        if self._path.text() != shown:
-            self._path.setText(shown)
-        problems = self._draft.problems_of("model.path")
-        untouched = not self._draft.get("model.path")
-        self._problem.setText("" if untouched or not problems else problem_text(problems[0]))
-        self._problem.setVisible(bool(self._problem.text()))
-        restyle(self._path, tone="bad" if self._problem.text() else "")
-
-    def _typed(self, text: str) -> None:
-        self._draft.set("model.hub", "local")
-        self._draft.set("model.path", text.strip())
-
-    def _finished(self) -> None:
-        if self._draft.get("model.hub") == "local" and self._path.text().strip():
-            self._draft.set_model(self._path.text().strip(), "local")
-
-    def _choose_folder(self) -> None:
-        dialog = QFileDialog(self, tr("Model folder"))
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.fileSelected.connect(lambda folder: self._draft.set_model(folder, "local"))
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.finished.connect(self._refresh)
-        dialog.open()
-
-
-def _choice(title: str, sentence: str, name: str) -> QPushButton:
-    made = button(f"{title}\n{sentence}", "choice", name=name)
-    made.setAccessibleName(title)
-    made.setCheckable(True)
-    return made
+        choose = SourceCard(
+            draft,
+            "model",
+            texts,
+            lambda: draft.set_model("demo", "bundled"),
+            lambda path: draft.set_model(path, "local"),
+        )
+        self.setLayout(column(choose, self._facts, self._targets, options, None, spacing=14))
 
 
 class _FactsCard(Card):
@@ -110,8 +58,6 @@ class _FactsCard(Card):
 
     @Slot()
     def _refresh(self) -> None:
-        from forge_desktop.panels.result_panel import clear
-
         clear(self._lines)
         draft, facts = self._draft, self._draft.model_facts
         if draft.inspecting:

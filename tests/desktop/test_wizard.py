@@ -211,3 +211,36 @@ def test_that_rows_that_cannot_be_used_keep_a_run_from_starting(replay, qtbot):
     replay.backend.answers["preview_data"] |= {"problems": []}
     page.draft.preview()
     qtbot.waitUntil(lambda: page.findChild(QPushButton, "wizard.next").isEnabled())
+
+
+def test_that_looking_into_the_path_keeps_the_chosen_modules(replay, qtbot, tmp_path):
+    page = wizard_of(replay, qtbot)
+    page.draft.set_model(str(tmp_path), "local")
+    qtbot.waitUntil(lambda: bool(page.draft.model_facts))
+    click(qtbot, page, "wizard.target.o_proj")
+    chosen = list(page.draft.get("tuner.targets"))
+    path = page.findChild(QLineEdit, "wizard.model.path")
+    path.setFocus()
+    qtbot.keyClick(path, Qt.Key.Key_Return)
+    assert page.draft.get("tuner.targets") == chosen
+
+
+def test_that_a_typed_path_is_taken_when_the_field_is_left(replay, qtbot):
+    page = wizard_of(replay, qtbot)
+    path = page.findChild(QLineEdit, "wizard.model.path")
+    qtbot.keyClicks(path, "/models/mine")
+    assert not page.draft.model_facts
+    qtbot.keyClick(path, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: bool(page.draft.model_facts))
+    assert page.draft.get("model.path") == "/models/mine"
+
+
+def test_that_another_dataset_keeps_a_persons_own_held_out_rows(replay, qtbot):
+    page = wizard_of(replay, qtbot)
+    page.draft.set_held_out("/data/mine.jsonl")
+    page.draft.set_data("/data/other.jsonl", "local")
+    assert page.draft.get("evaluation.data")[0]["path"] == "/data/mine.jsonl"
+    page.draft.set_data("demo", "bundled", "demo/held_out", "demo/validation")
+    page.draft.set_data("/data/other.jsonl", "local")
+    assert page.draft.get("evaluation.data") == []
+    assert page.draft.get("data.validation") == []

@@ -1,0 +1,128 @@
+"""Contact sheets: every page in light and dark, English and Chinese, wide and narrow, over replayed journals.
+
+    python -m tests.desktop.contact_sheets FOLDER      (or `make contact-sheets`)
+
+writes one picture a page and one sheet a look, to be looked at. Not a test: it judges nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
+
+from engine.contract.errors import UserError
+from engine.contract.events import Resources
+from engine.contract.paths import Home
+from forge_desktop.app import Desktop, make_application
+from forge_desktop.bridge.replay import ReplayBackend
+from forge_desktop.pages.run_page import RunPage
+from forge_desktop.wizard.wizard_page import WizardPage
+from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
+from tests.helpers.journals import after_training, before_training, demo_spec, failed, steps
+
+SIZES = ((1440, 900), (1024, 700))
+SETTLE_MS = 250
+COLUMNS, WIDTH, GAP = 3, 640, 8
+LINE = "21:25:{n:02d} INFO Step {n}  loss {loss:.4f}  grad norm 0.43  4812 tok/s\n"
+LOG = "".join(LINE.format(n=n, loss=3 / (n + 1)) for n in range(60))
+
+
+def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
+    """Bring the window to each page in turn; yields its name when it is to be pictured."""
+    window = desktop.window
+    yield "runs-empty"
+    live = backend.add(demo_spec("demo-iso-dates"), created=4.0)
+    done = backend.add(demo_spec("support-tickets-with-a-rather-long-name"), created=3.0)
+    bad = backend.add(demo_spec("legal-notes"), created=2.0)
+    backend.add(demo_spec("sql-v3"), created=1.0)
+    backend.play(live, [*before_training(), *steps(1, 70)])
+    backend.play(done, [*before_training(), *steps(1, 100), *after_training()])
+    backend.play(bad, [*before_training(), *steps(1, 20), *failed(UserError("worker.killed", signal=9).body(), 20)])
+    backend.write_log(live, LOG + "21:26:15 WARNING 2 rows longer than 128 tokens were cut\n")
+    load = {"cpu.utilisation": 93.0, "ram.used": 6.1e9, "ram.total": 24e9}
+    for _ in range(3):
+        backend.tell_resources(
+            Resources(slots={"gpu": 1}, used={"gpu": 1}, waiting=1, values=load, names={"cpu": "AMD EPYC"})
+        )
+    yield "runs"
+    for name, uid in (("run-live", live), ("run-failed", bad), ("run-done", done)):
+        window.go(f"run/{uid}")
+        yield name
+    assert isinstance(window.page, RunPage)
+    for tab in ("samples", "config", "events"):
+        window.page.show_tab(tab)
+        yield f"run-{tab}"
+    window.session.offline.emit(UserError("controller.unreachable", detail="", log="").body())
+    yield "offline"
+    window.banner.hide()
+    window.go("new")
+    yield "wizard-blank"
+    wizard = window.page
+    assert isinstance(wizard, WizardPage)
+    wizard.draft.set_model("demo", "bundled")
+    wizard.draft.set_data("demo", "bundled", "demo/held_out", "demo/validation")
+    for key in ("model", "data", "training", "compute", "review"):
+        if key == "training":
+            wizard.draft.set("training.learning_rate", "fast")
+            wizard.draft.set("training.epochs", 50.0)
+        window.findChild(object, f"wizard.step.{key}").click()
+        yield f"wizard-{key}"
+        wizard.draft.set("training.learning_rate", 2e-4)
+
+
+def shoot(app: QApplication, folder: Path, theme: str, tongue: str, size: tuple[int, int]) -> list[QImage]:
+    """Pictures of every page in one look."""
+    backend = ReplayBackend()
+    backend.answers = {"inspect_model": dict(MODEL_FACTS), "preview_data": dict(DATA_FACTS)}
+    with tempfile.TemporaryDirectory() as home:
+        desktop = Desktop(app, Home(Path(home)), lambda: backend, tongue, theme)
+        desktop.window.resize(*size)
+        desktop.open()
+        QTest.qWait(SETTLE_MS)
+        pictures = []
+        for name in pages(desktop, backend):
+            QTest.qWait(SETTLE_MS)
+            picture = desktop.window.grab().toImage()
+            picture.save(str(folder / f"{name}-{theme}-{tongue}-{size[0]}.png"))
+            pictures.append(picture)
+        desktop.close()
+    return pictures
+
+
+def sheet(pictures: list[QImage], file: Path) -> None:
+    """All of them on one."""
+    small = [picture.scaledToWidth(WIDTH, Qt.TransformationMode.SmoothTransformation) for picture in pictures]
+    height = max(picture.height() for picture in small)
+    lines = -(-len(small) // COLUMNS)
+    whole = QImage(COLUMNS * (WIDTH + GAP), lines * (height + GAP), QImage.Format.Format_RGB32)
+    whole.fill(Qt.GlobalColor.gray)
+    painter = QPainter(whole)
+    for place, picture in enumerate(small):
+        painter.drawImage(place % COLUMNS * (WIDTH + GAP), place // COLUMNS * (height + GAP), picture)
+    painter.end()
+    whole.save(str(file))
+
+
+def main(say: Callable[[str], object] = print) -> None:
+    """Every look."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "contact-sheets")
+    folder.mkdir(parents=True, exist_ok=True)
+    app = make_application(sys.argv[:1])
+    for theme, tongue, size in itertools.product(("light", "dark"), ("en", "zh_CN"), SIZES):
+        file = folder / f"sheet-{theme}-{tongue}-{size[0]}.png"
+        sheet(shoot(app, folder, theme, tongue, size), file)
+        say(str(file))
+
+
+if __name__ == "__main__":
+    main()
