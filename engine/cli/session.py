@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 
 from engine.client.client import ControllerClient
 from engine.client.launch import connect
@@ -29,6 +30,10 @@ def find_run(client: ControllerClient, named: str) -> RunSummary:
         run for run in client.runs(search=named, limit=1000).runs if run.uid.startswith(named) or run.name == named
     ]
     if not found:
+        names = {run.name for run in client.runs(limit=1000).runs}
+        near = difflib.get_close_matches(named, names, n=1) or sorted(name for name in names if name.startswith(named))
+        if near:
+            raise NotFound("run.unknown_near", run=named, near=near[0])
         raise NotFound("run.unknown", run=named)
     if len(found) > 1:
         shown = ", ".join(f"{run.uid} ({run.name})" for run in found[:SHOWN_CANDIDATES])

@@ -4,6 +4,7 @@ from engine.contract.messages.base import Message
 
 CONTROLLER: dict[str, Message] = {
     "run.unknown": Message("There is no run '{run}'.", "", "`forge runs` lists them."),
+    "run.unknown_near": Message("There is no run '{run}'.", "", "Did you mean '{near}'? `forge runs` lists all."),
     "run.ambiguous": Message("'{run}' names more than one run.", "Found: {found}.", "Give more of the id."),
     "run.wrong_state": Message("Run '{run}' cannot be {verb}.", "It is {state}.", "{hint}"),
     "controller.unreachable": Message(
