@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from forge_desktop.bridge.backend import Floats, SeriesPart
 
+BLOCK = 128
+"""Steps that are smoothed at once."""
+
 
 class Curve:
     """Points of one metric, appended in order; a resumed attempt may repeat steps."""
@@ -102,18 +105,27 @@ def _grown(array: NDArray[Any], room: int) -> NDArray[Any]:
 
 
 def smoothed(values: Floats, weight: float) -> Floats:
-    """Exponential moving average with bias correction; values that are no numbers are passed over."""
+    """Exponential moving average with bias correction; values that are no numbers carry no weight."""
     if weight <= 0 or len(values) == 0:
         return values
     finite = np.isfinite(values)
-    result = np.empty(len(values))
-    average, total = 0.0, 0.0
-    for place in range(len(values)):
-        if finite[place]:
-            average = weight * average + (1 - weight) * float(values[place])
-            total = weight * total + (1 - weight)
-        result[place] = average / total if total else np.nan
-    return result
+    total = _decayed_sum(finite.astype(float), weight)
+    with np.errstate(invalid="ignore"):  # before the first number there is none
+        return _decayed_sum(np.where(finite, values, 0.0), weight) / np.where(total > 0, total, np.nan)
+
+
+def _decayed_sum(values: Floats, weight: float) -> Floats:
+    """s[t] = weight · s[t-1] + values[t], by blocks: inside one as a matrix product, from one to the next in turn."""
+    blocks = -(-len(values) // BLOCK)
+    padded = np.zeros(blocks * BLOCK)
+    padded[: len(values)] = values
+    age = np.arange(BLOCK)[:, None] - np.arange(BLOCK)[None, :]
+    inside = np.where(age >= 0, weight ** np.maximum(age, 0), 0.0)
+    sums: Floats = padded.reshape(blocks, BLOCK) @ inside.T
+    carry = weight ** np.arange(1, BLOCK + 1)
+    for block in range(1, blocks):
+        sums[block] += sums[block - 1, -1] * carry
+    return sums.reshape(-1)[: len(values)]
 
 
 def thinned(x: Floats, value: Floats, pixels: int) -> tuple[Floats, Floats]:

@@ -62,3 +62,14 @@ def test_that_thinning_keeps_the_extremes(number, pixels, seed):
 def test_that_smoothing_passes_over_values_that_are_no_numbers():
     smooth = smoothed(np.array([1.0, np.nan, 1.0, np.inf, 1.0]), 0.9)
     assert np.allclose(smooth, 1.0)
+
+
+@given(st.lists(st.floats(-1e6, 1e6) | st.just(float("nan")), max_size=600), st.floats(0.01, 0.999))
+def test_that_smoothing_by_blocks_equals_smoothing_one_by_one(values, weight):
+    expected, average, total = [], 0.0, 0.0
+    for value in values:
+        number = value == value
+        average = weight * average + (value if number else 0.0)
+        total = weight * total + number
+        expected.append(average / total if total else float("nan"))
+    assert np.allclose(smoothed(np.array(values, float), weight), expected, equal_nan=True, rtol=1e-6, atol=1e-6)
