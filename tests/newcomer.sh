@@ -24,8 +24,9 @@ cp -a /etc/ssl/certs/. "$root/etc/ssl/certs/"
 [ -f ~/.config/pip/pip.conf ] && install -D ~/.config/pip/pip.conf "$root/root/.config/pip/pip.conf"
 mount -t proc proc "$root/proc"; mounted+=("$root/proc")
 mount -t tmpfs tmpfs "$root/dev/shm"; mounted+=("$root/dev/shm")
-# Folders of packages that pip here is told to look into.
-for folder in ${PIP_FIND_LINKS:-} /opt/pypi /opt/pypi-more; do [ -d "$folder" ] && bind "$folder"; done
+# Folders of packages that pip is told to look into here.
+local_indexes=$(cat /etc/pip.conf ~/.config/pip/pip.conf 2>/dev/null | grep -oE 'file:///[^ ]+' | sed 's#^file://##; s#/simple/*$##')
+for folder in ${PIP_FIND_LINKS:-} $local_indexes; do if [ -d "$folder" ]; then bind "$folder"; fi; done
 git clone -q "$here" "$root/root/loraforge"
 for command in $commands; do
   echo "newcomer: make $command"
