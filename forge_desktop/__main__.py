@@ -13,6 +13,7 @@ from PySide6.QtCore import QTimer
 from engine.contract.paths import Home
 from forge_desktop.app import Desktop, make_application, report_bugs
 from forge_desktop.bridge.controller import connect_to_controller
+from forge_desktop.bridge.single_instance import SingleInstance
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     home = Home.find()
     report_bugs(home)
     app = make_application(sys.argv[:1])
+    single = SingleInstance(home.root, app)
+    if not options.demo:
+        if single.hand_over():
+            return 0
+        single.listen()
     desktop = Desktop(app, home, lambda: connect_to_controller(home), options.language, options.theme)
+    single.asked.connect(desktop.window.come_forward)
     desktop.open()
     # Python handles signals between bytecodes only; a timer lets Ctrl+C through while Qt's loop runs.
     signal.signal(signal.SIGINT, lambda *_: app.quit())
@@ -45,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = demo.exit_code
     else:
         code = app.exec()
+    single.close()
     desktop.close()
     return code
 

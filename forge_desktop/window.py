@@ -147,6 +147,14 @@ class Window(QMainWindow):
         if self.session.is_online:
             self.banner.hide()
 
+    @Slot()
+    def come_forward(self) -> None:
+        """Be seen: another start asked for it."""
+        self.setWindowState((self.windowState() & ~Qt.WindowState.WindowMinimized) | Qt.WindowState.WindowActive)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Qt's own hook."""
         super().resizeEvent(event)
