@@ -311,3 +311,22 @@ def test_that_no_process_is_left(service):
     content = json.loads(service.home.attempt(run.uid, 1).monitor.read_text())
     for who in content.values():
         wait_until(lambda who=who: not identity.alive(who))
+
+
+def test_that_slots_are_set_from_the_command_line_and_hold(service):
+    service.start()
+    refused = service.forge("settings", "--slots", "gpu=2", "gpu=many")
+    assert refused.returncode == 2
+    assert "'gpu=many'" in refused.stderr
+    assert service.client.resources().slots["gpu"] == 1
+    assert service.forge("settings", "--slots", "gpu=8", "--idle-minutes", "30").returncode == 0
+    assert service.client.resources().slots["gpu"] == 8
+    assert json.loads(service.forge("--json", "settings").stdout)["idle_minutes"] == 30
+    uids = [service.client.create(service.spec(f"run{n} steps=400 delay=0.02")).uid for n in range(8)]
+    for uid in uids:
+        service.until(uid, "running")
+    assert service.client.resources().used["gpu"] == 8
+    for uid in uids:
+        service.client.stop(uid, save=False)
+    for uid in uids:
+        service.until(uid, "stopped")
