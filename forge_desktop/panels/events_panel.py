@@ -9,9 +9,8 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from engine.contract.api import EventInfo
 from forge_desktop.models.run_model import RunModel
-from forge_desktop.panels.result_panel import clear
 from forge_desktop.theme import icons
-from forge_desktop.theme.controls import Card, column, label, row, scrolled
+from forge_desktop.theme.controls import Card, clear, column, label, row, scrolled
 from forge_desktop.theme.language import note_text, tr, word
 from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import ago, count_of, duration, figure, moment, percent, size

@@ -7,34 +7,25 @@ from collections.abc import Callable
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from engine.contract.api import ArtifactInfo, SampleInfo, ScoreInfo
+from engine.contract.api import ArtifactInfo, RunDetail, SampleInfo, ScoreInfo
 from engine.contract.run_spec import TrainJob
 from engine.contract.states import RunState
 from forge_desktop.models.run_model import RunModel
-from forge_desktop.theme.controls import Bar, Card, Chip, Elided, button, column, label, row
+from forge_desktop.theme.controls import Bar, Card, Chip, Elided, button, clear, column, label, row
 from forge_desktop.theme.language import tr, word
 from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import size
 
 
-def clear(layout: QVBoxLayout) -> None:
-    """Take everything out of a layout."""
-    while layout.count():
-        item = layout.takeAt(0)
-        widget = item.widget() if item is not None else None
-        if widget is not None:
-            widget.deleteLater()
+class _RunCard(Card):
+    """Lines made from a run's detail, made anew only when what they show has changed."""
 
-
-class ScoreCard(Card):
-    """Exact match on the held-out rows, before and after."""
-
-    def __init__(self, model: RunModel) -> None:
-        super().__init__(tr("Result on held-out rows"))
-        self.setObjectName("run.scores")
+    def __init__(self, model: RunModel, title: str, name: str, spacing: int) -> None:
+        super().__init__(title)
+        self.setObjectName(name)
         self._model = model
         self._rows = QVBoxLayout()
-        self._rows.setSpacing(10)
+        self._rows.setSpacing(spacing)
         self.body.addLayout(self._rows)
         self._shown: object = None
         model.changed.connect(self._refresh)
@@ -43,15 +34,34 @@ class ScoreCard(Card):
     @Slot()
     def _refresh(self) -> None:
         detail = self._model.detail
-        scores = detail.scores if detail else []
+        key = self._key(detail)
+        if key != self._shown:
+            self._shown = key
+            clear(self._rows)
+            self._fill(detail)
+
+    def _key(self, detail: RunDetail | None) -> object:
+        """What the lines depend on."""
+        raise NotImplementedError
+
+    def _fill(self, detail: RunDetail | None) -> None:
+        """Make the lines."""
+        raise NotImplementedError
+
+
+class ScoreCard(_RunCard):
+    """Exact match on the held-out rows, before and after."""
+
+    def __init__(self, model: RunModel) -> None:
+        super().__init__(model, tr("Result on held-out rows"), "run.scores", spacing=10)
+
+    def _key(self, detail: RunDetail | None) -> object:
+        return (repr(detail.scores), detail.run.state) if detail else ""
+
+    def _fill(self, detail: RunDetail | None) -> None:
         job = detail.spec.job if detail else None
         asked = isinstance(job, TrainJob) and bool(job.evaluation.data)
-        key = (repr(scores), detail.run.state if detail else None)
-        if key == self._shown:
-            return
-        self._shown = key
-        clear(self._rows)
-        latest = {score.when: score for score in scores}
+        latest = {score.when: score for score in (detail.scores if detail else [])}
         for when, title, colour in (
             ("before", tr("Before"), tokens().border_strong),
             ("after", tr("After"), tokens().ok_fill),
@@ -165,30 +175,19 @@ def _answer_row(title: str, sample: SampleInfo) -> QVBoxLayout:
     return outer
 
 
-class FilesCard(Card):
+class FilesCard(_RunCard):
     """The results that can be downloaded."""
 
     def __init__(self, model: RunModel, save: Callable[[ArtifactInfo], object]) -> None:
-        super().__init__(tr("Files"))
-        self.setObjectName("run.files")
-        self._model, self._save = model, save
-        self._rows = QVBoxLayout()
-        self._rows.setSpacing(6)
-        self.body.addLayout(self._rows)
-        self._shown: object = None
-        model.changed.connect(self._refresh)
-        self._refresh()
+        self._save = save
+        super().__init__(model, tr("Files"), "run.files", spacing=6)
 
-    @Slot()
-    def _refresh(self) -> None:
-        detail = self._model.detail
+    def _key(self, detail: RunDetail | None) -> object:
+        return (repr(detail.artifacts), detail.run.state) if detail else ""
+
+    def _fill(self, detail: RunDetail | None) -> None:
         artifacts = detail.artifacts if detail else []
         state = detail.run.state if detail else RunState.DRAFT
-        key = (repr(artifacts), state)
-        if key == self._shown:
-            return
-        self._shown = key
-        clear(self._rows)
         for artifact in sorted(artifacts, key=lambda artifact: artifact.kind == "answers"):
             self._rows.addWidget(self._row(artifact))
         if not artifacts:

@@ -162,6 +162,15 @@ def _fill(
             layout.addWidget(item)
 
 
+def clear(layout: QVBoxLayout) -> None:
+    """Take everything out of a layout."""
+    while layout.count():
+        item = layout.takeAt(0)
+        widget = item.widget() if item is not None else None
+        if widget is not None:
+            widget.deleteLater()
+
+
 def line() -> QFrame:
     """A thin divider."""
     made = QFrame()

@@ -6,9 +6,8 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from forge_desktop.models.draft_model import DraftModel, groups
-from forge_desktop.panels.result_panel import clear
 from forge_desktop.theme import icons
-from forge_desktop.theme.controls import Card, Elided, column, label, row
+from forge_desktop.theme.controls import Card, Elided, clear, column, label, row
 from forge_desktop.theme.language import explain, labelled, problem_text, sentences, setting_label, tr, word
 from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import count_of

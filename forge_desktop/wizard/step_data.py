@@ -10,8 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from engine.contract.errors import Problem
 from forge_desktop.models.draft_model import DraftModel
-from forge_desktop.panels.result_panel import clear
-from forge_desktop.theme.controls import Card, Chip, Field, button, column, label, row
+from forge_desktop.theme.controls import Card, Chip, Field, button, clear, column, label, row
 from forge_desktop.theme.language import explain, labelled, problem_text, sentences, tr, word
 from forge_desktop.wizard.fields import Form
 from forge_desktop.wizard.source_card import SourceCard, SourceTexts, pick, show_problem

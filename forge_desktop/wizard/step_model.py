@@ -8,8 +8,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from forge_desktop.models.draft_model import DraftModel
-from forge_desktop.panels.result_panel import clear
-from forge_desktop.theme.controls import Card, button, column, label, restyle, row
+from forge_desktop.theme.controls import Card, button, clear, column, label, restyle, row
 from forge_desktop.theme.flow import FlowLayout
 from forge_desktop.theme.language import explain, note_text, problem_text, sentences, tr, word
 from forge_desktop.theme.measures import count_of, size
