@@ -96,10 +96,10 @@ def _demo() -> str:
 
 def look(options: argparse.Namespace) -> int:
     """Check schema, what this version can run, and files."""
-    from engine.contract.config_file import read_config
+    from engine.contract.config_file import anchored, read_config
     from engine.contract.preflight import check_files
 
-    config = read_config(options.file)
+    config = anchored(read_config(options.file), options.file.parent)
     problems = check_files(config.to_spec())
     if problems:
         raise Refused("config.refused", count=len(problems), problems=problems)

@@ -27,9 +27,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 def work(options: argparse.Namespace) -> int:
     """Send the config; follow the run if asked to."""
     from engine.cli.session import controller
-    from engine.contract.config_file import read_config
+    from engine.contract.config_file import anchored, read_config
 
-    config = read_config(options.file)
+    config = anchored(read_config(options.file), options.file.parent)
     if options.name:
         from engine.contract.config_file import check_document
         from engine.contract.errors import Refused

@@ -47,6 +47,16 @@ def read_config(path: Path) -> RunConfig:
     return parse_config(text, name=path.name)
 
 
+def anchored(config: RunConfig, folder: Path) -> RunConfig:
+    """The config with local paths made absolute: relative ones are meant from the folder of the config file."""
+    document = config.document()
+    sources = [document["model"], *document["data"]["train"], *document["data"]["validation"]]
+    for source in [*sources, *document["evaluation"]["data"]]:
+        if source["hub"] == "local":
+            source["path"] = str(folder.absolute() / Path(source["path"]).expanduser())
+    return RunConfig.model_validate(document)
+
+
 def parse_config(text: str, name: str = "config") -> RunConfig:
     """The config in a text (YAML; JSON is YAML too); raises Refused with every problem."""
     document, lines, problems = _load(text, name)

@@ -8,7 +8,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from engine.contract.api import EditRun, RunSummary
-from engine.contract.config_file import read_config
+from engine.contract.config_file import anchored, read_config
 from engine.contract.errors import ErrorBody, UserError
 from forge_desktop.bridge.backend import Backend
 from forge_desktop.bridge.preferences import Preferences
@@ -215,7 +215,7 @@ class WizardPage(Page):
         from pathlib import Path
 
         try:
-            config = read_config(Path(file))
+            config = anchored(read_config(Path(file)), Path(file).parent)
         except UserError as error:
             self._error.show_error(error.body())
             return

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.contract.config_file import check_document, check_spec, parse_config, read_config, to_json, to_yaml
+from engine.contract.config_file import (
+    anchored,
+    check_document,
+    check_spec,
+    parse_config,
+    read_config,
+    to_json,
+    to_yaml,
+)
 from engine.contract.errors import Refused
 from engine.contract.run_spec import LaterJob, RunConfig, RunSpec
 from engine.contract.setting import extra
@@ -183,3 +191,15 @@ def test_that_every_setting_has_a_label_a_sentence_and_known_limits():
         for name, field in model.model_fields.items():
             assert extra(field).get("label"), f"{group}.{name} has no label"
             assert (field.description or "").endswith("."), f"{group}.{name} has no sentence"
+
+
+def test_that_relative_paths_are_meant_from_the_folder_of_the_file(tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        "name: x\nmodel: {path: ../model}\ndata: {train: [{path: rows.jsonl}, {path: /a/b.jsonl}]}\n"
+        "evaluation: {data: [{path: demo/held_out, hub: bundled}]}\n"
+    )
+    config = anchored(read_config(file), file.parent)
+    assert config.model.path == str(tmp_path / "../model")
+    assert [source.path for source in config.data.train] == [str(tmp_path / "rows.jsonl"), "/a/b.jsonl"]
+    assert config.evaluation.data[0].path == "demo/held_out"
