@@ -71,8 +71,8 @@ class RunsPage(Page):
         self.search.setAccessibleName(tr("Search runs"))
         self.search.setClearButtonEnabled(True)
         self.search.addAction(icons.icon("search", tokens().muted), Field.ActionPosition.LeadingPosition)
-        self.search.setMinimumWidth(180)
-        self.search.setMaximumWidth(280)
+        self.search.setMinimumWidth(256)
+        self.search.setMaximumWidth(320)
         self.search.textChanged.connect(self.model.set_search)
         self.outer.addLayout(row(self._filters, None, self.search, spacing=12))
 
