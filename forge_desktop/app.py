@@ -58,6 +58,7 @@ class Desktop:
     def close(self) -> None:
         """End threads; runs and controller go on."""
         self.window.close()
+        self.preferences.flush()
         self.session.close()
         self.app.removeTranslator(self._qt_texts)
 

@@ -1,4 +1,7 @@
-"""What the desktop remembers between starts: theme, language, window, drafts. One small file, written whole."""
+"""What the desktop remembers between starts: theme, language, window, drafts. One small file, written whole.
+
+Read once at the start; written on a thread of its own a moment after the last change, so that typing never waits.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,25 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from engine.contract.durable import write_json
+from PySide6.QtCore import QObject, QThreadPool, QTimer, Slot
+
+from engine.contract.durable import write_durably
 
 log = logging.getLogger(__name__)
+WRITE_AFTER_MS = 500
 
 
-class Preferences:
-    """Plain values by name, saved at once. A damaged file is set aside and the defaults hold."""
+class Preferences(QObject):
+    """Plain values by name. A file that is damaged or cannot be written costs what it held, and nothing else."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, parent: QObject | None = None) -> None:
+        super().__init__(parent)
         self._file = file
         self._values: dict[str, Any] = {}
+        self._writer = QThreadPool(self)
+        self._writer.setMaxThreadCount(1)
+        self._soon = QTimer(self, singleShot=True, interval=WRITE_AFTER_MS)
+        self._soon.timeout.connect(self._write)
         try:
             loaded = json.loads(file.read_text(encoding="utf-8"))
             self._values = loaded if isinstance(loaded, dict) else {}
@@ -32,10 +43,24 @@ class Preferences:
 
     def set(self, name: str, value: Any) -> None:
         """Remember a value."""
-        if self._values.get(name) == value:
-            return
         self._values[name] = value
-        try:
-            write_json(self._file, self._values, mode=0o600)
-        except OSError as error:
-            log.warning("the desktop's preferences could not be saved: %s", error)
+        self._soon.start()
+
+    def flush(self) -> None:
+        """Have everything on the disk when this returns; for the end of the program."""
+        if self._soon.isActive():
+            self._soon.stop()
+            self._write()
+        self._writer.waitForDone()
+
+    @Slot()
+    def _write(self) -> None:
+        content = json.dumps(self._values, ensure_ascii=False, indent=1).encode()
+        self._writer.start(lambda: _save(self._file, content))
+
+
+def _save(file: Path, content: bytes) -> None:
+    try:
+        write_durably(file, content, mode=0o600)
+    except OSError as error:
+        log.warning("the desktop's preferences could not be saved: %s", error)

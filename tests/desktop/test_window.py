@@ -116,4 +116,29 @@ def test_that_damaged_preferences_do_not_stop_the_window(tmp_path):
     preferences = Preferences(file)
     assert preferences.get("theme", "system") == "system"
     preferences.set("theme", "dark")
+    preferences.flush()
     assert Preferences(file).get("theme") == "dark"
+
+
+def test_that_remembering_does_not_wait_for_the_disk(tmp_path, qtbot, monkeypatch):
+    import threading
+
+    from forge_desktop.bridge import preferences as module
+
+    disk_is_asked, disk_is_free, wrote = threading.Event(), threading.Event(), []
+
+    def slow(file, content, mode):
+        disk_is_asked.set()
+        disk_is_free.wait(20)
+        wrote.append(json.loads(content))
+
+    monkeypatch.setattr(module, "write_durably", slow)
+    preferences = Preferences(tmp_path / "preferences.json")
+    for letter in "draft":
+        preferences.set("draft", letter)
+    qtbot.waitUntil(disk_is_asked.is_set)
+    assert wrote == []
+    preferences.set("theme", "dark")
+    disk_is_free.set()
+    preferences.flush()
+    assert wrote == [{"draft": "t"}, {"draft": "t", "theme": "dark"}]

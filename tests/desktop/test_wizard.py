@@ -244,3 +244,13 @@ def test_that_another_dataset_keeps_a_persons_own_held_out_rows(replay, qtbot):
     page.draft.set_data("/data/other.jsonl", "local")
     assert page.draft.get("evaluation.data") == []
     assert page.draft.get("data.validation") == []
+
+
+def test_that_an_unfinished_wizard_outlives_the_window(make_desktop, qtbot):
+    first = make_desktop()
+    first.window.go("new")
+    for epochs in (2.0, 3.0):
+        first.window.page.draft.set("training.epochs", epochs)
+    first.desktop.close()
+    second = make_desktop()
+    assert second.window.page.draft.get("training.epochs") == 3.0
