@@ -248,8 +248,4 @@ def _error(answer: httpx.Response) -> UserError:
         body = ErrorBody.model_validate_json(answer.content)
     except ValidationError:
         return kind("controller.strange_answer", path=answer.url.path, detail=f"Status {answer.status_code}.")
-    params = {name: value for name, value in body.params.items() if name != "problems"}
-    error = kind(body.code, problems=body.problems, **params)
-    error.what, error.why, error.fix = body.what, body.why, body.fix
-    error.args = (error.text,)
-    return error
+    return kind.from_body(body)

@@ -14,7 +14,7 @@ Texts live in `engine.contract.messages` under a code, in English; `resources/tr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -95,10 +95,11 @@ class UserError(ForgeError):
             code=self.code, what=self.what, why=self.why, fix=self.fix, params=params, problems=self.problems
         )
 
-    @staticmethod
-    def from_body(body: ErrorBody) -> UserError:
-        """The error again, of the class its code prefix or status says."""
-        error = UserError(body.code, problems=body.problems, **body.params)
+    @classmethod
+    def from_body(cls, body: ErrorBody) -> Self:
+        """The error again, with the texts it travelled with."""
+        params = {name: value for name, value in body.params.items() if name != "problems"}
+        error = cls(body.code, problems=body.problems, **params)
         error.what, error.why, error.fix = body.what, body.why, body.fix
         error.args = (error.text,)
         return error

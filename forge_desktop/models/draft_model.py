@@ -76,10 +76,7 @@ class DraftModel(QObject):
 
     def get(self, path: str) -> Any:
         """A value; list places are numbers in the path."""
-        value: Any = self.document
-        for part in path.split("."):
-            value = value[int(part)] if isinstance(value, list) else value[part]
-        return value
+        return _at(self.document, path)
 
     def set(self, path: str, value: Any) -> None:
         """Change a value and check everything."""
@@ -133,10 +130,9 @@ class DraftModel(QObject):
         """What is wrong with one setting."""
         return [problem for problem in self.problems if problem.field == path]
 
-    def changed_settings(self, group: str, names: list[str]) -> int:
-        """How many of a group's settings differ from their defaults."""
-        at = f"{group}." if group else ""
-        return sum(self.get(at + name) != _at(self.defaults, at + name) for name in names)
+    def default(self, path: str) -> Any:
+        """What a setting is when nobody touched it."""
+        return _at(self.defaults, path)
 
     def unusual(self) -> list[tuple[str, float, tuple[float, float]]]:
         """Valid values outside their usual range: path, value, range."""

@@ -13,13 +13,6 @@ from forge_desktop.models.curves import Curve
 
 LOG_TAIL_BYTES = 400_000
 LOG_PART_BYTES = 1_000_000
-STEP_METRICS = (
-    "loss",
-    "validation_loss",
-    "learning_rate",
-    "grad_norm",
-    "tokens_per_second",
-)
 
 
 class RunModel(QObject):

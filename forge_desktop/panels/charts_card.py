@@ -56,10 +56,6 @@ class ChartsCard(Card):
         self._choose("loss")
         self._run_changed()
 
-    def shown_metric(self) -> str:
-        """The metric shown."""
-        return self._metric
-
     @Slot(str)
     def _choose(self, metric: str) -> None:
         self._metric = metric
@@ -88,7 +84,7 @@ class _Stroke(QWidget):
 
     def __init__(self, colour: str, faint: bool = False, dot: bool = False) -> None:
         super().__init__()
-        self._colour, self._faint, self._dot = QColor(colour), faint, dot
+        self._colour, self._dot = QColor(colour), dot
         if faint:
             self._colour.setAlpha(110)
         self.setFixedSize(QSize(16, 12))

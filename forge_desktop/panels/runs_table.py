@@ -133,12 +133,6 @@ class RunsTable(QTableView):
         self.doubleClicked.connect(self._open)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
 
-    def selected(self) -> RunSummary | None:
-        """The run of the selected row."""
-        model = self.model()
-        rows = self.selectionModel().selectedRows()
-        return model.run_at(rows[0]) if isinstance(model, RunsModel) and rows else None
-
     def _open(self, index: QModelIndex) -> None:
         run = index.data(RunRole)
         if isinstance(run, RunSummary):

@@ -66,10 +66,6 @@ class Elided(QLabel):
         self.setAccessibleName(text)
         self._fit()
 
-    def text_whole(self) -> str:
-        """The text without the ellipsis."""
-        return self._whole
-
     def minimumSizeHint(self) -> QSize:
         """Qt's own hook: it may shrink to a few characters."""
         return QSize(24, super().minimumSizeHint().height())

@@ -3,14 +3,14 @@
 from string import Template
 
 from engine.contract.paths import resources_folder
-from forge_desktop.theme.tokens import Tokens
+from forge_desktop.theme.tokens import RADIUS_CARD, RADIUS_CHIP, RADIUS_CONTROL, Tokens
 
 _SHEET = Template("""
 * { outline: none; }
 QWidget { color: $text; font-size: 13px; }
 QMainWindow, QDialog, QWidget[role="page"] { background: $bg; }
 QScrollArea, QScrollArea > QWidget > QWidget, QStackedWidget { background: transparent; border: none; }
-QToolTip { background: $surface2; color: $text; border: 1px solid $border_strong; border-radius: 6px; padding: 6px 8px; }
+QToolTip { background: $surface2; color: $text; border: 1px solid $border_strong; border-radius: ${radius_chip}px; padding: 6px 8px; }
 
 QGraphicsView { background: transparent; border: none; }
 QLabel { background: transparent; }
@@ -26,14 +26,14 @@ QLabel[tone="warn"] { color: $warn_text; }
 QLabel[tone="ok"] { color: $ok_text; }
 QLabel[tone="accent"] { color: $accent_text; }
 
-QFrame[role="card"] { background: $surface; border: 1px solid $border; border-radius: 12px; }
+QFrame[role="card"] { background: $surface; border: 1px solid $border; border-radius: ${radius_card}px; }
 QFrame[role="line"] { background: $border; border: none; max-height: 1px; min-height: 1px; }
 QFrame[role="sidebar"] { background: $sidebar; border: none; border-right: 1px solid $border; }
-QFrame[role="banner"] { border-radius: 8px; background: $warn_soft; border: 1px solid $warn_fill; }
+QFrame[role="banner"] { border-radius: ${radius_control}px; background: $warn_soft; border: 1px solid $warn_fill; }
 QFrame[role="banner"][tone="bad"] { background: $bad_soft; border-color: $bad_fill; }
 QFrame[role="banner"][tone="info"] { background: $info_soft; border-color: $info_fill; }
 
-QPushButton { background: $surface; border: 1px solid $border_strong; border-radius: 8px; padding: 0 14px;
+QPushButton { background: $surface; border: 1px solid $border_strong; border-radius: ${radius_control}px; padding: 0 14px;
   min-height: 32px; font-weight: 500; }
 QPushButton:hover { background: $hover; }
 QPushButton:pressed { background: $surface2; }
@@ -49,7 +49,7 @@ QPushButton[variant="quiet"] { background: transparent; border-color: transparen
 QPushButton[variant="quiet"]:hover { background: $hover; }
 QPushButton[variant="quiet"]:focus { border-color: $accent; }
 QPushButton[variant="link"] { background: transparent; border: 1px solid transparent; color: $accent_text; padding: 0 4px;
-  font-size: 12px; font-weight: 600; min-height: 24px; border-radius: 6px; }
+  font-size: 12px; font-weight: 600; min-height: 24px; border-radius: ${radius_chip}px; }
 QPushButton[variant="link"]:hover { background: $accent_soft; }
 QPushButton[variant="link"]:focus { border: 1px solid $accent; padding: 0 4px; min-height: 24px; }
 QPushButton[variant="link"]:disabled { color: $muted; }
@@ -67,14 +67,14 @@ QPushButton[variant="step"]:focus { border: 1px solid $accent; padding: 0 6px; m
 QPushButton[variant="step"][state="now"] { color: $text; font-weight: 600; }
 QPushButton[variant="step"][state="done"] { color: $secondary; }
 
-QFrame[role="segments"] { background: $surface2; border: 1px solid $border; border-radius: 8px; }
-QPushButton[variant="segment"] { background: transparent; border: 1px solid transparent; border-radius: 6px; padding: 0 12px;
+QFrame[role="segments"] { background: $surface2; border: 1px solid $border; border-radius: ${radius_control}px; }
+QPushButton[variant="segment"] { background: transparent; border: 1px solid transparent; border-radius: ${radius_chip}px; padding: 0 12px;
   min-height: 26px; color: $secondary; font-weight: 500; }
 QPushButton[variant="segment"]:hover { color: $text; }
 QPushButton[variant="segment"]:checked { background: $surface; border-color: $border_strong; color: $text; font-weight: 600; }
 QPushButton[variant="segment"]:focus { border-color: $accent; padding: 0 12px; min-height: 26px; }
 QPushButton[variant="segment"]:disabled { color: $muted; }
-QPushButton[variant="toggle-chip"] { background: $hover; border: 1px solid transparent; border-radius: 6px; padding: 0 8px;
+QPushButton[variant="toggle-chip"] { background: $hover; border: 1px solid transparent; border-radius: ${radius_chip}px; padding: 0 8px;
   min-height: 24px; font-size: 12px; font-weight: 500; color: $secondary; }
 QPushButton[variant="toggle-chip"]:checked { background: $accent_soft; color: $accent_text; }
 QPushButton[variant="toggle-chip"]:focus { border-color: $accent; padding: 0 8px; min-height: 24px; }
@@ -83,14 +83,14 @@ QPushButton[variant="tab"] { background: transparent; border: none; border-radiu
 QPushButton[variant="tab"]:hover { color: $text; }
 QPushButton[variant="tab"]:checked { color: $text; font-weight: 600; border-bottom: 2px solid $accent; }
 QPushButton[variant="tab"]:focus { color: $accent_text; }
-QPushButton[variant="choice"] { background: $surface; border: 1px solid $border; border-radius: 8px; text-align: left;
+QPushButton[variant="choice"] { background: $surface; border: 1px solid $border; border-radius: ${radius_control}px; text-align: left;
   padding: 0 12px; min-height: 50px; font-weight: 500; }
 QPushButton[variant="choice"]:hover { background: $hover; }
 QPushButton[variant="choice"]:checked { border: 1px solid $accent; background: $accent_soft; color: $accent_text; }
 QPushButton[variant="choice"]:focus { border-color: $accent; }
 
 QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox, QPlainTextEdit[role="input"] { background: $surface;
-  border: 1px solid $border_strong; border-radius: 8px; padding: 0 10px; min-height: 32px;
+  border: 1px solid $border_strong; border-radius: ${radius_control}px; padding: 0 10px; min-height: 32px;
   selection-background-color: $accent; selection-color: $on_accent; }
 QPlainTextEdit[role="input"] { padding: 6px 8px; }
 QLineEdit:focus, QComboBox:focus, QPlainTextEdit[role="input"]:focus { border-color: $accent; }
@@ -99,9 +99,9 @@ QLineEdit[tone="bad"], QComboBox[tone="bad"] { border-color: $bad_fill; }
 QLineEdit[tone="warn"], QComboBox[tone="warn"] { border-color: $warn_fill; }
 QComboBox::drop-down { border: none; width: 26px; }
 QComboBox::down-arrow { image: url("$icons/chevron-down-$name.svg"); width: 14px; height: 14px; }
-QComboBox QAbstractItemView { background: $surface; border: 1px solid $border_strong; border-radius: 8px; padding: 4px;
+QComboBox QAbstractItemView { background: $surface; border: 1px solid $border_strong; border-radius: ${radius_control}px; padding: 4px;
   selection-background-color: $hover; selection-color: $text; }
-QComboBox QAbstractItemView::item { min-height: 28px; padding: 0 6px; border-radius: 6px; }
+QComboBox QAbstractItemView::item { min-height: 28px; padding: 0 6px; border-radius: ${radius_chip}px; }
 QCheckBox { spacing: 8px; min-height: 24px; }
 QCheckBox::indicator { width: 16px; height: 16px; border: 1px solid $border_strong; border-radius: 4px; background: $surface; }
 QCheckBox::indicator:focus, QCheckBox::indicator:hover { border-color: $accent; }
@@ -109,7 +109,7 @@ QCheckBox::indicator:checked { background: $accent; border-color: $accent; image
 QCheckBox:focus { color: $accent_text; }
 QSlider::groove:horizontal { height: 4px; background: $hover; border-radius: 2px; }
 QSlider::sub-page:horizontal { background: $accent; border-radius: 2px; }
-QSlider::handle:horizontal { width: 14px; height: 14px; margin: -6px 0; border-radius: 8px; background: $surface;
+QSlider::handle:horizontal { width: 14px; height: 14px; margin: -6px 0; border-radius: ${radius_control}px; background: $surface;
   border: 2px solid $accent; }
 
 QTableView, QListView { background: $surface; border: none; gridline-color: transparent; selection-background-color: $surface2;
@@ -122,8 +122,8 @@ QHeaderView::section:first { border-top-left-radius: 11px; padding-left: 15px; }
 QHeaderView::section:last { border-top-right-radius: 11px; }
 QPlainTextEdit[role="log"] { font-family: "JetBrains Mono", "Noto Sans Mono CJK SC", monospace; font-size: 12px; background: $surface; border: none; color: $secondary; selection-background-color: $accent;
   selection-color: $on_accent; }
-QMenu { background: $surface; border: 1px solid $border_strong; border-radius: 8px; padding: 4px; }
-QMenu::item { padding: 6px 24px 6px 10px; border-radius: 6px; }
+QMenu { background: $surface; border: 1px solid $border_strong; border-radius: ${radius_control}px; padding: 4px; }
+QMenu::item { padding: 6px 24px 6px 10px; border-radius: ${radius_chip}px; }
 QMenu::item:selected { background: $hover; }
 QMenu::item:disabled { color: $muted; }
 QMenu::separator { height: 1px; background: $border; margin: 4px 6px; }
@@ -142,4 +142,11 @@ QSplitter::handle { background: transparent; }
 def stylesheet(tokens: Tokens) -> str:
     """The style sheet of one theme."""
     icons = (resources_folder() / "icons").as_posix()
-    return _SHEET.substitute(tokens.colours(), icons=icons, name=tokens.name)
+    return _SHEET.substitute(
+        tokens.colours(),
+        icons=icons,
+        name=tokens.name,
+        radius_chip=RADIUS_CHIP,
+        radius_control=RADIUS_CONTROL,
+        radius_card=RADIUS_CARD,
+    )

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass, fields
 
-SPACING = (4, 8, 12, 16, 20, 24, 32)
 RADIUS_CHIP = 6
 RADIUS_CONTROL = 8
 RADIUS_CARD = 12
 ROW_HEIGHT = 52
-CONTROL_HEIGHT = 34
 NARROW_WIDTH = 1200
 """Below this the sidebar becomes icons and a page's rail moves below its main column."""
 

@@ -11,8 +11,10 @@ from PySide6.QtWidgets import QCheckBox, QGridLayout, QSizePolicy, QWidget
 
 from engine.contract.setting import extra
 from forge_desktop.models.draft_model import DraftModel, groups
+from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Choice, Field, Segments, button, column, label, restyle, row
 from forge_desktop.theme.language import count, problem_text, setting_label, setting_sentence, tr, word
+from forge_desktop.theme.look import tokens
 
 MAX_SEGMENTS = 4
 HIDDEN = {
@@ -182,16 +184,13 @@ class FoldedForm(Card):
             self._toggle()
 
     def _toggle(self) -> None:
-        from forge_desktop.theme import icons
-        from forge_desktop.theme.look import tokens
-
         shown = not self._form.isVisibleTo(self)
         self._form.setVisible(shown)
         self._fold.setIcon(icons.icon("chevron-down" if shown else "chevron-right", tokens().secondary))
 
     @Slot()
     def _refresh(self) -> None:
-        changed = sum(self._draft.get(path) != _default(self._draft, path) for path in self._paths)
+        changed = sum(self._draft.get(path) != self._draft.default(path) for path in self._paths)
         broken = sum(bool(self._draft.problems_of(path)) for path in self._paths)
         parts = [count(len(self._paths), "1 setting", "{n} settings")]
         if changed:
@@ -204,7 +203,7 @@ class FoldedForm(Card):
 
     def _do_reset(self) -> None:
         for path in self._paths:
-            self._draft.set(path, _default(self._draft, path))
+            self._draft.set(path, self._draft.default(path))
 
 
 def paths_of(group: str, basic: bool) -> list[str]:
@@ -247,13 +246,6 @@ def written(value: Any) -> str:
 
 def _round(value: float) -> bool:
     return float(f"{value:.0e}") == value
-
-
-def _default(draft: DraftModel, path: str) -> Any:
-    value: Any = draft.defaults
-    for part in path.split("."):
-        value = value[int(part)] if isinstance(value, list) else value[part]
-    return value
 
 
 def _choices(annotation: Any) -> list[str]:

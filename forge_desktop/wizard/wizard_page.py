@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Slot
@@ -13,7 +14,7 @@ from engine.contract.errors import ErrorBody, UserError
 from forge_desktop.bridge.backend import Backend
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
-from forge_desktop.models.draft_model import DraftModel
+from forge_desktop.models.draft_model import DraftModel, blank_document
 from forge_desktop.panels.page import ErrorCard, Page, TwoColumns
 from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.theme import icons
@@ -212,8 +213,6 @@ class WizardPage(Page):
 
     def import_file(self, file: str) -> None:
         """Take the settings of a config file, or show everything that is wrong with it."""
-        from pathlib import Path
-
         try:
             config = anchored(read_config(Path(file)), Path(file).parent)
         except UserError as error:
@@ -227,8 +226,6 @@ def _usable(stored: Any) -> dict[str, Any] | None:
     """A kept draft, unless it is of another version's form."""
     if not isinstance(stored, dict):
         return None
-    from forge_desktop.models.draft_model import blank_document
-
     blank = blank_document()
     same = stored.keys() == blank.keys() and all(
         not isinstance(blank[key], dict) or (isinstance(stored[key], dict) and stored[key].keys() == blank[key].keys())

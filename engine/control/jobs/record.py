@@ -110,11 +110,10 @@ def sparkline(stored: str, losses: list[float]) -> str:
 
 def _fact(transaction: Transaction, source: Source, line: JournalLine) -> None:
     """What the worker says once about attempt or run."""
-    body = _body(line)
     if isinstance(line, lines.Started):
         attempts.store_fact(transaction, source.attempt_id, "environment", line.environment)
     elif isinstance(line, lines.Planned):
-        attempts.store_fact(transaction, source.attempt_id, "plan", body)
+        attempts.store_fact(transaction, source.attempt_id, "plan", _body(line))
         _set(transaction, source, "total_steps", line.total_steps)
     elif isinstance(line, lines.PhaseBegan):
         _set(transaction, source, "phase", line.phase)
@@ -123,7 +122,7 @@ def _fact(transaction: Transaction, source: Source, line: JournalLine) -> None:
     elif isinstance(line, lines.ArtifactSaved):
         attempts.add_artifact(transaction, source.run_id, source.attempt_id, line)
     elif isinstance(line, lines.Ended):
-        attempts.store_fact(transaction, source.attempt_id, "last_word", body)
+        attempts.store_fact(transaction, source.attempt_id, "last_word", _body(line))
 
 
 def _set(transaction: Transaction, source: Source, column: str, value: object) -> None:
