@@ -7,9 +7,10 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
+from engine.control.store import schema_2
 from engine.control.store.schema_1 import INDEXES, SEARCH_COLUMNS, TABLES, TRIGGERS
 
-LATEST = 1
+LATEST = 2
 
 
 def apply(connection: sqlite3.Connection, version: int) -> None:
@@ -40,4 +41,10 @@ def _first(database: Any) -> None:
     database.execute("INSERT INTO node(name, kind, endpoint, state, profile) VALUES ('local','local','','ready','{}')")
 
 
-_STEPS: dict[int, Callable[[Any], None]] = {1: _first}
+def _second(database: Any) -> None:
+    """Resuming, retrying, keeping."""
+    for statement in (*schema_2.COLUMNS, *schema_2.INDEXES):
+        database.execute(statement)
+
+
+_STEPS: dict[int, Callable[[Any], None]] = {1: _first, 2: _second}
