@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine.contract.errors import ErrorBody, Problem
 from engine.contract.run_spec import RunSpec
-from engine.contract.states import EndReason, Phase, RunState
+from engine.contract.states import EndReason, Mark, Phase, RunState
 
 
 class _Body(BaseModel):
@@ -45,6 +45,17 @@ class RunSummary(_Body):
     sparkline: list[float] = []
     """Up to 48 values of the training loss, oldest first."""
     error: ErrorBody | None = None
+    mark: Mark | None = None
+    pinned: bool = False
+    """Its working files stay until somebody deletes them."""
+    retries: int = 0
+    """Automatic retries since a person last started it."""
+    retry_at: float | None = None
+    """When the next automatic retry is due."""
+    expires: float | None = None
+    """When the working files (checkpoints, log, journal) of the ended run go."""
+    cleaned: float | None = None
+    """When they went."""
 
 
 class RunPage(_Body):
@@ -70,6 +81,11 @@ class AttemptInfo(_Body):
     environment: dict[str, Any] = {}
     plan: dict[str, Any] = {}
     """The worker's `planned` line, once known."""
+    resumed_attempt: int | None = None
+    """Attempt and step of the checkpoint it went on from."""
+    resumed_step: int | None = None
+    first_step: int | None = None
+    """The first step it reported."""
 
 
 class ArtifactInfo(_Body):
@@ -83,6 +99,45 @@ class ArtifactInfo(_Body):
     bytes: int = 0
     sha256: str = ""
     created: float = 0.0
+
+
+class CheckpointInfo(_Body):
+    """A checkpoint that a run can go on from."""
+
+    id: int
+    attempt: int
+    step: int
+    epoch: float
+    loss: float | None = None
+    validation_loss: float | None = None
+    best: bool = False
+    cause: str
+    name: str
+    bytes: int = 0
+    sha256: str = ""
+    created: float = 0.0
+
+
+class ConfigChange(_Body):
+    """One setting of the run config and the value a diagnosis suggests."""
+
+    field: str
+    value: Any
+    was: Any = None
+
+
+class Diagnosis(_Body):
+    """Why a run failed, in the words of a rule: its texts stand under `diagnosis.<rule>` in the messages."""
+
+    rule: str
+    what: str
+    why: str = ""
+    fix: str = ""
+    params: dict[str, Any] = {}
+    lines: list[str] = []
+    """The lines of the log that matter."""
+    changes: list[ConfigChange] = []
+    """What "New run with this change" would change; empty: nothing in the config helps."""
 
 
 class ScoreInfo(_Body):
@@ -104,6 +159,7 @@ class SampleInfo(_Body):
     expected: str = ""
     answer: str = ""
     correct: bool | None = None
+    step: int | None = None
 
 
 class EventInfo(_Body):
@@ -141,6 +197,9 @@ class RunDetail(_Body):
     scores: list[ScoreInfo] = []
     samples: list[SampleInfo] = []
     artifacts: list[ArtifactInfo] = []
+    checkpoints: list[CheckpointInfo] = []
+    """Those that are there, newest last."""
+    diagnosis: Diagnosis | None = None
     events: list[EventInfo] = []
     device_names: dict[str, str] = {}
     submit_to_first_step_s: float | None = None
@@ -162,12 +221,32 @@ class EditRun(_Body):
     priority: int | None = None
     name: str | None = None
     tags: list[str] | None = None
+    pinned: bool | None = None
 
 
 class StopRun(_Body):
     """Stop a run; `save` keeps what was learned so far."""
 
     save: bool = True
+
+
+class ResumeRun(_Body):
+    """Go on with a run as a new attempt: paused, stopped, failed, or (from an earlier step or further) completed."""
+
+    checkpoint: int | None = None
+    """Id of the checkpoint; None: the newest whole one."""
+    from_start: bool = False
+    """Start over, with no checkpoint at all."""
+    epochs: float | None = Field(default=None, gt=0)
+    """Train this many epochs in all: extends (or shortens) the run."""
+    max_steps: int | None = Field(default=None, ge=1)
+
+
+class SampleNow(_Body):
+    """Ask the model that is being trained; training goes on as if nobody had asked."""
+
+    prompts: list[str] = Field(min_length=1, max_length=20)
+    max_new_tokens: int = Field(default=64, ge=1, le=2048)
 
 
 class CheckResult(_Body):
@@ -201,6 +280,14 @@ class Settings(_Body):
     """The controller ends after so long without clients and with nothing that runs or waits."""
     stop_grace_seconds: float = Field(default=60.0, ge=0)
     """A worker that was asked to stop and save is killed after so long."""
+    keep_days: float | None = Field(default=7.0, ge=0)
+    """Working files of ended runs go after so many days; None: never. Results are in the library by then."""
+    retry_seconds: float = Field(default=10.0, ge=0)
+    """Wait before the first automatic retry; each further one waits twice as long, an hour at most."""
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+    """How much controller and workers write into their logs."""
+    log_json: bool = False
+    """Write the logs as one JSON object a line."""
 
 
 class Health(_Body):

@@ -9,5 +9,6 @@ class WorkerCommand(BaseModel):
     """An order to a live worker; repeating one is harmless, and the journal acknowledges its id."""
 
     id: str
-    verb: Literal["stop", "stop_without_saving"]
+    verb: Literal["stop", "stop_without_saving", "pause", "save", "sample"]
+    """save: a checkpoint now; sample: answers now (params: prompts, max_new_tokens)."""
     params: dict[str, Any] = {}

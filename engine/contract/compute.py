@@ -9,6 +9,22 @@ class Limits(Settings):
     """Bounds at which a run is stopped, its result saved."""
 
     max_hours: float | None = setting(None, "Stop and save after so many hours.", label="Time limit", unit="h", gt=0)
+    retries: int = setting(
+        3,
+        "How often the run goes on by itself after a failure that was not its own fault (process killed, computer "
+        "restarted, disk gone); 0: never.",
+        label="Retries",
+        ge=0,
+        le=100,
+    )
+    hang_minutes: float = setting(
+        15.0,
+        "A worker that is silent for so long is ended and counts as failed.",
+        label="Hang limit",
+        unit="min",
+        gt=0,
+        le=100_000,
+    )
 
 
 class Placement(Settings):

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from engine.contract.api import RunSummary
+from engine.contract.checkpoints import SaveCause
 from engine.contract.errors import ErrorBody
 from engine.contract.states import EndReason, Mark, Phase, RunState
 
@@ -117,8 +118,10 @@ class Sample(_Line):
     """One question and its answer."""
 
     kind: Literal["sample"] = "sample"
-    when: Literal["before", "after"]
+    when: Literal["before", "after", "now"]
     index: int
+    step: int | None = None
+    """Of an answer somebody asked for during training."""
     prompt: str
     expected: str = ""
     answer: str = ""
@@ -136,6 +139,39 @@ class ArtifactSaved(_Line):
     bytes: int = 0
     sha256: str = ""
     """Of the file; of a folder, of its sorted `name sha256` lines."""
+
+
+class CheckpointSaved(_Line):
+    """The whole state of training lies, complete and durable, in the run's folder."""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    path: str
+    """Relative to the run's folder."""
+    step: int
+    epoch: float
+    loss: float | None = None
+    validation_loss: float | None = None
+    best: bool = False
+    """The lowest validation loss so far."""
+    cause: SaveCause
+    bytes: int
+    sha256: str
+
+
+class CheckpointRemoved(_Line):
+    """A checkpoint made room for newer ones."""
+
+    kind: Literal["checkpoint_removed"] = "checkpoint_removed"
+    path: str
+
+
+class Resumed(_Line):
+    """This attempt goes on from a checkpoint; its first step is the one after."""
+
+    kind: Literal["resumed"] = "resumed"
+    attempt: int
+    step: int
+    path: str
 
 
 class Note(_Line):
@@ -176,6 +212,9 @@ JournalLine = Annotated[
     | Score
     | Sample
     | ArtifactSaved
+    | CheckpointSaved
+    | CheckpointRemoved
+    | Resumed
     | Note
     | Acknowledged
     | Ended,

@@ -70,6 +70,11 @@ class Home:
         return self.root / "environments"
 
     @property
+    def library(self) -> Path:
+        """Verified copies of results that outlive their run's working files, one folder a run."""
+        return self.root / "library"
+
+    @property
     def runs(self) -> Path:
         """One folder a run."""
         return self.root / "runs"
@@ -118,6 +123,16 @@ class AttemptFolder:
     def control(self) -> Path:
         """Commands to the worker, one file each."""
         return self.root / "control"
+
+    @property
+    def run(self) -> Path:
+        """The folder of the run this attempt belongs to."""
+        return self.root.parent.parent
+
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints of all attempts of the run; only the worker of the live attempt writes here."""
+        return self.run / "checkpoints"
 
     @property
     def outputs(self) -> Path:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from engine.contract.checkpoints import CheckpointConfig, ResumePoint
 from engine.contract.compute import ComputeConfig, Limits, Placement
 from engine.contract.data import DataConfig
 from engine.contract.model import ModelConfig
@@ -36,6 +37,7 @@ class TrainJob(Settings):
     tuner: TunerConfig = TunerConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    checkpoints: CheckpointConfig = CheckpointConfig()
     outputs: OutputConfig = OutputConfig()
 
     @property
@@ -111,6 +113,9 @@ class RunConfig(Settings):
     tuner: TunerConfig = setting(TunerConfig, "Which weights are trained.", label="Method")
     training: TrainingConfig = setting(TrainingConfig, "How training proceeds.", label="Training")
     evaluation: EvaluationConfig = setting(EvaluationConfig, "What is measured at the end.", label="Evaluation")
+    checkpoints: CheckpointConfig = setting(
+        CheckpointConfig, "When the state of training is saved.", label="Checkpoints"
+    )
     compute: ComputeConfig = setting(ComputeConfig, "Where the run works.", label="Compute")
     outputs: OutputConfig = setting(OutputConfig, "What the run leaves behind.", label="Results")
 
@@ -124,6 +129,7 @@ class RunConfig(Settings):
             tuner=self.tuner,
             training=self.training,
             evaluation=self.evaluation,
+            checkpoints=self.checkpoints,
             outputs=self.outputs,
         )
         return RunSpec(
@@ -154,6 +160,7 @@ class RunConfig(Settings):
             tuner=job.tuner,
             training=job.training,
             evaluation=job.evaluation,
+            checkpoints=job.checkpoints,
             compute=compute,
             outputs=job.outputs,
         )
@@ -171,3 +178,7 @@ class AttemptOrder(Settings):
     attempt: int
     lease: str
     spec: RunSpec
+    resume: list[ResumePoint] = []
+    """Checkpoints to go on from, the best choice first; the first that is whole is taken. None: from the start."""
+    resume_required: bool = False
+    """A person chose the checkpoint: without it the attempt fails instead of starting over."""

@@ -47,6 +47,7 @@ class EndReason(StrEnum):
     WORKER_ERROR = "worker_error"
     WORKER_KILLED = "worker_killed"
     START_FAILED = "start_failed"
+    INTERRUPTED = "interrupted"
     HANG = "hang"
     LOST = "lost"
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
+from engine.contract.checkpoints import CheckpointConfig
 from engine.contract.compute import ComputeConfig, Limits, Placement
 from engine.contract.data import DataConfig, DataSource
 from engine.contract.errors import ErrorBody, Problem, UserError
@@ -44,6 +45,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     TunerConfig,
     TrainingConfig,
     EvaluationConfig,
+    CheckpointConfig,
     OutputConfig,
     Placement,
     ComputeConfig,
