@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 from engine.compute.data.pool import RowPool
 from engine.compute.data.tokenise import Encoded
@@ -78,6 +79,39 @@ def collate(rows: Sequence[Encoded], pad: int, multiple: int = 8) -> Batch:
     return {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
 
 
+class Indices(Dataset[int]):  # type: ignore[misc]
+    """A dataset of row numbers: what torch's loader wants to fetch from."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+class EpochOrder:
+    """The batches of an epoch in the form of torch's batch samplers, so that an epoch can be entered midway."""
+
+    drop_last = False
+
+    def __init__(self, loader: BatchLoader) -> None:
+        self._loader = loader
+        self.batch_size = loader.size
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self._loader.order())
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch."""
+        self._loader.set_epoch(epoch)
+
+
 class BatchLoader:
     """What the trainer iterates: one epoch's batches, made when they are asked for."""
 
@@ -94,8 +128,11 @@ class BatchLoader:
         self.pool = pool
         self.groups = [(group.rows, group.weight) for group in pool.groups]
         self.pad, self.size, self.seed, self.by_length, self.multiple = pad, size, seed, by_length, multiple
-        self.dataset = range(len(epoch_rows(self.groups, seed, 0)))
-        """Only counted by the trainer."""
+        self.dataset = Indices(len(epoch_rows(self.groups, seed, 0)))
+        """Counted by the trainer, and fetched from when an epoch is entered midway."""
+        self.sampler = None
+        self.prefetch_factor = None
+        self.batch_sampler = EpochOrder(self)
         self.epoch = 0
         self.tokens = 0
         """Tokens handed out so far, filling not counted."""
@@ -114,8 +151,15 @@ class BatchLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         for rows in self._ahead() if self.pool.lazy else map(self.pool.fetch, self.order()):
-            self.tokens += sum(len(row) for row in rows)
-            yield collate(rows, self.pad, self.multiple)
+            yield self._batch(rows)
+
+    def collate_fn(self, indices: Sequence[int]) -> Batch:
+        """A batch from its row numbers, for a loader that skips those before it."""
+        return self._batch(self.pool.fetch(indices))
+
+    def _batch(self, rows: Sequence[Encoded]) -> Batch:
+        self.tokens += sum(len(row) for row in rows)
+        return collate(rows, self.pad, self.multiple)
 
     def _ahead(self) -> Iterator[list[Encoded]]:
         """Rows tokenised by a thread while the model works on the batches before them."""

@@ -22,6 +22,8 @@ class Watch:
     validation: Callable[[int, dict[str, float]], None]
     should_stop: Callable[[], bool]
     """Asked at every step boundary."""
+    boundary: Callable[[int], None] = lambda _step: None
+    """Called once a step, after it was reported and measured: the place to save or to ask the model something."""
 
 
 class Pace:
@@ -49,6 +51,10 @@ class Pace:
         self._spent += now - self._since
         self._since = now
         self._steps += 1
+
+    def begin_at(self, tokens: int) -> None:
+        """Tokens that an earlier attempt took are no work of this one."""
+        self._tokens = tokens
 
     def restart(self) -> None:
         """What was done since the last step is not training."""

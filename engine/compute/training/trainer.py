@@ -13,6 +13,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from engine.compute.training.batches import Batch, BatchLoader
 from engine.compute.training.callbacks import Pace, StopWatch, Watch
+from engine.compute.training.checkpoint import CHANCE, Chance, load_optimiser, load_progress, load_weights
 from engine.compute.training.loss import keeps_selected_logits, next_token_targets, summed_loss
 from engine.compute.training.precision import Precision
 from engine.contract.errors import UserError
@@ -97,10 +98,62 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         self.remove_callback(PrinterCallback)
         self.selective = keeps_selected_logits(self.model)
         self._validated_at = -1
+        self._boundary_at = -1
 
     def get_train_dataloader(self) -> Any:
         """Our own batches; nothing shuffles or moves them."""
         return self.loader
+
+    def progress(self) -> dict[str, Any]:
+        """What the loop keeps in variables, for a checkpoint."""
+        return {
+            "tokens": self.loader.tokens,
+            "loss_since_log": self._tr_loss.item(),
+            "last_logged": self._globalstep_last_logged,
+            "validated_at": self._validated_at,
+        }
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        load_weights(model or self.model, Path(resume_from_checkpoint))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            load_optimiser(self, Path(checkpoint))
+
+    def _load_scaler(self, checkpoint: str | None) -> None:
+        """Loaded with the optimiser."""
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            Chance.load(Path(checkpoint) / CHANCE).restore()
+
+    def _init_training_state(
+        self, max_steps: int, updates: int, epochs: int, resume_from_checkpoint: str | None, trial: Any
+    ) -> tuple[int, int]:
+        """The trainer's own, but intervals follow the present recipe: an extended run validates at its new end."""
+        place: tuple[int, int] = super()._init_training_state(max_steps, updates, epochs, resume_from_checkpoint, trial)
+        self.state.compute_steps(self.args, max_steps)
+        return place
+
+    def _run_epoch(self, **place: Any) -> None:
+        """Before the first epoch of a resumed run: the loop's variables as they were."""
+        checkpoint = place["resume_from_checkpoint"]
+        if checkpoint is not None and place["epoch"] == place["epochs_trained"]:
+            found = load_progress(Path(checkpoint))
+            self.loader.tokens = found["tokens"]
+            self.pace.begin_at(found["tokens"])
+            self._tr_loss += found["loss_since_log"]
+            self._globalstep_last_logged = found["last_logged"]
+            self._validated_at = found["validated_at"]
+        super()._run_epoch(**place)
+
+    def _maybe_log_save_evaluate(self, *rest: Any, **named: Any) -> None:
+        """Report and measure as ever; then the step's boundary, once."""
+        super()._maybe_log_save_evaluate(*rest, **named)
+        if self._boundary_at != self.state.global_step:
+            self._boundary_at = self.state.global_step
+            self.watch.boundary(self.state.global_step)
+            self.pace.restart()
 
     def get_batch_samples(
         self, epoch_iterator: Any, num_batches: int, device: torch.device
@@ -180,8 +233,8 @@ def mean_loss(model: Any, batches: Iterable[Batch], device: torch.device, select
     return total / max(count, 1)
 
 
-def train(trainer: ForgeTrainer) -> Outcome:
-    """Run the loop to its end, or to where it was asked to stop."""
-    trainer.train()
+def train(trainer: ForgeTrainer, checkpoint: Path | None = None) -> Outcome:
+    """Run the loop from the start or a checkpoint to its end, or to where it was asked to stop."""
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     done = trainer.state.global_step
     return Outcome(done, done >= trainer.args.max_steps)

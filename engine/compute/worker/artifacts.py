@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,18 +20,20 @@ class Fingerprint:
     sha256: str
 
 
-def publish_folder(target: Path, write: Callable[[Path], None]) -> Fingerprint:
-    """Let `write` fill a folder aside, then put it in place as a whole, replacing an older one."""
+def publish_folder(target: Path, write: Callable[[Path], Fingerprint | None]) -> Fingerprint:
+    """Let `write` fill a folder aside, then put it in place as a whole, replacing an older one.
+
+    `write` may return the fingerprint if it knows it already.
+    """
     aside = target.with_name(f".{target.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
-        write(aside)
+        fingerprint = write(aside) or fingerprint_of(aside)
         for path in _files(aside):
             _sync_file(path)
         for folder in [path for path in aside.rglob("*") if path.is_dir()] + [aside]:
             sync_folder(folder)
-        fingerprint = fingerprint_of(aside)
         shutil.rmtree(target, ignore_errors=True)
         os.replace(aside, target)
     except BaseException:
@@ -45,11 +47,15 @@ def fingerprint_of(path: Path) -> Fingerprint:
     """The fingerprint of a file or folder."""
     if path.is_file():
         return Fingerprint(path.stat().st_size, _sha256(path))
-    lines, size = [], 0
-    for file in _files(path):
-        size += file.stat().st_size
-        lines.append(f"{file.relative_to(path).as_posix()} {_sha256(file)}")
-    return Fingerprint(size, hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest())
+    marks = {file.relative_to(path).as_posix(): (file.stat().st_size, _sha256(file)) for file in _files(path)}
+    return fingerprint_of_marks(marks)
+
+
+def fingerprint_of_marks(marks: Mapping[str, tuple[int, str]]) -> Fingerprint:
+    """The fingerprint of a folder from its files' names, sizes and sha256."""
+    lines = sorted(f"{name} {sha256}" for name, (_, sha256) in marks.items())
+    size = sum(size for size, _ in marks.values())
+    return Fingerprint(size, hashlib.sha256("\n".join(lines).encode()).hexdigest())
 
 
 def _files(folder: Path) -> list[Path]:

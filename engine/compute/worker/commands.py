@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from engine.contract.commands import WorkerCommand
 from engine.contract.errors import ErrorBody, UserError
+from engine.contract.states import EndReason, RunState
 
 Acknowledge = Callable[[str, ErrorBody | None], None]
 
@@ -26,11 +27,23 @@ class StopFlag:
     def __init__(self) -> None:
         self._asked = False  # a plain flag: a signal handler must take no lock
         self.save = True
+        self.pause = False
+        self.by_person = False
+        """A command asked for it, not only a signal."""
 
-    def ask(self, save: bool = True) -> None:
-        """Ask for the end; not saving wins over saving."""
+    def ask(self, save: bool = True, pause: bool = False, by_person: bool = True) -> None:
+        """Ask for the end; not saving wins over saving, and stopping over pausing."""
+        self.pause = pause and (self.pause or not self.by_person)
+        self.by_person = self.by_person or by_person
         self.save = self.save and save
         self._asked = True
+
+    @property
+    def ending(self) -> tuple[RunState, EndReason]:
+        """What the worker's last word says of an end that was asked for."""
+        if self.pause:
+            return RunState.PAUSED, EndReason.PAUSED_BY_PERSON
+        return RunState.STOPPED, EndReason.STOPPED_BY_PERSON if self.by_person else EndReason.INTERRUPTED
 
     def __bool__(self) -> bool:
         return self._asked
@@ -45,7 +58,7 @@ class StopFlag:
 
         def handle(number: int, frame: FrameType | None) -> None:
             del number, frame
-            self.ask(save=True)
+            self._asked = True
 
         signal.signal(signal.SIGTERM, handle)
 
@@ -58,6 +71,8 @@ class Commands:
         self._stop = stop
         self._acknowledge = acknowledge
         self._seen: set[str] = set()
+        self.waiting: list[WorkerCommand] = []
+        """Commands for the next step boundary; who carries one out acknowledges it."""
         self._stamp: int | None = None
         self._lock = threading.Lock()
 
@@ -84,5 +99,23 @@ class Commands:
         except ValidationError:
             self._acknowledge(path.stem, UserError("worker.bad_command", file=path.name).body())
             return
-        self._stop.ask(save=command.verb != "stop_without_saving")
+        if command.verb in ("save", "sample"):
+            self.waiting.append(command)
+            return
+        self._stop.ask(save=command.verb != "stop_without_saving", pause=command.verb == "pause")
         self._acknowledge(command.id, None)
+
+    def take(self) -> list[WorkerCommand]:
+        """What is to be done at this step boundary."""
+        with self._lock:
+            waiting, self.waiting = self.waiting, []
+        return waiting
+
+    def acknowledge(self, command: WorkerCommand, error: ErrorBody | None = None) -> None:
+        """It was carried out, or why not."""
+        self._acknowledge(command.id, error)
+
+    def refuse_waiting(self) -> None:
+        """Nothing is trained any more: say so to whoever still waits."""
+        for command in self.take():
+            self._acknowledge(command.id, UserError("worker.not_training").body())

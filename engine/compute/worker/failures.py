@@ -20,6 +20,8 @@ CODES = {
     "training.gradient_not_finite": EndReason.LOSS_NOT_FINITE,
     "worker.other_protocol": EndReason.WORKER_ENVIRONMENT,
     "worker.no_order": EndReason.BAD_CONFIG,
+    "checkpoint.model_changed": EndReason.BAD_MODEL,
+    "checkpoint.data_changed": EndReason.BAD_DATA,
 }
 OUT_OF_MEMORY_SIGNS = ("DefaultCPUAllocator: can't allocate", "not enough memory", "CUDA out of memory")
 

@@ -17,7 +17,7 @@ from engine.contract.errors import UserError
 RESERVE_BYTES = 65_536
 """Kept aside in a file, so that a full disk still leaves room to say that the disk is full."""
 TEXT_FIELDS = ("prompt", "expected", "answer")
-TURNS = ("started", "planned", "phase", "artifact", "score", "ack", "ended")
+TURNS = ("started", "planned", "phase", "artifact", "checkpoint", "resumed", "score", "ack", "ended")
 """Lines that are on the disk before the worker goes on."""
 
 

@@ -14,6 +14,7 @@ from engine.compute.inference.base import padding_token
 from engine.compute.training.batches import Batch, BatchLoader, collate, filling_multiple
 from engine.compute.training.stages import STAGES
 from engine.compute.training.trainer import planned_steps, steps_per_epoch
+from engine.compute.worker.identity import data_fingerprint
 from engine.compute.worker.materials import Materials
 from engine.compute.worker.reporter import Reporter
 from engine.contract.run_spec import TrainJob
@@ -32,6 +33,8 @@ class Lessons:
     trained_tokens: int | None
     """Of one epoch; unknown when rows are tokenised while training."""
     tokeniser: Tokeniser
+    fingerprint: str
+    """Of the training rows in their order."""
 
 
 def prepare(job: TrainJob, materials: Materials, report: Reporter, progress: Callable[[float], None]) -> Lessons:
@@ -67,6 +70,7 @@ def prepare(job: TrainJob, materials: Materials, report: Reporter, progress: Cal
         steps / steps_per_epoch(config, len(loader)),
         None if pool.lazy else tokeniser.tally.trained_tokens,
         tokeniser,
+        data_fingerprint(zip(groups, weights, strict=True)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,6 +30,8 @@ class Materials:
     held_out: list[Loaded]
     precision: Precision
     model: Any
+    folder: Path
+    """The base model's files."""
 
 
 def gather(spec: RunSpec, job: TrainJob, report: Reporter, check_stop: Callable[[], None]) -> Materials:
@@ -51,4 +54,4 @@ def gather(spec: RunSpec, job: TrainJob, report: Reporter, check_stop: Callable[
     model = load_model(folder, precision.weights_dtype, job.model.attention, device)
     check_stop()
     tuned = apply_tuner(model, job.tuner)
-    return Materials(device, tokenizer, template, train, validation, held_out, precision, tuned)
+    return Materials(device, tokenizer, template, train, validation, held_out, precision, tuned, folder)

@@ -79,15 +79,30 @@ class Reporter:
         self.journal.write(events.Score, when=when, value=value, correct=correct, rows=rows, answers_file=answers_file)
         log.info("Exact match %s training: %d of %d (%.1f %%)", when, correct, rows, 100 * value)
 
-    def sampled(self, when: Literal["before", "after"], index: int, **content: Any) -> None:
+    def sampled(self, when: Literal["before", "after", "now"], index: int, **content: Any) -> None:
         """One question and its answer."""
         self.journal.write(events.Sample, when=when, index=index, **content)
-        log.info("Sample %s training: %r -> %r", when, content["prompt"][-80:], content["answer"][:80])
+        log.info("Sample (%s): %r -> %r", when, content["prompt"][-80:], content["answer"][:80])
 
     def saved(self, **content: Any) -> None:
         """A result lies complete and durable in the attempt's folder."""
         self.journal.write(events.ArtifactSaved, **content)
         log.info("Saved %s: %s (%d bytes)", content["artifact"], content["path"], content.get("bytes", 0))
+
+    def checkpointed(self, **content: Any) -> None:
+        """The state of training lies complete and durable in the run's folder."""
+        self.journal.write(events.CheckpointSaved, **content)
+        log.info("Checkpoint at step %d (%s): %s", content["step"], content["cause"], content["path"])
+
+    def checkpoint_removed(self, path: str) -> None:
+        """A checkpoint made room for newer ones."""
+        self.journal.write(events.CheckpointRemoved, path=path)
+
+    def resumed(self, attempt: int, step: int, path: str) -> None:
+        """Training goes on from a checkpoint."""
+        self.step = step
+        self.journal.write(events.Resumed, attempt=attempt, step=step, path=path)
+        log.info("Going on from attempt %d, step %d: %s", attempt, step, path)
 
     def acknowledged(self, command: str, error: ErrorBody | None = None) -> None:
         """A command was carried out or refused."""

@@ -62,7 +62,8 @@ def _guarded(folder: AttemptFolder, worker: Worker) -> int:
         reporter.phase(Phase.STARTING)
         _carry_out(order, folder, worker)
     except StopRequest:
-        return _last_word(reporter, RunState.STOPPED, EndReason.STOPPED_BY_PERSON, None)
+        worker.commands.poll()  # a signal may come before the file that says whose wish it is
+        return _last_word(reporter, *worker.stop.ending, None)
     except Exception as error:
         reason, body = explain(error, batch)
         if not isinstance(error, UserError):
@@ -95,7 +96,11 @@ def read_order(folder: AttemptFolder) -> AttemptOrder:
 
 
 def _last_word(reporter: Reporter, state: RunState, reason: EndReason, error: ErrorBody | None) -> int:
-    codes = {RunState.COMPLETED: EXIT_COMPLETED, RunState.STOPPED: EXIT_SAVED_ON_REQUEST}
+    codes = {
+        RunState.COMPLETED: EXIT_COMPLETED,
+        RunState.STOPPED: EXIT_SAVED_ON_REQUEST,
+        RunState.PAUSED: EXIT_SAVED_ON_REQUEST,
+    }
     try:
         reporter.ended(state, reason, error)
     except (OSError, UserError) as failure:

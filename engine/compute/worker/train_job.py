@@ -1,4 +1,4 @@
-"""A training attempt: load, tokenise, measure, train, save, measure again."""
+"""A training attempt: load, tokenise, measure, train (from a checkpoint if there is one), save, measure again."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ import torch
 import transformers
 
 from engine.compute.training.callbacks import Watch
+from engine.compute.training.checkpoint import load_weights
 from engine.compute.training.precision import device_name, nvml_names
 from engine.compute.training.trainer import ForgeTrainer, Outcome, arguments, train
 from engine.compute.training.tuners import count_parameters
+from engine.compute.worker.boundary import Boundary
+from engine.compute.worker.checkpoints import Checkpoints
 from engine.compute.worker.commands import StopRequest
+from engine.compute.worker.environment import describe
+from engine.compute.worker.identity import IdentityInMaking
 from engine.compute.worker.lessons import Lessons, prepare, tell_tally
 from engine.compute.worker.materials import Materials, gather
 from engine.compute.worker.results import When, evaluate, save_weights
+from engine.compute.worker.resume import Start, check_identity, choose, differences
 from engine.compute.worker.telemetry import gpu_sampler
 from engine.compute.worker.worker import Worker
 from engine.contract.paths import AttemptFolder
@@ -26,35 +32,42 @@ class TrainSession:
     """Composes data, training, evaluation and saving for one attempt."""
 
     def __init__(self, order: AttemptOrder, job: TrainJob, folder: AttemptFolder, worker: Worker) -> None:
-        self.spec, self.job, self.folder = order.spec, job, folder
+        self.order, self.spec, self.job, self.folder = order, order.spec, job, folder
         self.worker, self.report, self.stop = worker, worker.report, worker.stop
+        self.checkpoints = Checkpoints(folder.checkpoints, job.checkpoints, order.attempt, worker.report)
         self._timed_out = False
+        self._spent_before = 0.0
 
     def run(self) -> None:
-        """The whole attempt; raises StopRequest when a person stopped it."""
-        self._settle()
+        """The whole attempt; raises StopRequest when it was asked to end."""
+        start = choose(self.order, self.folder.run, self.report)
+        self._spent_before = start.manifest.trained_seconds if start else 0.0
+        self._settle(start)
         self.report.phase(Phase.LOADING)
         materials = gather(self.spec, self.job, self.report, self.worker.check)
         self.worker.telemetry.watch_gpus(gpu_sampler(nvml_names(materials.device)))
         self.report.phase(Phase.TOKENISING)
         lessons = prepare(self.job, materials, self.report, self._progress)
+        identity = IdentityInMaking(materials.folder, lessons.fingerprint)
         self._tell_plan(materials, lessons)
         self.worker.check()
-        if self.job.evaluation.before:
+        if start is None and self.job.evaluation.before:
             self._evaluate("before", materials, lessons)
         self.report.phase(Phase.TRAINING)
-        outcome = self._train(materials, lessons)
-        if self.stop and (not self.stop.save or outcome.steps == 0):
+        outcome = self._train(materials, lessons, identity, start)
+        self.worker.commands.refuse_waiting()
+        if self.stop and (self.stop.pause or not self.stop.save or outcome.steps == 0):
             raise StopRequest
         self.report.phase(Phase.SAVING)
         save_weights(self.job.tuner.kind, materials, self.folder.outputs, outcome.steps, self.report)
         self.worker.check()
         self._evaluate("after", materials, lessons)
 
-    def _settle(self) -> None:
+    def _settle(self, start: Start | None) -> None:
         """Threads, silence and chance, before anything is made."""
-        if self.job.training.threads:
-            torch.set_num_threads(self.job.training.threads)
+        threads = self.job.training.threads or (start.manifest.environment.get("threads") if start else None)
+        if threads:
+            torch.set_num_threads(int(threads))
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         transformers.set_seed(self.job.training.seed)
@@ -84,31 +97,52 @@ class TrainSession:
             settings, outputs = self.job.evaluation, self.folder.outputs
             evaluate(when, materials, lessons.questions, settings, outputs, self.report, self.worker.check)
 
-    def _train(self, materials: Materials, lessons: Lessons) -> Outcome:
-        validates = bool(lessons.validation)
+    def _train(
+        self, materials: Materials, lessons: Lessons, identity: IdentityInMaking, start: Start | None
+    ) -> Outcome:
+        environment = {**describe(), "threads": torch.get_num_threads(), "device": device_name(materials.device)}
+        if start is not None:
+            self._go_on(start, identity, environment)
+            if start.manifest.step >= lessons.steps:  # only what comes after training is left to do
+                load_weights(materials.model, start.folder)
+                return Outcome(start.manifest.step, True)
+        boundary = Boundary(self, materials, lessons, identity, environment, start)
         args = arguments(
-            self.job.training, lessons.steps, materials.precision, materials.device, self.folder.outputs, validates
-        )
-        watch = Watch(self.report.stepped, self.report.validated, self._should_stop)
+            self.job.training, lessons.steps, materials.precision, materials.device, self.folder.outputs,
+            bool(lessons.validation),
+        )  # fmt: skip
+        watch = Watch(boundary.stepped, boundary.validated, self._should_stop, boundary)
         trainer = ForgeTrainer(
             model=materials.model, args=args, loader=lessons.loader, validation=lessons.validation, watch=watch
         )
+        boundary.trainer = trainer
         if not trainer.selective:
             architecture = type(trainer.model).__name__
             self.report.note("training.full_logits", "warning", architecture=architecture)
-        outcome = train(trainer)
+        self.checkpoints.begin()
+        outcome = train(trainer, start.folder if start else None)
         if not self.stop:
             trainer.validate_at_end()
+        boundary.finish(outcome)
         if lessons.loader.pool.lazy:
             tell_tally(lessons.tokeniser, self.report)
         materials.model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
         return outcome
 
+    def _go_on(self, start: Start, identity: IdentityInMaking, environment: dict[str, object]) -> None:
+        """Make sure the checkpoint belongs here, and say where the curve goes on."""
+        check_identity(start, identity.result(), self.job.tuner.kind, self.job.model.path)
+        changed = differences(start, environment)
+        if changed:
+            self.report.note("checkpoint.not_exact", "warning", differences=", ".join(changed))
+        self.report.resumed(start.point.attempt, start.manifest.step, start.point.path)
+
     def _should_stop(self) -> bool:
         """Asked at every step boundary."""
         self.worker.listen()
         hours = self.spec.limits.max_hours
-        if hours is not None and not self._timed_out and time.monotonic() - self.worker.began > hours * 3600:
+        spent = self._spent_before + time.monotonic() - self.worker.began
+        if hours is not None and not self._timed_out and spent > hours * 3600:
             self._timed_out = True
             self.report.note("training.time_limit", "warning", hours=hours)
         return bool(self.stop) or self._timed_out

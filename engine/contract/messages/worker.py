@@ -22,6 +22,9 @@ _WORKER: dict[str, Message] = {
     "worker.bad_command": Message(
         "A command to the worker cannot be read.", "The file is '{file}'.", "Give the command again."
     ),
+    "worker.not_training": Message(
+        "The command came too late.", "The run is not training any more.", "Use its result instead."
+    ),
     "worker.disk_full": Message(
         "The disk is full.", "No room is left at '{path}'.", "Free some space, then start the run again."
     ),

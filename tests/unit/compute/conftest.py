@@ -33,6 +33,6 @@ def attempt(tmp_path, model):
             "data": {"train": [{"path": str(train)}]},
             "training": {"max_steps": 4, "micro_batch_size": 8, "learning_rate": 1e-2},
         }
-        return Attempt(tiny.write_order(tmp_path / name, {**usual, **job}, **(spec or {})))
+        return Attempt(tiny.write_order(tmp_path / name / "attempts" / "1", {**usual, **job}, **(spec or {})))
 
     return make

@@ -60,7 +60,7 @@ def test_that_sigterm_saves_and_stops(attempt):
     made.wait_for("step", process, count=3)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 77, made.log
-    assert (made.end.state, made.end.reason) == ("stopped", "stopped_by_person")
+    assert (made.end.state, made.end.reason) == ("stopped", "interrupted")  # by nobody who gave a command
     (artifact,) = made.of("artifact")
     assert artifact.step == made.end.step == made.of("step")[-1].step
     assert load_file(made.outputs / "adapter" / "adapter_model.safetensors")
@@ -74,7 +74,7 @@ def test_that_sigterm_during_the_start_stops_without_a_result(attempt):
     made.wait_for("started", process)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 77, made.log
-    assert (made.end.state, made.end.reason) == ("stopped", "stopped_by_person")
+    assert (made.end.state, made.end.reason) == ("stopped", "interrupted")  # by nobody who gave a command
     assert not made.of("artifact")
 
 
@@ -239,10 +239,11 @@ def test_that_every_code_the_worker_uses_has_a_text():
     import re
 
     root = Path(__file__).resolve().parents[3] / "engine" / "compute"
-    pattern = re.compile(r'"((?:worker|data|model|training|memory|environment|config|query|inspect)\.[a-z_]+)"')
+    pattern = re.compile(r'"((?:worker|data|model|training|memory|environment|config|query|inspect|checkpoint)\.[a-z_]+)"')
     used = {code for path in root.rglob("*.py") for code in pattern.findall(path.read_text())} - {
         "config.json",
         "model.path",
+        "model.safetensors",
     }
     assert len(used) > 50
     assert used <= set(MESSAGES)

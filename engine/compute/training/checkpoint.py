@@ -1,0 +1,126 @@
+"""The whole state of training in a folder, and back: weights, optimiser, schedule, chance and place in the data.
+
+Weights are safetensors, what is ours is JSON; the optimiser's, scheduler's and chance's tensors are torch files
+that are loaded with `weights_only=True`, and only after the caller found that their sha256 agrees.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, load_model, save_model
+
+from engine.contract.durable import write_json
+
+if TYPE_CHECKING:
+    from engine.compute.training.trainer import ForgeTrainer
+
+ADAPTER = "adapter_model.safetensors"
+MODEL = "model.safetensors"
+OPTIMISER = "optimizer.pt"
+SCHEDULE = "schedule.pt"
+CHANCE = "chance.pt"
+PROGRESS = "progress.json"
+TRAINER = "trainer_state.json"
+"""The name transformers reads it by."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """All random state a step may draw from."""
+
+    python: tuple[Any, ...]
+    numpy: dict[str, Any]
+    torch_cpu: torch.Tensor
+    torch_cuda: list[torch.Tensor]
+
+    @classmethod
+    def now(cls) -> Chance:
+        """As it stands."""
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else []
+        state = np.random.get_state(legacy=False)
+        assert isinstance(state, dict)
+        return cls(random.getstate(), state, torch.get_rng_state(), cuda)
+
+    def restore(self) -> None:
+        """Let the next draw be the one that would have come."""
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)
+        torch.set_rng_state(self.torch_cpu)
+        if self.torch_cuda and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(self.torch_cuda)
+
+    def save(self, path: Path) -> None:
+        """Tensors as a torch file, the rest as JSON text inside it."""
+        numpy = {**self.numpy, "state": {**self.numpy["state"], "key": self.numpy["state"]["key"].tolist()}}
+        texts = json.dumps({"python": self.python, "numpy": numpy})
+        torch.save({"texts": texts, "cpu": self.torch_cpu, "cuda": self.torch_cuda}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> Chance:
+        """What `save` wrote."""
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        texts = json.loads(found["texts"])
+        version, internal, gauss = texts["python"]
+        numpy = texts["numpy"]
+        numpy["state"]["key"] = np.array(numpy["state"]["key"], dtype=np.uint32)
+        return cls((version, tuple(internal), gauss), numpy, found["cpu"], list(found["cuda"]))
+
+
+def save_state(trainer: ForgeTrainer, folder: Path) -> None:
+    """Everything the next step depends on. Call it at a step boundary, after the step was reported."""
+    save_weights(trainer.accelerator.unwrap_model(trainer.model), folder)
+    torch.save(trainer.optimizer.state_dict(), folder / OPTIMISER)
+    schedule = {"schedule": trainer.lr_scheduler.state_dict()}
+    if trainer.accelerator.scaler is not None:
+        schedule["scaler"] = trainer.accelerator.scaler.state_dict()
+    torch.save(schedule, folder / SCHEDULE)
+    Chance.now().save(folder / CHANCE)
+    trainer.state.save_to_json(str(folder / TRAINER))
+    write_json(folder / PROGRESS, trainer.progress())
+
+
+def save_weights(model: Any, folder: Path) -> None:
+    """What is trained: the adapter as peft reads it, or the whole model as transformers does."""
+    if hasattr(model, "peft_config"):
+        model.save_pretrained(str(folder), save_embedding_layers=False)
+    else:
+        save_model(model, str(folder / MODEL), metadata={"format": "pt"})
+        model.config.save_pretrained(str(folder))
+
+
+def load_weights(model: Any, folder: Path) -> None:
+    """Put saved weights into a model of the same make; raises ValueError if they do not fit it exactly."""
+    if not hasattr(model, "peft_config"):
+        load_model(model, folder / MODEL, strict=True)
+        return
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+    saved = load_file(str(folder / ADAPTER))
+    expected = get_peft_model_state_dict(model, save_embedding_layers=False)
+    wrong = saved.keys() ^ expected.keys()
+    wrong |= {name for name in saved.keys() & expected.keys() if saved[name].shape != expected[name].shape}
+    if wrong:
+        raise ValueError(f"weights do not fit the model: {', '.join(sorted(wrong)[:5])}")
+    set_peft_model_state_dict(model, saved)
+
+
+def load_optimiser(trainer: ForgeTrainer, folder: Path) -> None:
+    """Optimiser, schedule and loss scale."""
+    trainer.optimizer.load_state_dict(torch.load(folder / OPTIMISER, map_location="cpu", weights_only=True))
+    schedule = torch.load(folder / SCHEDULE, map_location="cpu", weights_only=True)
+    trainer.lr_scheduler.load_state_dict(schedule["schedule"])
+    if "scaler" in schedule and trainer.accelerator.scaler is not None:
+        trainer.accelerator.scaler.load_state_dict(schedule["scaler"])
+
+
+def load_progress(folder: Path) -> dict[str, Any]:
+    """What `ForgeTrainer.progress` gave."""
+    found: dict[str, Any] = json.loads((folder / PROGRESS).read_bytes())
+    return found

@@ -1,0 +1,47 @@
+"""What a run's model and rows are, as fingerprints: a checkpoint is only gone on from with the same ones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from engine.compute.data.rows import Example
+from engine.contract.checkpoints import Identity
+
+MODEL_FILES = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
+
+
+def model_fingerprint(folder: Path) -> str:
+    """sha256 over the names and contents of a model folder's files."""
+    whole = hashlib.sha256()
+    found = {path for pattern in MODEL_FILES for path in folder.glob(pattern) if path.is_file()}
+    for path in sorted(found):
+        with path.open("rb") as file:
+            whole.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def data_fingerprint(groups: Iterable[tuple[Sequence[Example], float]]) -> str:
+    """Over the content and order of the training rows, and each source's weight."""
+    whole = hashlib.sha256()
+    for rows, weight in groups:
+        whole.update(f"source {len(rows)} {weight!r}\n".encode())
+        for row in rows:
+            whole.update(row.fingerprint)
+    return whole.hexdigest()
+
+
+class IdentityInMaking:
+    """Reads a large model's files beside the training that needs the result only at its first checkpoint."""
+
+    def __init__(self, folder: Path, data: str) -> None:
+        self._data = data
+        self._executor = ThreadPoolExecutor(1, "fingerprint")
+        self._model: Future[str] = self._executor.submit(model_fingerprint, folder)
+        self._executor.shutdown(wait=False)
+
+    def result(self) -> Identity:
+        """Both fingerprints; waits for the one that is being made."""
+        return Identity(model=self._model.result(), data=self._data)
