@@ -68,7 +68,22 @@ SAME_IN_CHINESE = {
     *("Hugging Face", "ModelScope", "Eager", "SDPA", "FlashAttention 2", "ChatML", "Alpaca", "ShareGPT", "Docker"),
 }
 """Names and units that Chinese readers know as they are."""
-FILE_SUFFIXES = {"json", "jsonl", "yaml", "log", "txt", "sock", "db", "sqlite", "bin", "pt", "lock", "py", "token"}
+FILE_SUFFIXES = {
+    "safetensors",
+    "json",
+    "jsonl",
+    "yaml",
+    "log",
+    "txt",
+    "sock",
+    "db",
+    "sqlite",
+    "bin",
+    "pt",
+    "lock",
+    "py",
+    "token",
+}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 HALF_WIDTH = re.compile(r"[\u4e00-\u9fff”][,;:?!]|[\u4e00-\u9fff]\.(?![a-z])|[\u4e00-\u9fff] ?\(")
 

@@ -239,7 +239,8 @@ def test_that_every_code_the_worker_uses_has_a_text():
     import re
 
     root = Path(__file__).resolve().parents[3] / "engine" / "compute"
-    pattern = re.compile(r'"((?:worker|data|model|training|memory|environment|config|query|inspect|checkpoint)\.[a-z_]+)"')
+    rooms = "worker|data|model|training|memory|environment|config|query|inspect|checkpoint"
+    pattern = re.compile(rf'"((?:{rooms})\.[a-z_]+)"')
     used = {code for path in root.rglob("*.py") for code in pattern.findall(path.read_text())} - {
         "config.json",
         "model.path",
