@@ -10,7 +10,20 @@ from engine.cli.rooms import become_controller
 
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
-    from engine.cli import actions, config, controller, demo, download, logs, metrics, run, runs, settings, worker
+    from engine.cli import (
+        actions,
+        advice,
+        config,
+        controller,
+        demo,
+        download,
+        logs,
+        metrics,
+        run,
+        runs,
+        settings,
+        worker,
+    )
     from engine.cli.exits import EPILOG
 
     common = argparse.ArgumentParser(add_help=False)
@@ -23,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         parents=[common],
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for group in (run, runs, metrics, logs, actions, download, config, worker, controller, settings, demo):
+    for group in (run, runs, metrics, logs, actions, advice, download, config, worker, controller, settings, demo):
         group.register(commands, common)
     return top
 

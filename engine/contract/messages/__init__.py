@@ -7,9 +7,10 @@ from engine.contract.messages.base import Message
 from engine.contract.messages.config import CONFIG
 from engine.contract.messages.controller import CONTROLLER
 from engine.contract.messages.desktop import DESKTOP
+from engine.contract.messages.diagnosis import DIAGNOSIS
 from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.worker import WORKER
 
-MESSAGES: dict[str, Message] = {**CONFIG, **CONTROLLER, **WORKER, **RECOVERY, **DESKTOP}
+MESSAGES: dict[str, Message] = {**CONFIG, **CONTROLLER, **WORKER, **RECOVERY, **DIAGNOSIS, **DESKTOP}
 
 __all__ = ["MESSAGES", "Message"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from engine.contract.api import CheckResult, CreateRun, EditRun, RunDetail, RunPage, RunSummary, StopRun
+from engine.contract.api import CheckResult, CreateRun, Diagnosis, EditRun, RunDetail, RunPage, RunSummary, StopRun
 from engine.contract.config_file import check_spec, to_yaml
 from engine.contract.errors import NotFound, UserError
 from engine.contract.preflight import check_files
@@ -18,9 +19,11 @@ from engine.control.api import files
 from engine.control.api.context import Ctx, Key
 from engine.control.jobs import commands
 from engine.control.jobs.commands import Request
+from engine.control.jobs.diagnosis import Evidence, diagnose
 from engine.control.store import details, runs
 
 router = APIRouter()
+DIAGNOSED_BYTES = 65_536
 
 
 @router.get("/runs")
@@ -63,8 +66,19 @@ async def detail(context: Ctx, uid: str) -> RunDetail:
     """Everything a run page shows besides curves and log."""
     found = await context.controller.database.read(lambda c: details.detail(c, _existing(c, uid)["id"]))
     if found.run.attempt:
-        found.log_bytes = await asyncio.to_thread(files.size, context.home.attempt(uid, found.run.attempt).log)
+        path = context.home.attempt(uid, found.run.attempt).log
+        found.log_bytes = await asyncio.to_thread(files.size, path)
+        if found.run.error is not None:
+            found.diagnosis = await asyncio.to_thread(_diagnose, found, path)
     return found
+
+
+def _diagnose(found: RunDetail, log: Path) -> Diagnosis:
+    tail, _, _ = files.read_range(log, -DIAGNOSED_BYTES, DIAGNOSED_BYTES)
+    readings = {series.metric: series.last for series in found.series if series.last is not None}
+    device = str(found.attempts[-1].plan.get("device", "")) if found.attempts else ""
+    run = found.run
+    return diagnose(Evidence(found.spec, run.reason, run.error, tail.decode(errors="replace"), readings, device))
 
 
 @router.patch("/runs/{uid}")
