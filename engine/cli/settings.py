@@ -10,6 +10,7 @@ from engine.cli.output import print_json
 from engine.contract.errors import Refused
 
 LANES = ("gpu", "cpu", "light")
+PLAIN = ("idle_minutes", "stop_grace_seconds", "retry_seconds", "log_level", "log_json")
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -20,6 +21,11 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--worker-python", metavar="PATH", help="interpreter of local workers; 'auto' finds one")
     command.add_argument("--idle-minutes", type=float, help="how long a controller with nothing to do stays")
+    command.add_argument("--stop-grace-seconds", type=float, help="how long a worker may take to save and stop")
+    command.add_argument("--retry-seconds", type=float, help="wait before the first automatic retry of a run")
+    command.add_argument("--keep-days", help="how long working files of ended runs stay; 'forever' keeps them")
+    command.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="how much is logged")
+    command.add_argument("--log-json", action=argparse.BooleanOptionalAction, help="log one JSON object a line")
     command.set_defaults(work=work)
 
 
@@ -34,8 +40,11 @@ def work(options: argparse.Namespace) -> int:
             wanted["slots"] = (client.settings().slots or {}) | read_slots(options.slots)
         if options.worker_python:
             wanted["worker_python"] = None if options.worker_python == "auto" else options.worker_python
-        if options.idle_minutes is not None:
-            wanted["idle_minutes"] = options.idle_minutes
+        for name in PLAIN:
+            if getattr(options, name) is not None:
+                wanted[name] = getattr(options, name)
+        if options.keep_days is not None:
+            wanted["keep_days"] = read_days(options.keep_days)
         settings = client.change_settings(Settings(**wanted)) if wanted else client.settings()
         slots = client.resources().slots
     if options.json:
@@ -43,8 +52,21 @@ def work(options: argparse.Namespace) -> int:
         return OK
     print("Slots: " + ", ".join(f"{lane} {count}" for lane, count in slots.items()))
     print(f"Workers run with: {settings.worker_python or 'an interpreter found by itself'}")
+    kept = "for ever" if settings.keep_days is None else f"{settings.keep_days:g} days"
+    print(f"Working files of ended runs stay {kept}; first retry after {settings.retry_seconds:g} s")
+    print(f"Log level: {settings.log_level}{' as JSON' if settings.log_json else ''}")
     print(f"Idle time: {settings.idle_minutes:g} min; grace when stopping: {settings.stop_grace_seconds:g} s")
     return OK
+
+
+def read_days(word: str) -> float | None:
+    """A number of days, or None for `forever`."""
+    if word == "forever":
+        return None
+    try:
+        return float(word)
+    except ValueError:
+        raise Refused("settings.days_form", word=word) from None
 
 
 def read_slots(words: list[str]) -> dict[str, int]:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import uvicorn
 
-from engine.contract import PROTOCOL_VERSION
+from engine.contract import PROTOCOL_VERSION, logs
 from engine.contract.clock import now
 from engine.contract.durable import write_json
 from engine.contract.errors import UserError
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
                 return ALREADY_RUNS
             asyncio.run(serve(home))
     except UserError as error:
-        log.error("%s", error.text)
+        log.error("%s", error.text, extra={"error": error.body()})
         print(error.text, file=sys.stderr)  # noqa: T201 - nobody else hears it
         return CANNOT_START
     except OSError as error:
@@ -87,6 +87,8 @@ async def serve(home: Home, executor: Executor | None = None) -> None:
     database = Database(home.database)
     try:
         controller = Controller(home, database, executor or ProcessExecutor())
+        if logs.LEVEL_VARIABLE not in os.environ:  # the environment overrides the settings
+            logs.apply(controller.settings.log_level, controller.settings.log_json)
         version = importlib.metadata.version("loraforge-desktop") if _installed() else "0"
         context = Context(controller, home, version, began)
         server = _Server(_config(make_app(context, make_token(home.token_file))))
@@ -183,11 +185,7 @@ def _set_up_log(path: Path, foreground: bool) -> None:
     handlers: list[logging.Handler] = [RotatingFileHandler(path, maxBytes=5_000_000, backupCount=3, encoding="utf-8")]
     if foreground:
         handlers.append(logging.StreamHandler())
-    logging.basicConfig(
-        level=os.environ.get("FORGE_LOG_LEVEL", "INFO").upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        handlers=handlers,
-    )
+    logs.apply(logs.level_from_environment(), logs.json_from_environment(), handlers)
 
 
 def _installed() -> bool:

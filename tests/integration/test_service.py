@@ -330,3 +330,22 @@ def test_that_slots_are_set_from_the_command_line_and_hold(service):
         service.client.stop(uid, save=False)
     for uid in uids:
         service.until(uid, "stopped")
+
+
+def test_that_the_controllers_log_is_json_and_as_loud_as_its_settings_say(service):
+    service.home.root.mkdir(parents=True)
+    service.start()
+    assert service.forge("settings", "--log-json", "--log-level", "info").returncode == 0
+    before = service.home.controller_log.stat().st_size
+    run = service.client.create(service.spec("steps=2"))
+    service.until(run.uid, "completed")
+    lines = [json.loads(line) for line in service.home.controller_log.read_text()[before:].splitlines()]
+    assert any(run.uid in line["message"] and line["level"] == "info" for line in lines)
+    assert service.forge("settings", "--log-level", "error", "--no-log-json").returncode == 0
+    before = service.home.controller_log.stat().st_size
+    run = service.client.create(service.spec("steps=2"))
+    service.until(run.uid, "completed")
+    assert service.home.controller_log.stat().st_size == before
+    shown = service.forge("settings", "--keep-days", "forever", "--json")
+    assert json.loads(shown.stdout)["keep_days"] is None
+    assert service.forge("settings", "--keep-days", "soon").returncode != 0

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 from engine.compute.worker.commands import StopFlag
+from engine.contract import logs
 
 QUIET = {
     "HF_HUB_OFFLINE": "1",
@@ -38,9 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.update({**WAITING, **os.environ})
     for package in UNUSED:
         sys.modules.setdefault(package, None)  # type: ignore[arg-type]
-    logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
-    )
+    plain = "%(asctime)s.%(msecs)03d %(levelname)s %(message)s"
+    level, as_json = logs.level_from_environment(), logs.json_from_environment()
+    logs.apply(level, as_json, [logging.StreamHandler(sys.stdout)], plain)
     warnings.filterwarnings("ignore", category=FutureWarning)
     for name in ("transformers", "peft", "accelerate", "torch", "httpx"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -113,7 +113,8 @@ class Reporter:
         """The last word."""
         self.journal.write(events.Ended, state=state, reason=reason, step=self.step, values=self.values, error=error)
         if error is not None:
-            log.error("%s", " ".join(part for part in (error.what, error.why, error.fix) if part) + f" [{error.code}]")
+            text = " ".join(part for part in (error.what, error.why, error.fix) if part) + f" [{error.code}]"
+            log.error("%s", text, extra={"error": error})
             for problem in error.problems:
                 log.error("  - %s", problem)
         log.info("Ended: %s (%s)", state.value, reason.value)

@@ -16,7 +16,7 @@ from engine.compute.worker.journal import Journal
 from engine.compute.worker.reporter import Reporter
 from engine.compute.worker.telemetry import Telemetry, Ticker
 from engine.compute.worker.worker import Worker
-from engine.contract import PROTOCOL_VERSION
+from engine.contract import PROTOCOL_VERSION, logfile
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.paths import AttemptFolder
 from engine.contract.processor import processor_name
@@ -38,7 +38,7 @@ def run_attempt(root: Path, stop: StopFlag) -> int:
     reporter = Reporter(journal)
     commands = Commands(folder.control, stop, reporter.acknowledged)
     telemetry = Telemetry(reporter.read_devices, processor_name())
-    ticker = Ticker([commands.poll, telemetry.tick, journal.sync])
+    ticker = Ticker([commands.poll, telemetry.tick, journal.sync, lambda: _cut(folder)])
     ticker.start()
     try:
         return _guarded(folder, Worker(reporter, commands, stop, telemetry, ticker))
@@ -48,6 +48,15 @@ def run_attempt(root: Path, stop: StopFlag) -> int:
             journal.close()
         except OSError as error:
             log.error("The journal could not be closed: %s", error)
+
+
+def _cut(folder: AttemptFolder) -> None:
+    """Begin a new piece of a log that has become long, where it is this process's own output."""
+    try:
+        if os.fstat(1).st_ino == folder.log.stat().st_ino:
+            logfile.rotate(folder.log)
+    except FileNotFoundError:
+        return
 
 
 def _guarded(folder: AttemptFolder, worker: Worker) -> int:

@@ -65,6 +65,7 @@ CONTROLLER: dict[str, Message] = {
         "The settings file '{file}' cannot be read.", "{detail}", "Correct it, or remove it for the usual settings."
     ),
     "settings.slot_form": Message("'{word}' is no number of slots.", "", "Write LANE=N with a lane of {lanes}: gpu=2."),
+    "settings.days_form": Message("'{word}' is no number of days.", "", "Write a number, or 'forever'."),
     "settings.slots": Message(
         "{count} slots in lane '{lane}' are not possible.",
         "There are the lanes gpu, cpu and light, with 0 to {most} slots each.",

@@ -49,9 +49,10 @@ def _add_error_handlers(app: FastAPI, log_file: Path) -> None:
         return _answer(error.status_code, UserError("request.invalid", detail=str(error.detail)).body())
 
     def bug(request: Request, error: Exception) -> JSONResponse:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         detail = f"{type(error).__name__}: {error}"
-        return _answer(500, UserError("controller.bug", detail=detail, log=str(log_file)).body())
+        body = UserError("controller.bug", detail=detail, log=str(log_file)).body()
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error, extra={"error": body})
+        return _answer(500, body)
 
     handlers: list[tuple[type[Exception], Callable[[Request, Exception], JSONResponse]]] = [
         (UserError, user_error),

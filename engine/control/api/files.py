@@ -10,26 +10,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
+from engine.contract import logfile
+
 CHUNK = 1 << 20
 
 
 def read_range(path: Path | None, offset: int, limit: int) -> tuple[bytes, int, int]:
-    """Bytes of a file that may still grow (or not exist yet), where they begin, and the file's size."""
-    if path is None or not path.exists():
-        return b"", 0, 0
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        start = min(offset, size) if offset >= 0 else max(0, size + offset)
-        file.seek(start)
-        return file.read(limit), start, size
-
-
-def size(path: Path) -> int:
-    """Bytes of a file, none if it is not there yet."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+    """Bytes of a log that may still grow (or not exist yet), where they begin, and the log's size."""
+    return (b"", 0, 0) if path is None else logfile.read(path, offset, limit)
 
 
 def inside(root: Path, relative: str) -> Path | None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from engine.contract import logfile
 from engine.contract.api import CheckResult, CreateRun, Diagnosis, EditRun, RunDetail, RunPage, RunSummary, StopRun
 from engine.contract.config_file import check_spec, to_yaml
 from engine.contract.errors import NotFound, UserError
@@ -67,7 +68,7 @@ async def detail(context: Ctx, uid: str) -> RunDetail:
     found = await context.controller.database.read(lambda c: details.detail(c, _existing(c, uid)["id"]))
     if found.run.attempt:
         path = context.home.attempt(uid, found.run.attempt).log
-        found.log_bytes = await asyncio.to_thread(files.size, path)
+        found.log_bytes = await asyncio.to_thread(logfile.size, path)
         if found.run.error is not None:
             found.diagnosis = await asyncio.to_thread(_diagnose, found, path)
     return found

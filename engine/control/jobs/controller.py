@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from engine.contract import logs
 from engine.contract.api import EditRun, RunSummary, Settings
 from engine.contract.clock import now
 from engine.contract.errors import Conflict
@@ -119,6 +120,7 @@ class Controller:
         changed = self.settings.model_copy(update=change.model_dump(exclude_unset=True))
         await asyncio.to_thread(settings.save, self.home, changed)
         self.settings = changed
+        logs.apply(changed.log_level, changed.log_json)
         self._wake.set()
         return changed
 

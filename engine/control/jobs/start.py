@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 
-from engine.contract import PROTOCOL_VERSION
+from engine.contract import PROTOCOL_VERSION, logs
 from engine.contract.clock import now
 from engine.contract.durable import write_json
 from engine.contract.errors import Conflict, UserError
@@ -14,7 +14,7 @@ from engine.contract.run_spec import AttemptOrder
 from engine.contract.states import EndReason, RunState
 from engine.control.executors.base import Executor, Launch
 from engine.control.executors.code import WORKER_PATH, worker_path
-from engine.control.jobs import transitions
+from engine.control.jobs import settings, transitions
 from engine.control.jobs.queue import CPU, Claim
 from engine.control.store import attempts
 from engine.control.store.database import Database
@@ -52,7 +52,9 @@ def prepare(folder: AttemptFolder, claim: Claim) -> None:
 
 def environment(home: Home, claim: Claim) -> dict[str, str]:
     """Variables of the worker: its home, and the devices it may see."""
+    chosen = settings.load(home)
     variables = {"FORGE_HOME": str(home.root), "PYTHONUNBUFFERED": "1", WORKER_PATH: str(worker_path(home))}
+    variables |= logs.environment(chosen.log_level, chosen.log_json)
     if claim.devices:
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(device for device in claim.devices if device != CPU)
     return variables

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from engine.contract import logfile
 from engine.contract.clock import now
 from engine.contract.commands import WorkerCommand
 from engine.contract.durable import write_durably
@@ -100,7 +100,7 @@ class Watch:
         self._looked_back = True
 
     async def _tell_log_size(self) -> None:
-        size = await asyncio.to_thread(_size, self._folder.log)
+        size = await asyncio.to_thread(logfile.size, self._folder.log)
         if size != self._log_size:
             self._log_size = size
             self._hub.publish([LogGrew(run=self.source.uid, attempt=self.source.n, size=size)])
@@ -156,10 +156,3 @@ class Watch:
             )  # fmt: skip
 
         await self._database.write(write, durable=True)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

@@ -22,12 +22,16 @@ class Attempt:
         """In this process: quick, for torch is imported already."""
         return run_attempt(self.folder, StopFlag() if stop is None else stop)
 
-    def start(self) -> subprocess.Popen:
+    def start(self, **environment: str) -> subprocess.Popen:
         """As a process of its own."""
         command = [sys.executable, "-m", "engine.compute.worker", str(self.folder)]
         with (self.folder / "worker.log").open("wb") as log:
             return subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=self.folder, env={**os.environ, "PYTHONPATH": str(ROOT)}
+                command,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             )
 
     @property

@@ -248,3 +248,13 @@ def test_that_every_code_the_worker_uses_has_a_text():
     }
     assert len(used) > 50
     assert used <= set(MESSAGES)
+
+
+def test_that_the_log_is_json_and_as_loud_as_was_asked_for(attempt):
+    made = attempt(model={"path": "/nowhere"})
+    assert made.start(FORGE_LOG_JSON="1", FORGE_LOG_LEVEL="error").wait(60) == 1
+    lines = [json.loads(line) for line in made.log.splitlines()]
+    assert lines
+    assert {line["level"] for line in lines} == {"error"}
+    assert lines[0]["error"]["code"] == made.end.error.code
+    assert lines[0]["error"]["fix"]
