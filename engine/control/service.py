@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
 async def serve(home: Home, executor: Executor | None = None) -> None:
     """Open everything, serve, and close it again in the opposite order."""
     began = now()
-    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    listener = _listen()
     database = Database(home.database)
     try:
         controller = Controller(home, database, executor or ProcessExecutor())
@@ -108,6 +108,15 @@ async def serve(home: Home, executor: Executor | None = None) -> None:
         if await asyncio.to_thread(_is_ours, home):
             home.controller_file.unlink(missing_ok=True)
         log.info("ended")
+
+
+def _listen() -> socket.socket:
+    """A port of the system's choice. Naming the protocol makes asyncio send small answers at once (TCP_NODELAY)."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
+    return listener
 
 
 def _config(app: object) -> uvicorn.Config:

@@ -13,6 +13,7 @@ WORKER = str(Path(".venv-worker/bin/python").absolute())
 BENCHES = (
     ("First paint of the window", sys.executable, "tests.bench.first_paint"),
     ("Submit to first step", sys.executable, "tests.bench.submit_to_first_step"),
+    ("Answers while runs stream", sys.executable, "tests.bench.live_latency"),
     ("Training speed", WORKER, "tests.bench.worker_speed"),
 )
 

@@ -1,7 +1,8 @@
 """A worker without torch that writes a real journal: for tests of everything around it.
 
 Run as `python stub_worker.py -m engine.compute.worker FOLDER`. The run's name says how it behaves:
-words `steps=N`, `delay=SECONDS` a step, `exit=CODE`, `die` (SIGKILL to itself after half), `deaf` (ignores SIGTERM).
+words `steps=N`, `delay=SECONDS` a step, `exit=CODE`, `die` (SIGKILL to itself after half), `deaf` (ignores SIGTERM),
+`clock` (each step prints the time).
 """
 
 import json
@@ -48,6 +49,8 @@ for step in range(1, steps + 1):
     )
     if "die" in words and step > steps / 2:
         os.kill(os.getpid(), signal.SIGKILL)
+    if "clock" in words:
+        print(f"{time.time():.6f} step {step}", flush=True)
     time.sleep(delay)
     if asked():
         break

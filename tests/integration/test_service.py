@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from engine.contract.events import stream_message
 from engine.contract.run_spec import RunConfig
 from engine.contract.states import LIVE
 from engine.control.executors import identity
+from engine.control.service import _listen
 from engine.control.store import metrics
 from tests.helpers.waiting import wait_until
 
@@ -349,3 +351,12 @@ def test_that_the_controllers_log_is_json_and_as_loud_as_its_settings_say(servic
     shown = service.forge("settings", "--keep-days", "forever", "--json")
     assert json.loads(shown.stdout)["keep_days"] is None
     assert service.forge("settings", "--keep-days", "soon").returncode != 0
+
+
+def test_that_small_answers_are_sent_at_once():
+    listener = _listen()
+    with listener, socket.create_connection(listener.getsockname()) as client:
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.proto == socket.IPPROTO_TCP  # by which asyncio knows to switch Nagle's waiting off
+        assert client
