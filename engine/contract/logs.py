@@ -64,7 +64,13 @@ def environment(level: str, as_json: bool) -> dict[str, str]:
     return {LEVEL_VARIABLE: level, JSON_VARIABLE: "1" if as_json else "0"}
 
 
-def apply(level: str, as_json: bool, handlers: Iterable[logging.Handler] | None = None, plain: str = PLAIN) -> None:
+def apply(
+    level: str,
+    as_json: bool,
+    handlers: Iterable[logging.Handler] | None = None,
+    plain: str = PLAIN,
+    dates: str | None = None,
+) -> None:
     """Set level and form of this program's handlers; those given become the root logger's only ones.
 
     Handlers that somebody else put there are left alone.
@@ -76,4 +82,4 @@ def apply(level: str, as_json: bool, handlers: Iterable[logging.Handler] | None 
         return
     root.setLevel(level.upper())
     for handler in _ours:
-        handler.setFormatter(JsonFormatter() if as_json else logging.Formatter(plain))
+        handler.setFormatter(JsonFormatter() if as_json else logging.Formatter(plain, dates))

@@ -147,11 +147,13 @@ def test_that_a_kill_by_the_system_is_called_one(real):
 
 
 @pytest.fixture
-def small_disk(real):
-    """The runs of this home lie on a disk of 6 MB."""
+def small_disk(real, request):
+    """The runs of this home lie on a disk of so many MB."""
     runs = real.home.runs
     runs.mkdir(parents=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(runs)], capture_output=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "tmpfs", str(runs)], capture_output=True
+    )
     if done.returncode:
         pytest.skip("only root may mount a small disk")
     yield runs
@@ -159,13 +161,26 @@ def small_disk(real):
     subprocess.run(["umount", "-l", str(runs)], check=True)
 
 
+@pytest.mark.parametrize("small_disk", [6], indirect=True)
 def test_that_a_full_disk_is_called_one_and_nothing_saved_before_is_lost(real, small_disk):
     real.start()
     spec = config(tuner={"kind": "full"}, checkpoints={"every_steps": 5}, training={"max_steps": 20})
-    detail = failed(real, spec)  # the model alone has 8 MB
+    detail = failed(real, spec)  # the model alone has 16 MB
     assert (detail.run.reason, detail.diagnosis.rule) == ("disk_full", "disk_full")
     assert {change.field: change.value for change in detail.diagnosis.changes} == {"checkpoints.keep_last": 1}
     notes = [event.body["code"] for event in detail.events if event.kind == "note"]
     assert "checkpoint.not_saved" in notes  # and training went on
     assert real.client.series(detail.run.uid, ["loss"])["loss"].x.tolist() == list(range(1, 21))
     assert not list(small_disk.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("small_disk", [20], indirect=True)
+def test_that_a_run_with_room_for_its_result_but_no_checkpoint_comes_to_its_end(real, small_disk):
+    real.start()
+    spec = config(tuner={"kind": "full"}, checkpoints={"every_steps": 5}, training={"max_steps": 10})
+    run = real.client.create(spec)  # the weights have 16 MB, the optimiser's state 32
+    detail = real.until(run.uid, "completed", timeout=120)
+    codes = [event.body["code"] for event in detail.events if event.kind == "note"]
+    assert codes.count("checkpoint.not_saved") == 3  # twice on the way, once at the end
+    assert not detail.checkpoints
+    assert not list(small_disk.rglob(".*.partial"))

@@ -39,9 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.update({**WAITING, **os.environ})
     for package in UNUSED:
         sys.modules.setdefault(package, None)  # type: ignore[arg-type]
-    plain = "%(asctime)s.%(msecs)03d %(levelname)s %(message)s"
     level, as_json = logs.level_from_environment(), logs.json_from_environment()
-    logs.apply(level, as_json, [logging.StreamHandler(sys.stdout)], plain)
+    logs.apply(level, as_json, [logging.StreamHandler(sys.stdout)], "%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
     warnings.filterwarnings("ignore", category=FutureWarning)
     for name in ("transformers", "peft", "accelerate", "torch", "httpx"):
         logging.getLogger(name).setLevel(logging.ERROR)

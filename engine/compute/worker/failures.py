@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.states import EndReason
@@ -25,9 +26,14 @@ CODES = {
 }
 OUT_OF_MEMORY_SIGNS = ("DefaultCPUAllocator: can't allocate", "not enough memory", "CUDA out of memory")
 
+DISK_FULL_SIGNS = ("No space left on device", "enforce fail at inline_container.cc", "Disk quota exceeded")
+"""What libraries make of it; torch.save does not say why a write failed, and a full disk is why."""
 
-def explain(error: BaseException, micro_batch_size: int | None = None) -> tuple[EndReason, ErrorBody]:
-    """Reason and error body for whatever ended a session."""
+
+def explain(
+    error: BaseException, micro_batch_size: int | None = None, folder: Path | None = None
+) -> tuple[EndReason, ErrorBody]:
+    """Reason and error body for whatever ended a session that worked in a folder."""
     if isinstance(error, UserError):
         prefix = error.code.partition(".")[0]
         return CODES.get(error.code) or REASONS.get(prefix, EndReason.BAD_CONFIG), error.body()
@@ -36,8 +42,8 @@ def explain(error: BaseException, micro_batch_size: int | None = None) -> tuple[
         smaller = max(1, size // 2)
         return EndReason.OUT_OF_MEMORY, UserError("memory.exhausted", size=size, smaller=smaller).body()
     if is_disk_full(error):
-        path = getattr(error, "filename", None) or "its folder"
-        return EndReason.DISK_FULL, UserError("worker.disk_full", path=path).body()
+        path = getattr(error, "filename", None) or folder or "its folder"
+        return EndReason.DISK_FULL, UserError("worker.disk_full", path=str(path)).body()
     if isinstance(error, ImportError):
         return EndReason.WORKER_ENVIRONMENT, UserError("environment.import", detail=str(error)).body()
     detail = f"{type(error).__name__}: {error}"[:2000]
@@ -55,4 +61,4 @@ def is_disk_full(error: BaseException) -> bool:
     """No room is left on the disk, or the person's share of it is used up."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
-    return "No space left on device" in str(error)
+    return any(sign in str(error) for sign in DISK_FULL_SIGNS)

@@ -74,7 +74,7 @@ def _guarded(folder: AttemptFolder, worker: Worker) -> int:
         worker.commands.poll()  # a signal may come before the file that says whose wish it is
         return _last_word(reporter, *worker.stop.ending, None)
     except Exception as error:
-        reason, body = explain(error, batch)
+        reason, body = explain(error, batch, folder.root)
         if not isinstance(error, UserError):
             log.exception("The session ended with an exception")
         return _last_word(reporter, RunState.FAILED, reason, body)
