@@ -53,8 +53,9 @@ def move(
     if row is None:
         return False
     was = RunState(row["state"])
-    attempt = _held(transaction, run_id, lease) if was in LIVE else None
-    if to not in TABLE[was] or (was in LIVE and attempt is None):
+    bound = was in LIVE or lease is not None  # whoever names a lease must hold it, wherever the run stands
+    attempt = _held(transaction, run_id, lease) if bound else None
+    if to not in TABLE[was] or (bound and attempt is None):
         log.info(
             "run %s: %s is %s, not moved to %s by %s", row["uid"], "late report" if lease else "it", was, to, actor
         )
