@@ -35,7 +35,7 @@ from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 
 if TYPE_CHECKING:
-    from engine.client.arrow import Curve
+    from engine.client.arrow import Curve, CurveView
 
 M = TypeVar("M", bound=BaseModel)
 TIMEOUT_S = 30.0
@@ -136,6 +136,21 @@ class ControllerClient:
         if after is not None:
             query |= {"after_attempt": after[0], "after_step": after[1]}
         return self._send("GET", f"/runs/{uid}/series", query=query).content
+
+    def series_view(
+        self,
+        uid: str,
+        metrics: Iterable[str] = (),
+        buckets: int = 2000,
+        from_x: float | None = None,
+        to_x: float | None = None,
+    ) -> dict[str, CurveView]:
+        """The course of curves between two x at no more than so many buckets each; no spike is lost."""
+        from engine.client.arrow import read_views
+
+        query: dict[str, Any] = {"metric": list(metrics), "buckets": buckets, "from_x": from_x, "to_x": to_x}
+        query = {name: value for name, value in query.items() if value is not None}
+        return read_views(self._send("GET", f"/runs/{uid}/series", query=query).content)
 
     def log(self, uid: str, attempt: int | None = None, offset: int = 0, limit: int = 1 << 20) -> LogPiece:
         """Bytes of the worker's log; a negative offset counts from the end."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -17,6 +20,7 @@ from engine.control.store import attempts, metrics
 
 router = APIRouter()
 MAX_LOG_BYTES = 8 << 20
+MAX_BUCKETS = 100_000
 
 
 @router.get("/runs/{uid}/series")
@@ -26,13 +30,21 @@ async def series(
     metric: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies it
     after_attempt: int | None = None,
     after_step: float | None = None,
+    buckets: Annotated[int | None, Query(ge=1, le=MAX_BUCKETS)] = None,
+    from_x: float | None = None,
+    to_x: float | None = None,
 ) -> Response:
-    """Curves as an Arrow stream, in the order of the journal."""
+    """Curves as an Arrow stream, in the order of the journal; with `buckets`, their course at few buckets."""
     after = None if after_attempt is None else (after_attempt, -1.0 if after_step is None else after_step)
-    points = await context.controller.database.read(
-        lambda c: metrics.read(c, commands.existing(c, uid)["id"], metric, after)
-    )
-    return Response(await asyncio.to_thread(arrow.to_stream, points), media_type="application/vnd.apache.arrow.stream")
+
+    def find(connection: sqlite3.Connection) -> Callable[[], bytes]:
+        run_id = commands.existing(connection, uid)["id"]
+        if buckets is not None:
+            return partial(arrow.view_to_stream, metrics.view(connection, run_id, metric, buckets, from_x, to_x))
+        return partial(arrow.to_stream, metrics.read(connection, run_id, metric, after))
+
+    encode = await context.controller.database.read(find)
+    return Response(await asyncio.to_thread(encode), media_type="application/vnd.apache.arrow.stream")
 
 
 @router.get("/runs/{uid}/log")

@@ -26,7 +26,8 @@ WORKER = "worker"
 def store(transaction: Transaction, source: Source, flush: Flush) -> int:
     """Store one reading of a journal; returns the next blob's ordinal."""
     blocks = _blocks(flush.lines)
-    ordinal = metrics.append(transaction, source.run_id, source.attempt_id, flush.old.ordinal, blocks)
+    last = any(isinstance(line, lines.Ended) for line in flush.lines)
+    ordinal = metrics.append(transaction, source.run_id, source.attempt_id, flush.old.ordinal, blocks, last)
     _progress(transaction, source, flush.lines)
     for note in flush.notes:
         _event(transaction, source, note, seq=None)

@@ -1,4 +1,4 @@
-"""Curves in the history: wide blobs as they come in, and what a list of curves shows.
+"""Curves in the history: wide blobs as they come in, when these are sealed, and what a list of curves shows.
 
 A blob holds the points of one flush that share axis and metrics: a JSON header with its length before it, then
 columns of equal length, little-endian: journal line (int64), step or µs (int64), wall time in µs (int64), and a
@@ -21,9 +21,13 @@ from engine.contract.api import SeriesInfo
 from engine.control.store.database import Transaction
 
 if TYPE_CHECKING:
-    import numpy as np
+    from engine.control.store.reading import Points, View
 
 Axis = Literal["step", "time"]
+SEAL_AT = 1024
+"""An attempt whose blobs hold so many journal lines of an axis has them sealed into chunks."""
+SEAL_AT_END = 128
+"""The same once nothing more will come. Fewer lines take no more room as blobs than as a chunk for each curve."""
 
 
 @dataclass
@@ -50,20 +54,42 @@ def micros(seconds: float) -> int:
     return round(seconds * 1_000_000)
 
 
-def append(transaction: Transaction, run_id: int, attempt_id: int, ordinal: int, blocks: Iterable[Block]) -> int:
-    """Store the blocks in order and bring the list of curves up to date; returns the next ordinal."""
+def append(
+    transaction: Transaction,
+    run_id: int,
+    attempt_id: int,
+    ordinal: int,
+    blocks: Iterable[Block],
+    last: bool = False,
+) -> int:
+    """Store the blocks in order and bring the list of curves up to date; returns the next ordinal.
+
+    `last` says that the attempt has nothing more to tell.
+    """
+    grown: set[str] = {"step", "time"} if last else set()
     for block in blocks:
         ids = [_metric_id(transaction, name) for name in block.metrics]
         transaction.execute(
-            "INSERT INTO tail(attempt_id, ordinal, n, data) VALUES (?,?,?,?)",
-            (attempt_id, ordinal, len(block.rows), encode(block, ids)),
+            "INSERT INTO tail(attempt_id, ordinal, n, data, axis) VALUES (?,?,?,?,?)",
+            (attempt_id, ordinal, len(block.rows), encode(block, ids), block.axis),
         )
         for name, metric in zip(block.metrics, ids, strict=True):
             _note_series(
                 transaction, run_id, metric, block.axis, block.rows[-1].x, [r.values[name] for r in block.rows]
             )
+        grown.add(block.axis)
         ordinal += 1
+    for axis in sorted(grown):
+        _seal_if_full(transaction, run_id, attempt_id, axis, SEAL_AT_END if last else SEAL_AT)
     return ordinal
+
+
+def _seal_if_full(transaction: Transaction, run_id: int, attempt_id: int, axis: str, enough: int) -> None:
+    row = transaction.one("SELECT sum(n) FROM tail WHERE attempt_id = ? AND axis = ?", (attempt_id, axis))
+    if row is not None and (row[0] or 0) >= enough:
+        from engine.control.store import sealing  # numpy; a controller starts without it
+
+        sealing.seal(transaction, run_id, attempt_id, axis)
 
 
 def _metric_id(transaction: Transaction, name: str) -> int:
@@ -100,74 +126,27 @@ def encode(block: Block, ids: Sequence[int]) -> bytes:
     return struct.pack("<I", len(header)) + header + b"".join(column.tobytes() for column in columns)
 
 
-@dataclass
-class Points:
-    """Points of one curve as arrays of equal length, in the order of the journal."""
-
-    metric: str
-    axis: Axis
-    attempt: np.ndarray[Any, Any]
-    seq: np.ndarray[Any, Any]
-    x: np.ndarray[Any, Any]
-    """Step, or seconds for device readings."""
-    t: np.ndarray[Any, Any]
-    value: np.ndarray[Any, Any]
-
-
 def read(
     connection: sqlite3.Connection, run_id: int, names: Sequence[str] = (), after: tuple[int, float] | None = None
 ) -> list[Points]:
     """The named curves (all, without names) after (attempt, step): later attempts whole, that one beyond the step."""
-    known = dict(connection.execute("SELECT id, name FROM metric").fetchall())
-    wanted = {number: name for number, name in known.items() if not names or name in names}
-    first = after[0] if after else 0
-    blobs = connection.execute(
-        "SELECT attempt.n, tail.n, tail.data FROM tail JOIN attempt ON attempt.id = tail.attempt_id "
-        "WHERE attempt.run_id = ? AND attempt.n >= ? ORDER BY attempt.n, tail.ordinal",
-        (run_id, first),
-    )
-    parts: dict[int, list[tuple[Any, ...]]] = {}
-    axes: dict[int, Axis] = {}
-    for attempt, count, data in blobs:
-        _split(data, count, attempt, wanted, parts, axes)
-    return [_join(wanted[metric], axes[metric], found, after) for metric, found in parts.items()]
+    from engine.control.store import reading
+
+    return reading.read(connection, run_id, names, after)
 
 
-def _split(
-    data: bytes,
-    count: int,
-    attempt: int,
-    wanted: dict[int, str],
-    parts: dict[int, list[tuple[Any, ...]]],
-    axes: dict[int, Axis],
-) -> None:
-    """Lay the columns of one blob beside those found before; nothing is copied yet."""
-    import numpy as np
+def view(
+    connection: sqlite3.Connection,
+    run_id: int,
+    names: Sequence[str] = (),
+    buckets: int = 2000,
+    from_x: float | None = None,
+    to_x: float | None = None,
+) -> list[View]:
+    """The named curves at no more than so many buckets each, of the points with from_x <= x <= to_x."""
+    from engine.control.store import reading
 
-    (length,) = struct.unpack_from("<I", data)
-    header = json.loads(data[4 : 4 + length])
-    start, width = 4 + length, 8 * count
-    whole = [np.frombuffer(data, "<i8", count, start + place * width) for place in range(3)]
-    for place, metric in enumerate(header["metrics"]):
-        if metric in wanted:
-            values = np.frombuffer(data, "<f8", count, start + (3 + place) * width)
-            axes[metric] = header["axis"]
-            parts.setdefault(metric, []).append((attempt, *whole, values))
-
-
-def _join(metric: str, axis: Axis, parts: list[tuple[Any, ...]], after: tuple[int, float] | None) -> Points:
-    import numpy as np
-
-    attempt = np.repeat([part[0] for part in parts], [len(part[1]) for part in parts]).astype(np.int32)
-    seq, x, t, value = (np.concatenate([part[place] for part in parts]) for place in range(1, 5))
-    order = np.lexsort((seq, attempt))
-    scale = 1e6 if axis == "time" else 1.0
-    points = Points(metric, axis, attempt[order], seq[order], x[order] / scale, t[order] / 1e6, value[order])
-    if after is not None:
-        keep = (points.attempt > after[0]) | (points.x > after[1])
-        for name in ("attempt", "seq", "x", "t", "value"):
-            setattr(points, name, getattr(points, name)[keep])
-    return points
+    return reading.view(connection, run_id, names, buckets, from_x, to_x)
 
 
 def series(connection: sqlite3.Connection, run_id: int) -> list[SeriesInfo]:

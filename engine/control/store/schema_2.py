@@ -20,4 +20,9 @@ COLUMNS = (
     "ALTER TABLE artifact ADD COLUMN gone REAL",
 )
 
-INDEXES: tuple[str, ...] = ()
+INDEXES: tuple[str, ...] = (
+    # Which axis the points of a blob are on, so that those to be sealed are counted without reading them.
+    "ALTER TABLE tail ADD COLUMN axis TEXT NOT NULL DEFAULT 'step'",
+    """UPDATE tail SET axis = 'time' WHERE substr(data, 5, 15) = CAST('{"axis": "time"' AS BLOB)""",
+    "CREATE INDEX tail_by_axis ON tail(attempt_id, axis, n)",
+)

@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from engine.client.arrow import read_curves, read_views
 from engine.contract.errors import ErrorBody
 from engine.contract.events import ArtifactSaved
 from engine.contract.paths import Home
 from engine.control.api import auth, files
 from engine.control.api.app import make_app
 from engine.control.api.context import Context
-from engine.control.store import attempts
+from engine.control.store import attempts, metrics
 from tests.helpers.controller import make_spec
 
 TOKEN = "ab" * 32
@@ -207,3 +208,45 @@ def test_that_no_path_leads_out_of_the_attempt(bench, relative):
 def test_that_a_path_inside_is_found(tmp_path):
     (tmp_path / "a").mkdir()
     assert files.inside(tmp_path, "a") == (tmp_path / "a").resolve()
+
+
+def test_that_a_curve_comes_at_few_buckets(bench):
+    async def main():
+        async with api(bench) as client:
+            uid = await bench.create(start=False)
+            await bench.database.write(_store_curve)
+            path = f"/runs/{uid}/series"
+            view = await client.get(path, params={"metric": "loss", "buckets": 20, "from_x": 101, "to_x": 2000})
+            whole = await client.get(path, params={"metric": "loss"})
+            none = await client.get(path, params={"buckets": 0})
+            return view.content, whole.content, none.status_code
+
+    view, whole, refused = asyncio.run(main())
+    found = read_views(view)["loss"]
+    assert len(found.n) <= 20
+    assert (found.n.sum(), found.max.max(), found.flags.max()) == (1900, 1e6, 1)
+    assert (found.x_first[0], found.x_last[-1], set(found.attempt.tolist())) == (101, 2000, {1})
+    assert read_curves(whole)["loss"].x.tolist() == list(range(1, 3001))
+    assert refused == 422
+
+
+def test_that_lost_points_are_named_to_the_client(bench):
+    async def main():
+        async with api(bench) as client:
+            uid = await bench.create(start=False)
+            await bench.database.write(_store_curve)
+            await bench.database.write(lambda t: t.execute("UPDATE chunk SET data = x'00', pyramid = x'00'"))
+            answers = [await client.get(f"/runs/{uid}/series", params=more) for more in ({}, {"buckets": 9})]
+            return [answer.content for answer in answers]
+
+    whole, view = asyncio.run(main())
+    for found in (read_curves(whole)["loss"], read_views(view)["loss"]):
+        assert [(one.attempt, one.first_x, one.last_x, one.n) for one in found.damaged] == [(1, 1, 3000, 3000)]
+        assert len(found.attempt) == 0
+
+
+def _store_curve(transaction):
+    attempt, _ = attempts.insert(transaction, 1, cause="first", lease="l", spec="{}", at=1)
+    odd = {1500: 1e6, 1600: float("nan")}
+    rows = [metrics.Row(n, n, 1.0, {"loss": odd.get(n, 0.5)}) for n in range(1, 3001)]
+    metrics.append(transaction, 1, attempt, 1, [metrics.Block("step", ("loss",), rows)])
