@@ -24,8 +24,10 @@ from engine.contract.preflight import check_files
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import EndReason, RunState
 from engine.control.jobs import transitions
-from engine.control.store import events, runs
+from engine.control.store import audit, events, runs
 from engine.control.store.database import Transaction
+
+MAX_AUDIT_BODY = 2000
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,17 @@ def once(transaction: Transaction, request: Request, work: Callable[[Transaction
             answer.model_dump_json() if answer else None,
         ),
     )
+    _write_down(transaction, request, request.target or (answer.uid if answer else None))
     return answer
+
+
+def _write_down(transaction: Transaction, request: Request, target: str | None) -> None:
+    """The command's row in the audit; a long body by its fingerprint."""
+    short = len(request.body) <= MAX_AUDIT_BODY
+    detail = {"body": request.body} if short else {"fingerprint": request.fingerprint}
+    audit.append(
+        transaction, at=now(), actor=request.actor, action=request.verb, target=target, detail=events.dump(detail)
+    )
 
 
 def existing(connection: sqlite3.Connection, uid: str) -> sqlite3.Row:

@@ -25,7 +25,7 @@ from engine.control.jobs.commands import Request
 from engine.control.jobs.machine import Machine
 from engine.control.jobs.news import Hub
 from engine.control.jobs.watch import Watch
-from engine.control.store import attempts, events
+from engine.control.store import attempts, audit, events
 from engine.control.store.database import Database, Transaction
 
 log = logging.getLogger(__name__)
@@ -117,8 +117,14 @@ class Controller:
 
     async def change_settings(self, change: Settings) -> Settings:
         """Keep changed settings; fields that were not sent stay."""
-        changed = self.settings.model_copy(update=change.model_dump(exclude_unset=True))
-        await asyncio.to_thread(settings.save, self.home, changed)
+        sent = change.model_dump(exclude_unset=True)
+        changed = self.settings.model_copy(update=sent)
+
+        def save(transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
+            audit.append(transaction, at=now(), actor="local", action="settings", detail=events.dump(sent))
+            settings.save(self.home, changed)
+
+        await self.database.write(save, durable=True)
         self.settings = changed
         logs.apply(changed.log_level, changed.log_json)
         self._wake.set()
