@@ -21,7 +21,7 @@ from engine.control.api.context import Ctx, Key
 from engine.control.jobs import commands
 from engine.control.jobs.commands import Request
 from engine.control.jobs.diagnosis import Evidence, diagnose
-from engine.control.store import details, runs
+from engine.control.store import details, run_list
 
 router = APIRouter()
 DIAGNOSED_BYTES = 65_536
@@ -36,13 +36,13 @@ async def list_runs(
     sort: str = "created",
     descending: bool = True,
     offset: Annotated[int, Query(ge=0)] = 0,
-    limit: Annotated[int, Query(ge=0, le=runs.MAX_PAGE)] = 100,
+    limit: Annotated[int, Query(ge=0, le=run_list.MAX_PAGE)] = 100,
 ) -> RunPage:
     """One page of runs."""
-    if sort not in runs.SORTS:
-        raise UserError("request.sort", sort=sort, choices=", ".join(runs.SORTS))
+    if sort not in run_list.SORTS:
+        raise UserError("request.sort", sort=sort, choices=", ".join(run_list.SORTS))
     return await context.controller.database.read(
-        lambda c: runs.page(
+        lambda c: run_list.page(
             c, states=[str(one) for one in state], search=search, project=project, sort=sort, descending=descending,
             offset=offset, limit=limit,
         )

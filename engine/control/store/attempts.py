@@ -10,7 +10,7 @@ from typing import Any
 from engine.contract.api import ArtifactInfo, AttemptInfo
 from engine.contract.events import ArtifactSaved
 from engine.contract.states import EndReason
-from engine.control.store import events
+from engine.control.store import events, lineage
 from engine.control.store.database import Transaction
 
 
@@ -103,6 +103,7 @@ def add_artifact(transaction: Transaction, run_id: int, attempt_id: int, line: A
         "INSERT INTO artifact(run_id, attempt_id, kind, step, path, sha256, bytes, created) VALUES (?,?,?,?,?,?,?,?)",
         (run_id, attempt_id, line.artifact, line.step, line.path, line.sha256, line.bytes, line.t),
     )
+    lineage.add_output(transaction, run_id, line.artifact, line.sha256, line.path)
 
 
 def of_run(connection: sqlite3.Connection, run_id: int) -> list[AttemptInfo]:

@@ -42,7 +42,8 @@ def _first(database: Any) -> None:
 
 
 def _second(database: Any) -> None:
-    """Resuming, retrying, keeping."""
+    """Resuming, retrying, keeping; quick lists."""
+    database.conn.create_function("fold", 1, str.casefold)
     for statement in (*schema_2.COLUMNS, *schema_2.INDEXES):
         database.execute(statement)
 

@@ -1,36 +1,20 @@
-"""Runs in the history: making one, and what a list shows of them."""
+"""Runs in the history: making one, and what a list shows of it."""
 
 from __future__ import annotations
 
 import json
 import math
 import sqlite3
-from typing import Any
+from collections.abc import Sequence
 
-from engine.contract.api import RunPage, RunSummary
+from engine.contract.api import RunSummary
 from engine.contract.errors import ErrorBody
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, Phase, RunState
-from engine.control.store import events
+from engine.control.store import events, lineage, params
 from engine.control.store.database import Transaction
 
-SORTS = {
-    "created": "created",
-    "name": "name COLLATE NOCASE",
-    "state": "state",
-    "started": "started",
-    "finished": "finished",
-    "priority": "priority",
-    "model": "model",
-    "dataset": "dataset",
-    "method": "method",
-    "project": "project",
-    "loss": "loss",
-    "step": "last_step",
-}
-SEARCHED = ("name", "model", "dataset", "tags")
-MAX_PAGE = 1000
-_SHOWN = (
+SHOWN = (
     "id, uid, name, project, owner, kind, lane, state, reason, error, priority, model, dataset, method, tags, created, "
     "started, finished, attempt, phase, last_step, total_steps, loss, pace, node, sparkline"
 )
@@ -60,8 +44,24 @@ def insert(transaction: Transaction, uid: str, spec: RunSpec, owner: str, at: fl
             *(model, dataset, method, at, spec.sha256(), events.dump(spec.tags)),
         ),
     )
-    transaction.execute("INSERT INTO run_spec VALUES (?, ?)", (row.lastrowid, spec.model_dump_json()))
-    return int(row.lastrowid or 0)
+    run_id = int(row.lastrowid or 0)
+    transaction.execute("INSERT INTO run_spec VALUES (?, ?)", (run_id, spec.model_dump_json()))
+    _describe(transaction, run_id, spec)
+    return run_id
+
+
+def _describe(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
+    """What can be searched, compared and followed from run to run."""
+    model, dataset, _ = described(spec)
+    text = search_text(spec.name, model, dataset, spec.tags)
+    transaction.execute("INSERT OR REPLACE INTO run_search VALUES (?, ?)", (run_id, text))
+    params.store(transaction, run_id, spec)
+    lineage.store_inputs(transaction, run_id, spec)
+
+
+def search_text(name: str, model: str, dataset: str, tags: Sequence[str]) -> str:
+    """What the words of a search are looked for in."""
+    return "\n".join((name, model, dataset, " ".join(tags))).casefold()
 
 
 def replace_spec(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
@@ -76,6 +76,7 @@ def replace_spec(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
         ),
     )
     transaction.execute("UPDATE run_spec SET spec = ? WHERE run_id = ?", (spec.model_dump_json(), run_id))
+    _describe(transaction, run_id, spec)
 
 
 def find(connection: sqlite3.Connection, uid: str) -> sqlite3.Row | None:
@@ -88,7 +89,7 @@ def find(connection: sqlite3.Connection, uid: str) -> sqlite3.Row | None:
 
 def summary(connection: sqlite3.Connection, run_id: int) -> RunSummary:
     """A run as a list shows it."""
-    return from_row(connection.execute(f"SELECT {_SHOWN} FROM run WHERE id = ?", (run_id,)).fetchone())
+    return from_row(connection.execute(f"SELECT {SHOWN} FROM run WHERE id = ?", (run_id,)).fetchone())
 
 
 def from_row(row: sqlite3.Row) -> RunSummary:
@@ -131,47 +132,3 @@ def _eta(row: sqlite3.Row) -> float | None:
 def _sparkline(stored: str) -> list[float]:
     values = json.loads(stored)["values"] if stored else []
     return [value for value in values if value is not None and math.isfinite(value)]
-
-
-def page(
-    connection: sqlite3.Connection,
-    *,
-    states: list[str] | None = None,
-    search: str = "",
-    project: str = "",
-    sort: str = "created",
-    descending: bool = True,
-    offset: int = 0,
-    limit: int = 100,
-) -> RunPage:
-    """One page of runs; every word searched for must occur in name, model, dataset or tags, or begin the id."""
-    where, values = _conditions(states or [], search, project)
-    order = f"{SORTS.get(sort, 'created')} {'DESC' if descending else 'ASC'}, id {'DESC' if descending else 'ASC'}"
-    counts = dict(connection.execute("SELECT state, count(*) FROM run WHERE deleting = 0 GROUP BY state").fetchall())
-    if search or project:
-        total = connection.execute(f"SELECT count(*) FROM run WHERE {where}", values).fetchone()[0]
-    else:  # the counts know it already
-        total = sum(count for state, count in counts.items() if not states or state in states)
-    rows = connection.execute(
-        f"SELECT {_SHOWN} FROM run WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
-        [*values, max(0, min(limit, MAX_PAGE)), max(0, offset)],
-    ).fetchall()
-    return RunPage(runs=[from_row(row) for row in rows], total=total, counts=counts, cursor=events.latest(connection))
-
-
-def _conditions(states: list[str], search: str, project: str) -> tuple[str, list[Any]]:
-    parts, values = ["deleting = 0"], list[Any]()
-    if states:
-        parts.append(f"state IN ({','.join('?' * len(states))})")
-        values += states
-    if project:
-        parts.append("project = ?")
-        values.append(project)
-    for word in search.split():
-        if len(word) < 3:
-            parts.append("(" + " OR ".join(f"instr(lower({column}), ?)" for column in SEARCHED) + ")")
-            values += [word.lower()] * len(SEARCHED)
-        else:  # the index knows every three letters that follow each other
-            parts.append("(id IN (SELECT rowid FROM run_fts WHERE run_fts MATCH ?) OR (uid >= ? AND uid < ?))")
-            values += ['"' + word.replace('"', '""') + '"', word, word + "~"]
-    return " AND ".join(parts), values

@@ -82,7 +82,7 @@ def test_that_an_interrupted_migration_leaves_nothing_behind(path, monkeypatch):
     Database(path).close()
     names = {row[0] for row in sqlite3.connect(path).execute("SELECT name FROM sqlite_master")}
     assert "half" not in names
-    assert {"run", "attempt", "member", "device_lease", "lineage", "tail", "chunk", "audit", "run_fts"} <= names
+    assert {"run", "attempt", "member", "device_lease", "lineage", "tail", "chunk", "audit", "run_search"} <= names
 
 
 def test_that_a_failed_transaction_leaves_nothing_and_tells_nobody(database):

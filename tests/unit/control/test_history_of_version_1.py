@@ -9,7 +9,7 @@ import pytest
 import sqlite_utils
 
 from engine.control.jobs.ingest import Ingest, Source
-from engine.control.store import metrics, migrations, runs
+from engine.control.store import metrics, migrations, run_list
 from engine.control.store.database import Database
 from engine.control.store.metrics import Block, Row
 from tests.helpers.controller import make_spec
@@ -76,8 +76,8 @@ def test_that_every_point_is_kept_and_the_run_goes_on(folder):
     database.close()
 
 
-@pytest.mark.parametrize("words", ["überlanger", "NIGHTLY", "rows.jsonl lauf", "u"])
+@pytest.mark.parametrize("words", ["überlanger", "NIGHTLY", "rows.jsonl lauf", "ÜB", "u"])
 def test_that_its_runs_are_found(folder, words):
     database = Database(folder / "history.sqlite3")
-    assert database.read_now(lambda c: runs.page(c, search=words)).total == 1
+    assert database.read_now(lambda c: run_list.page(c, search=words)).total == 1
     database.close()

@@ -203,6 +203,8 @@ def test_that_scores_samples_and_results_reach_the_run_page(bed):
     detail = bed.database.read_now(lambda c: details.detail(c, 1))
     assert (detail.scores[0].value, detail.samples[0].answer) == (0.1, "a")
     assert (detail.artifacts[0].name, detail.artifacts[0].bytes, detail.artifacts[0].sha256) == ("adapter", 7, "ab")
+    output = bed.database.read_now(lambda c: c.execute("SELECT * FROM lineage WHERE role = 'output'").fetchone())
+    assert tuple(output) == (1, "output", "adapter", "ab", "outputs/adapter")
 
 
 def test_that_saving_and_the_last_word_mean_finishing(bed):

@@ -1,0 +1,39 @@
+"""What a run was made from and what came of it, by fingerprint, so that runs can be followed from one to the next."""
+
+from __future__ import annotations
+
+import hashlib
+
+from engine.contract.run_spec import RunSpec, TrainJob
+from engine.control.store.database import Transaction
+
+INPUT, OUTPUT = "input", "output"
+
+
+def store_inputs(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
+    """Replace the inputs of a run by those its spec names now."""
+    transaction.execute("DELETE FROM lineage WHERE run_id = ? AND role = ?", (run_id, INPUT))
+    if not isinstance(spec.job, TrainJob):
+        return
+    model, data = spec.job.model, spec.job.data
+    _add(transaction, run_id, INPUT, "model", path_fingerprint(model.hub, model.path, model.revision), model.path)
+    for source in (*data.train, *data.validation):
+        _add(transaction, run_id, INPUT, "dataset", path_fingerprint(source.hub, source.path), source.path)
+
+
+def add_output(transaction: Transaction, run_id: int, kind: str, sha256: str, name: str) -> None:
+    """Something the run made; without a hash it could not be recognised and is left out."""
+    if sha256:
+        _add(transaction, run_id, OUTPUT, kind, sha256, name)
+
+
+def path_fingerprint(hub: str, path: str, revision: str | None = None) -> str:
+    """Stands for a model or dataset whose content has not been hashed."""
+    return hashlib.sha256(f"{hub}:{path}:{revision or ''}".encode()).hexdigest()
+
+
+def _add(transaction: Transaction, run_id: int, role: str, kind: str, fingerprint: str, name: str) -> None:
+    transaction.execute(
+        "INSERT OR IGNORE INTO lineage(run_id, role, kind, hash, name) VALUES (?,?,?,?,?)",
+        (run_id, role, kind, fingerprint, name),
+    )
