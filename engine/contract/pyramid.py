@@ -18,6 +18,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 LEVELS = (64, 256, 1024)
 """Points in a bucket of each level. Finer views are made from the points themselves, which costs no more."""
+COARSER = 1.5
 BUCKET = np.dtype(
     [(name, "<f8") for name in ("x_first", "x_last", "min", "max", "first", "last", "mean")]
     + [(name, "<u4") for name in ("n", "nan", "plus", "minus")]
@@ -34,15 +35,26 @@ class Damaged(ValueError):
 
 def of_points(x: Array, y: Array, size: int = 1) -> Array:
     """Buckets of `size` points each, in the order given; the last may hold fewer."""
-    buckets = np.empty(len(x), BUCKET)
-    finite = np.where(np.isfinite(y), y, np.nan)
-    for name, column in (("x_first", x), ("x_last", x), ("first", y), ("last", y)):
-        buckets[name] = column
+    starts = np.arange(0, len(x), size)
+    buckets = np.zeros(len(starts), BUCKET)
+    if not len(starts):
+        return buckets
+    buckets["n"] = np.diff(starts, append=len(x))
+    buckets["x_first"], buckets["x_last"] = np.minimum.reduceat(x, starts), np.maximum.reduceat(x, starts)
+    buckets["first"], buckets["last"] = y[starts], y[starts + buckets["n"] - 1]
+    finite = np.isfinite(y)
+    low = high = plain = y
+    if not finite.all():
+        low, high, plain = np.where(finite, y, np.inf), np.where(finite, y, -np.inf), np.where(finite, y, 0.0)
+        for name, found in (("nan", np.isnan(y)), ("plus", y == np.inf), ("minus", y == -np.inf)):
+            buckets[name] = np.add.reduceat(found.astype(np.uint32), starts)
+    buckets["min"], buckets["max"] = np.minimum.reduceat(low, starts), np.maximum.reduceat(high, starts)
+    count = finite_points(buckets)
+    mean = np.add.reduceat(plain / np.repeat(np.maximum(count, 1), buckets["n"]), starts)  # so that none overflows
+    buckets["mean"] = np.clip(mean, buckets["min"], buckets["max"])
     for name in ("min", "max", "mean"):
-        buckets[name] = finite
-    buckets["n"] = 1
-    buckets["nan"], buckets["plus"], buckets["minus"] = np.isnan(y), y == np.inf, y == -np.inf
-    return buckets if size == 1 else coarsen(buckets, size)
+        buckets[name][count == 0] = np.nan
+    return buckets
 
 
 def coarsen(buckets: Array, count: int) -> Array:
@@ -129,8 +141,11 @@ def size_for(points: int, limit: int) -> int:
 
 
 def level_for(size: int) -> int:
-    """The coarsest level that is fine enough for buckets of `size` points; 1: the points themselves."""
-    return max((level for level in LEVELS if level <= size), default=1)
+    """The coarsest level for buckets of `size` points; 1: the points themselves.
+
+    A level may be somewhat coarser than asked for: fewer buckets than allowed are had much sooner than from points.
+    """
+    return max((level for level in LEVELS if level <= COARSER * size), default=1)
 
 
 def group(buckets: Array, size: int) -> Array:
@@ -170,7 +185,7 @@ class Pyramid:
         size = size_for(int(np.count_nonzero(within)), limit)
         level = level_for(size)
         if level == 1:
-            return group(of_points(x[within], y[within]), size)
+            return of_points(x[within], y[within], size)
         ready = self._levels[LEVELS.index(level)].array
         inside = (ready["x_first"] >= from_x) & (ready["x_last"] <= to_x)
         within[: len(ready) * level] &= ~np.repeat(inside, level)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engine.control.store.reading import Damage, Points, View
+    from engine.control.store.reading import Damage, Points
+    from engine.control.store.views import View
 
 BATCH_ROWS = 65_536
 BUCKET_COLUMNS = ("x_first", "x_last", "min", "max", "first", "last", "mean")

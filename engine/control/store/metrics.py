@@ -21,7 +21,8 @@ from engine.contract.api import SeriesInfo
 from engine.control.store.database import Transaction
 
 if TYPE_CHECKING:
-    from engine.control.store.reading import Points, View
+    from engine.control.store.reading import Points
+    from engine.control.store.views import View
 
 Axis = Literal["step", "time"]
 SEAL_AT = 1024
@@ -144,9 +145,9 @@ def view(
     to_x: float | None = None,
 ) -> list[View]:
     """The named curves at no more than so many buckets each, of the points with from_x <= x <= to_x."""
-    from engine.control.store import reading
+    from engine.control.store import views
 
-    return reading.view(connection, run_id, names, buckets, from_x, to_x)
+    return views.view(connection, run_id, names, buckets, from_x, to_x)
 
 
 def series(connection: sqlite3.Connection, run_id: int) -> list[SeriesInfo]:
