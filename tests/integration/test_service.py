@@ -62,6 +62,8 @@ def test_a_run_from_its_config_to_its_result(service):
     assert detail.submit_to_first_step_s > 0
     assert detail.attempts[0].exit_code == 0
     assert service.client.series(run.uid, ["loss"])["loss"].x.tolist() == [1, 2, 3, 4, 5]
+    view = service.client.series_view(run.uid, ["loss"], buckets=2, from_x=2)["loss"]
+    assert (view.n.tolist(), view.x_first.tolist(), view.x_last.tolist()) == ([2, 2], [2, 4], [3, 5])
     assert b"stub worker at work" in service.client.log(run.uid).data
     assert service.client.config(run.uid).startswith("version: 1")
     assert stored_lines(service, run.uid) == [line["seq"] for line in service.journal(run.uid)]

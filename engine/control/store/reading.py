@@ -67,6 +67,7 @@ class Series:
 
     @property
     def scale(self) -> float:
+        """What a stored x is divided by."""
         return scale(self.axis)
 
 
@@ -80,6 +81,7 @@ def read(
 
 
 def attempts_of(connection: sqlite3.Connection, run_id: int, first: int) -> dict[int, int]:
+    """The run's attempts from that number on: id to number."""
     rows = connection.execute("SELECT id, n FROM attempt WHERE run_id = ? AND n >= ? ORDER BY n", (run_id, first))
     return {row[0]: row[1] for row in rows}
 
@@ -87,6 +89,7 @@ def attempts_of(connection: sqlite3.Connection, run_id: int, first: int) -> dict
 def series_of(
     connection: sqlite3.Connection, run_id: int, names: Sequence[str], attempts: dict[int, int]
 ) -> list[Series]:
+    """The named curves; all without names."""
     rows = connection.execute(
         "SELECT series.id, metric_id, name, axis FROM series JOIN metric ON metric.id = metric_id "
         "WHERE run_id = ? ORDER BY series.id",
@@ -132,6 +135,7 @@ def _points(
 
 
 def where(points: Columns, keep: Array) -> Columns:
+    """The points to keep."""
     if bool(keep.all()):
         return points
     return Columns(points.seq[keep], points.x[keep], points.t[keep], points.value[keep])
@@ -148,6 +152,7 @@ def _chunks(connection: sqlite3.Connection, series: Series, attempt_id: int, bey
 
 
 def decoded(series: Series, attempt_id: int, row: sqlite3.Row) -> Columns | None:
+    """The points of a chunk; None, and a report, if it is damaged."""
     key = Key(series.id, attempt_id, row["ordinal"], row["n"], row["first_x"], row["last_x"])
     try:
         return chunks.decode(row["codec"], key, row["data"])
