@@ -20,6 +20,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--worker-python", metavar="PATH", help="interpreter of local workers; 'auto' finds one")
     command.add_argument("--idle-minutes", type=float, help="how long a controller with nothing to do stays")
+    command.add_argument("--spare-workers", type=int, help="workers kept ready so that runs begin at once; 0: none")
+    command.add_argument("--spare-memory-gb", type=float, help="spares are given up while less memory is available")
     command.set_defaults(work=work)
 
 
@@ -36,6 +38,9 @@ def work(options: argparse.Namespace) -> int:
             wanted["worker_python"] = None if options.worker_python == "auto" else options.worker_python
         if options.idle_minutes is not None:
             wanted["idle_minutes"] = options.idle_minutes
+        for name in ("spare_workers", "spare_memory_gb"):
+            if getattr(options, name) is not None:
+                wanted[name] = getattr(options, name)
         settings = client.change_settings(Settings(**wanted)) if wanted else client.settings()
         slots = client.resources().slots
     if options.json:
@@ -43,6 +48,7 @@ def work(options: argparse.Namespace) -> int:
         return OK
     print("Slots: " + ", ".join(f"{lane} {count}" for lane, count in slots.items()))
     print(f"Workers run with: {settings.worker_python or 'an interpreter found by itself'}")
+    print(f"Spare workers: {settings.spare_workers}, while {settings.spare_memory_gb:g} GB are available")
     print(f"Idle time: {settings.idle_minutes:g} min; grace when stopping: {settings.stop_grace_seconds:g} s")
     return OK
 
