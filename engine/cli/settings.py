@@ -10,7 +10,10 @@ from engine.cli.output import print_json
 from engine.contract.errors import Refused
 
 LANES = ("gpu", "cpu", "light")
-PLAIN = ("idle_minutes", "stop_grace_seconds", "retry_seconds", "log_level", "log_json")
+PLAIN = (
+    "idle_minutes", "stop_grace_seconds", "retry_seconds", "log_level", "log_json", "spare_workers",
+    "spare_memory_gb",
+)  # fmt: skip
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -26,6 +29,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("--keep-days", help="how long working files of ended runs stay; 'forever' keeps them")
     command.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="how much is logged")
     command.add_argument("--log-json", action=argparse.BooleanOptionalAction, help="log one JSON object a line")
+    command.add_argument("--spare-workers", type=int, help="workers kept ready so that runs begin at once; 0: none")
+    command.add_argument("--spare-memory-gb", type=float, help="spares are given up while less memory is available")
     command.set_defaults(work=work)
 
 
@@ -55,6 +60,7 @@ def work(options: argparse.Namespace) -> int:
     kept = "for ever" if settings.keep_days is None else f"{settings.keep_days:g} days"
     print(f"Working files of ended runs stay {kept}; first retry after {settings.retry_seconds:g} s")
     print(f"Log level: {settings.log_level}{' as JSON' if settings.log_json else ''}")
+    print(f"Spare workers: {settings.spare_workers}, while {settings.spare_memory_gb:g} GB are available")
     print(f"Idle time: {settings.idle_minutes:g} min; grace when stopping: {settings.stop_grace_seconds:g} s")
     return OK
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -284,6 +284,12 @@ class Settings(_Body):
     """Working files of ended runs go after so many days; None: never. Results are in the library by then."""
     retry_seconds: float = Field(default=10.0, ge=0)
     """Wait before the first automatic retry; each further one waits twice as long, an hour at most."""
+    spare_workers: int = Field(default=1, ge=0, le=8)
+    """Workers that have everything imported, so that a run begins at once; 0: none."""
+    spare_memory_gb: float = Field(default=1.5, ge=0)
+    """Spare workers are given up while less memory than this is available."""
+    spare_method: Literal["auto", "spawn"] = "auto"
+    """How a spare becomes a worker: by a fork where that is safe, or always as a process of its own."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """How much controller and workers write into their logs."""
     log_json: bool = False
@@ -300,3 +306,7 @@ class Health(_Body):
     started: float
     worker_python: str | None = None
     """The interpreter local workers would use; None if there is none."""
+    spare: str = "off"
+    """Of spare workers: ready, warming, off, given_up (memory is short), broken (it is tried again later)."""
+    spare_bytes: int = 0
+    """Memory they hold."""

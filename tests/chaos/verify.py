@@ -15,6 +15,7 @@ from engine.contract.paths import Home
 from engine.control.executors import identity
 from engine.control.jobs.ingest import read_complete_lines
 from engine.control.store import metrics
+from engine.control.store.reading import Points
 from tests.chaos import number
 
 POINT_LINES = (Step, Validation, Device)
@@ -60,7 +61,7 @@ def run_problems(connection: sqlite3.Connection, home: Home, run: sqlite3.Row) -
 
 
 def journal_problems(
-    connection: sqlite3.Connection, attempt: sqlite3.Row, path: Path, curves: list[metrics.Points]
+    connection: sqlite3.Connection, attempt: sqlite3.Row, path: Path, curves: list[Points]
 ) -> Iterator[str]:
     """Every complete line of the journal is in the history once, and nothing else is."""
     lines = [journal_line.validate_json(raw) for raw in whole_lines(path)]
@@ -95,7 +96,7 @@ def whole_lines(path: Path) -> Iterator[bytes]:
         yield from data.splitlines()
 
 
-def curve_problems(curve: metrics.Points, seed: int, steps: int) -> Iterator[str]:
+def curve_problems(curve: Points, seed: int, steps: int) -> Iterator[str]:
     """Whatever attempt a point is from, its value is the step's."""
     expected, x = np.empty(steps + 1), seed
     for step in range(1, steps + 1):

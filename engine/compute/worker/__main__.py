@@ -23,22 +23,30 @@ QUIET = {
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
 """A thread with nothing to do sleeps: spinning, it takes the core another thread of the same step waits for, and
 on a busy computer training slows down to a quarter and less."""
+ALONE = {"OPENBLAS_NUM_THREADS": "1"}
+"""numpy would start threads when it is imported; nothing here needs them, and a process to be forked must have none."""
 UNUSED = ("datasets", "pandas")
 """Packages transformers would import at every start though nothing here uses them."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the attempt in the folder named; returns the exit code."""
+def prepare() -> None:
+    """What must be so before torch, transformers and numpy are imported; in a spare worker and in any other."""
+    os.environ.update(QUIET)
+    os.environ.update({**WAITING, **ALONE, **os.environ})
+    for package in UNUSED:
+        sys.modules.setdefault(package, None)  # type: ignore[arg-type]
+
+
+def main(arguments: list[str] | None = None, stop: StopFlag | None = None) -> int:
+    """Run the attempt in the folder named; returns the exit code. `stop` listens already where it is given."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m engine.compute.worker ATTEMPT_FOLDER\n")
         return 2
-    stop = StopFlag()
-    stop.listen()  # before the heavy imports: an early SIGTERM must not kill half a start
-    os.environ.update(QUIET)
-    os.environ.update({**WAITING, **os.environ})
-    for package in UNUSED:
-        sys.modules.setdefault(package, None)  # type: ignore[arg-type]
+    if stop is None:
+        stop = StopFlag()
+        stop.listen()  # before the heavy imports: an early SIGTERM must not kill half a start
+    prepare()
     level, as_json = logs.level_from_environment(), logs.json_from_environment()
     logs.apply(level, as_json, [logging.StreamHandler(sys.stdout)], "%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
     warnings.filterwarnings("ignore", category=FutureWarning)

@@ -20,6 +20,7 @@ router = APIRouter()
 @router.get("/health")
 def health(context: Ctx) -> Health:
     """Who answers."""
+    spare = context.controller.spare
     return Health(
         version=context.version,
         protocol=PROTOCOL_VERSION,
@@ -27,6 +28,8 @@ def health(context: Ctx) -> Health:
         home=str(context.home.root),
         started=context.started,
         worker_python=context.controller.worker_python,
+        spare=spare.state,
+        spare_bytes=spare.bytes,
     )
 
 

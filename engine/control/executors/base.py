@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Literal, Protocol
 
 from engine.contract.paths import AttemptFolder
 
@@ -26,6 +28,32 @@ class Exit:
     signal: int | None = None
 
 
+@dataclass(frozen=True)
+class SparePlan:
+    """Which spare workers are wanted."""
+
+    python: str
+    environment: dict[str, str]
+    """As in `Launch`, but for what depends on the run."""
+    log: Path
+    """Where a spare that breaks says why."""
+    count: int = 1
+    memory: int = 0
+    """Bytes that must be available on the computer; with less, spares are given up."""
+    method: Literal["auto", "spawn"] = "auto"
+
+
+SpareState = Literal["ready", "warming", "off", "given_up", "broken"]
+
+
+@dataclass(frozen=True)
+class SpareStatus:
+    """Whether the next start will be quick, and what that costs."""
+
+    state: SpareState = "off"
+    bytes: int = 0
+
+
 class Executor(Protocol):
     """Starts, watches and ends workers. Its methods may wait for files and processes: call them on a thread."""
 
@@ -34,8 +62,11 @@ class Executor(Protocol):
     def start(self, launch: Launch) -> str:
         """Start the worker; the handle finds it again, also after a restart of the controller."""
 
-    def adopt(self, folder: AttemptFolder, handle: str) -> bool:
-        """Take over an attempt of an earlier controller; False if it never started and now never will."""
+    def adopt(self, folder: AttemptFolder, handle: str, lease: str = "") -> bool:
+        """Take over an attempt of an earlier controller; False if it never started and now never will.
+
+        An attempt whose order names another lease is somebody else's and is left alone.
+        """
 
     def poll(self, folder: AttemptFolder, handle: str) -> Exit | None:
         """None while the worker lives."""
@@ -45,3 +76,12 @@ class Executor(Protocol):
 
     def kill(self, folder: AttemptFolder, handle: str) -> None:
         """End the worker and everything it started, at once."""
+
+    def keep_spares(self, plan: Callable[[], SparePlan | None]) -> None:
+        """From now on keep spare workers as planned; the plan is asked for again and again."""
+
+    def spare(self) -> SpareStatus:
+        """How it stands with spare workers; waits for nothing."""
+
+    def close(self) -> None:
+        """The controller ends: so do spare workers. Workers go on."""

@@ -23,7 +23,7 @@ def worker_path(home: Home, root: Path | None = None) -> Path:
     root = root or code_root()
     if (root / "pyproject.toml").is_file():
         return root
-    made = home.worker_code / _fingerprint(root)
+    made = home.worker_code / fingerprint(root)
     if not made.is_dir():
         aside = home.worker_code / f".{made.name}.{secrets.token_hex(4)}"
         engine = aside / "engine"
@@ -39,7 +39,7 @@ def worker_path(home: Home, root: Path | None = None) -> Path:
     return made
 
 
-def _fingerprint(root: Path) -> str:
+def fingerprint(root: Path) -> str:
     """Of names, sizes and times: another version of the code gets another folder."""
     files = sorted(file for part in PARTS for file in (root / "engine" / part).rglob("*.py"))
     facts = [f"{file.relative_to(root)} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]

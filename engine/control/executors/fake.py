@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from engine.contract.paths import AttemptFolder
-from engine.control.executors.base import Exit, Launch
+from engine.control.executors.base import Exit, Launch, SparePlan, SpareStatus
 
 
 @dataclass
@@ -52,7 +53,7 @@ class FakeExecutor:
         self.workers[key] = FakeWorker(launch.folder)
         return key
 
-    def adopt(self, folder: AttemptFolder, handle: str) -> bool:  # noqa: ARG002 - the folder says it all
+    def adopt(self, folder: AttemptFolder, handle: str, lease: str = "") -> bool:  # noqa: ARG002 - the folder says it all
         """Only what was started can be adopted."""
         return str(folder.root) in self.workers
 
@@ -67,3 +68,13 @@ class FakeExecutor:
     def kill(self, folder: AttemptFolder, handle: str) -> None:  # noqa: ARG002
         """Gone at once."""
         self.workers[str(folder.root)].end(None, 9)
+
+    def keep_spares(self, plan: Callable[[], SparePlan | None]) -> None:
+        """A pretended worker starts at once anyway."""
+
+    def spare(self) -> SpareStatus:
+        """None."""
+        return SpareStatus()
+
+    def close(self) -> None:
+        """Nothing is held."""

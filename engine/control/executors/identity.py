@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _LINUX = sys.platform.startswith("linux")
-_DEAD_STATES = "ZXx"
+DEAD_STATES = "ZXx"
 CLOCK_TOLERANCE_S = 2.0
 
 
@@ -20,12 +20,12 @@ def of(pid: int) -> dict[str, Any] | None:
     """The identity of a process that lives, or None."""
     if not _LINUX:
         return _from_psutil(pid)
-    stat = _stat(pid)
-    if stat is None or stat[0] in _DEAD_STATES:
+    facts = stat(pid)
+    if facts is None or facts[0] in DEAD_STATES:
         return None
-    ticks = int(stat[19])
+    ticks = int(facts[19])
     started = ticks / os.sysconf("SC_CLK_TCK") + _boot_time()
-    return {"pid": pid, "started": started, "ticks": ticks, "boot": _boot_id()}
+    return {"pid": pid, "started": started, "ticks": ticks, "boot": boot_id()}
 
 
 def alive(identity: dict[str, Any] | None) -> bool:
@@ -40,7 +40,7 @@ def alive(identity: dict[str, Any] | None) -> bool:
     return abs(float(identity["started"]) - float(now["started"])) < CLOCK_TOLERANCE_S
 
 
-def _stat(pid: int) -> list[str] | None:
+def stat(pid: int) -> list[str] | None:
     """The fields of /proc/PID/stat after the name, which may hold spaces and brackets."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
@@ -56,7 +56,8 @@ def _boot_time() -> float:
     raise RuntimeError("no btime in /proc/stat")
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Which start of the system this is."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

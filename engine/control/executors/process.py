@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
+import logging
 import signal
 import subprocess
-import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.contract.paths import AttemptFolder, code_root
-from engine.control.executors import identity
-from engine.control.executors.base import Exit, Launch
+from engine.contract.paths import AttemptFolder
+from engine.control.executors import group, identity
+from engine.control.executors.base import Exit, Launch, SparePlan, SpareStatus
 from engine.control.executors.monitor import claim
+from engine.control.executors.spares import Spares
+from engine.control.executors.spawn import monitor_command, monitor_environment
+
+log = logging.getLogger(__name__)
 
 START_GRACE_S = 10.0
 """How long a monitor may take to show itself."""
@@ -30,33 +34,43 @@ class ProcessExecutor:
 
     name = "process"
 
-    def __init__(self) -> None:
+    def __init__(self, spares: Spares | None = None) -> None:
         self._monitors: list[subprocess.Popen[bytes]] = []
         self._gone_since: dict[Path, float] = {}
         self._lock = threading.Lock()
+        self._spares = spares or Spares()
 
     def start(self, launch: Launch) -> str:
-        """Start the monitor, which starts the worker."""
+        """Let a spare worker have it, or start the monitor, which starts the worker."""
+        warm = self._spares.start(launch)
+        if warm is not None:
+            if warm.process is not None:
+                self._keep(warm.process)
+            return warm.handle
         folder = launch.folder.root
-        environment = {**os.environ, **launch.environment, "PYTHONPATH": str(code_root()), "PYTHONSAFEPATH": "1"}
-        command = [sys.executable, "-S", "-m", "engine.control.executors.monitor", str(folder), "--", *launch.command]
+        command = [*monitor_command(), str(folder), "--", *launch.command]
         with launch.folder.log.open("ab") as log:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=folder, env=environment, start_new_session=True,
+                cwd=folder, env=monitor_environment(launch.environment), start_new_session=True,
             )  # fmt: skip
-        with self._lock:
-            self._monitors.append(process)
+        self._keep(process)
         return json.dumps(identity.of(process.pid) or {"pid": process.pid, "started": 0.0})
 
-    def adopt(self, folder: AttemptFolder, handle: str) -> bool:
+    def adopt(self, folder: AttemptFolder, handle: str, lease: str = "") -> bool:
         """Find the monitor by its file; if there is none and none can come any more, take its place for good."""
         deadline = time.monotonic() + START_GRACE_S
         while not folder.monitor.exists() and handle and identity.alive(json.loads(handle)):
             if time.monotonic() > deadline:
                 break
             time.sleep(0.05)
-        if not folder.root.is_dir() or claim(folder.root, GIVEN_UP):
+        if not folder.root.is_dir():
+            return False
+        theirs = (_read(folder.order) or {}).get("lease", lease)
+        if lease and theirs != lease:
+            log.error("%s belongs to lease %s, not to %s: left alone", folder.root, theirs, lease)
+            return False
+        if claim(folder.root, GIVEN_UP):
             return False
         return _monitor_file(folder) != GIVEN_UP
 
@@ -79,24 +93,40 @@ class ProcessExecutor:
     def stop(self, folder: AttemptFolder, handle: str) -> None:  # noqa: ARG002 - the file says more
         """SIGTERM to the worker itself."""
         worker = (_monitor_file(folder) or {}).get("worker")
-        if worker and identity.alive(worker):
-            os.kill(int(worker["pid"]), signal.SIGTERM)
+        if worker:
+            group.tell(worker, signal.SIGTERM)
 
     def kill(self, folder: AttemptFolder, handle: str) -> None:
-        """SIGKILL to the worker's group; to the monitor only when there is no worker yet."""
+        """SIGKILL to the worker's group, its leader dead or alive; to the monitor only when there is no worker yet."""
         processes = _monitor_file(folder) or {}
-        worker = processes.get("worker")
-        if worker and identity.alive(worker):
-            os.killpg(int(worker["pid"]), signal.SIGKILL)
-        elif worker is None and handle and identity.alive(json.loads(handle)):
-            os.kill(int(json.loads(handle)["pid"]), signal.SIGKILL)
+        monitor = processes.get("monitor") or (json.loads(handle) if handle else None)
+        group.end(processes.get("worker"), monitor)
+
+    def keep_spares(self, plan: Callable[[], SparePlan | None]) -> None:
+        """Have workers ready that imported everything already."""
+        self._spares.keep(plan)
+
+    def spare(self) -> SpareStatus:
+        """How it stands with them."""
+        return self._spares.status()
+
+    def close(self) -> None:
+        """End them."""
+        self._spares.close()
 
     def _after_grace(self, folder: AttemptFolder) -> Exit | None:
         since = self._gone_since.setdefault(folder.root, time.monotonic())
         if time.monotonic() - since < EXIT_GRACE_S and not _monitor_gone(folder):
             return None
         self._gone_since.pop(folder.root, None)
+        processes = _monitor_file(folder) or {}
+        if processes.get("monitor") and not identity.alive(processes["monitor"]):
+            group.end(processes.get("worker"), processes["monitor"])  # what its monitor can end no more
         return read_exit(folder) or Exit()
+
+    def _keep(self, process: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._monitors.append(process)
 
     def _reap(self) -> None:
         """Wait for monitors that ended, so that they do not linger as zombies."""

@@ -19,7 +19,7 @@ from engine.contract.errors import Conflict
 from engine.contract.events import Resources, RunDeleted
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
-from engine.control.executors.base import Executor
+from engine.control.executors.base import Executor, SpareStatus
 from engine.control.jobs import commands, queue, reconcile, settings, start
 from engine.control.jobs.commands import Request
 from engine.control.jobs.machine import Machine
@@ -57,6 +57,7 @@ class Controller:
         for uid in await self.database.read(_half_deleted):
             self._go(self._finish_deleting(uid))
         self._go(self._schedule())
+        self.keep_spares()
         self._go(self._tell_resources())
 
     async def end(self) -> None:
@@ -65,6 +66,7 @@ class Controller:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._executor.close)
 
     @property
     def slots(self) -> dict[str, int]:
@@ -75,6 +77,15 @@ class Controller:
     def worker_python(self) -> str | None:
         """The interpreter local workers would use."""
         return settings.worker_python(self.home, self.settings)
+
+    @property
+    def spare(self) -> SpareStatus:
+        """How it stands with spare workers."""
+        return self._executor.spare()
+
+    def keep_spares(self) -> None:
+        """Have spare workers ready, as the settings say."""
+        self._executor.keep_spares(lambda: start.spare_plan(self.home, self.settings, self.worker_python))
 
     async def busy(self) -> bool:
         """Whether anything runs or waits."""
@@ -127,6 +138,7 @@ class Controller:
         await self.database.write(save, durable=True)
         self.settings = changed
         logs.apply(changed.log_level, changed.log_json)
+        self.keep_spares()
         self._wake.set()
         return changed
 

@@ -30,7 +30,7 @@ def adopt(home: Home, database: Database, executor: Executor) -> list[sqlite3.Ro
     adopted = []
     for row in database.read_now(attempts.open_attempts):
         folder = home.attempt(row["uid"], row["n"])
-        if executor.adopt(folder, row["handle"]):
+        if executor.adopt(folder, row["handle"], row["lease"]):
             log.info("run %s: attempt %d goes on", row["uid"], row["n"])
             adopted.append(row)
         else:

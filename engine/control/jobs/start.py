@@ -6,13 +6,14 @@ import errno
 import logging
 
 from engine.contract import PROTOCOL_VERSION, logs
+from engine.contract.api import Settings
 from engine.contract.clock import now
 from engine.contract.durable import write_json
 from engine.contract.errors import Conflict, UserError
 from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import AttemptOrder
 from engine.contract.states import EndReason, RunState
-from engine.control.executors.base import Executor, Launch
+from engine.control.executors.base import Executor, Launch, SparePlan
 from engine.control.executors.code import WORKER_PATH, worker_path
 from engine.control.jobs import settings, transitions
 from engine.control.jobs.queue import CPU, Claim
@@ -53,11 +54,29 @@ def prepare(folder: AttemptFolder, claim: Claim) -> None:
 def environment(home: Home, claim: Claim) -> dict[str, str]:
     """Variables of the worker: its home, and the devices it may see."""
     chosen = settings.load(home)
-    variables = {"FORGE_HOME": str(home.root), "PYTHONUNBUFFERED": "1", WORKER_PATH: str(worker_path(home))}
-    variables |= logs.environment(chosen.log_level, chosen.log_json)
+    variables = usual_environment(home) | logs.environment(chosen.log_level, chosen.log_json)
     if claim.devices:
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(device for device in claim.devices if device != CPU)
     return variables
+
+
+def usual_environment(home: Home) -> dict[str, str]:
+    """Variables of every worker."""
+    return {"FORGE_HOME": str(home.root), "PYTHONUNBUFFERED": "1", WORKER_PATH: str(worker_path(home))}
+
+
+def spare_plan(home: Home, settings: Settings, python: str | None) -> SparePlan | None:
+    """The spare workers to keep; none without an environment for them."""
+    if python is None or settings.spare_workers == 0:
+        return None
+    return SparePlan(
+        python,
+        usual_environment(home),
+        home.root / "logs" / "spare.log",
+        settings.spare_workers,
+        int(settings.spare_memory_gb * (1 << 30)),
+        settings.spare_method,
+    )
 
 
 def _fail(database: Database, claim: Claim, error: OSError | UserError) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 
 from engine.client.arrow import read_curves
 from engine.control.api.arrow import to_stream
-from engine.control.store.metrics import Points
+from engine.control.store.reading import Points
 
 
 def points(metric, *values):

@@ -97,6 +97,126 @@ def test_that_kill_ends_the_whole_group_and_only_it(bed):
         bystander.wait()
 
 
+STUBBORN = """
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+grandchild = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+child = f"import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', {grandchild!r}])"
+subprocess.Popen([sys.executable, '-c', child + "; print('child', p.pid, flush=True); time.sleep(600)"])
+time.sleep(600)
+"""
+
+
+def child_of(bed) -> dict:
+    """The process whose number the worker's output names."""
+    bed.said("child")
+    return wait_until(lambda: identity.of(int(bed.folder.log.read_text().split()[1])), what="the child is there")
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_that_kill_ends_grandchildren_that_heed_no_sigterm_and_processes_that_are_stopped(bed, stopped):
+    bed.start(STUBBORN)
+    grandchild, worker = child_of(bed), bed.processes()["worker"]
+    if stopped:
+        os.killpg(worker["pid"], signal.SIGSTOP)
+    bed.executor.stop(bed.folder, bed.handle)
+    assert bed.poll() is None
+    bed.executor.kill(bed.folder, bed.handle)
+    assert bed.ended() == Exit(None, 9)
+    wait_until(lambda: not identity.alive(grandchild), what="the grandchild has gone")
+
+
+def test_that_kill_ends_the_group_when_its_leader_and_its_monitor_have_gone(bed):
+    bed.start(STUBBORN)
+    grandchild, processes = child_of(bed), bed.processes()
+    for who in ("monitor", "worker"):
+        os.kill(processes[who]["pid"], signal.SIGKILL)
+        wait_until(lambda who=who: not identity.alive(processes[who]))
+    assert identity.alive(grandchild)
+    bed.executor.kill(bed.folder, bed.handle)
+    wait_until(lambda: not identity.alive(grandchild), what="the grandchild has gone")
+    assert bed.ended() == Exit(None, None)
+
+
+def test_that_a_worker_found_dead_without_its_monitor_leaves_nothing_behind(bed):
+    bed.start(STUBBORN)
+    grandchild, processes = child_of(bed), bed.processes()
+    for who in ("monitor", "worker"):
+        os.kill(processes[who]["pid"], signal.SIGKILL)
+    assert bed.ended() == Exit(None, None)
+    wait_until(lambda: not identity.alive(grandchild), what="the grandchild has gone")
+
+
+def test_that_kill_before_the_worker_is_known_ends_it_too(bed):
+    bed.start(f"{CHILD}\nprint('child', p.pid, flush=True); import time; time.sleep(600)")
+    child, processes = child_of(bed), bed.processes()
+    bed.folder.monitor.write_text(json.dumps({**processes, "worker": None}))  # as in the moment before it is noted
+    bed.executor.kill(bed.folder, bed.handle)
+    for who in (processes["monitor"], processes["worker"], child):
+        wait_until(lambda who=who: not identity.alive(who), what="all of it has gone")
+
+
+def test_that_a_process_that_left_the_group_on_purpose_is_not_ended(bed):
+    bed.start(f"{CHILD.replace('time.sleep(600)', 'import os; os.setsid(); time.sleep(600)')}\n"
+              "import os, time\nwhile os.getsid(p.pid) == os.getsid(0): time.sleep(0.01)\n"
+              "print('child', p.pid, flush=True); time.sleep(600)")  # fmt: skip
+    child = child_of(bed)
+    try:
+        bed.executor.kill(bed.folder, bed.handle)
+        assert bed.ended() == Exit(None, 9)
+        assert identity.alive(child)
+    finally:
+        os.kill(child["pid"], signal.SIGKILL)
+
+
+def test_that_nothing_is_signalled_for_a_process_id_that_passed_to_another(bed):
+    bystander = subprocess.Popen([sys.executable, "-c", WAITS], stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        who = identity.of(bystander.pid)
+        earlier = {**who, "ticks": who["ticks"] - 100}
+        bed.folder.monitor.write_text(json.dumps({"monitor": {**earlier, "pid": 1}, "worker": earlier}))
+        bed.handle = json.dumps(earlier)
+        bed.executor.stop(bed.folder, bed.handle)
+        bed.executor.kill(bed.folder, bed.handle)
+        bed.folder.monitor.unlink()
+        bed.executor.kill(bed.folder, bed.handle)
+        assert bystander.poll() is None
+        assert identity.alive(who)
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_that_monitor_and_worker_that_are_stopped_for_a_while_fail_nothing(bed):
+    bed.start("import time; print('here', flush=True); [print(n, flush=True) or time.sleep(0.05) for n in range(10)]")
+    bed.said("here")
+    pids = [who["pid"] for who in bed.processes().values()]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    state = {pid: lambda pid=pid: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids}
+    for pid in pids:
+        wait_until(lambda pid=pid: state[pid]() == "T", what="it is stopped")
+    other = ProcessExecutor()
+    assert bed.poll() is None
+    assert other.adopt(bed.folder, bed.handle)
+    assert other.poll(bed.folder, bed.handle) is None
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    assert bed.ended() == Exit(0, None)
+    assert bed.folder.log.read_text().split() == ["here", *map(str, range(10))]
+
+
+def test_that_an_attempt_of_another_lease_is_left_alone(bed):
+    bed.folder.order.write_text(json.dumps({"lease": "theirs"}))
+    bed.start(WAITS)
+    bed.said("here")
+    before = bed.folder.monitor.read_bytes()
+    assert not ProcessExecutor().adopt(bed.folder, bed.handle, "ours")
+    assert bed.folder.monitor.read_bytes() == before
+    assert bed.poll() is None
+    assert ProcessExecutor().adopt(bed.folder, bed.handle, "theirs")
+
+
 def test_that_what_a_worker_leaves_behind_is_ended(bed):
     bed.start(f"{CHILD}\nprint('child', p.pid, flush=True)")
     bed.said("child")
