@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.contract.durable import sync_folder, write_json
+from engine.contract.faults import fault
 from engine.control.executors import identity
 
 WRITE_ATTEMPTS = 600
@@ -47,6 +48,7 @@ def main(arguments: list[str]) -> int:
     me = identity.of(os.getpid())
     if not claim(folder, {"monitor": me, "worker": None}):
         return 1
+    fault("monitor.after_claim")
     with (folder / "worker.log").open("ab", buffering=0) as log:
         try:
             worker = subprocess.Popen(
@@ -56,6 +58,7 @@ def main(arguments: list[str]) -> int:
             log.write(f"The worker could not be started: {error}\n".encode())
             _write(folder / "exit.json", {"code": 127, "signal": None, "t": time.time()})
             return 0
+    fault("monitor.after_start")
     signal.signal(signal.SIGTERM, lambda *_: worker.terminate())
     _write(
         folder / "monitor.json",
@@ -63,6 +66,7 @@ def main(arguments: list[str]) -> int:
     )
     code = _wait(worker)
     ended = {"code": code if code >= 0 else None, "signal": -code if code < 0 else None, "t": time.time()}
+    fault("monitor.before_exit")
     _write(folder / "exit.json", ended)
     return 0
 
