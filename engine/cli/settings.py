@@ -20,6 +20,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--worker-python", metavar="PATH", help="interpreter of local workers; 'auto' finds one")
     command.add_argument("--idle-minutes", type=float, help="how long a controller with nothing to do stays")
+    command.add_argument("--keep-days", metavar="DAYS", help="how long files of ended runs stay; 'ever' keeps them")
+    command.add_argument("--retry-seconds", type=float, help="wait before the first automatic retry")
     command.set_defaults(work=work)
 
 
@@ -36,6 +38,10 @@ def work(options: argparse.Namespace) -> int:
             wanted["worker_python"] = None if options.worker_python == "auto" else options.worker_python
         if options.idle_minutes is not None:
             wanted["idle_minutes"] = options.idle_minutes
+        if options.keep_days is not None:
+            wanted["keep_days"] = None if options.keep_days == "ever" else read_days(options.keep_days)
+        if options.retry_seconds is not None:
+            wanted["retry_seconds"] = options.retry_seconds
         settings = client.change_settings(Settings(**wanted)) if wanted else client.settings()
         slots = client.resources().slots
     if options.json:
@@ -44,7 +50,20 @@ def work(options: argparse.Namespace) -> int:
     print("Slots: " + ", ".join(f"{lane} {count}" for lane, count in slots.items()))
     print(f"Workers run with: {settings.worker_python or 'an interpreter found by itself'}")
     print(f"Idle time: {settings.idle_minutes:g} min; grace when stopping: {settings.stop_grace_seconds:g} s")
+    keep = "for ever" if settings.keep_days is None else f"{settings.keep_days:g} days"
+    print(f"Files of ended runs stay {keep}; first retry after {settings.retry_seconds:g} s")
     return OK
+
+
+def read_days(word: str) -> float:
+    """A number of days."""
+    try:
+        days = float(word)
+        if not 0 <= days <= 1_000_000:
+            raise ValueError(word)
+    except ValueError:
+        raise Refused("request.invalid", detail=f"'{word}' is no number of days.") from None
+    return days
 
 
 def read_slots(words: list[str]) -> dict[str, int]:

@@ -82,6 +82,10 @@ class ProcessExecutor:
         if worker and identity.alive(worker):
             os.kill(int(worker["pid"]), signal.SIGTERM)
 
+    def frozen(self, folder: AttemptFolder, handle: str) -> bool:  # noqa: ARG002 - the file says more
+        """The worker is stopped by a signal."""
+        return identity.stopped((_monitor_file(folder) or {}).get("worker"))
+
     def kill(self, folder: AttemptFolder, handle: str) -> None:
         """SIGKILL to the worker's group; to the monitor only when there is no worker yet."""
         processes = _monitor_file(folder) or {}

@@ -20,4 +20,7 @@ COLUMNS = (
     "ALTER TABLE artifact ADD COLUMN gone REAL",
 )
 
-INDEXES: tuple[str, ...] = ()
+INDEXES = (
+    "CREATE INDEX run_retry ON run(retry_at) WHERE retry_at IS NOT NULL",
+    "CREATE INDEX run_expires ON run(expires) WHERE expires IS NOT NULL",
+)
