@@ -17,6 +17,9 @@ def parser() -> argparse.ArgumentParser:
         controller,
         demo,
         download,
+        during,
+        going,
+        keeping,
         logs,
         metrics,
         run,
@@ -36,7 +39,23 @@ def parser() -> argparse.ArgumentParser:
         parents=[common],
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for group in (run, runs, metrics, logs, actions, advice, download, config, worker, controller, settings, demo):
+    for group in (
+        run,
+        runs,
+        metrics,
+        logs,
+        actions,
+        going,
+        during,
+        keeping,
+        advice,
+        download,
+        config,
+        worker,
+        controller,
+        settings,
+        demo,
+    ):
         group.register(commands, common)
     return top
 

@@ -15,7 +15,7 @@ from engine.contract.api import RunSummary
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the commands."""
     for name, work, sentence in (
-        ("start", start, "start a draft, or once more a run that failed or was stopped"),
+        ("start", start, "start a draft, or go on with a run that is paused, failed or was stopped"),
         ("stop", stop, "end a run, keeping what it learned so far"),
         ("copy", copy, "make a draft with the same config"),
         ("delete", delete, "remove a run with its files"),
@@ -31,30 +31,29 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def start(options: argparse.Namespace) -> int:
     """Queue it."""
-    return _change(options, "start")
+    return change(options, "start")
 
 
 def stop(options: argparse.Namespace) -> int:
     """End it."""
-    return _change(options, "stop", save=not options.no_save)
+    return change(options, "stop", asked="asked to stop", save=not options.no_save)
 
 
 def copy(options: argparse.Namespace) -> int:
     """Make a draft like it."""
-    return _change(options, "copy")
+    return change(options, "copy")
 
 
-def _change(options: argparse.Namespace, verb: str, **arguments: Any) -> int:
+def change(options: argparse.Namespace, verb: str, *, said: str = "", asked: str = "", **arguments: Any) -> int:
+    """Ask the controller for it and print what the run is now; `asked` is printed while a worker is still at it."""
     from engine.cli.session import controller, find_run
 
     with controller() as client:
         run: RunSummary = getattr(client, verb)(find_run(client, options.run).uid, **arguments)
     if options.json:
         print_json(run)
-    elif verb == "stop" and run.state.live:
-        print(f"{run.uid}  {run.name}: asked to stop")
     else:
-        print(f"{run.uid}  {run.name}: {run.state}")
+        print(f"{run.uid}  {run.name}: {(asked if run.state.live else '') or said or run.state}")
     return OK
 
 

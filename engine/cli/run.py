@@ -10,6 +10,7 @@ from typing import Any
 from engine.cli.exits import OK, exit_code_of_state
 from engine.cli.output import number, print_json, say, span
 from engine.contract.api import RunDetail, RunSummary
+from engine.contract.states import RunState
 
 LOOK_S = 0.25
 
@@ -67,7 +68,7 @@ def wait(client: Any, uid: str, quiet: bool) -> RunDetail:
         if line != shown and not quiet:
             say(line)
             shown = line
-        if detail.run.state.ended:
+        if detail.run.state.ended or detail.run.state is RunState.PAUSED:
             return detail
         time.sleep(LOOK_S)
 

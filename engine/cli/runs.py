@@ -78,5 +78,8 @@ def _print(detail: RunDetail) -> None:
         print(f"Score    {score.metric} {score.when}: {score.value:.1%} ({score.correct} of {score.rows})")
     for sample in detail.samples:
         print(f"Answer {sample.when}: {sample.prompt!r} → {sample.answer!r}")
+    for one in detail.checkpoints:
+        best = ", best" if one.best else ""
+        print(f"Checkpoint {one.id}: attempt {one.attempt}, step {one.step}{best}, {one.cause}, {one.bytes:,} bytes")
     for artifact in detail.artifacts:
         print(f"Result {artifact.id}: {artifact.kind} {artifact.name}, {artifact.bytes:,} bytes")

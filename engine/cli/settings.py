@@ -70,7 +70,10 @@ def read_days(word: str) -> float | None:
     if word == "forever":
         return None
     try:
-        return float(word)
+        days = float(word)
+        if not 0 <= days <= 1_000_000:
+            raise ValueError(word)
+        return days
     except ValueError:
         raise Refused("settings.days_form", word=word) from None
 

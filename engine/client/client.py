@@ -22,9 +22,11 @@ from engine.contract.api import (
     Health,
     QueryAnswer,
     QueryRequest,
+    ResumeRun,
     RunDetail,
     RunPage,
     RunSummary,
+    SampleNow,
     Settings,
     StopRun,
 )
@@ -115,6 +117,44 @@ class ControllerClient:
     def stop(self, uid: str, save: bool = True) -> RunSummary:
         """End a run, keeping what it learned unless told otherwise."""
         return self._change("POST", f"/runs/{uid}/stop", StopRun(save=save))
+
+    def resume(
+        self,
+        uid: str,
+        *,
+        checkpoint: int | None = None,
+        from_start: bool = False,
+        epochs: float | None = None,
+        max_steps: int | None = None,
+    ) -> RunSummary:
+        """Go on as a new attempt: from a checkpoint (the best there is, unless chosen) or from the start."""
+        body = ResumeRun(checkpoint=checkpoint, from_start=from_start, epochs=epochs, max_steps=max_steps)
+        return self._change("POST", f"/runs/{uid}/resume", body)
+
+    def pause(self, uid: str) -> RunSummary:
+        """Save, free the devices, and wait."""
+        return self._change("POST", f"/runs/{uid}/pause")
+
+    def checkpoint(self, uid: str) -> RunSummary:
+        """A checkpoint at the next step."""
+        return self._change("POST", f"/runs/{uid}/checkpoint")
+
+    def sample(self, uid: str, prompts: Iterable[str], max_new_tokens: int = 64) -> RunSummary:
+        """Ask the model that is being trained; the answers stand in the run's detail."""
+        body = SampleNow(prompts=list(prompts), max_new_tokens=max_new_tokens)
+        return self._change("POST", f"/runs/{uid}/sample", body)
+
+    def pin(self, uid: str, pinned: bool = True) -> RunSummary:
+        """Keep the working files until somebody deletes them, or no longer."""
+        return self.edit(uid, EditRun(pinned=pinned))
+
+    def clean(self, uid: str) -> RunSummary:
+        """Let the working files of an ended run go now; results stay in the library."""
+        return self._change("DELETE", f"/runs/{uid}/files")
+
+    def delete_checkpoint(self, uid: str, checkpoint: int) -> RunSummary:
+        """Remove one checkpoint of a run that is not at work."""
+        return self._change("DELETE", f"/runs/{uid}/checkpoints/{checkpoint}")
 
     def copy(self, uid: str) -> RunSummary:
         """A draft with the same spec."""

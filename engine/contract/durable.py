@@ -6,6 +6,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from engine.contract.faults import fault
+
 
 def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write aside, fsync, rename, and fsync the folder."""
@@ -16,8 +18,11 @@ def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
+            fault("durable.before_fsync")
             os.fsync(file.fileno())
+        fault("durable.before_rename")
         os.replace(aside, path)
+        fault("durable.after_rename")
     except BaseException:
         aside.unlink(missing_ok=True)
         raise

@@ -21,8 +21,8 @@ from engine.contract.paths import Home, code_root
 from engine.contract.run_spec import RunSpec
 from engine.control.executors import identity
 from engine.control.executors.fake import FakeExecutor, FakeWorker
-from engine.control.jobs.commands import Request
 from engine.control.jobs.controller import Controller
+from engine.control.jobs.requests import Request
 from engine.control.store.database import Database
 from tests.helpers.waiting import wait_until
 

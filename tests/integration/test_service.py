@@ -101,7 +101,7 @@ def test_that_a_worker_that_ended_while_no_controller_lived_is_found_ended(servi
 
 def test_that_a_worker_killed_by_the_system_ends_its_run_within_ten_seconds(service):
     service.start()
-    run = service.client.create(service.spec("steps=4 die"))
+    run = service.client.create(service.spec("steps=4 die", limits={"retries": 0}))
     wait_until(service.home.attempt(run.uid, 1).exit.exists)
     gone = time.monotonic()
     detail = service.until(run.uid, "failed")

@@ -70,6 +70,21 @@ RECOVERY: dict[str, Message] = {
         "{detail}",
         "Mend the cause, then resume the run.",
     ),
+    "run.pause_waits": Message(
+        "The run has not paused yet.",
+        "It was asked {seconds} s ago, and pauses after the step it is at.",
+        "Nothing is lost by waiting; stop it if it takes too long.",
+    ),
+    "checkpoint.none_left": Message(
+        "'{run}' has no checkpoint to go on from.",
+        "None was made, or they were deleted.",
+        "Start over, or copy the run.",
+    ),
+    "worker.killed_memory": Message(
+        "The worker was killed by signal {signal}: most likely memory ran out.",
+        "{percent} % of the computer's memory were in use at the last reading.",
+        "Close other programs, or lower training.micro_batch_size.",
+    ),
     "run.not_responding": Message(
         "The worker is not responding.", "It has said nothing for {seconds} s.", "It is ended after {minutes} min."
     ),

@@ -16,7 +16,7 @@ from engine.contract.paths import AttemptFolder
 from engine.control.api import arrow, files
 from engine.control.api.context import Context, Ctx
 from engine.control.jobs import commands
-from engine.control.store import attempts, metrics
+from engine.control.store import artifacts, metrics
 
 router = APIRouter()
 MAX_LOG_BYTES = 8 << 20
@@ -57,24 +57,26 @@ async def log(
 ) -> Response:
     """Bytes of the worker's log; a negative offset counts from the end."""
     folder = await _attempt_folder(context, uid, attempt)
-    data, start, size = await asyncio.to_thread(files.read_range, folder.log if folder else None, offset, limit)
+    path = folder.log if folder else None
+    if attempt is None and path is not None and not await asyncio.to_thread(path.exists):
+        path = context.home.library / uid / "worker.log"  # its end, kept when the working files went
+    data, start, size = await asyncio.to_thread(files.read_range, path, offset, limit)
     headers = {"X-Log-Size": str(size), "X-Log-Offset": str(start)}
     return Response(data, media_type="application/octet-stream", headers=headers)
 
 
 @router.get("/runs/{uid}/artifacts/{artifact}")
 async def artifact(context: Ctx, uid: str, artifact: int) -> Response:
-    """A result: a file, or a folder as a zip."""
+    """A result or a checkpoint: a file, or a folder as a zip."""
     found = await context.controller.database.read(
-        lambda c: attempts.artifact(c, commands.existing(c, uid)["id"], artifact)
+        lambda c: artifacts.find(c, commands.existing(c, uid)["id"], artifact)
     )
     if found is None:
         raise NotFound("artifact.unknown", artifact=artifact, run=uid)
-    number, relative, sha256 = found
-    path = await asyncio.to_thread(files.inside, context.home.attempt(uid, number).root, relative)
+    path = await asyncio.to_thread(files.inside, *found.place(context.home, uid))
     if path is None:
-        raise NotFound("artifact.gone", artifact=relative, run=uid)
-    headers = {"X-Sha256": sha256}
+        raise NotFound("artifact.gone", artifact=found.path, run=uid)
+    headers = {"X-Sha256": found.sha256}
     if path.is_dir():
         headers["Content-Disposition"] = files.disposition(f"{path.name}.zip")
         return StreamingResponse(files.zipped(path), media_type="application/zip", headers=headers)

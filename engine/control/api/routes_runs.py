@@ -19,8 +19,8 @@ from engine.contract.states import RunState
 from engine.control.api import files
 from engine.control.api.context import Ctx, Key
 from engine.control.jobs import commands
-from engine.control.jobs.commands import Request
 from engine.control.jobs.diagnosis import Evidence, diagnose
+from engine.control.jobs.requests import Request
 from engine.control.store import details, run_list
 
 router = APIRouter()

@@ -25,7 +25,7 @@ BATCH_S = 1 / 30
 REPLAY_PAGE = 500
 TRY_AGAIN = 1013
 GOING_AWAY = 1001
-SHOWN_AS_RUN = ("state", "edited", "stop_asked")
+SHOWN_AS_RUN = ("state", "edited", "stop_asked", "pause_asked", "mark", "files")
 
 
 @router.websocket("/stream")

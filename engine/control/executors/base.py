@@ -74,6 +74,9 @@ class Executor(Protocol):
     def stop(self, folder: AttemptFolder, handle: str) -> None:
         """Ask the worker to save and stop (SIGTERM)."""
 
+    def frozen(self, folder: AttemptFolder, handle: str) -> bool:
+        """Whether somebody holds the worker's process still (SIGSTOP, a debugger): then silence proves nothing."""
+
     def kill(self, folder: AttemptFolder, handle: str) -> None:
         """End the worker and everything it started, at once."""
 

@@ -23,6 +23,7 @@ class FakeWorker:
     seq: int = 0
     exit: Exit | None = None
     stops: int = 0
+    frozen: bool = False
 
     def play(self, *lines: dict[str, Any]) -> None:
         """Append lines to the journal; `v`, `seq` and `t` are filled in unless given."""
@@ -64,6 +65,10 @@ class FakeExecutor:
     def stop(self, folder: AttemptFolder, handle: str) -> None:  # noqa: ARG002
         """Count the request; the worker's answer is up to the test."""
         self.workers[str(folder.root)].stops += 1
+
+    def frozen(self, folder: AttemptFolder, handle: str) -> bool:  # noqa: ARG002
+        """As told."""
+        return self.workers[str(folder.root)].frozen
 
     def kill(self, folder: AttemptFolder, handle: str) -> None:  # noqa: ARG002
         """Gone at once."""

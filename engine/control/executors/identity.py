@@ -40,6 +40,21 @@ def alive(identity: dict[str, Any] | None) -> bool:
     return abs(float(identity["started"]) - float(now["started"])) < CLOCK_TOLERANCE_S
 
 
+def stopped(identity: dict[str, Any] | None) -> bool:
+    """Whether this very process lives but is held still (SIGSTOP, a debugger)."""
+    if not identity or not alive(identity):
+        return False
+    if _LINUX:
+        fields = stat(int(identity["pid"]))
+        return fields is not None and fields[0] in "Tt"
+    import psutil
+
+    try:
+        return bool(psutil.Process(int(identity["pid"])).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
+
+
 def stat(pid: int) -> list[str] | None:
     """The fields of /proc/PID/stat after the name, which may hold spaces and brackets."""
     try:

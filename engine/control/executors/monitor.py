@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.contract.durable import sync_folder, write_json
+from engine.contract.faults import fault
 from engine.control.executors import identity
 
 WRITE_ATTEMPTS = 600
@@ -64,6 +65,7 @@ def start(folder: Path, command: list[str]) -> int:
     me = identity.of(os.getpid())
     if not claim(folder, {"monitor": me, "worker": None}):
         return 1
+    fault("monitor.after_claim")
     with (folder / "worker.log").open("ab", buffering=0) as log:
         try:
             worker = subprocess.Popen(
@@ -73,6 +75,7 @@ def start(folder: Path, command: list[str]) -> int:
             log.write(f"The worker could not be started: {error}\n".encode())
             _write(folder / "exit.json", {"code": 127, "signal": None, "t": time.time()})
             return 0
+    fault("monitor.after_start")
     _pass_on_sigterm(worker.pid)
     _write(folder / "monitor.json", {"monitor": me, "worker": _known(worker.pid)})
     worker.returncode = _stay(folder, worker.pid)
@@ -165,6 +168,7 @@ def _stay(folder: Path, worker: int) -> int:
     """Wait for the end, and write it down."""
     code = _wait(worker)
     ended = {"code": code if code >= 0 else None, "signal": -code if code < 0 else None, "t": time.time()}
+    fault("monitor.before_exit")
     _write(folder / "exit.json", ended)
     return code
 

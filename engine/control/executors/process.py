@@ -96,6 +96,10 @@ class ProcessExecutor:
         if worker:
             group.tell(worker, signal.SIGTERM)
 
+    def frozen(self, folder: AttemptFolder, handle: str) -> bool:  # noqa: ARG002 - the file says more
+        """The worker is stopped by a signal."""
+        return identity.stopped((_monitor_file(folder) or {}).get("worker"))
+
     def kill(self, folder: AttemptFolder, handle: str) -> None:
         """SIGKILL to the worker's group, its leader dead or alive; to the monitor only when there is no worker yet."""
         processes = _monitor_file(folder) or {}

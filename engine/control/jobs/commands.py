@@ -1,15 +1,11 @@
 """What a person may ask for, each written in one transaction together with the command itself.
 
-A request that carries an idempotency key is answered from the command table when it comes again.
+Requests that come twice are the matter of `requests`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,56 +19,11 @@ from engine.contract.ids import new_id
 from engine.contract.preflight import check_files
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import EndReason, RunState
-from engine.control.jobs import transitions
-from engine.control.store import audit, events, runs
+from engine.control.jobs import next_start, retry, transitions
+from engine.control.jobs.requests import Request, once
+from engine.control.jobs.wishes import verb_of
+from engine.control.store import events, runs
 from engine.control.store.database import Transaction
-
-MAX_AUDIT_BODY = 2000
-
-
-@dataclass(frozen=True)
-class Request:
-    """Who asks for what, and the key that makes asking twice harmless."""
-
-    verb: str
-    actor: str = "local"
-    key: str | None = None
-    target: str | None = None
-    body: str = ""
-
-    @property
-    def fingerprint(self) -> str:
-        """What a repetition must agree with."""
-        return hashlib.sha256(json.dumps([self.verb, self.target, self.body]).encode()).hexdigest()
-
-
-def once(transaction: Transaction, request: Request, work: Callable[[Transaction], RunSummary | None]) -> Any:
-    """Do the work and keep its answer, or give the answer that was kept."""
-    if request.key is not None:
-        known = transaction.one("SELECT body, result FROM command WHERE idempotency = ?", (request.key,))
-        if known is not None:
-            if known["body"] != request.fingerprint:
-                raise Conflict("request.key_reused", key=request.key)
-            return RunSummary.model_validate_json(known["result"]) if known["result"] else None
-    answer = work(transaction)
-    transaction.execute(
-        "INSERT INTO command(idempotency, at, actor, verb, target, body, state, result) VALUES (?,?,?,?,?,?,'done',?)",
-        (
-            *(request.key, now(), request.actor, request.verb, request.target, request.fingerprint),
-            answer.model_dump_json() if answer else None,
-        ),
-    )
-    _write_down(transaction, request, request.target or (answer.uid if answer else None))
-    return answer
-
-
-def _write_down(transaction: Transaction, request: Request, target: str | None) -> None:
-    """The command's row in the audit; a long body by its fingerprint."""
-    short = len(request.body) <= MAX_AUDIT_BODY
-    detail = {"body": request.body} if short else {"fingerprint": request.fingerprint}
-    audit.append(
-        transaction, at=now(), actor=request.actor, action=request.verb, target=target, detail=events.dump(detail)
-    )
 
 
 def existing(connection: sqlite3.Connection, uid: str) -> sqlite3.Row:
@@ -92,12 +43,12 @@ def create(transaction: Transaction, spec: RunSpec, start: bool, owner: str, act
     else:
         body = {"from": None, "to": RunState.DRAFT, "reason": None, "error": None}
         cursor = events.add(transaction, "state", body, at=at, run_id=run_id, actor=actor)
-        _tell(transaction, run_id, cursor, at, actor)
+        tell(transaction, run_id, cursor, at, actor)
     return runs.summary(transaction.connection, run_id)
 
 
 def edit(transaction: Transaction, uid: str, change: EditRun, actor: str) -> RunSummary:
-    """Spec of a draft; priority of a run that has not begun; name and tags of any."""
+    """Spec of a draft; priority of a run that has not begun; name, tags and the pin of any."""
     row = existing(transaction.connection, uid)
     state = RunState(row["state"])
     if change.spec is not None and state is not RunState.DRAFT:
@@ -108,10 +59,12 @@ def edit(transaction: Transaction, uid: str, change: EditRun, actor: str) -> Run
     plain = spec.model_dump(mode="json")
     plain |= change.model_dump(include={"priority", "name", "tags"}, exclude_none=True)
     runs.replace_spec(transaction, row["id"], checked_spec(plain))
+    if change.pinned is not None:
+        transaction.execute("UPDATE run SET pinned = ?, expires = NULL WHERE id = ?", (change.pinned, row["id"]))
     at = now()
     fields = sorted(change.model_dump(exclude_none=True))
     cursor = events.add(transaction, "edited", {"fields": fields}, at=at, run_id=row["id"], actor=actor)
-    return _tell(transaction, row["id"], cursor, at, actor)
+    return tell(transaction, row["id"], cursor, at, actor)
 
 
 def checked_spec(plain: dict[str, Any]) -> RunSpec:
@@ -135,10 +88,18 @@ def problems_of(details: Any) -> list[Problem]:
 
 
 def start(transaction: Transaction, uid: str, actor: str) -> RunSummary:
-    """Put a run into the queue."""
-    row = existing(transaction.connection, uid)
-    if not transitions.move(transaction, row["id"], RunState.QUEUED, actor=actor, at=now()):
-        raise wrong_state(row, "started", "Copy it to run it again." if row["state"] == "completed" else "")
+    """Put a run into the queue: a draft for the first time, one that ended to go on where it was."""
+    row, at = existing(transaction.connection, uid), now()
+    if row["state"] == RunState.QUEUED and row["retry_at"] is not None:  # it need not wait any longer
+        retry.reset(transaction, row["id"])
+        cursor = events.add(transaction, "edited", {"fields": ["retry_at"]}, at=at, run_id=row["id"], actor=actor)
+        return tell(transaction, row["id"], cursor, at, actor)
+    if row["attempt"] and not row["next"]:
+        next_start.keep(transaction, row["id"], next_start.Wish("resume"))
+    if not transitions.move(transaction, row["id"], RunState.QUEUED, actor=actor, at=at):
+        hint = "Resume it with more epochs or from an earlier checkpoint." if row["state"] == "completed" else ""
+        raise wrong_state(row, "started", hint)
+    retry.reset(transaction, row["id"])
     return runs.summary(transaction.connection, row["id"])
 
 
@@ -147,19 +108,43 @@ def stop(transaction: Transaction, uid: str, save: bool, actor: str) -> RunSumma
     row, at = existing(transaction.connection, uid), now()
     state = RunState(row["state"])
     if state in (RunState.QUEUED, RunState.PAUSED):
+        next_start.keep(transaction, row["id"], None)
         transitions.move(
             transaction, row["id"], RunState.STOPPED, actor=actor, at=at, reason=EndReason.STOPPED_BY_PERSON
         )
     elif state.live:
         transaction.execute(
-            "UPDATE attempt SET stop_asked = coalesce(stop_asked, ?), stop_save = min(coalesce(stop_save, 1), ?) "
+            "UPDATE attempt SET stop_asked = coalesce(stop_asked, ?), stop_save = min(coalesce(stop_save, 1), ?), "
+            "stop_verb = CASE WHEN stop_verb = 'stop_without_saving' THEN stop_verb ELSE ? END "
             "WHERE run_id = ? AND ended IS NULL",
-            (at, int(save), row["id"]),
+            (at, int(save), verb_of(save), row["id"]),
         )
         cursor = events.add(transaction, "stop_asked", {"save": save}, at=at, run_id=row["id"], actor=actor)
-        _tell(transaction, row["id"], cursor, at, actor)
+        tell(transaction, row["id"], cursor, at, actor)
     else:
         raise wrong_state(row, "stopped", "Only a run that waits or works can be stopped.")
+    return runs.summary(transaction.connection, row["id"])
+
+
+def pause(transaction: Transaction, uid: str, actor: str) -> RunSummary:
+    """A run that waits is paused at once; one that works saves first."""
+    row, at = existing(transaction.connection, uid), now()
+    state = RunState(row["state"])
+    if state is RunState.QUEUED:
+        reason = EndReason.PAUSED_BY_PERSON
+        transitions.move(transaction, row["id"], RunState.PAUSED, actor=actor, at=at, reason=reason)
+    elif state.live:
+        asked = transaction.execute(
+            "UPDATE attempt SET stop_asked = coalesce(stop_asked, ?), stop_save = 1, stop_verb = 'pause' "
+            "WHERE run_id = ? AND ended IS NULL AND (stop_asked IS NULL OR stop_verb = 'pause')",
+            (at, row["id"]),
+        )
+        if not asked.rowcount:
+            raise wrong_state(row, "paused", "It was asked to stop already.")
+        cursor = events.add(transaction, "pause_asked", {}, at=at, run_id=row["id"], actor=actor)
+        tell(transaction, row["id"], cursor, at, actor)
+    else:
+        raise wrong_state(row, "paused", "Only a run that waits or works can be paused.")
     return runs.summary(transaction.connection, row["id"])
 
 
@@ -198,7 +183,8 @@ def wrong_state(row: sqlite3.Row, verb: str, hint: str) -> Conflict:
     return Conflict("run.wrong_state", run=row["name"], verb=verb, state=row["state"], hint=hint)
 
 
-def _tell(transaction: Transaction, run_id: int, cursor: int, at: float, actor: str) -> RunSummary:
+def tell(transaction: Transaction, run_id: int, cursor: int, at: float, actor: str) -> RunSummary:
+    """Announce a change that was stored as an event."""
     summary = runs.summary(transaction.connection, run_id)
     transaction.news.append(RunChanged(cursor=cursor, at=at, actor=actor, run=summary))
     return summary

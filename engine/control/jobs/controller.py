@@ -1,62 +1,57 @@
-"""The loop that starts what waits and watches what runs, and what the API asks of it."""
+"""The loop that starts what waits, watches what runs, and lets go what has had its time."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import logging
 import shutil
 import sqlite3
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
-from engine.contract import logs
-from engine.contract.api import EditRun, RunSummary, Settings
 from engine.contract.clock import now
-from engine.contract.errors import Conflict
+from engine.contract.errors import UserError
 from engine.contract.events import Resources, RunDeleted
 from engine.contract.paths import Home
-from engine.contract.run_spec import RunSpec
 from engine.control.executors.base import Executor, SpareStatus
-from engine.control.jobs import commands, queue, reconcile, settings, start
-from engine.control.jobs.commands import Request
+from engine.control.jobs import queue, reconcile, requests, retention, start
+from engine.control.jobs.desk import Desk
 from engine.control.jobs.machine import Machine
 from engine.control.jobs.news import Hub
+from engine.control.jobs.queue import Claim
+from engine.control.jobs.retry import Alarm
 from engine.control.jobs.watch import Watch
-from engine.control.store import attempts, audit, events
+from engine.control.store import attempts, events
 from engine.control.store.database import Database, Transaction
 
 log = logging.getLogger(__name__)
 RESOURCES_EVERY_S = 1.0
 RETRY_S = 2.0
+RETENTION_EVERY_S = 600.0
 
 
-class Controller:
+class Controller(Desk):
     """Everything that lives while the service runs. Made and used on its event loop."""
 
     def __init__(self, home: Home, database: Database, executor: Executor) -> None:
-        self.home = home
-        self.database = database
+        super().__init__(home, database)
         self.hub = Hub(asyncio.get_running_loop())
-        self.settings = settings.load(home)
         self.gpus: list[str] = []
         self._machine = Machine()
         self._executor = executor
-        self._watches: dict[int, Watch] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._wake = asyncio.Event()
+        self._alarm = Alarm()
         database.on_commit = self.hub.from_thread
 
     async def begin(self) -> None:
         """Take up what an earlier controller left, then start working."""
         self.gpus = await asyncio.to_thread(self._machine.find_gpus)
+        await asyncio.to_thread(self.retention.remove_leftovers)
         for row in await asyncio.to_thread(reconcile.adopt, self.home, self.database, self._executor):
             self._watch(row)
         for uid in await self.database.read(_half_deleted):
             self._go(self._finish_deleting(uid))
         self._go(self._schedule())
+        self._go(self._retain())
         self.keep_spares()
         self._go(self._tell_resources())
 
@@ -66,17 +61,11 @@ class Controller:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self._executor.close)
 
     @property
     def slots(self) -> dict[str, int]:
         """Lane to number of slots."""
         return queue.slots(self.settings.slots, self.gpus)
-
-    @property
-    def worker_python(self) -> str | None:
-        """The interpreter local workers would use."""
-        return settings.worker_python(self.home, self.settings)
 
     @property
     def spare(self) -> SpareStatus:
@@ -91,81 +80,23 @@ class Controller:
         """Whether anything runs or waits."""
         return bool(self._watches) or await self.database.read(queue.waiting) > 0
 
-    async def create(self, spec: RunSpec, start_now: bool, request: Request) -> RunSummary:
-        """Make a run; a run that is to start is checked whole before."""
-        if start_now:
-            await self._refuse_unless_startable(spec)
-        owner = _owner()
-        return await self._command(request, lambda t: commands.create(t, spec, start_now, owner, request.actor))
-
-    async def edit(self, uid: str, change: EditRun, request: Request) -> RunSummary:
-        """Change a draft, a priority, a name, tags."""
-        return await self._command(request, lambda t: commands.edit(t, uid, change, request.actor))
-
-    async def start(self, uid: str, request: Request) -> RunSummary:
-        """Queue a draft, or once more a run that failed or was stopped."""
-        row = await self.database.read(lambda c: commands.existing(c, uid))
-        await self._refuse_unless_startable(RunSpec.model_validate_json(row["spec"]))
-        return await self._command(request, lambda t: commands.start(t, uid, request.actor))
-
-    async def stop(self, uid: str, save: bool, request: Request) -> RunSummary:
-        """End a run; a worker is asked first."""
-        summary = await self._command(request, lambda t: commands.stop(t, uid, save, request.actor))
-        for watch in self._watches.values():
-            if watch.source.uid == uid:
-                watch.ask_to_stop(save)
-        return summary
-
-    async def copy(self, uid: str, request: Request) -> RunSummary:
-        """A draft with the same spec."""
-        owner = _owner()
-        return await self._command(request, lambda t: commands.copy(t, uid, owner, request.actor))
-
-    async def delete(self, uid: str, request: Request) -> None:
-        """Remove a run with everything that belongs to it."""
-        await self.database.write(lambda t: commands.delete_once(t, request, uid), durable=True)
-        await asyncio.shield(self._go(self._finish_deleting(uid)))
-
-    async def change_settings(self, change: Settings) -> Settings:
-        """Keep changed settings; fields that were not sent stay."""
-        sent = change.model_dump(exclude_unset=True)
-        changed = self.settings.model_copy(update=sent)
-
-        def save(transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
-            audit.append(transaction, at=now(), actor="local", action="settings", detail=events.dump(sent))
-            settings.save(self.home, changed)
-
-        await self.database.write(save, durable=True)
-        self.settings = changed
-        logs.apply(changed.log_level, changed.log_json)
-        self.keep_spares()
-        self._wake.set()
-        return changed
-
     async def resources(self) -> Resources:
         """Slots and load."""
         used, waiting = await self.database.read(lambda c: (queue.used(c), queue.waiting(c)))
         values, names = await asyncio.to_thread(self._machine.read)
         return Resources(slots=self.slots, used=used, waiting=waiting, values=values, names=names)
 
-    async def _command(self, request: Request, work: Callable[[Transaction], RunSummary]) -> RunSummary:
-        answer: RunSummary = await self.database.write(lambda t: commands.once(t, request, work), durable=True)
-        self._wake.set()
-        return answer
-
-    async def _refuse_unless_startable(self, spec: RunSpec) -> None:
-        await asyncio.to_thread(commands.refuse_unless_runnable, spec)
-        if not await asyncio.to_thread(lambda: self.worker_python):
-            raise Conflict("worker.no_environment")
-
     async def _schedule(self) -> None:
         """Start whatever has a slot, then wait for a reason to look again."""
         while True:
             self._wake.clear()
             try:
+                wait = await asyncio.to_thread(self._alarm.ring, self.database, self.settings.retry_seconds)
                 while await self._start_next():
                     pass
-                await self._wake.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
             except Exception:
                 log.exception("scheduling failed; trying again")
                 await asyncio.sleep(RETRY_S)
@@ -177,18 +108,41 @@ class Controller:
         if claim is None:
             return False
         log.info("run %s: attempt %d starts on %s", claim.uid, claim.n, ", ".join(claim.devices) or "no device")
-        python = await asyncio.to_thread(lambda: self.worker_python)
-        begun = await asyncio.to_thread(start.start, self.home, self.database, self._executor, claim, python)
-        if begun:
-            row = await self.database.read(lambda c: attempts.open_attempt(c, claim.attempt_id))
-            if row is not None:
-                self._watch(row)
+        try:
+            python = await asyncio.to_thread(lambda: self.worker_python)
+            seconds = self.settings.retry_seconds
+            begun = await asyncio.to_thread(
+                start.start, self.home, self.database, self._executor, claim, python, seconds
+            )
+        except Exception:
+            log.exception("run %s: its start broke off; looking what came of it", claim.uid)
+            self._go(self._take_over(claim))
+            return True
+        row = await self.database.read(lambda c: attempts.open_attempt(c, claim.attempt_id)) if begun else None
+        if row is not None:
+            self._watch(row)
         return True
+
+    async def _take_over(self, claim: Claim) -> None:
+        """A start that broke off half way, as the next controller would find it."""
+        while True:
+            try:
+                row = await self.database.read(lambda c: attempts.open_attempt(c, claim.attempt_id))
+                if row is not None and await asyncio.to_thread(
+                    reconcile.take_up, self.home, self.database, self._executor, row
+                ):
+                    self._watch(row)
+                self._wake.set()
+                return
+            except Exception:
+                log.exception("run %s: could not find out what came of its start; trying again", claim.uid)
+                await asyncio.sleep(RETRY_S)
 
     def _watch(self, row: sqlite3.Row) -> None:
         source, folder = reconcile.source_of(self.home, row), self.home.attempt(row["uid"], row["n"])
-        watch = Watch(self.database, self.hub, self._executor, folder, source, row["handle"])
-        watch.stop_grace_s = self.settings.stop_grace_seconds
+        watch = Watch(
+            self.database, self.hub, self._executor, folder, source, row["handle"], lambda: self.settings
+        )  # fmt: skip
         self._watches[source.attempt_id] = watch
         self._go(self._follow(watch))
 
@@ -196,10 +150,28 @@ class Controller:
         await watch.run()
         self._watches.pop(watch.source.attempt_id, None)
         self._wake.set()
+        self._wake_retention.set()
+
+    async def _retain(self) -> None:
+        """Announce what will go, and let go what was announced."""
+        while True:
+            self._wake_retention.clear()
+            try:
+                await asyncio.to_thread(self.retention.plan, self.settings.keep_days)
+                for uid in await asyncio.to_thread(self.retention.due):
+                    async with self._files_of(uid):
+                        with contextlib.suppress(UserError):  # it is noted in the run's timeline
+                            await asyncio.to_thread(self.retention.clean, uid)
+            except Exception:
+                log.exception("looking for files that may go failed; trying again later")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RETENTION_EVERY_S):
+                    await self._wake_retention.wait()
 
     async def _finish_deleting(self, uid: str) -> None:
-        """Second half of deleting: the folder first, then the row, so that neither is ever left alone."""
-        await asyncio.to_thread(_remove, self.home.run(uid))
+        """Second half of deleting: the files first, then the rows, so that neither is ever left alone."""
+        await asyncio.to_thread(retention.remove, self.home.run(uid))
+        await asyncio.to_thread(_remove, self.home.library / uid)
 
         def write(transaction: Transaction) -> None:
             row = transaction.one("SELECT id FROM run WHERE uid = ? AND deleting", (uid,))
@@ -207,6 +179,7 @@ class Controller:
                 return
             transaction.execute("DELETE FROM event WHERE run_id = ?", (row["id"],))
             transaction.execute("DELETE FROM run WHERE id = ?", (row["id"],))
+            requests.forget(transaction, uid)
             at = now()
             cursor = events.add(transaction, "deleted", {"run": uid}, at=at)
             transaction.news.append(RunDeleted(cursor=cursor, at=at, run=uid))
@@ -219,19 +192,6 @@ class Controller:
                 with contextlib.suppress(sqlite3.Error):
                     self.hub.publish([await self.resources()])
             await asyncio.sleep(RESOURCES_EVERY_S)
-
-    def _go(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-
-def _owner() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""
 
 
 def _half_deleted(connection: sqlite3.Connection) -> list[str]:

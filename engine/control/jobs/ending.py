@@ -1,7 +1,8 @@
-"""What the end of a worker's process means for its run."""
+"""What the end of a worker's process means for its run, and whether the fault was the run's own."""
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 from dataclasses import dataclass
@@ -11,6 +12,22 @@ from engine.contract.errors import ErrorBody, UserError
 from engine.contract.states import EXIT_COMPLETED, EXIT_SAVED_ON_REQUEST, EndReason, RunState
 from engine.control.executors.base import Exit
 
+PAUSE = "pause"
+MAY_PASS = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EAGAIN", "ENOMEM", "EIO", "ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "EBUSY", "EINTR", "ESTALE", "ETIMEDOUT",
+        "ETXTBSY",
+    )
+    if hasattr(errno, name)
+)  # fmt: skip
+"""What the system may say today and not tomorrow."""
+INFRASTRUCTURE = frozenset(
+    {EndReason.WORKER_KILLED, EndReason.LOST, EndReason.INTERRUPTED, EndReason.HANG, EndReason.DISK_FULL}
+)
+"""Ends that are not the run's own fault. A bad config, data, model, a loss that is not finite, memory that torch
+asked for in vain and a bug of ours would only happen again."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -19,21 +36,26 @@ class Verdict:
     state: RunState
     reason: EndReason
     error: ErrorBody | None = None
+    again: bool = False
+    """Not the run's own fault: worth another attempt."""
 
 
-def verdict(ended: Exit, attempt: sqlite3.Row) -> Verdict:
+def verdict(ended: Exit, attempt: sqlite3.Row, hung_minutes: float | None = None) -> Verdict:
     """The exit code counts first, then the worker's last word, then what a person asked for, then the signal."""
     word = json.loads(attempt["last_word"]) if attempt["last_word"] else None
-    asked = attempt["stop_asked"] is not None
+    asked = (attempt["stop_verb"] or "stop") if attempt["stop_asked"] is not None else None
     if ended.code == EXIT_COMPLETED and (word is None or word["state"] == RunState.COMPLETED):
         return Verdict(RunState.COMPLETED, EndReason.FINISHED)
     if ended.code == EXIT_SAVED_ON_REQUEST:
-        reason = EndReason(word["reason"]) if word else EndReason.STOPPED_BY_PERSON
-        return Verdict(RunState.STOPPED, reason)
+        return _saved(word, asked)
     if word is not None:
-        return _last_word(word)
-    if asked:
+        return _last_word(word, asked)
+    if asked == PAUSE and ended.code is None:  # it died before it could; its last checkpoint is there
+        return Verdict(RunState.PAUSED, EndReason.PAUSED_BY_PERSON)
+    if asked is not None and asked != PAUSE:
         return Verdict(RunState.STOPPED, EndReason.STOPPED_BY_PERSON)
+    if hung_minutes is not None:
+        return _failed(EndReason.HANG, "worker.hung", {"minutes": round(hung_minutes, 1)})
     if ended.signal is not None:
         return _failed(EndReason.WORKER_KILLED, "worker.killed", {"signal": ended.signal})
     if ended.code is not None:
@@ -41,14 +63,39 @@ def verdict(ended: Exit, attempt: sqlite3.Row) -> Verdict:
     return _failed(EndReason.LOST, "worker.lost", {})
 
 
-def _last_word(word: dict[str, object]) -> Verdict:
-    state = RunState(str(word["state"]))
-    reason = EndReason(str(word["reason"]))
+def start_verdict(error: OSError | UserError) -> Verdict:
+    """What it means that a worker could not be started."""
+    if not isinstance(error, OSError):
+        return Verdict(RunState.FAILED, EndReason.START_FAILED, error.body())
+    reason = EndReason.DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else EndReason.START_FAILED
+    body = UserError("run.start_failed", detail=str(error)).body()
+    return Verdict(RunState.FAILED, reason, body, again=error.errno in MAY_PASS)
+
+
+def _saved(word: dict[str, Any] | None, asked: str | None) -> Verdict:
+    """It saved and ended on request: a person's, or the system's (SIGTERM)."""
+    if asked == PAUSE:
+        return Verdict(RunState.PAUSED, EndReason.PAUSED_BY_PERSON)
+    if asked is not None:
+        return Verdict(RunState.STOPPED, EndReason.STOPPED_BY_PERSON)
+    return _last_word(word or {"state": RunState.STOPPED, "reason": EndReason.INTERRUPTED}, None)
+
+
+def _last_word(word: dict[str, Any], asked: str | None) -> Verdict:
+    state, reason = RunState(str(word["state"])), EndReason(str(word["reason"]))
     error = ErrorBody.model_validate(word["error"]) if word.get("error") else None
+    if reason is EndReason.INTERRUPTED:
+        if asked is not None:
+            return _saved(None, asked)
+        error = error or UserError("run.interrupted", step=word.get("step") or 0).body()
+        return Verdict(RunState.STOPPED, reason, error, again=True)
+    if state is RunState.PAUSED and asked is not None and asked != PAUSE:
+        return Verdict(RunState.STOPPED, EndReason.STOPPED_BY_PERSON)
     if state not in (RunState.COMPLETED, RunState.STOPPED, RunState.FAILED, RunState.PAUSED):
         state = RunState.FAILED
-    return Verdict(state, reason, error)
+    again = state is RunState.FAILED and reason in INFRASTRUCTURE and asked is None
+    return Verdict(state, reason, error, again)
 
 
 def _failed(reason: EndReason, code: str, params: dict[str, Any]) -> Verdict:
-    return Verdict(RunState.FAILED, reason, UserError(code, **params).body())
+    return Verdict(RunState.FAILED, reason, UserError(code, **params).body(), again=reason in INFRASTRUCTURE)

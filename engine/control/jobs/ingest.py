@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from engine.contract import events as lines
 from engine.contract.clock import now
 from engine.contract.events import JournalLine, Note, journal_line
+from engine.contract.faults import fault
 from engine.control.jobs import record
 from engine.control.store import attempts
 from engine.control.store.attempts import Position
@@ -23,7 +24,10 @@ from engine.control.store.database import Database, Transaction
 
 log = logging.getLogger(__name__)
 CHUNK_BYTES = 1 << 20
-STATE_LINES = (lines.Started, lines.PhaseBegan, lines.ArtifactSaved, lines.Ended)
+STATE_LINES = (
+    lines.Started, lines.PhaseBegan, lines.ArtifactSaved, lines.CheckpointSaved, lines.CheckpointRemoved,
+    lines.Resumed, lines.Ended,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,9 @@ class Ingest:
         flush = parse(data, self._position)
         durable = any(isinstance(line, STATE_LINES) for line in flush.lines)
         position, self._position = self._position, None  # asked for again if the transaction fails
+        fault("ingest.before_store")
         stored = self._database.write_now(lambda t: self._store(t, flush), durable)
+        fault("ingest.after_store")
         self._position = flush.new if stored else None
         self.said_goodbye = self.said_goodbye or any(isinstance(line, lines.Ended) for line in flush.lines)
         if not stored:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from engine.contract.checkpoints import ResumePoint
 from engine.contract.ids import new_lease
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import LIVE, Lane, RunState
-from engine.control.jobs import transitions
+from engine.control.jobs import next_start, transitions
 from engine.control.store import attempts
 from engine.control.store.database import Transaction
 
@@ -30,6 +31,8 @@ class Claim:
     lease: str
     spec: RunSpec
     devices: list[str]
+    resume: list[ResumePoint] = field(default_factory=list)
+    resume_required: bool = False
 
 
 def slots(chosen: dict[str, int] | None, gpus: Sequence[str]) -> dict[str, int]:
@@ -59,7 +62,8 @@ def take_next(
             continue
         row = transaction.one(
             "SELECT id, uid, spec FROM run JOIN run_spec ON run_id = id "
-            "WHERE state = 'queued' AND lane = ? AND deleting = 0 ORDER BY priority DESC, queued, id LIMIT 1",
+            "WHERE state = 'queued' AND lane = ? AND deleting = 0 AND retry_at IS NULL "
+            "ORDER BY priority DESC, queued, id LIMIT 1",
             (lane,),
         )
         if row is not None:
@@ -71,15 +75,17 @@ def _claim(
     transaction: Transaction, row: sqlite3.Row, lane: Lane, gpus: Sequence[str], executor: str, at: float
 ) -> Claim:
     spec, lease = RunSpec.model_validate_json(row["spec"]), new_lease()
-    earlier = transaction.one("SELECT 1 FROM attempt WHERE run_id = ?", (row["id"],))
-    cause = "retry" if earlier else "first"
-    attempt_id, n = attempts.insert(transaction, row["id"], cause=cause, lease=lease, spec=row["spec"], at=at)
+    begin = next_start.take(transaction, row["id"])
+    attempt_id, n = attempts.insert(
+        transaction, row["id"], cause=begin.cause, lease=lease, spec=row["spec"], at=at,
+        resumed_from=begin.intention(),
+    )  # fmt: skip
     node_id, node = transaction.execute("SELECT id, name FROM node WHERE name = ?", (spec.compute.node,)).fetchone()
     devices = [_lease_device(transaction, node_id, attempt_id, spec, gpus)] if lane is Lane.GPU else []
     attempts.add_member(transaction, attempt_id, executor, node_id, devices)
     transaction.execute("UPDATE run SET node = ? WHERE id = ?", (node, row["id"]))
     transitions.move(transaction, row["id"], RunState.PREPARING, actor=ACTOR, at=at)
-    return Claim(row["id"], row["uid"], attempt_id, n, lease, spec, devices)
+    return Claim(row["id"], row["uid"], attempt_id, n, lease, spec, devices, begin.resume, begin.required)
 
 
 def _lease_device(transaction: Transaction, node_id: int, attempt_id: int, spec: RunSpec, gpus: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from engine.contract.paths import Home
 from engine.contract.states import EndReason, RunState
 from engine.control.executors.base import Executor
 from engine.control.jobs import transitions
+from engine.control.jobs.ending import PAUSE
 from engine.control.jobs.ingest import Source
 from engine.control.store import attempts
 from engine.control.store.database import Database
@@ -27,28 +28,30 @@ def source_of(home: Home, row: sqlite3.Row) -> Source:
 
 def adopt(home: Home, database: Database, executor: Executor) -> list[sqlite3.Row]:
     """Attempts that go on; those that never came to a start are ended. Waits: call it on a thread."""
-    adopted = []
-    for row in database.read_now(attempts.open_attempts):
-        folder = home.attempt(row["uid"], row["n"])
-        if executor.adopt(folder, row["handle"], row["lease"]):
-            log.info("run %s: attempt %d goes on", row["uid"], row["n"])
-            adopted.append(row)
-        else:
-            log.warning("run %s: attempt %d never started", row["uid"], row["n"])
-            _requeue(database, row)
-    return adopted
+    return [row for row in database.read_now(attempts.open_attempts) if take_up(home, database, executor, row)]
+
+
+def take_up(home: Home, database: Database, executor: Executor, row: sqlite3.Row) -> bool:
+    """Take up one attempt; False, and the run waits again, if it never came to a start."""
+    if executor.adopt(home.attempt(row["uid"], row["n"]), row["handle"], row["lease"]):
+        log.info("run %s: attempt %d goes on", row["uid"], row["n"])
+        return True
+    log.warning("run %s: attempt %d never started", row["uid"], row["n"])
+    _requeue(database, row)
+    return False
 
 
 def _requeue(database: Database, row: sqlite3.Row) -> None:
-    """A start that was lost with the controller: nothing has happened yet, so the run waits again (or is stopped)."""
+    """A start that was lost: nothing has happened yet, so the run waits again, unless a person wished otherwise."""
     to, reason = RunState.QUEUED, EndReason.START_FAILED
-    if row["stop_asked"]:
+    if row["stop_asked"] is not None:
         to, reason = RunState.STOPPED, EndReason.STOPPED_BY_PERSON
-    error = UserError("run.start_lost").body()
+        if row["stop_verb"] == PAUSE:
+            to, reason = RunState.PAUSED, EndReason.PAUSED_BY_PERSON
+    error = UserError("run.start_lost").body() if to is RunState.QUEUED else None
     database.write_now(
         lambda t: transitions.move(
-            t, row["run_id"], to, actor=ACTOR, at=now(), lease=row["lease"],
-            reason=reason, error=error if to is RunState.QUEUED else None,
+            t, row["run_id"], to, actor=ACTOR, at=now(), lease=row["lease"], reason=reason, error=error
         ),
         durable=True,
-    )  # fmt: skip
+    )

@@ -11,7 +11,7 @@ from engine.contract.clock import now
 from engine.contract.events import JournalLine, Points, RunChanged, RunEvent
 from engine.contract.states import Phase, RunState
 from engine.control.jobs import transitions
-from engine.control.store import attempts, events, metrics, runs
+from engine.control.store import artifacts, attempts, events, metrics, runs
 from engine.control.store.database import Transaction
 from engine.control.store.metrics import Block, Row, micros
 
@@ -31,7 +31,11 @@ def store(transaction: Transaction, source: Source, flush: Flush) -> int:
     _progress(transaction, source, flush.lines)
     for note in flush.notes:
         _event(transaction, source, note, seq=None)
+    stepped = False
     for line in flush.lines:
+        if isinstance(line, lines.Step) and not stepped:
+            attempts.first_step(transaction, source.attempt_id, line.step)
+            stepped = True
         _fact(transaction, source, line)
         if not isinstance(line, lines.Step | lines.Validation | lines.Device):
             _event(transaction, source, line, seq=line.seq)
@@ -121,7 +125,13 @@ def _fact(transaction: Transaction, source: Source, line: JournalLine) -> None:
     elif isinstance(line, lines.Device) and line.names:
         attempts.store_fact(transaction, source.attempt_id, "device_names", line.names)
     elif isinstance(line, lines.ArtifactSaved):
-        attempts.add_artifact(transaction, source.run_id, source.attempt_id, line)
+        artifacts.add_result(transaction, source.run_id, source.attempt_id, line)
+    elif isinstance(line, lines.CheckpointSaved):
+        artifacts.add_checkpoint(transaction, source.run_id, source.attempt_id, line)
+    elif isinstance(line, lines.CheckpointRemoved):
+        artifacts.remove_checkpoint(transaction, source.run_id, line.path)
+    elif isinstance(line, lines.Resumed):
+        attempts.resumed(transaction, source.attempt_id, line.attempt, line.step, line.path)
     elif isinstance(line, lines.Ended):
         attempts.store_fact(transaction, source.attempt_id, "last_word", _body(line))
 

@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 
 from engine.contract import PROTOCOL_VERSION, logs
 from engine.contract.api import Settings
-from engine.contract.clock import now
-from engine.contract.durable import write_json
+from engine.contract.durable import sync_folder, write_json
 from engine.contract.errors import Conflict, UserError
+from engine.contract.faults import fault
 from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import AttemptOrder
-from engine.contract.states import EndReason, RunState
 from engine.control.executors.base import Executor, Launch, SparePlan
 from engine.control.executors.code import WORKER_PATH, worker_path
-from engine.control.jobs import settings, transitions
+from engine.control.jobs import retry, settings
+from engine.control.jobs.ending import start_verdict
 from engine.control.jobs.queue import CPU, Claim
 from engine.control.store import attempts
 from engine.control.store.database import Database
 
 log = logging.getLogger(__name__)
-ACTOR = "controller"
 
 
-def start(home: Home, database: Database, executor: Executor, claim: Claim, python: str | None) -> bool:
-    """Prepare and start; False if that failed, and the run with it."""
+def start(
+    home: Home, database: Database, executor: Executor, claim: Claim, python: str | None, retry_seconds: float
+) -> bool:
+    """Prepare and start; False if that failed, and the attempt with it."""
+    fault("start.after_claim")
     folder = home.attempt(claim.uid, claim.n)
     try:
         if python is None:
             raise Conflict("worker.no_environment")
         prepare(folder, claim)
+        fault("start.after_order")
         command = [python, "-m", "engine.compute.worker", str(folder.root)]
         handle = executor.start(Launch(folder, command, environment(home, claim)))
     except (OSError, UserError) as error:
         log.warning("run %s could not be started: %s", claim.uid, error)
-        _fail(database, claim, error)
+        _fail(database, claim, error, retry_seconds)
         return False
+    fault("start.after_monitor")
     database.write_now(lambda t: attempts.set_handle(t, claim.attempt_id, handle), durable=True)
+    fault("start.after_handle")
     return True
 
 
@@ -45,8 +49,11 @@ def prepare(folder: AttemptFolder, claim: Claim) -> None:
     """The folder and the order in it, durably, before anything is started."""
     folder.control.mkdir(parents=True, exist_ok=True)
     folder.outputs.mkdir(exist_ok=True)
+    sync_folder(folder.root.parent)
+    fault("start.after_folder")
     order = AttemptOrder(
-        protocol=PROTOCOL_VERSION, run=claim.uid, attempt=claim.n, lease=claim.lease, spec=claim.spec
+        protocol=PROTOCOL_VERSION, run=claim.uid, attempt=claim.n, lease=claim.lease, spec=claim.spec,
+        resume=claim.resume, resume_required=claim.resume_required,
     )  # fmt: skip
     write_json(folder.order, order.model_dump(mode="json"))
 
@@ -79,16 +86,6 @@ def spare_plan(home: Home, settings: Settings, python: str | None) -> SparePlan 
     )
 
 
-def _fail(database: Database, claim: Claim, error: OSError | UserError) -> None:
-    reason = EndReason.START_FAILED
-    if isinstance(error, OSError):
-        if error.errno == errno.ENOSPC:
-            reason = EndReason.DISK_FULL
-        error = UserError("run.start_failed", detail=str(error))
-    body = error.body()
-    database.write_now(
-        lambda t: transitions.move(
-            t, claim.run_id, RunState.FAILED, actor=ACTOR, at=now(), lease=claim.lease, reason=reason, error=body
-        ),
-        durable=True,
-    )
+def _fail(database: Database, claim: Claim, error: OSError | UserError, retry_seconds: float) -> None:
+    end = retry.Ending(claim.run_id, claim.attempt_id, claim.lease, retry_seconds)
+    database.write_now(lambda t: retry.conclude(t, end, start_verdict(error)), durable=True)

@@ -1,9 +1,10 @@
 """Which state a run may move to, and the only code that moves it.
 
     draft -> queued -> preparing -> running -> finishing -> completed
-    queued -> stopped                 a person changed their mind
+    queued -> stopped | paused        a person changed their mind
     any live state -> failed | stopped | paused | queued (its attempt has ended)
     paused | failed | stopped -> queued                   as a new attempt
+    completed -> queued                                   only when somebody resumes it (`reopen`)
 
 `move` checks the table and writes state, reason, actor and event in one transaction. Out of a live state it is
 guarded by the attempt's lease: a worker's report is evidence, not a command, and "running" for a run that was
@@ -26,7 +27,7 @@ S = RunState
 _OUT_OF_LIVE = frozenset({S.FAILED, S.STOPPED, S.PAUSED, S.QUEUED})
 TABLE: Mapping[RunState, frozenset[RunState]] = {
     S.DRAFT: frozenset({S.QUEUED}),
-    S.QUEUED: frozenset({S.PREPARING, S.STOPPED}),
+    S.QUEUED: frozenset({S.PREPARING, S.STOPPED, S.PAUSED}),
     S.PREPARING: _OUT_OF_LIVE | {S.RUNNING},
     S.RUNNING: _OUT_OF_LIVE | {S.FINISHING},
     S.FINISHING: _OUT_OF_LIVE | {S.COMPLETED},
@@ -47,6 +48,7 @@ def move(
     lease: str | None = None,
     reason: EndReason | None = None,
     error: ErrorBody | None = None,
+    reopen: bool = False,
 ) -> bool:
     """Move a run; False (and a line in the log) if its state or the lease does not allow it any more."""
     row = transaction.one("SELECT uid, state FROM run WHERE id = ? AND deleting = 0", (run_id,))
@@ -55,14 +57,15 @@ def move(
     was = RunState(row["state"])
     bound = was in LIVE or lease is not None  # whoever names a lease must hold it, wherever the run stands
     attempt = _held(transaction, run_id, lease) if bound else None
-    if to not in TABLE[was] or (bound and attempt is None):
+    allowed = to in TABLE[was] or (reopen and was is S.COMPLETED and to is S.QUEUED)
+    if not allowed or (bound and attempt is None):
         log.info(
             "run %s: %s is %s, not moved to %s by %s", row["uid"], "late report" if lease else "it", was, to, actor
         )
         return False
     _write(transaction, run_id, to, at, reason, error)
-    if to is S.QUEUED and was not in LIVE:  # a run whose start was lost keeps its place
-        transaction.execute("UPDATE run SET queued = ? WHERE id = ?", (at, run_id))
+    if to is S.QUEUED and was not in LIVE:  # a run that goes on by itself keeps its place
+        transaction.execute("UPDATE run SET queued = ?, first_step = NULL WHERE id = ?", (at, run_id))
     if attempt is not None and to not in LIVE:
         _end_attempt(transaction, attempt, at, reason)
     _announce(transaction, run_id, attempt, was, to, actor=actor, at=at, reason=reason, error=error)
@@ -102,9 +105,12 @@ def _write(
         "UPDATE run SET state = ?, reason = ?, error = ? WHERE id = ?",
         (to, reason, error.model_dump_json() if error else None, run_id),
     )
+    if to not in LIVE:
+        transaction.execute("UPDATE run SET mark = NULL, retry_at = NULL WHERE id = ?", (run_id,))
     if to is S.QUEUED:
         transaction.execute(
-            "UPDATE run SET finished = NULL, first_step = NULL, phase = NULL, pace = NULL WHERE id = ?", (run_id,)
+            "UPDATE run SET finished = NULL, phase = NULL, pace = NULL, expires = NULL, cleaned = NULL WHERE id = ?",
+            (run_id,),
         )
     elif to is S.PREPARING:
         transaction.execute("UPDATE run SET started = ?, phase = ? WHERE id = ?", (at, Phase.STARTING, run_id))

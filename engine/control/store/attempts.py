@@ -7,10 +7,9 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-from engine.contract.api import ArtifactInfo, AttemptInfo
-from engine.contract.events import ArtifactSaved
+from engine.contract.api import AttemptInfo
 from engine.contract.states import EndReason
-from engine.control.store import events, lineage
+from engine.control.store import events
 from engine.control.store.database import Transaction
 
 
@@ -23,12 +22,21 @@ class Position:
     ordinal: int = 0
 
 
-def insert(transaction: Transaction, run_id: int, *, cause: str, lease: str, spec: str, at: float) -> tuple[int, int]:
-    """The next attempt of a run; its id and number."""
+def insert(
+    transaction: Transaction,
+    run_id: int,
+    *,
+    cause: str,
+    lease: str,
+    spec: str,
+    at: float,
+    resumed_from: dict[str, Any] | None = None,
+) -> tuple[int, int]:
+    """The next attempt of a run; its id and number. `resumed_from` is the checkpoint it is meant to go on from."""
     last = transaction.execute("SELECT coalesce(max(n), 0) FROM attempt WHERE run_id = ?", (run_id,)).fetchone()[0]
     row = transaction.execute(
-        "INSERT INTO attempt(run_id, n, cause, lease, spec, started) VALUES (?,?,?,?,?,?)",
-        (run_id, last + 1, cause, lease, spec, at),
+        "INSERT INTO attempt(run_id, n, cause, lease, spec, started, resumed_from) VALUES (?,?,?,?,?,?,?)",
+        (run_id, last + 1, cause, lease, spec, at, events.dump(resumed_from) if resumed_from else None),
     )
     transaction.execute("UPDATE run SET attempt = ? WHERE id = ?", (last + 1, run_id))
     return int(row.lastrowid or 0), int(last + 1)
@@ -97,13 +105,19 @@ def store_fact(transaction: Transaction, attempt_id: int, column: str, content: 
     transaction.execute(f"UPDATE attempt SET {column} = ? WHERE id = ?", (events.dump(content), attempt_id))
 
 
-def add_artifact(transaction: Transaction, run_id: int, attempt_id: int, line: ArtifactSaved) -> None:
-    """A result the worker named in its journal."""
+def resumed(transaction: Transaction, attempt_id: int, attempt: int, step: int, path: str) -> None:
+    """The worker says which checkpoint it goes on from."""
+    body = {"attempt": attempt, "step": step, "path": path}
+    transaction.execute("UPDATE attempt SET resumed_from = ? WHERE id = ?", (events.dump(body), attempt_id))
+
+
+def first_step(transaction: Transaction, attempt_id: int, step: int) -> None:
+    """The first step it reports. Who was meant to go on from a checkpoint and has not said so began anew."""
     transaction.execute(
-        "INSERT INTO artifact(run_id, attempt_id, kind, step, path, sha256, bytes, created) VALUES (?,?,?,?,?,?,?,?)",
-        (run_id, attempt_id, line.artifact, line.step, line.path, line.sha256, line.bytes, line.t),
+        "UPDATE attempt SET first_step = ?, resumed_from = CASE WHEN json_extract(resumed_from, '$.intended') "
+        "THEN NULL ELSE resumed_from END WHERE id = ? AND first_step IS NULL",
+        (step, attempt_id),
     )
-    lineage.add_output(transaction, run_id, line.artifact, line.sha256, line.path)
 
 
 def of_run(connection: sqlite3.Connection, run_id: int) -> list[AttemptInfo]:
@@ -123,38 +137,15 @@ def of_run(connection: sqlite3.Connection, run_id: int) -> list[AttemptInfo]:
             exit_code=row["exit_code"],
             environment=json.loads(row["environment"] or "{}"),
             plan=json.loads(row["plan"] or "{}"),
+            first_step=row["first_step"],
+            **_went_on_from(row["resumed_from"]),
         )
         for row in rows
     ]
 
 
-def artifacts(connection: sqlite3.Connection, run_id: int) -> list[ArtifactInfo]:
-    """Results of a run, oldest first."""
-    rows = connection.execute(
-        "SELECT artifact.*, attempt.n FROM artifact JOIN attempt ON attempt.id = artifact.attempt_id "
-        "WHERE artifact.run_id = ? ORDER BY artifact.id",
-        (run_id,),
-    )
-    return [
-        ArtifactInfo(
-            id=row["id"],
-            attempt=row["n"],
-            kind=row["kind"],
-            name=row["path"].rstrip("/").rpartition("/")[2],
-            step=row["step"],
-            bytes=row["bytes"] or 0,
-            sha256=row["sha256"] or "",
-            created=row["created"],
-        )
-        for row in rows
-    ]
-
-
-def artifact(connection: sqlite3.Connection, run_id: int, artifact_id: int) -> tuple[int, str, str] | None:
-    """Attempt number, path in the attempt's folder and kind of one result."""
-    row = connection.execute(
-        "SELECT attempt.n, artifact.path, artifact.sha256 FROM artifact "
-        "JOIN attempt ON attempt.id = artifact.attempt_id WHERE artifact.run_id = ? AND artifact.id = ?",
-        (run_id, artifact_id),
-    ).fetchone()
-    return (row[0], row[1], row[2] or "") if row else None
+def _went_on_from(stored: str | None) -> dict[str, int]:
+    point = json.loads(stored) if stored else {"intended": True}
+    if point.get("intended"):  # not before the worker has said so
+        return {}
+    return {"resumed_attempt": point["attempt"], "resumed_step": point["step"]}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.contract.errors import UserError
+from engine.contract.faults import fault
 from engine.control.store import migrations
 
 T = TypeVar("T")
@@ -90,11 +91,13 @@ class Database:
         connection.execute("BEGIN IMMEDIATE")
         try:
             result = work(transaction)
+            fault("history.before_commit")
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+        fault("history.after_commit")
         if transaction.news:
             self.on_commit(transaction.news)
         return result

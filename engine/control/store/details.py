@@ -8,11 +8,11 @@ from typing import Any
 
 from engine.contract.api import RunDetail, SampleInfo, ScoreInfo
 from engine.contract.run_spec import RunSpec
-from engine.control.store import attempts, events, metrics, runs
+from engine.control.store import artifacts, attempts, events, metrics, runs
 
 
 def detail(connection: sqlite3.Connection, run_id: int) -> RunDetail:
-    """Everything about a run besides curves and log. Scores and samples are those of its latest attempt."""
+    """Everything about a run besides curves and log."""
     row = connection.execute(
         "SELECT run.*, spec FROM run JOIN run_spec ON run_id = id WHERE id = ?", (run_id,)
     ).fetchone()
@@ -24,9 +24,10 @@ def detail(connection: sqlite3.Connection, run_id: int) -> RunDetail:
         spec=RunSpec.model_validate_json(row["spec"]),
         attempts=attempts.of_run(connection, run_id),
         series=metrics.series(connection, run_id),
-        scores=[ScoreInfo(**body) for body in _bodies(connection, last, "score")],
-        samples=[SampleInfo(**body) for body in _bodies(connection, last, "sample")],
-        artifacts=attempts.artifacts(connection, run_id),
+        scores=[ScoreInfo(**body) for body in _newest(connection, run_id, "score")],
+        samples=[SampleInfo(**body) for body in _newest(connection, run_id, "sample")],
+        artifacts=artifacts.results(connection, run_id),
+        checkpoints=artifacts.checkpoints(connection, run_id),
         events=events.of_run(connection, run_id),
         device_names=json.loads(last["device_names"] or "{}") if last else {},
         submit_to_first_step_s=_waited(row),
@@ -34,8 +35,19 @@ def detail(connection: sqlite3.Connection, run_id: int) -> RunDetail:
     )
 
 
-def _bodies(connection: sqlite3.Connection, attempt: sqlite3.Row | None, kind: str) -> list[dict[str, Any]]:
-    return events.of_kind(connection, attempt["id"], kind) if attempt else []
+def _newest(connection: sqlite3.Connection, run_id: int, kind: str) -> list[dict[str, Any]]:
+    """Of before and after, those of the latest attempt that has any; a resumed one does not measure "before" again.
+
+    Answers somebody asked for during training are all kept.
+    """
+    rows = connection.execute(
+        "SELECT attempt_id, body FROM event WHERE run_id = ? AND kind = ? ORDER BY cursor", (run_id, kind)
+    ).fetchall()
+    found = [(row["attempt_id"], json.loads(row["body"])) for row in rows]
+    latest: dict[str, int] = {}
+    for attempt, body in found:
+        latest[body["when"]] = max(attempt, latest.get(body["when"], 0))
+    return [body for attempt, body in found if body["when"] == "now" or latest[body["when"]] == attempt]
 
 
 def _waited(row: sqlite3.Row) -> float | None:

@@ -71,11 +71,3 @@ def of_run(connection: sqlite3.Connection, run_id: int, limit: int = 1000) -> li
         )
         for row in reversed(rows)
     ]
-
-
-def of_kind(connection: sqlite3.Connection, attempt_id: int, kind: str) -> list[dict[str, Any]]:
-    """The bodies of an attempt's events of one kind, oldest first."""
-    rows = connection.execute(
-        "SELECT body FROM event WHERE attempt_id = ? AND kind = ? ORDER BY cursor", (attempt_id, kind)
-    )
-    return [json.loads(row[0]) for row in rows]

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
+from engine.contract.faults import fault
 from engine.control.store import schema_2
 from engine.control.store.schema_1 import INDEXES, SEARCH_COLUMNS, TABLES, TRIGGERS
 
@@ -24,6 +25,7 @@ def apply(connection: sqlite3.Connection, version: int) -> None:
         try:
             _STEPS[number](database)
             connection.execute(f"PRAGMA user_version = {number}")
+            fault("migration.before_commit")
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

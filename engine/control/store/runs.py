@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from engine.contract.api import RunSummary
 from engine.contract.errors import ErrorBody
 from engine.contract.run_spec import RunSpec, TrainJob
-from engine.contract.states import EndReason, Phase, RunState
+from engine.contract.states import EndReason, Mark, Phase, RunState
 from engine.control.store import events, lineage, params
 from engine.control.store.database import Transaction
 
 SHOWN = (
     "id, uid, name, project, owner, kind, lane, state, reason, error, priority, model, dataset, method, tags, created, "
-    "started, finished, attempt, phase, last_step, total_steps, loss, pace, node, sparkline"
+    "started, finished, attempt, phase, last_step, total_steps, loss, pace, node, sparkline, mark, pinned, retries, "
+    "retry_at, expires, cleaned"
 )
 
 
@@ -120,6 +121,12 @@ def from_row(row: sqlite3.Row) -> RunSummary:
         node=row["node"],
         sparkline=_sparkline(row["sparkline"]),
         error=ErrorBody.model_validate_json(row["error"]) if row["error"] else None,
+        mark=Mark(row["mark"]) if row["mark"] else None,
+        pinned=bool(row["pinned"]),
+        retries=row["retries"],
+        retry_at=row["retry_at"],
+        expires=row["expires"],
+        cleaned=row["cleaned"],
     )
 
 

@@ -51,4 +51,6 @@ INDEXES: tuple[str, ...] = (
     f"CREATE TRIGGER run_counted AFTER INSERT ON run WHEN new.deleting = 0 BEGIN {_ONE_MORE}; END",
     f"CREATE TRIGGER run_uncounted AFTER DELETE ON run WHEN old.deleting = 0 BEGIN {_ONE_LESS}; END",
     f"CREATE TRIGGER run_moved AFTER UPDATE OF state ON run WHEN new.deleting = 0 BEGIN {_ONE_LESS}; {_ONE_MORE}; END",
+    "CREATE INDEX run_retry ON run(retry_at) WHERE retry_at IS NOT NULL",
+    "CREATE INDEX run_expires ON run(expires) WHERE expires IS NOT NULL",
 )

@@ -15,7 +15,7 @@ from engine.contract.paths import Home
 from engine.control.api import auth, files
 from engine.control.api.app import make_app
 from engine.control.api.context import Context
-from engine.control.store import attempts, metrics
+from engine.control.store import artifacts, attempts, metrics
 from tests.helpers.controller import make_spec
 
 TOKEN = "ab" * 32
@@ -155,7 +155,7 @@ async def with_artifact(bench, client, relative, make):
     make(worker.folder.root)
     line = ArtifactSaved(seq=1, t=1, artifact="adapter", path=relative, sha256="s")
     attempt_id = bench.fetch("SELECT id FROM attempt")[0][0]
-    bench.database.write_now(lambda t: attempts.add_artifact(t, 1, attempt_id, line))
+    bench.database.write_now(lambda t: artifacts.add_result(t, 1, attempt_id, line))
     return f"/runs/{uid}/artifacts/1"
 
 

@@ -9,7 +9,7 @@ import pytest
 from engine.contract.api import EditRun, Settings
 from engine.contract.errors import Conflict, NotFound, Refused
 from engine.control.jobs import commands, watch
-from engine.control.jobs.commands import Request
+from engine.control.jobs.requests import Request
 from tests.helpers.controller import make_spec
 
 STARTED = {"kind": "started", "pid": 1}
@@ -174,7 +174,7 @@ def test_that_stop_without_saving_sends_no_signal_that_means_save(bench):
 def test_that_a_killed_worker_fails_its_run_and_another_start_is_a_new_attempt(bench):
     async def main():
         async with bench.running():
-            uid = await bench.create()
+            uid = await bench.create(limits={"retries": 0})
             worker = await bench.worker(uid)
             worker.play(STARTED, step(1))
             worker.end(None, 9)
@@ -194,7 +194,7 @@ def test_that_a_start_that_fails_fails_the_run_and_frees_the_slot(bench, code, r
     async def main():
         async with bench.running():
             bench.executor.refuse = OSError(code, "no")
-            uid = await bench.create()
+            uid = await bench.create(limits={"retries": 0})
             assert (await bench.until(uid, "failed"))["reason"] == reason
             bench.executor.refuse = None
             await bench.worker(await bench.create())

@@ -1,0 +1,79 @@
+"""Named places where a test may let the program die, fail or wait. They do nothing unless FORGE_FAULT is set.
+
+    FORGE_FAULT=NAME[:ACTION[:N]]     at the Nth time (the first, without N) NAME is reached
+
+ACTION is kill (SIGKILL to this process, the usual one), exit (code 70, nothing is cleaned up), ENOSPC or EIO
+(that OSError is raised), or sleep (for an hour). The variable is read when this module is first imported and is
+inherited by every process that is started; a place fires once in each.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from typing import Literal, get_args
+
+VARIABLE = "FORGE_FAULT"
+EXIT_CODE = 70
+SLEEP_S = 3600.0
+
+Point = Literal[
+    "durable.before_fsync",  # the new content is written aside, perhaps not on the disk
+    "durable.before_rename",  # it is on the disk, the old content still stands
+    "durable.after_rename",  # the new content stands, its folder is not synced
+    "history.before_commit",
+    "history.after_commit",  # nobody has been told yet
+    "migration.before_commit",
+    "command.after_commit",  # a person's wish is in the history, the answer is not sent
+    "ingest.before_store",  # lines are read, not stored
+    "ingest.after_store",
+    "start.after_claim",  # the attempt is in the history, its folder is not made
+    "start.after_folder",
+    "start.after_order",
+    "start.after_monitor",  # the monitor runs, the history does not know its handle
+    "start.after_handle",
+    "monitor.after_claim",  # monitor.json is there, the worker is not
+    "monitor.after_start",  # the worker is there, monitor.json does not name it
+    "monitor.before_exit",  # the worker ended, exit.json is not written
+    "retention.after_copy",  # results are in the library, the history does not know
+    "retention.after_commit",  # the history says the files are gone, they are not
+]
+POINTS: tuple[str, ...] = get_args(Point)
+ACTIONS = ("kill", "exit", "ENOSPC", "EIO", "sleep")
+
+
+def parse(text: str) -> tuple[str, str, int]:
+    """Name, action and count; ValueError in plain words for anything else."""
+    name, _, rest = text.partition(":")
+    action, _, count = rest.partition(":")
+    action = action or "kill"
+    if name not in POINTS or action not in ACTIONS or (count and not count.isdecimal()) or count == "0":
+        raise ValueError(f"{VARIABLE}={text}: not NAME[:ACTION[:N]]; names {POINTS}, actions {ACTIONS}")
+    return name, action, int(count or 1)
+
+
+_name, _action, _left = parse(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else ("", "", 0)
+
+
+def fault(point: Point) -> None:
+    """A named place: passes at once, unless this is where something is to happen."""
+    global _left
+    if point != _name:
+        return
+    _left -= 1
+    if _left == 0:
+        _happen()
+
+
+def _happen() -> None:
+    if _action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif _action == "exit":
+        os._exit(EXIT_CODE)
+    elif _action == "sleep":
+        time.sleep(SLEEP_S)
+    else:
+        number = getattr(errno, _action)
+        raise OSError(number, os.strerror(number))
