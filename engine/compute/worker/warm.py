@@ -34,6 +34,9 @@ OFTEN = ("transformers.models.qwen3.modeling_qwen3", "transformers.models.llama.
          "torch.profiler._cupti_monitor", "numpy.ctypeslib", "jinja2.sandbox")  # fmt: skip
 """What most runs import later on; another version of a package may not have it."""
 GO = b"go"
+DRIVERS = ("/dev/nvidia", "/dev/kfd", "/dev/dxg")
+ASKERS = ("transformers.utils.import_utils", "accelerate.utils.imports")
+"""Modules that remember what they once found out about devices."""
 UNFIT = 3
 """Exit code of a spare that must not be forked here."""
 _PR_SET_PDEATHSIG = 1
@@ -55,7 +58,7 @@ def main(arguments: list[str]) -> int:
     if reason:
         talk.say(unfit=reason)
         return UNFIT
-    talk.say(ready=method, pid=os.getpid())
+    talk.say(ready=method, pid=os.getpid(), settled=method == "wait" and driver_in_use())
     become = _fork_for_orders(talk) if method == "fork" else _take_one(talk)
     return become() if become else 0
 
@@ -114,9 +117,12 @@ def unfit() -> str:
     threads = thread_count()
     if threads != 1:
         return f"{threads} threads run."
-    if torch.cuda.is_initialized() or any(path.startswith("/dev/nvidia") for path in _open_files()):
-        return "The GPU's driver is in use already."
-    return ""
+    return "The GPU's driver is in use already." if torch.cuda.is_initialized() or driver_in_use() else ""
+
+
+def driver_in_use() -> bool:
+    """Whether an import has asked a GPU's driver for something: which devices are visible is settled then."""
+    return any(path.startswith(DRIVERS) for path in _open_files())
 
 
 def thread_count() -> int:
@@ -128,7 +134,8 @@ def thread_count() -> int:
 
 
 def _open_files() -> Iterator[str]:
-    for link in Path("/proc/self/fd").iterdir():
+    folder = Path("/proc/self/fd")
+    for link in folder.iterdir() if folder.is_dir() else ():
         with contextlib.suppress(OSError):
             yield str(link.readlink())
 
@@ -211,11 +218,21 @@ def _work(order: dict[str, Any], stop: StopFlag) -> int:
     """Be a worker like any other."""
     os.environ.clear()
     os.environ.update(order["environment"])
+    _forget_devices()
     import numpy
 
     numpy.random.seed()
     sys.argv = [worker.__file__, order["folder"]]
     return worker.main([order["folder"]], stop)
+
+
+def _forget_devices() -> None:
+    """What imports found out about GPUs, they found out with the variables of the spare."""
+    for name in ASKERS:
+        module = sys.modules.get(name)
+        for function, found in list(vars(module).items()) if module else ():
+            if any(word in function for word in ("cuda", "gpu", "flash", "bf16")) and hasattr(found, "cache_clear"):
+                found.cache_clear()
 
 
 def _redirect(folder: str) -> None:

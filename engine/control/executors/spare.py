@@ -65,6 +65,10 @@ def _root(python: str, environment: dict[str, str]) -> str:
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 
+def _devices(environment: dict[str, str]) -> str | None:
+    return {**os.environ, **environment}.get("CUDA_VISIBLE_DEVICES")
+
+
 def _stamp(path: Path) -> str:
     try:
         return f"{path} {path.stat().st_mtime_ns}"
@@ -78,6 +82,9 @@ class Spare:
     def __init__(self, plan: Plan, wanted: SparePlan) -> None:
         self.plan, self.log = plan, wanted.log
         self.ready, self.why, self.pid = False, "", 0
+        self._settled = False
+        """Its imports have asked a GPU's driver: another choice of devices comes too late for it."""
+        self._devices = _devices(wanted.environment)
         self._began = self._ready_since = time.monotonic()
         self._buffer = b""
         command = [wanted.python, *WARM, plan.method]
@@ -121,12 +128,15 @@ class Spare:
                 return "unfit"
             if "ready" in answer:
                 self.ready, self.pid, self._ready_since = True, int(answer["pid"]), time.monotonic()
+                self._settled = bool(answer.get("settled"))
                 return "ready"
         return "dead" if self.process.poll() is not None else ""
 
     def fits(self, launch: Launch) -> bool:
         """Whether this worker would be what the launch asks for: interpreter, code, packages, variables."""
         if launch.command[:-1] != [self.plan.python, *WORKER] or launch.command[-1] != str(launch.folder.root):
+            return False
+        if self._settled and _devices(launch.environment) != self._devices:
             return False
         return _root(self.plan.python, launch.environment) == self.plan.root
 

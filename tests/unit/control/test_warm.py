@@ -269,6 +269,19 @@ def test_that_a_spare_that_must_not_be_forked_is_used_as_a_process_of_its_own(fo
     assert forks.facts(folder)["heavy"]
 
 
+@pytest.mark.parametrize("devices", ["0", "1"])
+def test_that_a_spare_whose_imports_asked_the_gpus_driver_takes_no_other_choice_of_devices(forks, devices):
+    forks.environment["CUDA_VISIBLE_DEVICES"] = "0"
+    warm = forks.code / "engine" / "compute" / "worker" / "warm.py"
+    warm.write_text(warm.read_text().replace('"/dev/nvidia"', '"/dev/null"'))  # every process has that one open
+    forks.begin()
+    assert forks.spares._spares[0].plan.method == "wait"
+    folder = forks.attempt(FACTS)
+    assert forks.ended(folder, forks.start(folder, CUDA_VISIBLE_DEVICES=devices)) == Exit(7, None)
+    facts = forks.facts(folder)
+    assert (facts["heavy"], facts["env"]["CUDA_VISIBLE_DEVICES"]) == (devices == "0", devices)
+
+
 CONTROLLER = """
 import json, sys, time
 from pathlib import Path
