@@ -26,6 +26,7 @@ from typing import Any
 
 from engine.compute.worker import __main__ as worker
 from engine.compute.worker.commands import StopFlag
+from engine.contract.paths import AttemptFolder
 
 MODULES = ("numpy", "torch", "transformers", "accelerate", "peft", "safetensors.torch", "tokenizers",
            "engine.compute.worker.session", "engine.compute.worker.train_job")  # fmt: skip
@@ -238,7 +239,7 @@ def _forget_devices() -> None:
 def _redirect(folder: str) -> None:
     """Into the attempt's folder, with its log as output."""
     os.chdir(folder)
-    log = os.open("worker.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    log = os.open(AttemptFolder(Path(folder)).log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
