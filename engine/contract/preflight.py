@@ -3,6 +3,8 @@
 Looks at names and sizes only; what is inside is the worker's business.
 """
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from engine.contract.run_spec import RunSpec, TrainJob
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
+DATA_SUFFIXES = (".arrow", ".csv", ".json", ".jsonl", ".md", ".ndjson", ".parquet", ".text", ".tsv", ".txt")
+_KNOWN = ", ".join(DATA_SUFFIXES)
 
 
 def check_files(spec: RunSpec) -> list[Problem]:
@@ -44,20 +48,41 @@ def _place(source: ModelConfig | DataSource, field: str) -> tuple[Path | None, l
     if not path.is_absolute():
         return None, [Problem(code="config.absolute_path", field=field, params={"value": source.path})]
     try:
-        there = path.exists()
-    except OSError:  # a name too long, a loop of links
-        there = False
-    if not there:
-        return None, [Problem(code="config.path_missing", field=field, params={"value": source.path})]
+        path.stat()
+    except FileNotFoundError:
+        return None, [_missing(path, field, source.path)]
+    except OSError as error:  # a folder that may not be entered, a name too long, a loop of links
+        params = {"value": source.path, "detail": error.strerror or str(error)}
+        return None, [Problem(code="config.path_unreadable", field=field, params=params)]
     return path, []
+
+
+def _missing(path: Path, field: str, value: str) -> Problem:
+    if path.is_symlink():
+        return Problem(
+            code="config.dangling_link", field=field, params={"value": value, "target": str(path.readlink())}
+        )
+    return Problem(code="config.path_missing", field=field, params={"value": value})
+
+
+def _unreadable(path: Path, field: str, value: str) -> Iterator[Problem]:
+    needed = os.R_OK | os.X_OK if path.is_dir() else os.R_OK
+    if not os.access(path, needed):
+        params = {"value": value, "detail": os.strerror(errno.EACCES)}
+        yield Problem(code="config.path_unreadable", field=field, params=params)
 
 
 def _check_model(model: ModelConfig) -> Iterator[Problem]:
     path, problems = _place(model, "model.path")
+    if path is not None:
+        problems += _unreadable(path, "model.path", model.path)
     yield from problems
-    if path is None:
+    if path is None or problems:
         return
     params = {"value": model.path}
+    if not path.is_dir():
+        yield Problem(code="config.model_not_a_folder", field="model.path", params=params)
+        return
     if not (path / "config.json").is_file():
         yield Problem(code="config.model_without_config", field="model.path", params=params)
     if not any(path.glob("*.safetensors")):
@@ -74,5 +99,18 @@ def _check_model(model: ModelConfig) -> Iterator[Problem]:
 def _check_data(source: DataSource, field: str) -> Iterator[Problem]:
     path, problems = _place(source, field)
     yield from problems
-    if path is not None and path.is_file() and path.stat().st_size == 0:
-        yield Problem(code="config.file_empty", field=field, params={"value": source.path})
+    if path is None:
+        return
+    params = {"value": source.path}
+    unreadable = list(_unreadable(path, field, source.path))
+    if unreadable:
+        yield from unreadable
+    elif path.is_dir():
+        if not any(found.suffix.lower() in DATA_SUFFIXES and found.is_file() for found in path.iterdir()):
+            yield Problem(code="config.data_empty_folder", field=field, params={**params, "known": _KNOWN})
+    elif not path.is_file():  # opening a pipe would wait for ever
+        yield Problem(code="config.not_a_file", field=field, params=params)
+    elif path.suffix.lower() not in DATA_SUFFIXES:
+        yield Problem(code="config.data_unknown_file", field=field, params={**params, "known": _KNOWN})
+    elif path.stat().st_size == 0:
+        yield Problem(code="config.file_empty", field=field, params=params)

@@ -1,0 +1,69 @@
+"""What is said of bad input: files, folders, histories and homes that cannot be used as they are."""
+
+from engine.contract.messages.base import Message
+
+BAD_INPUT: dict[str, Message] = {
+    "data.not_a_file": Message(
+        "The dataset cannot be read.",
+        "'{path}' is a pipe, a socket or a device, not a file.",
+        "Save the rows to a file and choose that.",
+    ),
+    "data.dangling_link": Message(
+        "The dataset is not there.",
+        "'{path}' is a link to '{target}', where there is nothing.",
+        "Mend the link, or choose the file itself.",
+    ),
+    "data.changed": Message(
+        "The dataset changed while it was read.",
+        "'{path}' had {before} bytes at first and {after} at the end, or was written again.",
+        "Wait until it is written whole, then start the run again.",
+    ),
+    "data.other_kind": Message(
+        "'{path}' is not text.",
+        "It begins like a {kind} file.",
+        "Choose a JSONL, JSON, CSV, Parquet or text file, and name it for what it is.",
+    ),
+    "data.packed": Message(
+        "'{path}' is packed.", "It begins like a {kind} archive.", "Unpack it and choose the file inside."
+    ),
+    "data.array_too_large": Message(
+        "'{path}' is too large for a JSON array.",
+        "Arrays are read whole, up to {limit} MB.",
+        "Write one object a line and name the file .jsonl.",
+    ),
+    "data.zero_byte": Message(
+        "", "Byte {at} of the line is zero, which text never holds.", "Save the file as UTF-8 text."
+    ),
+    "data.bytes_gb18030": Message(
+        "", "Byte {at} of the line is not UTF-8; the line looks like GB18030 (GBK).", "Save the file as UTF-8."
+    ),
+    "data.key_twice": Message("", "The key '{key}' stands twice in one object.", "Keep one of them."),
+    "data.column_twice": Message("", "The header names the column '{column}' twice.", "Give each column its own name."),
+    "data.too_deep": Message("", "The row is nested too deeply to be read.", "Write it flatter."),
+    "data.number_too_long": Message(
+        "", "The row holds a number of thousands of digits.", "Write it as a text in quotes."
+    ),
+    "data.half_character": Message(
+        "",
+        "The row holds half of a character (a lone \\ud800 to \\udfff).",
+        "Write the character itself, or remove it.",
+    ),
+    "config.not_a_file": Message(
+        "", "'{value}' is a pipe, a socket or a device, not a file.", "Save the rows to a file and choose that."
+    ),
+    "config.path_unreadable": Message("", "'{value}' cannot be read: {detail}.", "Check who may read it."),
+    "config.dangling_link": Message(
+        "", "'{value}' is a link to '{target}', where there is nothing.", "Mend the link, or choose the file itself."
+    ),
+    "config.data_unknown_file": Message(
+        "", "'{value}' is no dataset this program reads.", "Use a file that ends in one of: {known}."
+    ),
+    "config.data_empty_folder": Message(
+        "", "The folder '{value}' holds no dataset.", "Put files in it that end in one of: {known}."
+    ),
+    "config.model_not_a_folder": Message(
+        "",
+        "'{value}' is a file, and a model is a folder.",
+        "Choose the folder that holds config.json and *.safetensors.",
+    ),
+}
