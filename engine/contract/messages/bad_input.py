@@ -66,4 +66,44 @@ BAD_INPUT: dict[str, Message] = {
         "'{value}' is a file, and a model is a folder.",
         "Choose the folder that holds config.json and *.safetensors.",
     ),
+    "model.pickled": Message(
+        "The model cannot be used.",
+        "The folder '{path}' holds only pickled weights ({found}), which can run code when they are loaded.",
+        "Convert them to safetensors first; pickled weights are never loaded.",
+    ),
+    "model.refused": Message(
+        "The model cannot be used.", "{count} problem(s) were found in '{path}'.", "Get the model's files again, whole."
+    ),
+    "model.own_code": Message(
+        "The model cannot be loaded.",
+        "'{architecture}' is no architecture transformers knows, and the model brings code of its own.",
+        "This version never runs a model's own code: choose a model whose architecture transformers knows.",
+    ),
+    "model.unknown_architecture": Message(
+        "The model cannot be loaded.",
+        "config.json in '{path}' names the architecture '{architecture}', which transformers does not know.",
+        "Correct model_type in config.json, or install a newer worker environment.",
+    ),
+    "model.bad_index": Message("", "The list of weights '{file}' holds no weight_map.", "Get the file again."),
+    "model.shards_outside": Message(
+        "",
+        "{count} of the files with weights are named outside the folder: {names}.",
+        "Put all weights into the model's folder and name them in the index by name only.",
+    ),
+    "model.bad_tokenizer_file": Message("", "'{file}' cannot be read: {detail}", "Get the file again."),
+    "model.vocabulary_too_large": Message(
+        "",
+        "The tokenizer knows {tokens} tokens, and the model has rows for {rows}.",
+        "Take the tokenizer that belongs to the model.",
+    ),
+    "model.no_tokenizer": Message(
+        "The model cannot be used.",
+        "The folder '{path}' holds no tokenizer.",
+        "Add tokenizer.json and tokenizer_config.json to it.",
+    ),
+    "model.bad_config": Message(
+        "The model cannot be used.",
+        "config.json in '{path}' is damaged or contradicts itself: {detail}",
+        "Get config.json again from where the model came from.",
+    ),
 }
