@@ -7,12 +7,17 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from engine.contract.bundled import DATASETS, MODELS, locate
+from engine.contract.config_file import anchored, examine
+from engine.contract.config_text import read_text
 from engine.contract.data import DataSource
 from engine.contract.errors import Problem
 from engine.contract.model import ModelConfig
-from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
@@ -36,6 +41,37 @@ def check_files(spec: RunSpec) -> list[Problem]:
     return problems
 
 
+def read_checked(file: Path) -> RunConfig:
+    """The config in a file, its paths made absolute; raises Refused with all that is wrong in it and with its files."""
+    examined, folder = examine(read_text(file), file.name), file.parent
+    return anchored(examined.checked(list(_check_places(examined.plain.document, folder))), folder)
+
+
+def _check_places(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
+    """`check_files` for a document that may not validate: every place in it that can be understood."""
+    model = _source(ModelConfig, document.get("model"), folder)
+    if isinstance(model, ModelConfig):
+        yield from _check_model(model)
+    for group, name in (("data", "train"), ("data", "validation"), ("evaluation", "data")):
+        inside = document.get(group)
+        listed = inside.get(name) if isinstance(inside, dict) else None
+        for index, entry in enumerate(listed if isinstance(listed, list) else ()):
+            source = _source(DataSource, entry, folder)
+            if isinstance(source, DataSource):
+                yield from _check_data(source, f"{group}.{name}.{index}.path")
+
+
+def _source(kind: type[BaseModel], entry: Any, folder: Path) -> BaseModel | None:
+    if not isinstance(entry, dict):
+        return None
+    try:
+        source = kind.model_validate({key: entry[key] for key in ("path", "hub") if key in entry})
+        place = {"path": str(folder.absolute() / Path(entry["path"]).expanduser())}
+    except (ValidationError, KeyError, RuntimeError):  # the schema's problems are found elsewhere
+        return None
+    return source.model_copy(update=place) if entry.get("hub", "local") == "local" else source
+
+
 def _place(source: ModelConfig | DataSource, field: str) -> tuple[Path | None, list[Problem]]:
     path = locate(source)
     if path is None:
@@ -51,6 +87,8 @@ def _place(source: ModelConfig | DataSource, field: str) -> tuple[Path | None, l
         path.stat()
     except FileNotFoundError:
         return None, [_missing(path, field, source.path)]
+    except ValueError:  # a zero byte
+        return None, [Problem(code="config.path_missing", field=field, params={"value": source.path})]
     except OSError as error:  # a folder that may not be entered, a name too long, a loop of links
         params = {"value": source.path, "detail": error.strerror or str(error)}
         return None, [Problem(code="config.path_unreadable", field=field, params=params)]

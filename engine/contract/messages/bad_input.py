@@ -106,4 +106,31 @@ BAD_INPUT: dict[str, Message] = {
         "config.json in '{path}' is damaged or contradicts itself: {detail}",
         "Get config.json again from where the model came from.",
     ),
+    "config.unreadable_file": Message("'{file}' cannot be read.", "{detail}.", "Check the path and who may read it."),
+    "config.too_long": Message(
+        "'{file}' is too long for a config.",
+        "It has more than {limit} bytes.",
+        "Choose the config; data belongs into a file of its own.",
+    ),
+    "config.binary": Message("'{file}' is not text.", "It holds zero bytes.", "Save the config as UTF-8 text."),
+    "config.too_many": Message(
+        "'{file}' cannot be used as a config.",
+        "With its aliases repeated it has more than {limit} values.",
+        "Write values out instead of repeating aliases of aliases.",
+    ),
+    "config.too_deep": Message(
+        "'{file}' cannot be used as a config.", "It is nested too deeply.", "Start from `forge config init`."
+    ),
+    "config.comments": Message(
+        "'{file}' cannot be read as JSON.",
+        "There is a comment in line {line}, and JSON has none.",
+        "Remove the comments, or write YAML, where they begin with '#'.",
+    ),
+    "config.key_twice": Message("", "'{key}' stands twice.", "Keep one of them."),
+    "config.key_not_text": Message("", "'{key}' is no name of a setting.", "Put it in quotes, or remove it."),
+    "config.half_character": Message(
+        "",
+        "The text holds half of a character (a lone \\ud800 to \\udfff).",
+        "Write the character itself, or remove it.",
+    ),
 }
