@@ -133,4 +133,38 @@ BAD_INPUT: dict[str, Message] = {
         "The text holds half of a character (a lone \\ud800 to \\udfff).",
         "Write the character itself, or remove it.",
     ),
+    "history.disk_full": Message(
+        "The disk is full: nothing was stored.",
+        "No room is left in '{folder}'. What was stored before is safe, and runs go on.",
+        "Free some space and try again.",
+    ),
+    "history.damaged": Message(
+        "The run history '{file}' is damaged.",
+        "{detail}",
+        "Copy what can be read with `forge history salvage`; nothing was changed.",
+    ),
+    "history.read_only": Message(
+        "The run history '{file}' cannot be written.",
+        "The file or its disk is read-only, or belongs to somebody else.",
+        "Give yourself the right to write it, or name another data folder in FORGE_HOME.",
+    ),
+    "history.down": Message(
+        "The run history '{file}' does not answer.", "{detail}", "Try again; if it stays so, check the disk."
+    ),
+    "history.not_a_file": Message(
+        "The run history '{file}' cannot be used.", "Something that is no file lies in its place.", "Move it away."
+    ),
+    "history.foreign": Message(
+        "'{file}' is no run history.",
+        "It is a database of another program.",
+        "Move it away to start anew; nothing was changed.",
+    ),
+    "history.emptied": Message(
+        "The run history '{file}' is empty.",
+        "There are runs beside it, so it was not always empty.",
+        "Restore it from a copy, or move it away to start anew.",
+    ),
+    "home.disk_full": Message(
+        "The disk is full.", "No room is left for the data folder '{home}'.", "Free some space and try again."
+    ),
 }

@@ -15,7 +15,7 @@ from typing import Any
 from engine.contract import logs
 from engine.contract.api import EditRun, RunSummary, Settings
 from engine.contract.clock import now
-from engine.contract.errors import Conflict
+from engine.contract.errors import Conflict, UserError
 from engine.contract.events import Resources, RunDeleted
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
@@ -198,7 +198,7 @@ class Controller:
     async def _tell_resources(self) -> None:
         while True:
             if len(self.hub):
-                with contextlib.suppress(sqlite3.Error):
+                with contextlib.suppress(sqlite3.Error, UserError):  # a full disk: there is a next time
                     self.hub.publish([await self.resources()])
             await asyncio.sleep(RESOURCES_EVERY_S)
 
