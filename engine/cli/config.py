@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.cli.exits import OK
 from engine.cli.output import print_json
-from engine.contract.errors import Conflict, Refused, UserError
+from engine.contract.errors import Conflict, UserError
 
 DEMO_PRESET = "presets/demo.yaml"
 STARTER = """\
@@ -96,13 +96,9 @@ def _demo() -> str:
 
 def look(options: argparse.Namespace) -> int:
     """Check schema, what this version can run, and files."""
-    from engine.contract.config_file import anchored, read_config
-    from engine.contract.preflight import check_files
+    from engine.contract.preflight import read_checked
 
-    config = anchored(read_config(options.file), options.file.parent)
-    problems = check_files(config.to_spec())
-    if problems:
-        raise Refused("config.refused", count=len(problems), problems=problems)
+    read_checked(options.file)
     if options.json:
         print_json({"problems": []})
     else:

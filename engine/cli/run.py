@@ -28,9 +28,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 def work(options: argparse.Namespace) -> int:
     """Send the config; follow the run if asked to."""
     from engine.cli.session import controller
-    from engine.contract.config_file import anchored, read_config
+    from engine.contract.preflight import read_checked
 
-    config = anchored(read_config(options.file), options.file.parent)
+    config = read_checked(options.file)
     if options.name:
         from engine.contract.config_file import check_document
         from engine.contract.errors import Refused

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import types
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from engine.contract.config_text import Location, Plain, load, read_text
 from engine.contract.errors import Problem, Refused
 from engine.contract.run_spec import CONFIG_VERSION, RunConfig, RunSpec
 from engine.contract.setting import extra
-
-Location = tuple[str | int, ...]
-MAX_CONFIG_BYTES = 1_000_000
 
 
 def to_yaml(config: RunConfig) -> str:
@@ -30,21 +30,31 @@ def to_json(config: RunConfig) -> str:
     return json.dumps(config.document(), ensure_ascii=False, indent=2)
 
 
+@dataclass(frozen=True)
+class Examined:
+    """What a text holds: the config if it is one, and everything that is wrong with it."""
+
+    config: RunConfig | None
+    plain: Plain
+    problems: list[Problem]
+
+    def checked(self, more: Sequence[Problem] = ()) -> RunConfig:
+        """The config; raises Refused with every problem, in the order of the file."""
+        known = {problem.field for problem in self.problems}
+        problems = [*self.problems, *(self.placed(one) for one in more if one.field not in known)]
+        if problems or self.config is None:
+            problems.sort(key=lambda problem: problem.line or 0)
+            raise Refused("config.refused", count=len(problems), problems=problems)
+        return self.config
+
+    def placed(self, problem: Problem) -> Problem:
+        """The problem with the line of its field."""
+        return problem.model_copy(update={"line": problem.line or self.plain.line_of(problem.field)})
+
+
 def read_config(path: Path) -> RunConfig:
     """The config in a file; raises Refused with every problem, in the order of the file."""
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise Refused("config.missing_file", file=str(path)) from None
-    except OSError as error:
-        raise Refused("config.unreadable", file=str(path), detail=error.strerror or str(error)) from None
-    if len(raw) > MAX_CONFIG_BYTES:
-        raise Refused("config.unreadable", file=str(path), detail=f"It is larger than {MAX_CONFIG_BYTES} bytes.")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Refused("config.not_utf8", file=str(path)) from None
-    return parse_config(text, name=path.name)
+    return examine(read_text(path), path.name).checked()
 
 
 def anchored(config: RunConfig, folder: Path) -> RunConfig:
@@ -59,37 +69,43 @@ def anchored(config: RunConfig, folder: Path) -> RunConfig:
 
 def parse_config(text: str, name: str = "config") -> RunConfig:
     """The config in a text (YAML; JSON is YAML too); raises Refused with every problem."""
-    document, lines, problems = _load(text, name)
-    if not isinstance(document, dict):
+    return examine(text, name).checked()
+
+
+def examine(text: str, name: str = "config") -> Examined:
+    """Everything that can be said of a text without looking at the files it names."""
+    plain = load(text, name)
+    if not isinstance(plain.document, dict):
         raise Refused("config.refused", count=1, problems=[Problem(code="config.not_a_mapping")])
-    config, found = check_document(document)
-    problems += [p.model_copy(update={"line": _line_of(p.field, lines)}) for p in found]
-    if problems or config is None:
-        problems.sort(key=lambda problem: problem.line or 0)
-        raise Refused("config.refused", count=len(problems), problems=problems)
-    return config
+    config, found = check_document(plain.document)
+    examined = Examined(config, plain, [*plain.problems, *found])
+    return Examined(config, plain, [examined.placed(problem) for problem in examined.problems])
 
 
 def check_document(document: dict[str, Any]) -> tuple[RunConfig | None, list[Problem]]:
     """The config in plain data and what is wrong with it: schema first, then what cannot be executed yet."""
     version = document.get("version", CONFIG_VERSION)
     if version != CONFIG_VERSION:
-        params = {"value": version, "known": CONFIG_VERSION}
+        params = {"value": _short(version) if version != str(version) else json.dumps(version), "known": CONFIG_VERSION}
         return None, [Problem(code="config.version", field="version", params=params)]
     if document.get("kind", "train") != "train":
         return None, [Problem(code="config.kind_not_yet", field="kind", params={"value": str(document["kind"])})]
     try:
         config = RunConfig.model_validate(document)
     except ValidationError as error:
-        problems = [_problem(dict(detail), RunConfig) for detail in error.errors()]
+        problems = [problem_of(dict(detail), RunConfig) for detail in error.errors()]
         problems += [
             p for p in _not_executable_raw(RunConfig, document, ()) if p.field not in {q.field for q in problems}
         ]
-        return None, problems
-    problems = list(not_executable(config))
-    if config.training.epochs == 0 and config.training.max_steps is None:
-        problems.append(Problem(code="config.no_steps", field="training.epochs"))
-    return config, problems
+        return None, problems + [p for p in _contradictions(document) if p.field not in {q.field for q in problems}]
+    return config, [*not_executable(config), *_contradictions(document)]
+
+
+def _contradictions(document: dict[str, Any]) -> Iterator[Problem]:
+    """Settings that are valid one by one and not together; looked for in what does not validate as a whole, too."""
+    training = document.get("training")
+    if isinstance(training, dict) and training.get("epochs") in (0, "0") and training.get("max_steps") is None:
+        yield Problem(code="config.no_steps", field="training.epochs")
 
 
 def check_spec(spec: RunSpec) -> list[Problem]:
@@ -188,13 +204,18 @@ _BY_TYPE = {
 _LIMITS = ("ge", "gt", "le", "lt", "min_length", "max_length")
 
 
-def _problem(detail: dict[str, Any], root: type[BaseModel]) -> Problem:
+def problem_of(detail: dict[str, Any], root: type[BaseModel]) -> Problem:
+    """What pydantic found, by its place in a group of settings, as a problem of ours."""
     location: Location = tuple(detail["loc"])
     where = ".".join(map(str, location))
     context = detail.get("ctx", {})
     params: dict[str, Any] = {"value": _short(detail.get("input"))}
     if detail["type"] == "extra_forbidden":
         return _unknown_key(location, root)
+    if detail["type"] == "invalid_key":
+        return Problem(code="config.key_not_text", field=where, params={"key": str(location[-1])[:80]})
+    if isinstance(detail.get("input"), float) and math.isnan(detail["input"]):
+        return Problem(code="config.number", field=where, params=params)
     if detail["type"] == "literal_error":
         return _bad_choice(location, detail, root)
     if detail["type"] == "string_pattern_mismatch":
@@ -247,59 +268,3 @@ def _bad_choice(location: Location, detail: dict[str, Any], root: type[BaseModel
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 80 else text[:77] + "…"
-
-
-def _load(text: str, name: str) -> tuple[Any, dict[str, int], list[Problem]]:
-    """Plain data, the line of each field, and keys that stand twice."""
-    try:
-        loader = yaml.SafeLoader(text)
-        try:
-            node = loader.get_single_node()
-            lines: dict[str, int] = {}
-            problems: list[Problem] = []
-            _walk(node, (), lines, problems)
-            document = loader.construct_document(node) if node is not None else None
-        finally:
-            loader.dispose()
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"Line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        detail = where + str(getattr(error, "problem", None) or error).strip().rstrip(".") + "."
-        raise Refused("config.unreadable", file=name, detail=detail) from None
-    return document, lines, problems
-
-
-def _walk(
-    node: yaml.Node | None,
-    at: Location,
-    lines: dict[str, int],
-    problems: list[Problem],
-    above: Sequence[yaml.Node] = (),
-) -> None:
-    if node is None or any(node is one for one in above):
-        return
-    above = (*above, node)
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            where = (*at, str(key.value))
-            name, line = ".".join(map(str, where)), key.start_mark.line + 1
-            if str(key.value) in seen:
-                params = {"value": str(key.value), "detail": "it stands twice."}
-                problems.append(Problem(code="config.invalid", field=name, line=line, params=params))
-            seen.add(str(key.value))
-            lines[name] = line
-            _walk(value, where, lines, problems, above)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            lines[".".join(map(str, (*at, index)))] = item.start_mark.line + 1
-            _walk(item, (*at, index), lines, problems, above)
-
-
-def _line_of(field: str, lines: dict[str, int]) -> int | None:
-    """The line of a field, or of the group that should hold it."""
-    while field:
-        if field in lines:
-            return lines[field]
-        field = field.rpartition(".")[0]
-    return None

@@ -3,17 +3,26 @@
 Looks at names and sizes only; what is inside is the worker's business.
 """
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from engine.contract.bundled import DATASETS, MODELS, locate
+from engine.contract.config_file import anchored, examine
+from engine.contract.config_text import read_text
 from engine.contract.data import DataSource
 from engine.contract.errors import Problem
 from engine.contract.model import ModelConfig
-from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
+DATA_SUFFIXES = (".arrow", ".csv", ".json", ".jsonl", ".md", ".ndjson", ".parquet", ".text", ".tsv", ".txt")
+_KNOWN = ", ".join(DATA_SUFFIXES)
 
 
 def check_files(spec: RunSpec) -> list[Problem]:
@@ -32,6 +41,37 @@ def check_files(spec: RunSpec) -> list[Problem]:
     return problems
 
 
+def read_checked(file: Path) -> RunConfig:
+    """The config in a file, its paths made absolute; raises Refused with all that is wrong in it and with its files."""
+    examined, folder = examine(read_text(file), file.name), file.parent
+    return anchored(examined.checked(list(_check_places(examined.plain.document, folder))), folder)
+
+
+def _check_places(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
+    """`check_files` for a document that may not validate: every place in it that can be understood."""
+    model = _source(ModelConfig, document.get("model"), folder)
+    if isinstance(model, ModelConfig):
+        yield from _check_model(model)
+    for group, name in (("data", "train"), ("data", "validation"), ("evaluation", "data")):
+        inside = document.get(group)
+        listed = inside.get(name) if isinstance(inside, dict) else None
+        for index, entry in enumerate(listed if isinstance(listed, list) else ()):
+            source = _source(DataSource, entry, folder)
+            if isinstance(source, DataSource):
+                yield from _check_data(source, f"{group}.{name}.{index}.path")
+
+
+def _source(kind: type[BaseModel], entry: Any, folder: Path) -> BaseModel | None:
+    if not isinstance(entry, dict):
+        return None
+    try:
+        source = kind.model_validate({key: entry[key] for key in ("path", "hub") if key in entry})
+        place = {"path": str(folder.absolute() / Path(entry["path"]).expanduser())}
+    except (ValidationError, KeyError, RuntimeError):  # the schema's problems are found elsewhere
+        return None
+    return source.model_copy(update=place) if entry.get("hub", "local") == "local" else source
+
+
 def _place(source: ModelConfig | DataSource, field: str) -> tuple[Path | None, list[Problem]]:
     path = locate(source)
     if path is None:
@@ -44,20 +84,43 @@ def _place(source: ModelConfig | DataSource, field: str) -> tuple[Path | None, l
     if not path.is_absolute():
         return None, [Problem(code="config.absolute_path", field=field, params={"value": source.path})]
     try:
-        there = path.exists()
-    except OSError:  # a name too long, a loop of links
-        there = False
-    if not there:
+        path.stat()
+    except FileNotFoundError:
+        return None, [_missing(path, field, source.path)]
+    except ValueError:  # a zero byte
         return None, [Problem(code="config.path_missing", field=field, params={"value": source.path})]
+    except OSError as error:  # a folder that may not be entered, a name too long, a loop of links
+        params = {"value": source.path, "detail": error.strerror or str(error)}
+        return None, [Problem(code="config.path_unreadable", field=field, params=params)]
     return path, []
+
+
+def _missing(path: Path, field: str, value: str) -> Problem:
+    if path.is_symlink():
+        return Problem(
+            code="config.dangling_link", field=field, params={"value": value, "target": str(path.readlink())}
+        )
+    return Problem(code="config.path_missing", field=field, params={"value": value})
+
+
+def _unreadable(path: Path, field: str, value: str) -> Iterator[Problem]:
+    needed = os.R_OK | os.X_OK if path.is_dir() else os.R_OK
+    if not os.access(path, needed):
+        params = {"value": value, "detail": os.strerror(errno.EACCES)}
+        yield Problem(code="config.path_unreadable", field=field, params=params)
 
 
 def _check_model(model: ModelConfig) -> Iterator[Problem]:
     path, problems = _place(model, "model.path")
+    if path is not None:
+        problems += _unreadable(path, "model.path", model.path)
     yield from problems
-    if path is None:
+    if path is None or problems:
         return
     params = {"value": model.path}
+    if not path.is_dir():
+        yield Problem(code="config.model_not_a_folder", field="model.path", params=params)
+        return
     if not (path / "config.json").is_file():
         yield Problem(code="config.model_without_config", field="model.path", params=params)
     if not any(path.glob("*.safetensors")):
@@ -74,5 +137,18 @@ def _check_model(model: ModelConfig) -> Iterator[Problem]:
 def _check_data(source: DataSource, field: str) -> Iterator[Problem]:
     path, problems = _place(source, field)
     yield from problems
-    if path is not None and path.is_file() and path.stat().st_size == 0:
-        yield Problem(code="config.file_empty", field=field, params={"value": source.path})
+    if path is None:
+        return
+    params = {"value": source.path}
+    unreadable = list(_unreadable(path, field, source.path))
+    if unreadable:
+        yield from unreadable
+    elif path.is_dir():
+        if not any(found.suffix.lower() in DATA_SUFFIXES and found.is_file() for found in path.iterdir()):
+            yield Problem(code="config.data_empty_folder", field=field, params={**params, "known": _KNOWN})
+    elif not path.is_file():  # opening a pipe would wait for ever
+        yield Problem(code="config.not_a_file", field=field, params=params)
+    elif path.suffix.lower() not in DATA_SUFFIXES:
+        yield Problem(code="config.data_unknown_file", field=field, params={**params, "known": _KNOWN})
+    elif path.stat().st_size == 0:
+        yield Problem(code="config.file_empty", field=field, params=params)

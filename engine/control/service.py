@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import errno
 import fcntl
 import importlib.metadata
 import json
@@ -75,7 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(error.text, file=sys.stderr)  # noqa: T201 - nobody else hears it
         return CANNOT_START
     except OSError as error:
-        print(UserError("home.unusable", home=str(home.root), detail=str(error)).text, file=sys.stderr)  # noqa: T201
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        code, detail = "home.disk_full" if full else "home.unusable", str(error)
+        print(UserError(code, home=str(home.root), detail=detail).text, file=sys.stderr)  # noqa: T201
         return CANNOT_START
     return 0
 

@@ -24,6 +24,8 @@ ROLES = {
     "observation": "tool",
     "function_response": "tool",
 }
+MAX_TRIED = 100
+"""If none of so many first rows has a known form, the file has none."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,26 @@ def detect(content: Mapping[str, Any]) -> Detected:
         return Detected("alpaca", "instruction")
     if "text" in content:
         return Detected("text", "text")
-    columns = ", ".join(map(str, list(content)[:12]))
-    raise UserError("data.unknown_format", columns=columns)
+    raise UserError("data.unknown_format", columns=_columns(content))
+
+
+def detect_or_none(record: Record, tried: int) -> Detected | None:
+    """The form of a row, or None while so few were tried that a later row may yet tell it."""
+    try:
+        return detect(record.content)
+    except UserError:
+        if tried >= MAX_TRIED:
+            raise
+        return None
+
+
+def unknown_form(record: Record) -> Problem:
+    """A row whose columns say nothing."""
+    return Problem(code="data.unknown_format", line=record.line, params={"columns": _columns(record.content)})
+
+
+def _columns(content: Mapping[str, Any]) -> str:
+    return ", ".join(str(name)[:40] for name in list(content)[:12])
 
 
 def convert(record: Record, form: str, source: int = 0) -> Example:
@@ -101,8 +121,8 @@ def _turn(item: Any, where: str, role_key: str, content_key: str) -> Turn:
     if not isinstance(item, dict):
         raise BadRow("data.turn_not_an_object", where, found=type(item).__name__)
     role = item.get(role_key)
-    if role not in ROLES:
-        raise BadRow("data.unknown_role", f"{where}.{role_key}", role=str(role), known=", ".join(ROLES))
+    if not isinstance(role, str) or role not in ROLES:
+        raise BadRow("data.unknown_role", f"{where}.{role_key}", role=str(role)[:80], known=", ".join(ROLES))
     content = item.get(content_key)
     if isinstance(content, list):
         content = _joined_parts(content, f"{where}.{content_key}")
@@ -119,7 +139,7 @@ def _joined_parts(parts: list[Any], where: str) -> str:
     for part in parts:
         if not isinstance(part, dict) or part.get("type") != "text" or not isinstance(part.get("text"), str):
             kind = part.get("type", "?") if isinstance(part, dict) else type(part).__name__
-            raise BadRow("data.not_only_text", where, kind=str(kind))
+            raise BadRow("data.not_only_text", where, kind=str(kind)[:80])
         texts.append(part["text"])
     return "".join(texts)
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.compute.data.formats import BadRow, Detected, convert, detect
+from engine.compute.data.formats import BadRow, Detected, convert, detect_or_none, unknown_form
 from engine.compute.data.rows import Example, Record
 from engine.compute.data.sources import read_records
 from engine.contract.bundled import DATASETS, locate
@@ -42,15 +42,18 @@ def load_source(source: DataSource, number: int = 0, seed: int = 0) -> Loaded:
         raise UserError("data.not_here", path=source.path, choices=", ".join(DATASETS))
     form = None if source.format == "auto" else Detected(source.format, "")
     examples, problems, bad = list[Example](), list[Problem](), 0
+    tried = 0
     for found in read_records(path):
-        if isinstance(found, Record):
-            form = form or detect(found.content)
+        if isinstance(found, Record) and form is None:
+            form = detect_or_none(found, tried := tried + 1)
         outcome = _converted(found, form, number)
         if isinstance(outcome, Example):
             examples.append(outcome)
         else:
             bad += 1
             problems += [outcome] if len(problems) < MAX_PROBLEMS else []
+    if form is None and bad and tried == bad:
+        raise UserError("data.unknown_format", **problems[0].params)
     if bad:
         raise Refused("data.refused", problems=problems, count=bad, path=str(path), shown=len(problems))
     if not examples or form is None:
@@ -60,9 +63,10 @@ def load_source(source: DataSource, number: int = 0, seed: int = 0) -> Loaded:
 
 
 def _converted(found: Record | Problem, form: Detected | None, number: int) -> Example | Problem:
-    if isinstance(found, Problem) or form is None:
-        assert isinstance(found, Problem)
+    if isinstance(found, Problem):
         return found
+    if form is None:
+        return unknown_form(found)
     try:
         return convert(found, form.format, number)
     except BadRow as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.compute.data.formats import BadRow, Detected, convert, detect
+from engine.compute.data.formats import BadRow, Detected, convert, detect_or_none, unknown_form
 from engine.compute.data.rows import Example, Record
 from engine.compute.data.sources import read_records
 from engine.contract.errors import Problem, UserError
@@ -26,6 +26,7 @@ class _Look:
     wanted: int
     rows: int = 0
     bad: int = 0
+    tried: int = 0
     columns: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     shown: list[list[dict[str, str]]] = field(default_factory=list)
@@ -39,7 +40,11 @@ class _Look:
             self._refuse(found)
 
     def _convert(self, record: Record) -> None:
-        self.form = self.form or detect(record.content)
+        self.tried += 1
+        self.form = self.form or detect_or_none(record, self.tried)
+        if self.form is None:
+            self._refuse(unknown_form(record))
+            return
         self.columns = self.columns or [str(name) for name in record.content]
         try:
             example = convert(record, self.form.format)
@@ -67,6 +72,8 @@ def preview(path: Path, form: str, rows: int, seconds: float = COUNTING_SECONDS)
             break
     if not look.rows:
         raise UserError("data.no_rows", path=str(path))
+    if look.form is None and look.tried == look.rows:
+        raise UserError("data.unknown_format", **look.problems[0].params)
     column = look.form.column if look.form else ""
     reason = {"code": "inspect.format_given" if given else "inspect.format_by_column", "params": {"column": column}}
     return {

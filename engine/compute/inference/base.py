@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from engine.compute.inference.folder import check_folder, read_json
 from engine.contract.bundled import MODELS, locate
 from engine.contract.errors import UserError
 from engine.contract.model import ModelConfig
@@ -17,12 +18,7 @@ def model_folder(config: ModelConfig) -> Path:
     folder = locate(config)
     if folder is None:
         raise UserError("model.not_here", path=config.path, choices=", ".join(MODELS))
-    if not folder.is_dir():
-        raise UserError("model.missing", path=str(folder))
-    if not (folder / "config.json").is_file():
-        raise UserError("model.no_config", path=str(folder))
-    if not any(folder.glob("*.safetensors")):
-        raise UserError("model.no_weights", path=str(folder))
+    check_folder(folder)
     return folder
 
 
@@ -33,7 +29,7 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except Exception as error:
-        raise UserError("model.bad_tokenizer", path=str(folder), detail=_short(error)) from error
+        raise _explained(folder, error, "model.bad_tokenizer") from error
     return tokenizer
 
 
@@ -50,6 +46,7 @@ def load_model(folder: Path, dtype: torch.dtype, attention: str, device: torch.d
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
             **options,
         )
     except (MemoryError, torch.OutOfMemoryError):
@@ -57,8 +54,8 @@ def load_model(folder: Path, dtype: torch.dtype, attention: str, device: torch.d
     except Exception as error:
         if "allocate" in str(error):
             raise
-        raise UserError("model.cannot_load", path=str(folder), detail=_short(error)) from error
-    wrong = sorted(found["missing_keys"]) + [str(key) for key in found["mismatched_keys"]]
+        raise _explained(folder, error, "model.cannot_load") from error
+    wrong = sorted(found["missing_keys"]) + [_mismatch(key) for key in sorted(found["mismatched_keys"])]
     if wrong:
         names = ", ".join(wrong[:5])
         raise UserError("model.weights_incomplete", path=str(folder), count=len(wrong), names=names)
@@ -73,5 +70,29 @@ def padding_token(tokenizer: Any) -> int:
     return 0
 
 
+def _mismatch(key: Any) -> str:
+    """A weight of another shape: its name, its shape, and the shape config.json asks for."""
+    name, *shapes = key if isinstance(key, tuple) else (key,)
+    return f"{name} ({' / '.join(str(tuple(shape)) for shape in shapes)})" if shapes else str(name)
+
+
+def _explained(folder: Path, error: Exception, otherwise: str) -> UserError:
+    """What keeps transformers from loading a model, where that can be said better than it does."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    config = read_json(folder / "config.json", "model.no_config")
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
+        code = "model.own_code" if config.get("auto_map") else "model.unknown_architecture"
+        return UserError(code, path=str(folder), architecture=str(kind))
+    from transformers import AutoConfig
+
+    try:
+        AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    except Exception as cause:  # noqa: BLE001 - whatever it is, it is the config's fault
+        return UserError("model.bad_config", path=str(folder), detail=_short(cause))
+    return UserError(otherwise, path=str(folder), detail=_short(error))
+
+
 def _short(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:600]
+    return " ".join(f"{type(error).__name__}: {error}".split())[:600]

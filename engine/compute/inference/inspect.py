@@ -6,20 +6,17 @@ import contextlib
 import json
 import math
 import re
-import struct
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.contract.errors import Problem, UserError
+from engine.compute.inference.folder import Tensor, problems_of_content, problems_of_parts, read_json, read_tensors
+from engine.contract.errors import UserError
 
 DTYPES = {"F32": "fp32", "BF16": "bf16", "F16": "fp16", "F64": "fp64", "F8_E4M3": "fp8", "I8": "int8", "U8": "uint8"}
-MAX_HEADER_BYTES = 100 << 20
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "seq_length")
 LAYER = re.compile(r"(^|\.)\d+\.")
 USUAL = ("q_proj", "k_proj", "v_proj", "o_proj", "c_attn", "gate_proj", "up_proj", "c_fc", "down_proj", "c_proj")
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
 CHAT_NAME = re.compile(r"(^|[-_. ])(instruct|chat|it|sft|rlhf|dpo)([-_. ]|$)", re.IGNORECASE)
 BASE_NAME = re.compile(r"(^|[-_. ])(base|pretrained|pt)([-_. ]|$)", re.IGNORECASE)
 
@@ -32,7 +29,7 @@ def inspect_folder(folder: Path) -> dict[str, Any]:
     inner = config.get("text_config")
     text: dict[str, Any] = inner if isinstance(inner, dict) else config
     tensors, problems = read_tensors(folder)
-    problems += _problems(folder, config)
+    problems += [*problems_of_parts(folder), *problems_of_content(folder, config, tensors)]
     template = _template(folder)
     linear = linear_targets(tensors)
     architecture = next(iter(config.get("architectures") or []), "")
@@ -56,49 +53,6 @@ def inspect_folder(folder: Path) -> dict[str, Any]:
     }
 
 
-def read_json(path: Path, missing: str) -> dict[str, Any]:
-    """A JSON object; a file that is missing or broken is a coded error."""
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(missing, path=str(path.parent)) from None
-    except (ValueError, OSError) as error:
-        raise UserError("model.bad_json", path=str(path), detail=str(error)[:300]) from error
-    if not isinstance(content, dict):
-        raise UserError("model.bad_json", path=str(path), detail="It is no JSON object.")
-    return content
-
-
-Tensor = tuple[str, tuple[int, ...], str]
-"""Name, shape, dtype."""
-
-
-def read_tensors(folder: Path) -> tuple[list[Tensor], list[Problem]]:
-    """Names and shapes of all weights, and the files that cannot be read."""
-    tensors, problems = list[Tensor](), list[Problem]()
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            tensors += _header(path)
-        except (ValueError, OSError, struct.error, TypeError, KeyError) as error:
-            params = {"file": path.name, "detail": str(error)[:200]}
-            problems.append(Problem(code="model.bad_safetensors", field="model.path", params=params))
-    return tensors, problems
-
-
-def _header(path: Path) -> Iterator[Tensor]:
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > MAX_HEADER_BYTES:
-            raise ValueError("its header is too long")
-        header = json.loads(file.read(length))
-    size = path.stat().st_size - 8 - length
-    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-    if any(entry["data_offsets"][1] > size for entry in entries.values()):
-        raise ValueError("it ends too early")
-    for name, entry in entries.items():
-        yield name, tuple(int(side) for side in entry["shape"]), str(entry["dtype"])
-
-
 def linear_targets(tensors: list[Tensor]) -> list[str]:
     """Last names of the matrices inside layers, in the order data flows through them."""
     names = (name for name, shape, _ in tensors if len(shape) == 2 and name.endswith(".weight") and LAYER.search(name))
@@ -114,30 +68,6 @@ def _dtype(tensors: list[Tensor], config: dict[str, Any]) -> str:
         return str(config.get("dtype") or config.get("torch_dtype") or "")
     most = counts.most_common(1)[0][0]
     return DTYPES.get(most, most.lower())
-
-
-def _problems(folder: Path, config: dict[str, Any]) -> Iterator[Problem]:
-    path = str(folder)
-    if not any(folder.glob("*.safetensors")):
-        yield Problem(code="config.model_without_weights", field="model.path", params={"value": path})
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        yield Problem(code="config.model_without_tokenizer", field="model.path", params={"value": path})
-    missing = _missing_shards(folder)
-    if missing:
-        names = ", ".join(missing[:3])
-        yield Problem(code="model.missing_shards", field="model.path", params={"count": len(missing), "names": names})
-    architectures = [str(name) for name in config.get("architectures") or []]
-    if architectures and not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures):
-        known = ", ".join(architectures)
-        yield Problem(code="model.not_causal", field="model.path", params={"architecture": known})
-
-
-def _missing_shards(folder: Path) -> list[str]:
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return []
-    named = set(read_json(index, "model.no_config").get("weight_map", {}).values())
-    return sorted(name for name in named if not (folder / str(name)).is_file())
 
 
 def _template(folder: Path) -> dict[str, Any]:

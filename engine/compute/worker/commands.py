@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import signal
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from pydantic import ValidationError
-
 from engine.contract.commands import WorkerCommand
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.states import EndReason, RunState
 
+MAX_COMMAND_BYTES = 65_536
 Acknowledge = Callable[[str, ErrorBody | None], None]
 
 
@@ -63,6 +63,14 @@ class StopFlag:
         signal.signal(signal.SIGTERM, handle)
 
 
+def _read(path: Path) -> bytes:
+    """The content of a command's file; what is no small file (a pipe, a folder, a gigabyte) is no command."""
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_COMMAND_BYTES:
+        raise ValueError(path.name)
+    return path.read_bytes()
+
+
 class Commands:
     """Reads the control folder; each command is carried out and acknowledged once."""
 
@@ -93,11 +101,12 @@ class Commands:
 
     def _obey(self, path: Path) -> None:
         try:
-            command = WorkerCommand.model_validate_json(path.read_bytes())
+            command = WorkerCommand.model_validate_json(_read(path))
         except FileNotFoundError:
             return
-        except ValidationError:
-            self._acknowledge(path.stem, UserError("worker.bad_command", file=path.name).body())
+        except (OSError, ValueError):  # pydantic's ValidationError is one
+            name = path.name.encode(errors="replace").decode()  # a name need not be a text
+            self._acknowledge(name.removesuffix(".json"), UserError("worker.bad_command", file=name).body())
             return
         if command.verb in ("save", "sample"):
             self.waiting.append(command)

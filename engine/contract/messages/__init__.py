@@ -3,6 +3,7 @@
 Each room has its file here. A code never changes its meaning: translations and diagnosis rules point at it.
 """
 
+from engine.contract.messages.bad_input import BAD_INPUT
 from engine.contract.messages.base import Message
 from engine.contract.messages.config import CONFIG
 from engine.contract.messages.controller import CONTROLLER
@@ -11,6 +12,6 @@ from engine.contract.messages.diagnosis import DIAGNOSIS
 from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.worker import WORKER
 
-MESSAGES: dict[str, Message] = {**CONFIG, **CONTROLLER, **WORKER, **RECOVERY, **DIAGNOSIS, **DESKTOP}
+MESSAGES: dict[str, Message] = {**CONFIG, **CONTROLLER, **WORKER, **RECOVERY, **DIAGNOSIS, **DESKTOP, **BAD_INPUT}
 
 __all__ = ["MESSAGES", "Message"]

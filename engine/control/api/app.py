@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from engine.control.api.context import Context
 from engine.control.jobs.commands import problems_of
 
 log = logging.getLogger(__name__)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def make_app(context: Context, token: str) -> ASGIApp:
@@ -48,6 +51,14 @@ def _add_error_handlers(app: FastAPI, log_file: Path) -> None:
             return _answer(404, NotFound("request.no_such_path", path=request.url.path).body())
         return _answer(error.status_code, UserError("request.invalid", detail=str(error.detail)).body())
 
+    def system(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return _answer(507, UserError("home.disk_full", home=str(log_file.parents[1])).body())
+        if isinstance(error, OSError) and error.errno in LOCKED:
+            detail = error.strerror or str(error)
+            return _answer(503, UserError("home.unusable", home=str(log_file.parents[1]), detail=detail).body())
+        return bug(request, error)
+
     def bug(request: Request, error: Exception) -> JSONResponse:
         detail = f"{type(error).__name__}: {error}"
         body = UserError("controller.bug", detail=detail, log=str(log_file)).body()
@@ -58,6 +69,7 @@ def _add_error_handlers(app: FastAPI, log_file: Path) -> None:
         (UserError, user_error),
         (RequestValidationError, bad_body),
         (HTTPException, plain),
+        (OSError, system),
         (Exception, bug),
     ]
     for kind, handler in handlers:

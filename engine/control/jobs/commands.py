@@ -12,12 +12,12 @@ from pydantic import ValidationError
 
 from engine.contract.api import EditRun, RunSummary
 from engine.contract.clock import now
-from engine.contract.config_file import check_spec
+from engine.contract.config_file import check_spec, problem_of
 from engine.contract.errors import Conflict, NotFound, Problem, Refused
 from engine.contract.events import RunChanged
 from engine.contract.ids import new_id
 from engine.contract.preflight import check_files
-from engine.contract.run_spec import RunSpec
+from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
 from engine.control.jobs import next_start, retry, transitions
 from engine.control.jobs.requests import Request, once
@@ -76,15 +76,19 @@ def checked_spec(plain: dict[str, Any]) -> RunSpec:
 
 
 def problems_of(details: Any) -> list[Problem]:
-    """What pydantic found, as problems."""
-    return [
-        Problem(
-            code="request.field",
-            field=".".join(str(part) for part in detail["loc"] if part != "body"),
-            params={"detail": str(detail["msg"])},
-        )
-        for detail in details
-    ]
+    """What pydantic found in a request: by our own words where it is in an order, else by its own."""
+    return [_problem_of(dict(detail)) for detail in details]
+
+
+def _problem_of(detail: dict[str, Any]) -> Problem:
+    place = tuple(part for part in detail["loc"] if part != "body")
+    inside = place[1:] if place[:1] == ("spec",) else place
+    if inside[:2] == ("job", "train") and len(inside) > 2:  # people know the settings of a job without the words
+        return problem_of({**detail, "loc": inside[2:]}, TrainJob)
+    if inside and inside != place:
+        return problem_of({**detail, "loc": inside}, RunSpec)
+    where = ".".join(map(str, place))
+    return Problem(code="request.field", field=where, params={"detail": str(detail["msg"])})
 
 
 def start(transaction: Transaction, uid: str, actor: str) -> RunSummary:

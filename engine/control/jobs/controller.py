@@ -189,7 +189,7 @@ class Controller(Desk):
     async def _tell_resources(self) -> None:
         while True:
             if len(self.hub):
-                with contextlib.suppress(sqlite3.Error):
+                with contextlib.suppress(sqlite3.Error, UserError):  # a full disk: there is a next time
                     self.hub.publish([await self.resources()])
             await asyncio.sleep(RESOURCES_EVERY_S)
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from engine.contract.errors import UserError
 from engine.contract.faults import fault
-from engine.control.store import migrations
+from engine.control.store import faults, migrations
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -88,14 +88,17 @@ class Database:
 
     def _write(self, work: Callable[[Transaction], T], connection: sqlite3.Connection) -> T:
         transaction = Transaction(connection)
-        connection.execute("BEGIN IMMEDIATE")
         try:
+            connection.execute("BEGIN IMMEDIATE")
             result = work(transaction)
             fault("history.before_commit")
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            known = faults.explain(error, self.path) if isinstance(error, sqlite3.Error) else None
+            if known is not None:
+                raise known from error
             raise
         fault("history.after_commit")
         if transaction.news:
@@ -107,11 +110,18 @@ class Database:
         if connection is None:
             connection = self._local.connection = self._connect(synchronous="NORMAL")
             connection.execute("PRAGMA query_only = ON")
-        connection.execute("BEGIN")  # one view of the history for the whole look-up
         try:
-            return work(connection)
-        finally:
-            connection.execute("ROLLBACK")
+            connection.execute("BEGIN")  # one view of the history for the whole look-up
+            try:
+                return work(connection)
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            known = faults.explain(error, self.path)
+            if known is not None and known.code != "history.read_only":  # a reader that writes is a bug
+                raise known from error
+            raise
 
     def _connect(self, synchronous: str) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
@@ -130,14 +140,13 @@ def _nobody(_news: list[Any]) -> None:
 def _prepare(path: Path) -> None:
     """Create the file or bring it up to date; refuse one that cannot be used."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    faults.check_before_opening(path, migrations.LATEST)
     if not path.exists():
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > migrations.LATEST:
-            raise UserError("history.newer", file=str(path), theirs=version, ours=migrations.LATEST)
         if version == 0:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # must come before WAL
         connection.execute("PRAGMA journal_mode = WAL")
@@ -145,6 +154,9 @@ def _prepare(path: Path) -> None:
             log.info("history: version %d becomes %d", version, migrations.LATEST)
             migrations.apply(connection, version)
     except sqlite3.DatabaseError as error:
+        known = faults.explain(error, path)
+        if known is not None:
+            raise known from error
         raise UserError("history.unusable", file=str(path), detail=str(error)) from error
     finally:
         connection.close()

@@ -111,7 +111,7 @@ def test_that_fifty_bad_rows_are_listed_and_the_rest_counted(tmp_path):
         (b"[1, 2", "rows.json", "data.refused"),
         (b"prompt,completion\nonly one\n", "rows.csv", "data.refused"),
         (b'prompt,completion\na,"b\n', "rows.csv", "data.refused"),
-        (b'"\xff\xff",b\n', "rows.csv", "data.not_utf8"),
+        (b'"\xff\xff",b\n', "rows.csv", "data.refused"),
         (b"[" * 100_000, "rows.jsonl", "data.refused"),
         (b"[" * 100_000, "rows.json", "data.refused"),
     ],

@@ -177,9 +177,9 @@ def test_that_unreadable_files_are_refused(tmp_path):
     huge.write_bytes(b"# " + b"x" * 1_100_000)
     for file, code in (
         (binary, "config.not_utf8"),
-        (huge, "config.unreadable"),
+        (huge, "config.too_long"),
         (tmp_path / "none.yaml", "config.missing_file"),
-        (tmp_path, "config.unreadable"),
+        (tmp_path, "config.unreadable_file"),
     ):
         with pytest.raises(Refused) as caught:
             read_config(file)

@@ -69,7 +69,7 @@ def test_that_a_bad_body_is_refused_with_every_problem(bench):
     answer = ask(bench, "POST", "/runs", json=body)
     assert answer.status_code == 422
     problems = ErrorBody.model_validate_json(answer.content).problems
-    assert {problem.field for problem in problems} >= {"spec.name", "spec.x"}
+    assert {problem.field for problem in problems} >= {"name", "x", "data.train"}
 
 
 def test_that_a_run_that_cannot_run_is_refused_with_every_problem(bench):
