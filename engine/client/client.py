@@ -6,7 +6,8 @@ the request repeated, which idempotency keys make harmless.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,9 +23,11 @@ from engine.contract.api import (
     Health,
     QueryAnswer,
     QueryRequest,
+    ResumeRun,
     RunDetail,
     RunPage,
     RunSummary,
+    SampleNow,
     Settings,
     StopRun,
 )
@@ -116,6 +119,30 @@ class ControllerClient:
         """End a run, keeping what it learned unless told otherwise."""
         return self._change("POST", f"/runs/{uid}/stop", StopRun(save=save))
 
+    def resume(self, uid: str, wish: ResumeRun) -> RunSummary:
+        """Go on with a run as a new attempt."""
+        return self._change("POST", f"/runs/{uid}/resume", wish)
+
+    def pause(self, uid: str) -> RunSummary:
+        """Save a live run's state and free its devices."""
+        return self._change("POST", f"/runs/{uid}/pause")
+
+    def checkpoint(self, uid: str) -> RunSummary:
+        """Save a live run's state now; training goes on."""
+        return self._change("POST", f"/runs/{uid}/checkpoint")
+
+    def sample(self, uid: str, wish: SampleNow) -> RunSummary:
+        """Ask the model that is being trained; the answers come as samples."""
+        return self._change("POST", f"/runs/{uid}/sample", wish)
+
+    def delete_files(self, uid: str) -> RunSummary:
+        """Delete an ended run's working files now; its results stay in the library."""
+        return self._read(self._send("DELETE", f"/runs/{uid}/files", key=new_id()), RunSummary)
+
+    def delete_checkpoint(self, uid: str, checkpoint: int) -> None:
+        """Delete one checkpoint."""
+        self._send("DELETE", f"/runs/{uid}/checkpoints/{checkpoint}", key=new_id())
+
     def copy(self, uid: str) -> RunSummary:
         """A draft with the same spec."""
         return self._change("POST", f"/runs/{uid}/copy")
@@ -166,17 +193,28 @@ class ControllerClient:
 
     def download(self, uid: str, artifact: int, write: Callable[[bytes], object]) -> str:
         """Hand a result's bytes to `write`; returns its content type (a folder comes as a zip)."""
+        with self.fetch(f"/runs/{uid}/artifacts/{artifact}") as answer:
+            for piece in answer.iter_bytes():
+                write(piece)
+            return str(answer.headers.get("content-type", ""))
+
+    @contextmanager
+    def fetch(
+        self, path: str, *, query: Mapping[str, Any] | None = None, offset: int = 0, etag: str = ""
+    ) -> Iterator[httpx.Response]:
+        """A large answer to be read in pieces; from `offset` on, if the content is still that of the `etag`."""
         address = self._find()
+        headers = dict(address.headers)
+        if offset and etag:
+            headers |= {"Range": f"bytes={offset}-", "If-Range": etag}
         try:
-            path = f"{address.http}/runs/{uid}/artifacts/{artifact}"
-            with self._http.stream("GET", path, headers=address.headers) as answer:
+            with self._http.stream("GET", address.http + path, params=query, headers=headers) as answer:
                 if answer.is_error:
                     answer.read()
                     raise _error(answer)
-                for piece in answer.iter_bytes():
-                    write(piece)
-                return str(answer.headers.get("content-type", ""))
+                yield answer
         except httpx.HTTPError as error:
+            self._address = None  # it may listen elsewhere by now
             raise self._unreachable(error) from error
 
     def resources(self) -> Resources:
