@@ -240,6 +240,8 @@ class _Request(QRunnable):
         except UserError as known:
             error = known.body()
         except Exception as bug:
+            if self.session.closing.is_set():
+                return  # its connection was closed under it
             log.exception("a request failed")
             error = UserError("desktop.bug", detail=f"{type(bug).__name__}: {bug}").body()
         if not self.session._closing.is_set():

@@ -32,6 +32,7 @@ class Curve:
         self._next = 0
         """Where the next live point belongs, once some came."""
         self._split: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
+        self._since: tuple[tuple[int, float], ...] = ()
 
     def __len__(self) -> int:
         return self._n
@@ -78,6 +79,11 @@ class Curve:
         """Values of all points."""
         return self._value[: self._n]
 
+    def set_begins(self, begins: list[tuple[int, float]]) -> None:
+        """Where attempts begin, of a curve with points at every step: a later attempt overwrites from there on."""
+        if tuple(begins) != self._since:
+            self._since, self._split = tuple(begins), None
+
     def shown(self) -> tuple[Floats, Floats]:
         """x and value by rising x: for each step the latest point of the latest attempt that came so far."""
         shown = self._parts()[0]
@@ -96,7 +102,7 @@ class Curve:
     def _parts(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Places of the points that are shown, and of those that were overwritten."""
         if self._split is None:
-            self._split = split(self.attempt, self.x)
+            self._split = split(self.attempt, self.x, self._since)
         return self._split
 
     def _take(self, live: SeriesPart) -> None:
@@ -145,21 +151,26 @@ class Curve:
         self._split = None
 
 
-def split(attempt: NDArray[np.int32], x: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def split(
+    attempt: NDArray[np.int32], x: Floats, since: tuple[tuple[int, float], ...] = ()
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Places of the points to show, by rising x, and of those that were overwritten, in the order of the journal.
 
     A later attempt overwrites everything from its first step on; a repeated step overwrites the one before.
     """
     number = len(x)
     every = np.arange(number)
-    if number == 0 or (attempt[0] == attempt[-1] and bool(np.all(np.diff(x) > 0))):
+    known = dict(since)
+    if number == 0 or (
+        attempt[0] == attempt[-1] and max(known, default=0) <= attempt[0] and bool(np.all(np.diff(x) > 0))
+    ):
         return every, every[:0]
     keep = np.ones(number, bool)
     first_later = np.inf
-    for one in np.unique(attempt)[::-1]:
+    for one in sorted({*np.unique(attempt).tolist(), *known}, reverse=True):
         mine = attempt == one
         keep[mine] = x[mine] < first_later
-        first_later = min(first_later, float(x[mine].min()))
+        first_later = min(first_later, known.get(one, np.inf), float(x[mine].min(initial=np.inf)))
     kept = every[keep]
     kept = kept[np.argsort(x[kept], kind="stable")]
     last_of_step = np.append(x[kept][1:] != x[kept][:-1], True) if len(kept) else np.empty(0, bool)

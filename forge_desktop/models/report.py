@@ -51,4 +51,4 @@ def cleaned(text: str, home: Path) -> str:
     """The text without keys and without the name of the home folder."""
     for pattern, instead in SECRETS:
         text = pattern.sub(instead, text)
-    return text.replace(str(home), "~") if len(str(home)) > 1 else text
+    return re.sub(re.escape(str(home)) + r"(?![\w-])", "~", text) if len(str(home)) > 1 else text

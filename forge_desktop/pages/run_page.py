@@ -162,7 +162,7 @@ class RunPage(Page):
             return  # a button must not go while it is being pressed
         self._deeds = deeds
         clear(self._head_buttons)
-        for deed in deeds[::-1] if deeds and deeds[0].key == "ask" else deeds:
+        for deed in deeds:
             if self._in_head(deed):
                 self._head_buttons.addWidget(self._button(deed))
 
@@ -173,6 +173,9 @@ class RunPage(Page):
 
     def _button(self, deed: Deed) -> QPushButton:
         form = IN_HEAD.get(deed.key, "default")
+        detail = self.model.detail
+        if detail is not None and detail.diagnosis is not None and form == "primary":
+            form = "default"  # what the diagnosis suggests comes first
         made = button(
             deed.text.rstrip("…"), form, deed.icon, lambda: self._do(deed.key), name=f"run.{deed.key}"
         )  # fmt: skip

@@ -41,7 +41,7 @@ class CheckpointsCard(RunCard):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(16)
         grid.setVerticalSpacing(4)
-        heads = (tr("Step"), tr("Epoch"), tr("Loss"), tr("Validation loss"), tr("Size"), tr("When"), tr("Why"))
+        heads = (tr("Step"), tr("Epoch"), tr("Loss"), tr("Validation loss"), tr("On disk"), tr("When"), tr("Why"))
         for column, text in enumerate(heads):
             grid.addWidget(label(text, "label"), 0, column)
             grid.setColumnStretch(column, 1)
@@ -57,6 +57,8 @@ class CheckpointsCard(RunCard):
             step.addWidget(Chip(tr("Best"), "ok", "check"))
         if newest:
             step.addWidget(Chip(tr("Latest"), "info"))
+        if len(detail.attempts) > 1:
+            step.addWidget(label(tr("attempt {n}", n=found.attempt), "hint"))
         step.addStretch(1)
         grid.addLayout(step, place, 0)
         facts = (f"{found.epoch:.2f}", figure(found.loss), figure(found.validation_loss), size(found.bytes))

@@ -139,6 +139,7 @@ class CurveChart(QWidget):
         strong = smoothed(value, SMOOTHING) if self._smooth else value
         self._raw.setData(*(self._cut(x, value, pixels) if self._smooth else (EMPTY, EMPTY)))
         self._strong.setData(*self._cut(x, strong, pixels))
+        self._validation.set_begins(self._curve.begins())
         self._dots.setData(*self._cut(*self._validation.shown(), pixels))
         self._ghost.setData(*self._overwritten(pixels))
         self._show_begins(x, strong)

@@ -19,7 +19,7 @@ from forge_desktop.theme.controls import button, label, row
 from forge_desktop.theme.language import labelled, setting_label, tr
 from forge_desktop.theme.look import mono_font
 
-MAX_LINES = 8
+MAX_LINES = 5
 
 
 class DiagnosisCard(ErrorCard):

@@ -37,7 +37,7 @@ class ResumeDialog(QDialog):
         self.epochs, self.steps = Field(name="resume.epochs"), Field(name="resume.steps")
         for made, name in ((self.epochs, tr("Epochs in all")), (self.steps, tr("Steps in all"))):
             made.setAccessibleName(name)
-            made.textEdited.connect(lambda _text: self._refresh())
+            made.textChanged.connect(lambda _text: self._refresh())
         self._said = label("", "hint", wrap=True)
         self._error = ErrorCard("resume.error")
         text = tr("Extend") if extend else tr("Resume")

@@ -54,6 +54,14 @@ def test_that_the_latest_attempt_is_shown_for_each_step_and_the_rest_is_overwrit
     assert curve.begins() == [(1, 1.0), (2, 2.0)]
 
 
+def test_that_a_later_attempt_overwrites_what_is_measured_seldom():
+    curve = Curve()
+    curve.replace(part([1, 1, 1], [25, 50, 75], [3, 2, 1]))
+    curve.set_begins([(1, 1.0), (2, 61.0)])
+    assert curve.shown()[0].tolist() == [25, 50]
+    assert curve.overwritten()[0].tolist() == [75]
+
+
 STEPS = st.lists(st.integers(-4, 5), min_size=1, max_size=12)
 NUMBERS = st.floats(-10, 10) | st.sampled_from([math.nan, math.inf, -math.inf])
 DEEDS = st.sampled_from(["write", "write", "deliver", "break", "ask", "answer"])
