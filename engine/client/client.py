@@ -119,29 +119,43 @@ class ControllerClient:
         """End a run, keeping what it learned unless told otherwise."""
         return self._change("POST", f"/runs/{uid}/stop", StopRun(save=save))
 
-    def resume(self, uid: str, wish: ResumeRun) -> RunSummary:
-        """Go on with a run as a new attempt."""
-        return self._change("POST", f"/runs/{uid}/resume", wish)
+    def resume(
+        self,
+        uid: str,
+        *,
+        checkpoint: int | None = None,
+        from_start: bool = False,
+        epochs: float | None = None,
+        max_steps: int | None = None,
+    ) -> RunSummary:
+        """Go on as a new attempt: from a checkpoint (the best there is, unless chosen) or from the start."""
+        body = ResumeRun(checkpoint=checkpoint, from_start=from_start, epochs=epochs, max_steps=max_steps)
+        return self._change("POST", f"/runs/{uid}/resume", body)
 
     def pause(self, uid: str) -> RunSummary:
-        """Save a live run's state and free its devices."""
+        """Save, free the devices, and wait."""
         return self._change("POST", f"/runs/{uid}/pause")
 
     def checkpoint(self, uid: str) -> RunSummary:
-        """Save a live run's state now; training goes on."""
+        """A checkpoint at the next step."""
         return self._change("POST", f"/runs/{uid}/checkpoint")
 
-    def sample(self, uid: str, wish: SampleNow) -> RunSummary:
-        """Ask the model that is being trained; the answers come as samples."""
-        return self._change("POST", f"/runs/{uid}/sample", wish)
+    def sample(self, uid: str, prompts: Iterable[str], max_new_tokens: int = 64) -> RunSummary:
+        """Ask the model that is being trained; the answers stand in the run's detail."""
+        body = SampleNow(prompts=list(prompts), max_new_tokens=max_new_tokens)
+        return self._change("POST", f"/runs/{uid}/sample", body)
 
-    def delete_files(self, uid: str) -> RunSummary:
-        """Delete an ended run's working files now; its results stay in the library."""
-        return self._read(self._send("DELETE", f"/runs/{uid}/files", key=new_id()), RunSummary)
+    def pin(self, uid: str, pinned: bool = True) -> RunSummary:
+        """Keep the working files until somebody deletes them, or no longer."""
+        return self.edit(uid, EditRun(pinned=pinned))
 
-    def delete_checkpoint(self, uid: str, checkpoint: int) -> None:
-        """Delete one checkpoint."""
-        self._send("DELETE", f"/runs/{uid}/checkpoints/{checkpoint}", key=new_id())
+    def clean(self, uid: str) -> RunSummary:
+        """Let the working files of an ended run go now; results stay in the library."""
+        return self._change("DELETE", f"/runs/{uid}/files")
+
+    def delete_checkpoint(self, uid: str, checkpoint: int) -> RunSummary:
+        """Remove one checkpoint of a run that is not at work."""
+        return self._change("DELETE", f"/runs/{uid}/checkpoints/{checkpoint}")
 
     def copy(self, uid: str) -> RunSummary:
         """A draft with the same spec."""

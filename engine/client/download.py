@@ -119,9 +119,7 @@ def _source(detail: RunDetail, item: Item) -> tuple[str, str]:
     uid = detail.run.uid
     if item.kind == "log":
         return f"/runs/{uid}/log/file" + (f"?attempt={item.id}" if item.id else ""), ""
-    if item.kind == "checkpoint":
-        return f"/runs/{uid}/checkpoints/{item.id}", ""
-    known = {artifact.id: artifact.sha256 for artifact in detail.artifacts}
+    known = {artifact.id: artifact.sha256 for artifact in (*detail.artifacts, *detail.checkpoints)}
     if item.id not in known:
         raise NotFound("artifact.unknown", run=uid, artifact=item.id)
     return f"/runs/{uid}/artifacts/{item.id}", known[item.id]

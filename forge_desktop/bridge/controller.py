@@ -83,7 +83,7 @@ class ControllerBackend:
 
     def resume(self, uid: str, wish: ResumeRun) -> None:
         """Go on with a run as a new attempt."""
-        self._client.resume(uid, wish)
+        self._client.resume(uid, **wish.model_dump())
 
     def checkpoint(self, uid: str) -> None:
         """Save a live run's state now."""
@@ -91,11 +91,11 @@ class ControllerBackend:
 
     def sample(self, uid: str, wish: SampleNow) -> None:
         """Ask the model that is being trained."""
-        self._client.sample(uid, wish)
+        self._client.sample(uid, wish.prompts, wish.max_new_tokens)
 
     def delete_files(self, uid: str) -> None:
         """Delete an ended run's working files."""
-        self._client.delete_files(uid)
+        self._client.clean(uid)
 
     def delete_checkpoint(self, uid: str, checkpoint: int) -> None:
         """Delete one checkpoint."""

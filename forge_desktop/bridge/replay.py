@@ -179,7 +179,7 @@ class ReplayBackend:
 
     def start(self, uid: str) -> RunSummary:
         """As the controller does."""
-        return self._move(self._find(uid), state=RunState.QUEUED)
+        return self._move(self._find(uid), state=RunState.QUEUED, retry_at=None)
 
     def stop(self, uid: str, save: bool) -> RunSummary:
         """As the controller does, at once."""

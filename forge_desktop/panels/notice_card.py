@@ -46,7 +46,7 @@ class NoticeCard(Card):
         self._icon = label()
         self._text = label("", wrap=True, select=True)
         self._text.setObjectName("run.notice.text")
-        self._now = button(tr("Now"), "link", on_click=lambda: deed("resume"), name="run.retry.now")
+        self._now = button(tr("Now"), "link", on_click=lambda: deed("retry_now"), name="run.retry.now")
         self._never = button(tr("Don't"), "link", on_click=lambda: deed("cancel_retry"), name="run.retry.never")
         self._pin = button(tr("Pin"), "link", "flag", lambda: deed("pin"), name="run.notice.pin")
         layout = row(self._icon, self._text, self._now, self._never, self._pin, spacing=10)

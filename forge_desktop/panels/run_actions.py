@@ -45,7 +45,7 @@ class RunActions(QObject):
         return f"new/{uid}" if run is not None and run.state is RunState.DRAFT else f"run/{uid}"
 
     def do(self, key: str, run: RunSummary, parent: QWidget, navigate: Navigate) -> None:
-        """One of the deeds of `models.deeds`, and `cancel_retry`."""
+        """One of the deeds of `models.deeds`, `retry_now` and `cancel_retry`."""
         asks: dict[str, Callable[[], object]] = {
             "stop": lambda: self.stop(run, parent),
             "delete": lambda: self.delete(run, parent),
@@ -67,6 +67,7 @@ class RunActions(QObject):
             "resume": (lambda backend: backend.resume(uid, ResumeRun()), tr("'{name}' goes on.", name=name)),
             "pause": (lambda backend: backend.pause(uid), tr("'{name}' saves its state and pauses.", name=name)),
             "save": (lambda backend: backend.checkpoint(uid), tr("A checkpoint is saved at the next step.")),
+            "retry_now": (lambda backend: backend.start(uid), tr("'{name}' goes on.", name=name)),
             "cancel_retry": (lambda backend: backend.stop(uid, True), tr("'{name}' stays as it is.", name=name)),
             "pin": (lambda backend: backend.edit(uid, EditRun(pinned=True)), tr("Pinned: its files stay.")),
             "unpin": (lambda backend: backend.edit(uid, EditRun(pinned=False)), tr("No longer pinned.")),

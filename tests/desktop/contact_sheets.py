@@ -106,6 +106,9 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
             window.findChild(object, "wizard.fold.checkpoints").click()
             wizard._area.verticalScrollBar().setValue(wizard._area.verticalScrollBar().maximum())
             yield "wizard-checkpoints"
+        if key == "compute":
+            window.findChild(object, "wizard.fold.limits").click()
+            yield "wizard-limits"
         wizard.draft.set("training.learning_rate", 2e-4)
 
 
@@ -138,6 +141,12 @@ def recovery_pages(desktop: Desktop, backend: ReplayBackend, live: str) -> Itera
     backend.move(live, state=RunState.QUEUED, retry_at=time.time() + 13, retries=2, reason=None)
     yield "run-retry"
     yield from ended_pages(desktop, backend)
+    window.go("runs")
+    backend.move(live, state=RunState.RUNNING, mark=Mark.NOT_RESPONDING)
+    waits = backend.add(demo_spec("qwen-sql"), created=2.2)
+    backend.play(waits, [*before_training(), *steps(1, 44)])
+    backend.move(waits, state=RunState.QUEUED, retry_at=time.time() + 13, retries=1)
+    yield "runs-marks"
 
 
 def ended_pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:

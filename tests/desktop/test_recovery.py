@@ -16,6 +16,7 @@ from engine.contract.errors import UserError
 from engine.contract.states import Mark, RunState
 from forge_desktop.models.deeds import deeds_of
 from forge_desktop.models.report import cleaned
+from forge_desktop.models.runs_model import status_text
 from forge_desktop.panels.ask_dialog import AskDialog
 from forge_desktop.panels.notice_card import Countdown
 from forge_desktop.panels.resume_dialog import ResumeDialog
@@ -150,7 +151,8 @@ def test_that_a_retry_counts_down_and_can_be_had_now_or_not_at_all(replay, qtbot
     notice = page.findChild(QWidget, "run.notice")
     qtbot.waitUntil(lambda: "retry 2 of 3" in notice.text())
     click(qtbot, page, "run.retry.now")
-    qtbot.waitUntil(lambda: replay.backend.wishes == [(uid, ResumeRun())] and not notice.isVisible())
+    qtbot.waitUntil(lambda: not notice.isVisible())
+    assert replay.backend.run(uid).run.retry_at is None
     replay.backend.move(uid, retry_at=time.time() + 3600)
     qtbot.waitUntil(notice.isVisible)
     click(qtbot, page, "run.retry.never")
@@ -172,6 +174,7 @@ def test_that_silence_and_the_end_of_files_are_said_and_pinning_helps(replay, qt
     notice = page.findChild(QWidget, "run.notice")
     replay.backend.move(uid, mark=Mark.NOT_RESPONDING)
     qtbot.waitUntil(lambda: "not responding" in notice.text())
+    assert status_text(replay.backend.run(uid).run) == "Not responding"
     replay.backend.play(uid, after_training())
     replay.backend.move(uid, mark=None, expires=1_790_600_000.0)
     qtbot.waitUntil(lambda: "working files go on 2026-" in notice.text())

@@ -19,7 +19,7 @@ from engine.control.api import arrow, files
 from engine.control.api.archive import Archive
 from engine.control.api.context import Context, Ctx
 from engine.control.jobs import commands
-from engine.control.store import attempts, details, metrics
+from engine.control.store import attempts, metrics
 
 router = APIRouter()
 MAX_LOG_BYTES = 8 << 20
@@ -69,9 +69,11 @@ async def log(
 async def log_file(context: Ctx, request: Request, uid: str, attempt: int | None = None) -> Response:
     """The whole log as it is now; it only grows, so a part of it stays good."""
     folder = await _attempt_folder(context, uid, attempt)
-    if folder is None or not await asyncio.to_thread(folder.log.is_file):
-        raise NotFound("run.no_log", run=uid)
-    return await asyncio.to_thread(_whole_log, request, folder.log)
+    places = [folder.log, context.home.library / uid / "worker.log"] if folder else []
+    for path in places:  # the library keeps its end when the working files went
+        if await asyncio.to_thread(path.is_file):
+            return await asyncio.to_thread(_whole_log, request, path)
+    raise NotFound("run.no_log", run=uid)
 
 
 @router.get("/runs/{uid}/artifacts/{artifact}")
@@ -87,20 +89,6 @@ async def artifact(context: Ctx, request: Request, uid: str, artifact: int) -> R
     if path is None:
         raise NotFound("artifact.gone", artifact=relative, run=uid)
     return await asyncio.to_thread(_hand_out, request, path, sha256)
-
-
-@router.get("/runs/{uid}/checkpoints/{checkpoint}")
-async def checkpoint(context: Ctx, request: Request, uid: str, checkpoint: int) -> Response:
-    """A checkpoint's folder as a zip."""
-    detail = await context.controller.database.read(lambda c: details.detail(c, commands.existing(c, uid)["id"]))
-    found = next((known for known in detail.checkpoints if known.id == checkpoint), None)
-    if found is None:
-        raise NotFound("checkpoint.unknown", checkpoint=checkpoint, run=uid)
-    folder = context.home.run(uid) / "checkpoints"
-    path = await asyncio.to_thread(files.inside, folder, found.name.rpartition("/")[2])
-    if path is None:
-        raise NotFound("artifact.gone", artifact=found.name, run=uid)
-    return await asyncio.to_thread(_hand_out, request, path, found.sha256)
 
 
 def _hand_out(request: Request, path: Path, sha256: str) -> Response:
