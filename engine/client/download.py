@@ -119,7 +119,8 @@ def _source(detail: RunDetail, item: Item) -> tuple[str, str]:
     uid = detail.run.uid
     if item.kind == "log":
         return f"/runs/{uid}/log/file" + (f"?attempt={item.id}" if item.id else ""), ""
-    known = {artifact.id: artifact.sha256 for artifact in (*detail.artifacts, *detail.checkpoints)}
+    known = {result.id: result.sha256 for result in detail.artifacts}
+    known |= {checkpoint.id: checkpoint.sha256 for checkpoint in detail.checkpoints}
     if item.id not in known:
         raise NotFound("artifact.unknown", run=uid, artifact=item.id)
     return f"/runs/{uid}/artifacts/{item.id}", known[item.id]
