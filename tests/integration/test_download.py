@@ -128,6 +128,19 @@ def test_that_log_and_config_come_too(service, done, folder):
     assert "learning_rate" in config.read_text()
 
 
+def test_that_a_log_cut_into_pieces_comes_whole(service, done, folder):
+    log = service.home.attempt(done.run.uid, 1).log
+    log.rename(log.with_name("worker.log.20"))
+    whole = log.with_name("worker.log.20").read_bytes().ljust(20, b"\n")
+    log.with_name("worker.log.20").write_bytes(whole)
+    log.write_bytes(b"the newest piece\n" * 100_000)
+    address = read_address(service.home)
+    with Proxy(address.port, [700_000]) as proxy, through(service, proxy) as client:
+        got = download(client, done, Item("log"), folder)
+        assert proxy.connections == 2
+    assert got.read_bytes() == whole + log.read_bytes()
+
+
 def test_that_no_name_leads_out_of_the_folder(service, done):
     evil = ArtifactInfo(id=7, attempt=1, kind="../../evil", name="../../../etc/passwd")
     worse = ArtifactInfo(id=8, attempt=1, kind="answers", name="..")
