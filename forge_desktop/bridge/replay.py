@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.contract.api import Diagnosis, EditRun, Health, ResumeRun, RunDetail, RunPage, RunSummary, SampleNow
-from engine.contract.errors import Conflict, NotFound, Problem, UserError
+from engine.contract.errors import Conflict, NotFound, Problem, Unreachable, UserError
 from engine.contract.events import (
     ArtifactSaved,
     CheckpointRemoved,
@@ -70,6 +70,8 @@ class ReplayBackend:
         self.gate = threading.Event()
         """Set: downloads go on."""
         self.gate.set()
+        self.hangs = False
+        """Requests find nobody, although the stream stands."""
         self.closed = False
 
     def add(self, spec: RunSpec, created: float = 0.0, state: RunState = RunState.QUEUED) -> str:
@@ -140,10 +142,12 @@ class ReplayBackend:
 
     def health(self) -> Health:
         """As the controller does."""
+        self._answer()
         return Health(version="replay", protocol=1, pid=0, home="", started=0.0)
 
     def runs(self, states: Sequence[str], search: str, offset: int, limit: int) -> RunPage:
         """As the controller does."""
+        self._answer()
         with self._lock:
             every = sorted((run.summary for run in self._runs.values()), key=lambda run: -run.created)
         counts: dict[str, int] = {}
@@ -154,6 +158,7 @@ class ReplayBackend:
 
     def run(self, uid: str) -> RunDetail:
         """As the controller does."""
+        self._answer()
         with self._lock:
             run = self._find(uid)
             return detail(run, self._cursor)
@@ -243,6 +248,7 @@ class ReplayBackend:
 
     def series(self, uid: str, metrics: Sequence[str]) -> dict[str, SeriesPart]:
         """As the controller does."""
+        self._answer()
         with self._lock:
             lines = list(self._find(uid).lines)
         found: dict[str, list[tuple[int, float, float, float]]] = {}
@@ -299,6 +305,10 @@ class ReplayBackend:
         """End every stream."""
         self.closed = True
         self.drop_line()
+
+    def _answer(self) -> None:
+        if self.hangs:
+            raise Unreachable("controller.unreachable", detail="timed out.", log="")
 
     def _find(self, uid: str) -> Played:
         if uid not in self._runs:
