@@ -170,7 +170,7 @@ class Demo(QObject):
         for share in (0.15, 0.5, 0.9):
             yield partial(_reached, model, share)
             self._must_be_well(model.detail)
-            step, loss = model.curve("loss").last_key()[1], model.curve("loss").last() or 0.0
+            step, loss = model.curve("loss").x[-1], model.curve("loss").last() or 0.0
             self._say(f"  step {step:.0f}: loss {loss:.3f}")
             if share != 0.9:
                 self._shot(f"run-{share:.0%}".replace("%", "-percent"))

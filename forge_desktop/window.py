@@ -8,13 +8,15 @@ from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLay
 
 from engine.contract.errors import ErrorBody
 from forge_desktop.bridge.preferences import Preferences
-from forge_desktop.bridge.session import Session
+from forge_desktop.bridge.session import UNREACHABLE, Session
+from forge_desktop.models.draft_model import marks_of
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.runs_page import RunsPage
 from forge_desktop.panels.banner import Banner
 from forge_desktop.panels.page import Page
 from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.panels.sidebar import Sidebar
+from forge_desktop.panels.transfers_panel import TransfersPanel
 from forge_desktop.theme.language import explain, sentences, tr
 from forge_desktop.theme.tokens import NARROW_WIDTH
 from forge_desktop.wizard.wizard_page import WizardPage
@@ -63,6 +65,7 @@ class Window(QMainWindow):
         right.setSpacing(0)
         right.addWidget(self.banner)
         right.addWidget(self._stack, 1)
+        right.addWidget(TransfersPanel(self.actions_of_runs.transfers))
         layout.addWidget(self.sidebar)
         layout.addLayout(right, 1)
         self.setCentralWidget(frame)
@@ -78,7 +81,7 @@ class Window(QMainWindow):
         self.go(address or "runs")
 
     def go(self, address: str) -> None:
-        """Show the page an address names: runs, new, new/<draft>, run/<uid>."""
+        """Show the page an address names: runs, new, new/<draft>, new/<draft>?<marked settings>, run/<uid>."""
         kind, _, uid = address.partition("/")
         if self.page is not None:
             self.page.leave()
@@ -98,7 +101,8 @@ class Window(QMainWindow):
         if kind == "run" and uid:
             return RunPage(self.session, self.actions_of_runs, uid)
         if kind == "new":
-            return WizardPage(self.session, self.actions_of_runs, self.preferences, uid)
+            uid, _, changes = uid.partition("?")
+            return WizardPage(self.session, self.actions_of_runs, self.preferences, uid, marks_of(changes))
         return RunsPage(self.session, self.actions_of_runs)
 
     def _bind_keys(self) -> None:
@@ -133,6 +137,8 @@ class Window(QMainWindow):
 
     @Slot(object)
     def _show_error(self, error: ErrorBody) -> None:
+        if error.code == UNREACHABLE and not self.session.is_online:
+            return  # the banner says so already
         what, why, fix = explain(error)
         self._news_over.stop()
         self.banner.say(sentences(what, why), fix, "bad", "circle-alert", closable=True)

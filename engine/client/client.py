@@ -6,7 +6,8 @@ the request repeated, which idempotency keys make harmless.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -206,17 +207,28 @@ class ControllerClient:
 
     def download(self, uid: str, artifact: int, write: Callable[[bytes], object]) -> str:
         """Hand a result's bytes to `write`; returns its content type (a folder comes as a zip)."""
+        with self.fetch(f"/runs/{uid}/artifacts/{artifact}") as answer:
+            for piece in answer.iter_bytes():
+                write(piece)
+            return str(answer.headers.get("content-type", ""))
+
+    @contextmanager
+    def fetch(
+        self, path: str, *, query: Mapping[str, Any] | None = None, offset: int = 0, etag: str = ""
+    ) -> Iterator[httpx.Response]:
+        """A large answer to be read in pieces; from `offset` on, if the content is still that of the `etag`."""
         address = self._find()
+        headers = dict(address.headers)
+        if offset and etag:
+            headers |= {"Range": f"bytes={offset}-", "If-Range": etag}
         try:
-            path = f"{address.http}/runs/{uid}/artifacts/{artifact}"
-            with self._http.stream("GET", path, headers=address.headers) as answer:
+            with self._http.stream("GET", address.http + path, params=query, headers=headers) as answer:
                 if answer.is_error:
                     answer.read()
                     raise _error(answer)
-                for piece in answer.iter_bytes():
-                    write(piece)
-                return str(answer.headers.get("content-type", ""))
+                yield answer
         except httpx.HTTPError as error:
+            self._address = None  # it may listen elsewhere by now
             raise self._unreachable(error) from error
 
     def resources(self) -> Resources:

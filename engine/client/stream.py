@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
 MAX_MESSAGE_BYTES = 64 << 20
+PING_S, PONG_S = 5.0, 10.0
+"""A controller that hangs is noticed after fifteen seconds at most."""
 
 
 def _nothing() -> None:
@@ -97,6 +99,8 @@ class RunStream:
             close_timeout=1,
             compression=None,
             proxy=None,
+            ping_interval=PING_S,
+            ping_timeout=PONG_S,
         ) as socket:
             with self._lock:
                 self._socket = socket

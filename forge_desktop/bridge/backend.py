@@ -10,11 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.contract.api import EditRun, Health, RunDetail, RunPage, RunSummary
+from engine.client.download import Cancelled, Exists, Item, Tell
+from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunPage, RunSummary, SampleNow
 from engine.contract.errors import Problem
 from engine.contract.events import Resources, StreamMessage
 from engine.contract.run_spec import RunSpec
 
+__all__ = ["Backend", "Cancelled", "Connect", "Exists", "Floats", "Item", "LogPart", "SeriesPart", "Tell"]
 Floats = NDArray[np.float64]
 
 
@@ -64,6 +66,24 @@ class Backend(Protocol):
     def stop(self, uid: str, save: bool) -> RunSummary:
         """Stop a run."""
 
+    def pause(self, uid: str) -> None:
+        """Save a live run's state and free its devices."""
+
+    def resume(self, uid: str, wish: ResumeRun) -> None:
+        """Go on with a run as a new attempt."""
+
+    def checkpoint(self, uid: str) -> None:
+        """Save a live run's state now."""
+
+    def sample(self, uid: str, wish: SampleNow) -> None:
+        """Ask the model that is being trained; the answers come as samples."""
+
+    def delete_files(self, uid: str) -> None:
+        """Delete an ended run's working files."""
+
+    def delete_checkpoint(self, uid: str, checkpoint: int) -> None:
+        """Delete one checkpoint."""
+
     def copy(self, uid: str) -> RunSummary:
         """A draft with the same settings."""
 
@@ -76,11 +96,10 @@ class Backend(Protocol):
     def log(self, uid: str, attempt: int, offset: int, limit: int) -> LogPart:
         """Part of the worker's log; a negative offset counts from its end."""
 
-    def download(self, uid: str, artifact: int, folder: Path) -> Path:
-        """Save a result into a folder, verified; the path of what was written."""
-
-    def save_log(self, uid: str, file: Path) -> Path:
-        """Save the whole log of the latest attempt as a file."""
+    def download(
+        self, uid: str, item: Item, folder: Path, tell: Tell, exists: Exists = "refuse", name: str = ""
+    ) -> Path:
+        """Save something of a run into a folder, verified, continued after a break; the path of what was written."""
 
     def resources(self) -> Resources:
         """Slots and load."""

@@ -5,26 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from engine.client.address import Address, read_address
+import httpx
+
+from engine.client.address import Address, check_protocol, read_address
 from engine.client.client import ControllerClient
-from engine.client.download import download_log, download_result
-from engine.client.launch import connect
+from engine.client.download import Exists, Item, Tell, download
+from engine.client.launch import connect, start_controller
 from engine.client.stream import RunStream
-from engine.contract.api import EditRun, Health, RunDetail, RunPage, RunSummary
-from engine.contract.errors import NotFound, Problem, UserError
+from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunPage, RunSummary, SampleNow
+from engine.contract.errors import Problem, Unreachable, UserError
 from engine.contract.events import Resources, StreamMessage
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend import LogPart, SeriesPart
 
-RESTART_PAUSE_S = 3.0
+RESTART_PAUSE_S = 5.0
+PROBE_S = 2.0
+TIMEOUT_S = 15.0
+"""Of a request: more than the ten seconds a helper query may take."""
 
 
 def connect_to_controller(home: Home) -> ControllerBackend:
     """The controller of a home, started if none runs; raises UserError when it cannot be had."""
-    return ControllerBackend(home, connect(home))
+    if _look(home) == "hangs":
+        detail = f"It did not answer within {PROBE_S:.0f} s."
+        raise Unreachable("controller.unreachable", detail=detail, log=str(home.controller_log))
+    connect(home).close()
+    return ControllerBackend(home, ControllerClient(home, timeout=TIMEOUT_S))
 
 
 class ControllerBackend:
@@ -68,6 +77,30 @@ class ControllerBackend:
         """Stop a run."""
         return self._client.stop(uid, save)
 
+    def pause(self, uid: str) -> None:
+        """Save a live run's state and free its devices."""
+        self._client.pause(uid)
+
+    def resume(self, uid: str, wish: ResumeRun) -> None:
+        """Go on with a run as a new attempt."""
+        self._client.resume(uid, **wish.model_dump())
+
+    def checkpoint(self, uid: str) -> None:
+        """Save a live run's state now."""
+        self._client.checkpoint(uid)
+
+    def sample(self, uid: str, wish: SampleNow) -> None:
+        """Ask the model that is being trained."""
+        self._client.sample(uid, wish.prompts, wish.max_new_tokens)
+
+    def delete_files(self, uid: str) -> None:
+        """Delete an ended run's working files."""
+        self._client.clean(uid)
+
+    def delete_checkpoint(self, uid: str, checkpoint: int) -> None:
+        """Delete one checkpoint."""
+        self._client.delete_checkpoint(uid, checkpoint)
+
     def copy(self, uid: str) -> RunSummary:
         """A draft with the same settings."""
         return self._client.copy(uid)
@@ -86,21 +119,11 @@ class ControllerBackend:
         piece = self._client.log(uid, attempt or None, offset, limit)
         return LogPart(piece.data, piece.offset, piece.size)
 
-    def download(self, uid: str, artifact: int, folder: Path) -> Path:
-        """Save a result into a folder."""
-        detail = self._client.run(uid)
-        for found in detail.artifacts:
-            if found.id == artifact:
-                return download_result(self._client, detail, found, folder)
-        raise NotFound("artifact.unknown", run=uid, artifact=artifact)
-
-    def save_log(self, uid: str, file: Path) -> Path:
-        """Save the whole log as a file."""
-        try:
-            return download_log(self._client, uid, file)
-        except OSError as error:
-            detail = error.strerror or str(error)
-            raise UserError("desktop.file_unwritable", file=str(file), detail=detail) from error
+    def download(
+        self, uid: str, item: Item, folder: Path, tell: Tell, exists: Exists = "refuse", name: str = ""
+    ) -> Path:
+        """Save something of a run into a folder."""
+        return download(self._client, self._client.run(uid), item, folder, name=name, exists=exists, tell=tell)
 
     def resources(self) -> Resources:
         """Slots and load."""
@@ -132,10 +155,25 @@ class ControllerBackend:
         self._client.close()
 
     def _locate(self) -> Address | None:
-        """Where the controller is; one that is gone is started again, but not in a frenzy."""
-        address = read_address(self._home)
-        if not self._closed and time.monotonic() >= self._restart_after:
+        """Where the controller is. One that is gone is started again, not in a frenzy; one that hangs is waited for."""
+        if not self._closed and time.monotonic() >= self._restart_after and _look(self._home) == "gone":
             self._restart_after = time.monotonic() + RESTART_PAUSE_S
-            connect(self._home).close()
-            address = read_address(self._home)
-        return address
+            start_controller(self._home)
+        return read_address(self._home)
+
+
+def _look(home: Home) -> Literal["up", "hangs", "gone"]:
+    """Whether a controller answers, or only holds its port; raises UserError for one of another version."""
+    address = read_address(home)
+    if address is None:
+        return "gone"
+    with ControllerClient(home, timeout=PROBE_S) as client:
+        try:
+            protocol = client.health().protocol
+        except Unreachable as error:
+            return "hangs" if isinstance(error.__cause__, httpx.TimeoutException) else "gone"
+        except UserError:  # something else listens on the port of a controller that is gone
+            check_protocol(address.protocol)
+            return "gone"
+    check_protocol(protocol)
+    return "up"

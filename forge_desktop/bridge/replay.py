@@ -5,28 +5,15 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from engine.contract.api import (
-    ArtifactInfo,
-    AttemptInfo,
-    EditRun,
-    EventInfo,
-    Health,
-    RunDetail,
-    RunPage,
-    RunSummary,
-    SampleInfo,
-    ScoreInfo,
-)
-from engine.contract.errors import NotFound, Problem, UserError
+from engine.contract.api import Diagnosis, EditRun, Health, ResumeRun, RunDetail, RunPage, RunSummary, SampleNow
+from engine.contract.errors import Conflict, NotFound, Problem, Unreachable, UserError
 from engine.contract.events import (
     ArtifactSaved,
-    Device,
+    CheckpointRemoved,
+    CheckpointSaved,
     Ended,
     Hello,
     JournalLine,
@@ -35,6 +22,7 @@ from engine.contract.events import (
     Planned,
     Points,
     Resources,
+    Resumed,
     RunChanged,
     RunDeleted,
     RunEvent,
@@ -48,20 +36,14 @@ from engine.contract.events import (
 )
 from engine.contract.ids import new_id
 from engine.contract.run_spec import RunSpec, TrainJob
-from engine.contract.states import RunState
-from forge_desktop.bridge.backend import LogPart, SeriesPart
+from engine.contract.states import EndReason, RunState
+from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
+from forge_desktop.bridge.replayed import Played, detail, part_of, points_of
 
-EVENT_KINDS = (Started, PhaseBegan, Planned, Validation, Score, Sample, ArtifactSaved)
-
-
-@dataclass
-class _Played:
-    """One run and how much of its journal has happened."""
-
-    summary: RunSummary
-    spec: RunSpec
-    lines: list[JournalLine] = field(default_factory=list)
-    log: bytes = b""
+EVENT_KINDS = (
+    Started, PhaseBegan, Planned, Validation, Score, Sample, ArtifactSaved, CheckpointSaved, CheckpointRemoved, Resumed
+)  # fmt: skip
+DOWNLOAD_PIECE = 1 << 16
 
 
 def read_journal(file: Path) -> list[JournalLine]:
@@ -73,7 +55,7 @@ class ReplayBackend:
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 
     def __init__(self) -> None:
-        self._runs: dict[str, _Played] = {}
+        self._runs: dict[str, Played] = {}
         self._listeners: list[queue.SimpleQueue[StreamMessage | None]] = []
         self._lock = threading.RLock()
         self._cursor = 0
@@ -81,6 +63,15 @@ class ReplayBackend:
         """What `query` answers, by kind."""
         self.problems: list[Problem] = []
         """What `check` finds."""
+        self.wishes: list[tuple[str, ResumeRun]] = []
+        """What `resume` was asked for."""
+        self.content = b"adapter"
+        """What `download` writes."""
+        self.gate = threading.Event()
+        """Set: downloads go on."""
+        self.gate.set()
+        self.hangs = False
+        """Requests find nobody, although the stream stands."""
         self.closed = False
 
     def add(self, spec: RunSpec, created: float = 0.0, state: RunState = RunState.QUEUED) -> str:
@@ -102,17 +93,29 @@ class ReplayBackend:
             tags=spec.tags,
         )
         with self._lock:
-            self._runs[summary.uid] = _Played(summary, spec)
+            self._runs[summary.uid] = Played(summary, spec)
             self._tell(RunChanged(cursor=self._next(), at=created, run=summary))
         return summary.uid
 
     def play(self, uid: str, lines: Sequence[JournalLine]) -> None:
-        """Let lines happen."""
+        """Let lines happen; each `started` line begins another attempt."""
         with self._lock:
             run = self._runs[uid]
             for line in lines:
-                run.lines.append(line)
+                if isinstance(line, Started) or not run.attempt:
+                    run.attempt += 1
+                run.lines.append((run.attempt, line))
                 self._happen(run, line)
+
+    def move(self, uid: str, **values: Any) -> None:
+        """Change what a list shows of a run: a mark, a retry that is due, when its files go."""
+        self._move(self._find(uid), **values)
+
+    def diagnose(self, uid: str, found: Diagnosis) -> None:
+        """Say why a run failed."""
+        run = self._find(uid)
+        run.diagnosis = found
+        self._move(run)
 
     def log(self, uid: str, attempt: int, offset: int, limit: int) -> LogPart:
         """As the controller does."""
@@ -125,7 +128,7 @@ class ReplayBackend:
         with self._lock:
             run = self._find(uid)
             run.log += text.encode()
-            self._tell(LogGrew(run=uid, attempt=1, size=len(run.log)))
+            self._tell(LogGrew(run=uid, attempt=max(1, run.attempt), size=len(run.log)))
 
     def drop_line(self) -> None:
         """End every stream, as if the controller were gone; they connect again at once."""
@@ -139,10 +142,12 @@ class ReplayBackend:
 
     def health(self) -> Health:
         """As the controller does."""
+        self._answer()
         return Health(version="replay", protocol=1, pid=0, home="", started=0.0)
 
     def runs(self, states: Sequence[str], search: str, offset: int, limit: int) -> RunPage:
         """As the controller does."""
+        self._answer()
         with self._lock:
             every = sorted((run.summary for run in self._runs.values()), key=lambda run: -run.created)
         counts: dict[str, int] = {}
@@ -153,9 +158,10 @@ class ReplayBackend:
 
     def run(self, uid: str) -> RunDetail:
         """As the controller does."""
+        self._answer()
         with self._lock:
             run = self._find(uid)
-            return _detail(run, self._cursor)
+            return detail(run, self._cursor)
 
     def check(self, spec: RunSpec) -> list[Problem]:
         """Whatever a test put there."""
@@ -172,15 +178,62 @@ class ReplayBackend:
         if change.spec is not None:
             run.spec = change.spec
             self._move(run, name=change.spec.name)
+        if change.pinned is not None:
+            self._move(run, pinned=change.pinned)
         return run.summary
 
     def start(self, uid: str) -> RunSummary:
         """As the controller does."""
-        return self._move(self._find(uid), state=RunState.QUEUED)
+        return self._move(self._find(uid), state=RunState.QUEUED, retry_at=None)
 
     def stop(self, uid: str, save: bool) -> RunSummary:
         """As the controller does, at once."""
-        return self._move(self._find(uid), state=RunState.STOPPED)
+        return self._move(self._find(uid), state=RunState.STOPPED, retry_at=None)
+
+    def pause(self, uid: str) -> None:
+        """As the controller does, at once."""
+        self._move(self._find(uid), state=RunState.PAUSED, reason=EndReason.PAUSED_BY_PERSON)
+
+    def resume(self, uid: str, wish: ResumeRun) -> None:
+        """Queue it again; `wishes` keeps what was wanted."""
+        self.wishes.append((uid, wish))
+        self._move(self._find(uid), state=RunState.QUEUED, reason=None, error=None, finished=None, retry_at=None)
+
+    def checkpoint(self, uid: str) -> None:
+        """Save at once."""
+        with self._lock:
+            run = self._find(uid)
+            step, seq = run.summary.step or 0, len(run.lines) + 1
+            path = f"checkpoints/a{run.attempt}-s{step}"
+            self.play(uid, [CheckpointSaved(seq=seq, t=run.lines[-1][1].t, path=path, step=step, epoch=step / 100,
+                                            loss=run.summary.loss, cause="person", bytes=84_000_000,
+                                            sha256="cd" * 32)])  # fmt: skip
+
+    def sample(self, uid: str, wish: SampleNow) -> None:
+        """Answer every question with its number."""
+        run = self._find(uid)
+        lines = [
+            Sample(seq=1, t=run.lines[-1][1].t, when="now", index=place, step=run.summary.step, prompt=prompt,
+                   answer=f"Answer {place + 1}.")
+            for place, prompt in enumerate(wish.prompts)
+        ]  # fmt: skip
+        self.play(uid, lines)
+
+    def delete_files(self, uid: str) -> None:
+        """Forget checkpoints and log."""
+        run = self._find(uid)
+        run.log = b""
+        run.lines = [(attempt, line) for attempt, line in run.lines if not isinstance(line, CheckpointSaved)]
+        self._move(run, cleaned=1_790_100_000.0, expires=None)
+
+    def delete_checkpoint(self, uid: str, checkpoint: int) -> None:
+        """Forget one."""
+        run = self._find(uid)
+        gone = next((known for known in detail(run, 0).checkpoints if known.id == checkpoint), None)
+        if gone is None:
+            raise NotFound("checkpoint.unknown", run=uid, checkpoint=checkpoint)
+        path = f"checkpoints/{gone.name}"
+        self.play(uid, [CheckpointRemoved(seq=len(run.lines) + 1, t=run.lines[-1][1].t, path=path)])
 
     def copy(self, uid: str) -> RunSummary:
         """As the controller does."""
@@ -195,22 +248,33 @@ class ReplayBackend:
 
     def series(self, uid: str, metrics: Sequence[str]) -> dict[str, SeriesPart]:
         """As the controller does."""
+        self._answer()
         with self._lock:
             lines = list(self._find(uid).lines)
-        found: dict[str, list[tuple[float, float, float]]] = {}
-        for line in lines:
-            for metric, point in _points(line).items():
-                found.setdefault(metric, []).append(point)
-        return {name: _part(points) for name, points in found.items() if not metrics or name in metrics}
+        found: dict[str, list[tuple[int, float, float, float]]] = {}
+        for attempt, line in lines:
+            for metric, point in points_of(line).items():
+                found.setdefault(metric, []).append((attempt, *point))
+        return {name: part_of(points) for name, points in found.items() if not metrics or name in metrics}
 
-    def download(self, uid: str, artifact: int, folder: Path) -> Path:
-        """There is nothing to download."""
-        raise NotFound("run.unknown", run=uid)
-
-    def save_log(self, uid: str, file: Path) -> Path:
-        """As the controller does."""
-        file.write_bytes(self._find(uid).log)
-        return file
+    def download(
+        self, uid: str, item: Item, folder: Path, tell: Tell, exists: Exists = "refuse", name: str = ""
+    ) -> Path:
+        """Write the log, or `content`, piece by piece; `gate` can hold it up."""
+        target = folder / (name or f"{self._find(uid).summary.name}-{item.kind}")
+        if target.exists() and exists == "refuse":
+            raise Conflict("download.exists", target=str(target))
+        if target.exists() and exists == "keep_both":
+            target = target.with_name(target.name + " (2)")
+        data = self._find(uid).log if item.kind == "log" else self.content
+        written = b""
+        for start in range(0, len(data), DOWNLOAD_PIECE):
+            written += data[start : start + DOWNLOAD_PIECE]
+            tell(len(written), len(data))
+            while not self.gate.wait(0.05):
+                tell(len(written), len(data))
+        target.write_bytes(written)
+        return target
 
     def resources(self) -> Resources:
         """One free slot."""
@@ -242,7 +306,11 @@ class ReplayBackend:
         self.closed = True
         self.drop_line()
 
-    def _find(self, uid: str) -> _Played:
+    def _answer(self) -> None:
+        if self.hangs:
+            raise Unreachable("controller.unreachable", detail="timed out.", log="")
+
+    def _find(self, uid: str) -> Played:
         if uid not in self._runs:
             raise NotFound("run.unknown", run=uid)
         return self._runs[uid]
@@ -256,17 +324,18 @@ class ReplayBackend:
             for listener in self._listeners:
                 listener.put(message)
 
-    def _move(self, run: _Played, **values: Any) -> RunSummary:
+    def _move(self, run: Played, **values: Any) -> RunSummary:
         with self._lock:
             run.summary = run.summary.model_copy(update=values)
             self._tell(RunChanged(cursor=self._next(), at=0.0, run=run.summary))
         return run.summary
 
-    def _happen(self, run: _Played, line: JournalLine) -> None:
+    def _happen(self, run: Played, line: JournalLine) -> None:
         uid = run.summary.uid
         match line:
             case Started():
-                self._move(run, state=RunState.PREPARING, attempt=1, started=line.t, node="local")
+                self._move(run, state=RunState.PREPARING, attempt=run.attempt, started=line.t, node="local",
+                           finished=None, retry_at=None, mark=None)  # fmt: skip
             case PhaseBegan():
                 state = RunState.RUNNING if line.phase == "training" else run.summary.state
                 state = RunState.FINISHING if line.phase in ("saving", "evaluating_after") else state
@@ -281,68 +350,15 @@ class ReplayBackend:
                 self._move(run, state=line.state, reason=line.reason, finished=line.t, error=line.error)
             case _:
                 pass
-        points = _points(line)
+        points = points_of(line)
         if points:
-            self._tell(Points(run=uid, attempt=1, points={name: [point] for name, point in points.items()}))
+            self._tell(Points(run=uid, attempt=run.attempt, points={name: [point] for name, point in points.items()}))
         if isinstance(line, EVENT_KINDS):
             body = line.model_dump(mode="json", exclude={"v", "seq", "t", "kind"})
-            self._tell(RunEvent(cursor=self._next(), at=line.t, run=uid, attempt=1, kind=line.kind, body=body))
+            self._tell(
+                RunEvent(cursor=self._next(), at=line.t, run=uid, attempt=run.attempt, kind=line.kind, body=body)
+            )
 
 
 def _words(run: RunSummary) -> str:
     return " ".join([run.name, run.model, run.dataset, *run.tags]).lower()
-
-
-def _points(line: JournalLine) -> dict[str, tuple[float, float, float]]:
-    match line:
-        case Step() | Validation():
-            return {name: (float(line.step), line.t, value) for name, value in line.values.items()}
-        case Device():
-            return {name: (line.t, line.t, value) for name, value in line.values.items()}
-        case _:
-            return {}
-
-
-def _part(points: list[tuple[float, float, float]]) -> SeriesPart:
-    x, t, value = (np.array(part, float) for part in zip(*points, strict=True))
-    return SeriesPart(np.ones(len(x), np.int32), x, t, value)
-
-
-def _detail(run: _Played, cursor: int) -> RunDetail:
-    events, scores, samples, artifacts = [], [], [], []
-    names: dict[str, str] = {}
-    attempt = AttemptInfo(n=1, cause="first")
-    for place, line in enumerate(run.lines):
-        body = line.model_dump(mode="json", exclude={"v", "seq", "t", "kind"})
-        match line:
-            case Score():
-                scores.append(ScoreInfo.model_validate(body))
-            case Sample():
-                samples.append(SampleInfo.model_validate(body))
-            case ArtifactSaved():
-                artifacts.append(
-                    ArtifactInfo(id=place, attempt=1, kind=line.artifact, name=line.path, bytes=line.bytes,
-                                 sha256=line.sha256, created=line.t)
-                )  # fmt: skip
-            case Device():
-                names |= line.names
-            case Started():
-                attempt = attempt.model_copy(update={"environment": line.environment, "started": line.t})
-            case _:
-                pass
-        if not isinstance(line, Step | Device):
-            level = {"warning": 30, "error": 40}.get(str(body.get("level", "")), 20)
-            kind = "state" if isinstance(line, Ended) else line.kind
-            events.append(EventInfo(cursor=place + 1, at=line.t, attempt=1, kind=kind, level=level, body=body))
-    return RunDetail(
-        run=run.summary,
-        spec=run.spec,
-        attempts=[attempt] if run.lines else [],
-        scores=scores,
-        samples=samples,
-        artifacts=artifacts,
-        events=events,
-        device_names=names,
-        log_bytes=len(run.log),
-        cursor=cursor,
-    )

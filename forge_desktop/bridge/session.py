@@ -1,6 +1,7 @@
 """The desktop's line to a controller: the only place where engine events become Qt signals.
 
-Requests run on two pool threads and come back to the window's thread; one more thread reads the stream.
+Requests run on two pool threads, transfers of files on two others, and come back to the window's thread; one more
+thread reads the stream. Nothing here waits on the window's thread.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import shiboken6
-from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal, Slot
+from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal, Slot
 
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.events import (
@@ -29,6 +30,8 @@ from forge_desktop.bridge.backend import Backend, Connect
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0
+UNREACHABLE = "controller.unreachable"
+LAST_WAIT_S = 10.0
 
 
 class Session(QObject):
@@ -57,6 +60,11 @@ class Session(QObject):
         self._is_online = False
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(2)
+        self._transfers = QThreadPool(self)
+        self._transfers.setMaxThreadCount(2)
+        self._stream_is_up = False
+        self._probe = QTimer(self, singleShot=True, interval=round(1000 * RETRY_SECONDS))
+        self._probe.timeout.connect(self._look_again)
         self._answered.connect(self._deliver)
         self.online.connect(self._note_online)
         self.offline.connect(self._note_offline)
@@ -83,16 +91,34 @@ class Session(QObject):
             return
         self._pool.start(_Request(self, work, done, failed, owner))
 
+    def transfer(
+        self,
+        work: Callable[[Backend], Answer],
+        done: Callable[[Answer], object],
+        failed: Callable[[ErrorBody], object],
+        owner: QObject,
+    ) -> None:
+        """The same for work that takes long, so that it keeps no request waiting."""
+        if not self._closing.is_set():
+            self._transfers.start(_Request(self, work, done, failed, owner))
+
+    @property
+    def closing(self) -> threading.Event:
+        """Set when everything is to end; long work looks at it."""
+        return self._closing
+
     def close(self) -> None:
         """End all threads; the controller and its runs go on."""
         self._closing.set()
+        self._probe.stop()
         self._ready.set()
         if self._backend is not None:
             self._backend.close()
-        self._pool.clear()
-        self._pool.waitForDone(5000)
+        for pool in (self._pool, self._transfers):
+            pool.clear()
+            pool.waitForDone(5000)
         if self._reader.is_alive():
-            self._reader.join(5)
+            self._reader.join(LAST_WAIT_S)
 
     def wait_for_backend(self) -> Backend:
         """For request threads: the backend, once there is one."""
@@ -105,6 +131,9 @@ class Session(QObject):
     def _deliver(self, answer: _Answer) -> None:
         if self._closing.is_set() or (answer.owner is not None and not shiboken6.isValid(answer.owner)):
             return
+        if answer.error is not None and answer.error.code == UNREACHABLE and self._is_online:
+            self.offline.emit(answer.error)  # the stream need not have noticed yet, or the controller hangs
+            self._probe.start()
         if answer.error is None:
             if answer.done is not None:
                 answer.done(answer.value)
@@ -120,6 +149,16 @@ class Session(QObject):
     @Slot(object)
     def _note_offline(self, _error: ErrorBody) -> None:
         self._is_online = False
+
+    @Slot()
+    def _look_again(self) -> None:
+        """A request found nobody although the stream stands: see whether somebody answers by now."""
+        if self._stream_is_up and not self._is_online:
+            self.ask(lambda backend: backend.health(), lambda _health: self._found(), lambda _e: self._probe.start())
+
+    def _found(self) -> None:
+        if self._stream_is_up and not self._is_online:
+            self.online.emit()
 
     def _read(self) -> None:
         backend = self._connected()
@@ -147,6 +186,7 @@ class Session(QObject):
     def _line_changed(self, up: bool) -> None:
         if self._closing.is_set():
             return
+        self._stream_is_up = up
         if up:
             self.online.emit()
         else:
@@ -200,6 +240,8 @@ class _Request(QRunnable):
         except UserError as known:
             error = known.body()
         except Exception as bug:
+            if self.session.closing.is_set():
+                return  # its connection was closed under it
             log.exception("a request failed")
             error = UserError("desktop.bug", detail=f"{type(bug).__name__}: {bug}").body()
         if not self.session._closing.is_set():

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from pydantic import BaseModel
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from engine.contract.api import ConfigChange
 from engine.contract.config_file import check_document
 from engine.contract.errors import ErrorBody, Problem
 from engine.contract.run_spec import RunConfig
@@ -33,13 +37,41 @@ def blank_document() -> Document:
     return document
 
 
-def groups() -> dict[str, type[BaseModel]]:
+def groups(model: type[BaseModel] = RunConfig, at: str = "") -> dict[str, type[BaseModel]]:
     """The groups of settings by their place in the document; the empty place is the config itself."""
-    found: dict[str, type[BaseModel]] = {"": RunConfig}
-    for name, field in RunConfig.model_fields.items():
+    found: dict[str, type[BaseModel]] = {at: model}
+    for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found[name] = field.annotation
+            found |= groups(field.annotation, f"{at}.{name}" if at else name)
     return found
+
+
+def changed_document(document: Document, changes: Sequence[ConfigChange]) -> Document:
+    """A config with some settings changed; one that this version does not know is left out."""
+    made = copy.deepcopy(document)
+    for change in changes:
+        head, _, last = change.field.rpartition(".")
+        try:
+            group = _at(made, head) if head else made
+        except (KeyError, IndexError, ValueError, TypeError):
+            continue
+        if isinstance(group, dict) and last in group:
+            group[last] = change.value
+    return made
+
+
+def address_of_copy(uid: str, changes: Sequence[ConfigChange]) -> str:
+    """Where the wizard shows a draft with the changed settings marked, each with what it was."""
+    was = {change.field: json.dumps(change.was) for change in changes}
+    return f"new/{uid}?{urlencode(was)}" if was else f"new/{uid}"
+
+
+def marks_of(query: str) -> dict[str, Any]:
+    """The other way: setting to what it was."""
+    try:
+        return {field: json.loads(was) for field, was in parse_qsl(query)}
+    except ValueError:
+        return {}
 
 
 class DraftModel(QObject):
@@ -60,6 +92,8 @@ class DraftModel(QObject):
         self.document = copy.deepcopy(document) if document else blank_document()
         self.defaults = blank_document()
         self.problems: list[Problem] = []
+        self.marks: dict[str, Any] = {}
+        """Settings that a diagnosis changed, and what they were."""
         self.config: RunConfig | None = None
         self.model_facts: dict[str, Any] = {}
         self.model_error: ErrorBody | None = None

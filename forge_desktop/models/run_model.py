@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.api import RunDetail, RunSummary
 from engine.contract.errors import ErrorBody
@@ -13,6 +13,8 @@ from forge_desktop.models.curves import Curve
 
 LOG_TAIL_BYTES = 400_000
 LOG_PART_BYTES = 1_000_000
+TAIL_CHARACTERS = 20_000
+SERIES_AGAIN_MS = 2000
 
 
 class RunModel(QObject):
@@ -35,18 +37,32 @@ class RunModel(QObject):
         self.session, self.uid = session, uid
         self.detail: RunDetail | None = None
         self.curves: dict[str, Curve] = {}
+        self.log_tail = ""
+        """The last lines of the log, for reports."""
         self._log_end = -1
         self._log_attempt = 0
         self._log_busy = False
         self._log_wanted = 0
         self._detail_busy = False
         self._detail_again = False
+        self._log_again = False
+        self._is_gone = False
+        self._series_asked = 0
+        self._series_soon = QTimer(self, singleShot=True, interval=SERIES_AGAIN_MS)
+        self._series_soon.timeout.connect(self._fetch_series)
         session.run_changed.connect(self._run_changed)
         session.run_deleted.connect(self._run_deleted)
         session.points.connect(self._points)
         session.run_event.connect(self._run_event)
         session.log_grew.connect(self._log_grew)
-        session.online.connect(self.refetch)
+        session.online.connect(self._line_is_new)
+
+    @Slot()
+    def _line_is_new(self) -> None:
+        """Points may have been missed while the line was down."""
+        for curve in self.curves.values():
+            curve.break_off()
+        self.refetch()
 
     @Slot()
     def refetch(self) -> None:
@@ -76,6 +92,7 @@ class RunModel(QObject):
         self._detail_done()
 
     def _detail_failed(self, error: ErrorBody) -> None:
+        self._is_gone = error.code == "run.unknown"
         self.failed.emit(error)
         self._detail_done()
 
@@ -85,17 +102,32 @@ class RunModel(QObject):
             self._detail_again = False
             self._fetch_detail()
 
+    @Slot()
     def _fetch_series(self) -> None:
-        uid = self.uid
-        self.session.ask(lambda backend: backend.series(uid, ()), self._got_series, lambda _error: None, owner=self)
+        """Ask for all curves; an answer to an earlier question may lack what was missed since."""
+        self._series_asked += 1
+        uid, number = self.uid, self._series_asked
+        self.session.ask(
+            lambda backend: backend.series(uid, ()),
+            lambda series: self._got_series(number, series),
+            lambda _error: self._series_failed(number),
+            owner=self,
+        )
 
-    def _got_series(self, series: dict[str, SeriesPart]) -> None:
+    def _got_series(self, number: int, series: dict[str, SeriesPart]) -> None:
+        if number != self._series_asked:
+            return
         for metric, part in series.items():
             self.curve(metric).replace(part)
         self.points_changed.emit(set(series))
 
+    def _series_failed(self, number: int) -> None:
+        if number == self._series_asked and self.session.is_online and not self._is_gone:
+            self._series_soon.start()
+
     def _fetch_log(self, restart: bool = False) -> None:
         if self._log_busy:
+            self._log_again = self._log_again or restart
             return
         self._log_busy = True
         offset = -LOG_TAIL_BYTES if restart or self._log_end < 0 else self._log_end
@@ -110,19 +142,28 @@ class RunModel(QObject):
 
     def _got_log(self, part: LogPart, fresh: bool) -> None:
         self._log_busy = False
+        if self._log_again:
+            self._log_again = False
+            self._fetch_log(restart=True)
+            return
         if fresh:
+            self.log_tail = ""
             self.log_restarted.emit()
         text = part.data.decode("utf-8", errors="replace")
         if fresh and part.offset > 0:
             text = text.partition("\n")[2]  # the tail may begin in the middle of a line
         self._log_end = part.offset + len(part.data)
         if text:
+            self.log_tail = (self.log_tail + text)[-TAIL_CHARACTERS:]
             self.log_appended.emit(text)
         if self._log_end < max(part.size, self._log_wanted) and part.data:
             self._fetch_log()
 
     def _log_failed(self, _error: ErrorBody) -> None:
         self._log_busy = False
+        if self._log_again:
+            self._log_again = False
+            self._fetch_log(restart=True)
 
     @Slot(object)
     def _run_changed(self, run: RunSummary) -> None:

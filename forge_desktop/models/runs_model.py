@@ -149,6 +149,8 @@ class RunsModel(QAbstractTableModel):
             return cell_text(run, index.column())
         if role == Qt.ItemDataRole.ToolTipRole and index.column() == 0:
             return f"{run.name}\n{run.model} · {run.dataset} · {run.method}\n{run.uid}"
+        if role == Qt.ItemDataRole.ToolTipRole and index.column() == 1:
+            return word("reason", run.reason) if run.reason else word("state", run.state)
         return None
 
 
@@ -161,13 +163,22 @@ def progress(run: RunSummary) -> float | None:
     return min(1.0, (run.step or 0) / run.total_steps)
 
 
+def status_text(run: RunSummary) -> str:
+    """The state in a word; what matters more than the state where something is the matter."""
+    if run.mark is not None:
+        return word("mark", run.mark)
+    if run.retry_at is not None and run.state is RunState.QUEUED:
+        return tr("Retry {n}", n=run.retries)
+    return word("state", run.state)
+
+
 def cell_text(run: RunSummary, column: int) -> str:
     """What a cell says, also to a screen reader."""
     match column:
         case 0:
             return run.name
         case 1:
-            return word("state", run.state)
+            return status_text(run)
         case 2:
             return figure(run.loss)
         case 3:

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer, Slot
-from PySide6.QtWidgets import QButtonGroup, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from functools import partial
 
+from PySide6.QtCore import Qt, QTimer, Slot
+from PySide6.QtWidgets import QButtonGroup, QMenu, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+
+from engine.contract.api import ArtifactInfo, CheckpointInfo, Diagnosis
 from engine.contract.errors import ErrorBody
-from engine.contract.states import LIVE, RunState
+from forge_desktop.bridge.backend import Item
 from forge_desktop.bridge.session import Session
+from forge_desktop.models.deeds import Deed, deeds_of
 from forge_desktop.models.run_model import RunModel
+from forge_desktop.panels.attempts_card import AttemptsCard
 from forge_desktop.panels.charts_card import ChartsCard
+from forge_desktop.panels.checkpoints_panel import CheckpointsCard
 from forge_desktop.panels.config_panel import ConfigPanel
 from forge_desktop.panels.device_panel import DevicePanel
+from forge_desktop.panels.diagnosis_card import DiagnosisCard
 from forge_desktop.panels.events_panel import EventsPanel
 from forge_desktop.panels.log_panel import LogPanel
-from forge_desktop.panels.page import ErrorCard, Hint, Page, TwoColumns
+from forge_desktop.panels.notice_card import NoticeCard
+from forge_desktop.panels.page import Hint, Page, TwoColumns
 from forge_desktop.panels.progress_card import ProgressCard
 from forge_desktop.panels.result_panel import FilesCard, SamplesPanel, ScoreCard
 from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.panels.status import TONES
-from forge_desktop.theme.controls import Chip, Elided, button, column, line, row, scrolled, set_enabled
+from forge_desktop.theme.controls import Chip, Elided, button, clear, column, line, row, scrolled, set_enabled
 from forge_desktop.theme.language import tr, word
 
-TABS = (("overview", "Overview"), ("samples", "Samples"), ("config", "Config"), ("events", "Events"))
+TABS = (
+    ("overview", "Overview"),
+    ("checkpoints", "Checkpoints"),
+    ("samples", "Samples"),
+    ("config", "Config"),
+    ("events", "Events"),
+)
+IN_HEAD = {"start": "primary", "resume": "primary", "ask": "default", "pause": "default", "stop": "danger"}
+"""Deeds with a button of their own, and its form; `extend` too where there is nothing to resume. The rest is a menu."""
 
 
 class RunPage(Page):
@@ -34,12 +50,14 @@ class RunPage(Page):
         self._actions = actions
         self._build_head()
         self._progress = ProgressCard(self.model)
-        self._error = ErrorCard("run.error")
+        self._notice = NoticeCard(self.model, self._do)
+        self._error = DiagnosisCard(self.model, self._change, actions.told.emit)
         self._stack = QStackedWidget()
         self._content = self._build_content()
         self._waiting = Hint("loader-circle", tr("Loading the run"), tr("The job controller is being asked."))
         self._stack.addWidget(self._waiting)
         self._stack.addWidget(self._content)
+        self.outer.addWidget(self._notice)
         self.outer.addWidget(self._error)
         self.outer.addWidget(self._stack, 1)
         self.model.loaded.connect(lambda: self._stack.setCurrentWidget(self._content))
@@ -48,6 +66,7 @@ class RunPage(Page):
         self.model.gone.connect(lambda: self.navigate.emit("runs"))
         self._tick = QTimer(self, interval=1000)
         self._tick.timeout.connect(self._progress.refresh)
+        self._tick.timeout.connect(self._notice.refresh)
         self._tick.start()
         self.model.refetch()
 
@@ -55,15 +74,16 @@ class RunPage(Page):
         back = button(tr("Runs"), "link", "chevron-left", lambda: self.navigate.emit("runs"), name="run.back")
         self._name = Elided("", "title")
         self._chip = Chip()
-        self._stop = button(tr("Stop"), "danger", "square", self._ask_stop, name="run.stop")
-        self._start = button(tr("Start"), "primary", "play", self._do_start, name="run.start")
-        self._copy = button(tr("Copy as draft"), "default", "copy", self._do_copy, name="run.copy")
-        self._delete = button(tr("Delete"), "default", "trash-2", self._ask_delete, name="run.delete")
+        self._mark, self._pinned = Chip(), Chip(tr("Pinned"), "plain", "flag")
+        self._deeds: list[Deed] | None = None
+        self._head_buttons = row(spacing=10)
+        self._more = button("", "default", "ellipsis", self._open_menu, "run.more", tr("More"))
         layout = row(spacing=10)
         layout.addWidget(self._name, 1)
-        layout.addWidget(self._chip)
-        for made in (self._start, self._copy, self._delete, self._stop):
+        for made in (self._chip, self._mark, self._pinned):
             layout.addWidget(made)
+        layout.addLayout(self._head_buttons)
+        layout.addWidget(self._more)
         head = column(spacing=2)
         head.addLayout(row(back, None))
         head.addLayout(layout)
@@ -91,8 +111,9 @@ class RunPage(Page):
         layout.addWidget(line())
         self._tab_buttons["overview"].setChecked(True)
         self._tabs.addWidget(self._build_overview())
+        self._tabs.addWidget(self._build_checkpoints())
         self._tabs.addWidget(scrolled(SamplesPanel(self.model)))
-        self._tabs.addWidget(ConfigPanel(self.model))
+        self._tabs.addWidget(ConfigPanel(self.model, lambda: self._save(Item("config"))))
         self._tabs.addWidget(EventsPanel(self.model))
         layout.addWidget(self._tabs, 1)
         return content
@@ -101,14 +122,20 @@ class RunPage(Page):
         main, rail = QWidget(), QWidget()
         charts = ChartsCard(self.model)
         self.chart = charts.chart
-        self.log = LogPanel(self.model, self._save_log)
+        self.log = LogPanel(self.model, lambda: self._save(Item("log")))
         main_layout = column(charts, self.log, spacing=14)
         main_layout.setStretch(0, 3)
         main_layout.setStretch(1, 2)
         main.setLayout(main_layout)
-        files = FilesCard(self.model, lambda artifact: self._actions.download(self.model.uid, artifact, self))
-        rail.setLayout(column(DevicePanel(self.model), ScoreCard(self.model), files, None, spacing=14))
+        files = FilesCard(self.model, self._download)
+        attempts = AttemptsCard(self.model)
+        rail.setLayout(column(DevicePanel(self.model), ScoreCard(self.model), files, attempts, None, spacing=14))
         return TwoColumns(main, rail)
+
+    def _build_checkpoints(self) -> QWidget:
+        inner = QWidget()
+        inner.setLayout(column(CheckpointsCard(self.model, self._do_checkpoint), None))
+        return scrolled(inner)
 
     def show_tab(self, key: str) -> None:
         """Open one of the tabs."""
@@ -123,11 +150,56 @@ class RunPage(Page):
         self._name.set_text(run.name)
         tone, icon = TONES[run.state]
         self._chip.set(word("state", run.state), tone, icon)
-        can_stop = run.state in LIVE or run.state in (RunState.QUEUED, RunState.PAUSED)
-        self._stop.setVisible(can_stop)
-        self._start.setVisible(run.state is RunState.DRAFT)
-        set_enabled(self._delete, run.state not in LIVE, tr("A run at work cannot be deleted: stop it first."))
-        self._error.show_error(run.error)
+        self._mark.setVisible(run.mark is not None)
+        if run.mark is not None:
+            self._mark.set(word("mark", run.mark), "warn", "triangle-alert")
+        self._pinned.setVisible(run.pinned)
+        self._error.refresh()
+        self._show_deeds(deeds_of(run))
+
+    def _show_deeds(self, deeds: list[Deed]) -> None:
+        if deeds == self._deeds:
+            return  # a button must not go while it is being pressed
+        self._deeds = deeds
+        clear(self._head_buttons)
+        for deed in deeds:
+            if self._in_head(deed):
+                self._head_buttons.addWidget(self._button(deed))
+
+    def _in_head(self, deed: Deed) -> bool:
+        if deed.key == "extend":
+            return all(other.key != "resume" for other in self._deeds or [])
+        return deed.key in IN_HEAD
+
+    def _button(self, deed: Deed) -> QPushButton:
+        form = IN_HEAD.get(deed.key, "default")
+        detail = self.model.detail
+        if detail is not None and detail.diagnosis is not None and form == "primary":
+            form = "default"  # what the diagnosis suggests comes first
+        made = button(
+            deed.text.rstrip("…"), form, deed.icon, lambda: self._do(deed.key), name=f"run.{deed.key}"
+        )  # fmt: skip
+        set_enabled(made, not deed.why_not, deed.why_not)
+        return made
+
+    def fill_menu(self, menu: QMenu) -> None:
+        """Everything that has no button of its own."""
+        for deed in self._deeds or []:
+            if self._in_head(deed):
+                continue
+            if deed.key in ("copy", "delete"):
+                menu.addSeparator()
+            action = menu.addAction(deed.text, partial(self._do, deed.key))
+            action.setObjectName(f"run.{deed.key}")
+            action.setEnabled(not deed.why_not)
+            action.setToolTip(deed.why_not)
+
+    def _open_menu(self) -> None:
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.fill_menu(menu)
+        menu.popup(self._more.mapToGlobal(self._more.rect().bottomLeft()))
 
     @Slot(object)
     def _failed(self, error: ErrorBody) -> None:
@@ -135,22 +207,22 @@ class RunPage(Page):
             self._error.show_error(error)
             self._waiting.say(tr("This run cannot be shown"), "")
 
-    def _ask_stop(self) -> None:
+    def _do(self, key: str) -> None:
         if self.model.detail is not None:
-            self._actions.stop(self.model.detail.run, self)
+            self._actions.do(key, self.model.detail.run, self, self.navigate.emit)
 
-    def _do_start(self) -> None:
+    def _do_checkpoint(self, key: str, found: CheckpointInfo) -> None:
         if self.model.detail is not None:
-            self._actions.start(self.model.detail.run)
+            self._actions.checkpoint(key, self.model.detail.run, found, self)
 
-    def _do_copy(self) -> None:
+    def _change(self, found: Diagnosis) -> None:
         if self.model.detail is not None:
-            self._actions.copy(self.model.detail.run, self.navigate.emit)
+            self._actions.copy_with(self.model.detail, found, self.navigate.emit)
 
-    def _save_log(self) -> None:
+    def _download(self, artifact: ArtifactInfo) -> None:
         if self.model.detail is not None:
-            self._actions.save_log(self.model.detail.run, self)
+            self._actions.download(self.model.detail.run, artifact, self)
 
-    def _ask_delete(self) -> None:
+    def _save(self, item: Item) -> None:
         if self.model.detail is not None:
-            self._actions.delete(self.model.detail.run, self)
+            self._actions.save_file(self.model.detail.run, item, self)

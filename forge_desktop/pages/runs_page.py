@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtCore import QPoint, Qt, QTimer, Slot
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout
 
@@ -10,6 +12,7 @@ from engine.contract.errors import ErrorBody
 from engine.contract.events import Resources
 from engine.contract.states import RunState
 from forge_desktop.bridge.session import Session
+from forge_desktop.models.deeds import deeds_of
 from forge_desktop.models.runs_model import RunsModel
 from forge_desktop.panels.page import ErrorCard, Hint, Page
 from forge_desktop.panels.run_actions import RunActions
@@ -129,14 +132,13 @@ class RunsPage(Page):
     def fill_menu(self, menu: QMenu, run: RunSummary) -> None:
         """What can be done with a run."""
         menu.addAction(tr("Open"), lambda: self.navigate.emit(self._actions.address_of(run.uid, [run])))
-        if run.state is RunState.DRAFT:
-            menu.addAction(tr("Start"), lambda: self._actions.start(run))
-        if run.state in (RunState.QUEUED, RunState.PAUSED) or run.state.live:
-            menu.addAction(tr("Stop…"), lambda: self._actions.stop(run, self))
-        menu.addAction(tr("Copy as draft"), lambda: self._actions.copy(run, self.navigate.emit))
-        menu.addSeparator()
-        delete = menu.addAction(tr("Delete…"), lambda: self._actions.delete(run, self))
-        delete.setEnabled(not run.state.live)
+        menu.setToolTipsVisible(True)
+        for deed in deeds_of(run):
+            if deed.key in ("copy", "delete"):
+                menu.addSeparator()
+            action = menu.addAction(deed.text, partial(self._actions.do, deed.key, run, self, self.navigate.emit))
+            action.setEnabled(not deed.why_not)
+            action.setToolTip(deed.why_not)
 
 
 class _Loads:

@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QWidget
 
 from forge_desktop.models.curves import Curve
 from forge_desktop.models.run_model import RunModel
-from forge_desktop.panels.curve_chart import SMOOTHING, CurveChart
+from forge_desktop.panels.attempts_card import attempt_title
+from forge_desktop.panels.curve_chart import GHOST, SMOOTHING, CurveChart
 from forge_desktop.theme.controls import Card, Segments, button, label, row
 from forge_desktop.theme.language import tr, word
 from forge_desktop.theme.look import tokens
@@ -42,6 +43,10 @@ class ChartsCard(Card):
         self._log = button(tr("Log scale"), "segment", tip=tr("Logarithmic scale"))
         self._log.setCheckable(True)
         self._log.toggled.connect(self._set_log)
+        self._lost = QWidget()
+        self._lost.setLayout(row(6, _Stroke(t.series[0], ghost=True), label(tr("Overwritten"), "hint"), spacing=6))
+        self._lost.hide()
+        legend.addWidget(self._lost)
         self._legend = QWidget()
         self._legend.setLayout(legend)
         self.head.addWidget(self._legend)
@@ -75,18 +80,21 @@ class ChartsCard(Card):
 
     @Slot()
     def _run_changed(self) -> None:
-        if self._model.detail is not None:
-            self.chart.set_end(self._model.detail.run.total_steps)
+        detail = self._model.detail
+        if detail is not None:
+            self.chart.set_end(detail.run.total_steps)
+            self.chart.set_attempts({attempt.n: attempt_title(attempt) for attempt in detail.attempts})
+            self._lost.setVisible(len(detail.attempts) > 1)
 
 
 class _Stroke(QWidget):
     """A sample of a line for the legend."""
 
-    def __init__(self, colour: str, faint: bool = False, dot: bool = False) -> None:
+    def __init__(self, colour: str, faint: bool = False, dot: bool = False, ghost: bool = False) -> None:
         super().__init__()
         self._colour, self._dot = QColor(colour), dot
-        if faint:
-            self._colour.setAlpha(110)
+        if faint or ghost:
+            self._colour.setAlpha(GHOST if ghost else 110)
         self.setFixedSize(QSize(16, 12))
 
     def paintEvent(self, _event: QPaintEvent) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
@@ -17,12 +19,13 @@ from forge_desktop.theme.look import mono_font
 class ConfigPanel(QWidget):
     """Read only: what was asked for never changes afterwards."""
 
-    def __init__(self, model: RunModel) -> None:
+    def __init__(self, model: RunModel, save: Callable[[], object]) -> None:
         super().__init__()
         self._model = model
         card = Card(tr("Config as started"))
         card.head.addStretch(1)
         card.head.addWidget(button(tr("Copy all"), "link", on_click=self._copy))
+        card.head.addWidget(button(tr("Save config"), "link", "download", save, name="run.config.save"))
         self.text = QPlainTextEdit()
         self.text.setProperty("role", "log")
         self.text.setFont(mono_font())

@@ -10,13 +10,15 @@ from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from forge_desktop.bridge.backend import Floats
 from forge_desktop.models.curves import Curve, smoothed, thinned
-from forge_desktop.theme.language import tr
+from forge_desktop.theme.language import labelled, tr
 from forge_desktop.theme.look import tokens, ui_font
 from forge_desktop.theme.measures import figure
 
 SMOOTHING = 0.9
 REDRAW_MS = 50
 EMPTY: Floats = np.empty(0)
+FAINT, GHOST = 95, 60
+MARK_REACH_PX = 9
 
 
 class CurveChart(QWidget):
@@ -28,6 +30,8 @@ class CurveChart(QWidget):
         self._curve, self._validation = Curve(), Curve()
         self._smooth, self._log = True, False
         self._end: float | None = None
+        self._attempts: dict[int, str] = {}
+        self._marks: list[tuple[float, str]] = []
         self._plot = pg.PlotWidget(background=None)
         self._plot.setMenuEnabled(False)
         self._plot.hideButtons()
@@ -35,7 +39,10 @@ class CurveChart(QWidget):
         self._item = self._plot.getPlotItem()
         self._style_axes()
         faint = QColor(t.series[0])
-        faint.setAlpha(95)
+        faint.setAlpha(FAINT)
+        ghost = QColor(t.series[0])
+        ghost.setAlpha(GHOST)
+        self._ghost = self._item.plot([], [], pen=_pen(ghost, 1), antialias=False, connect="finite")
         self._raw = self._item.plot([], [], pen=_pen(faint, 1), antialias=False)
         self._strong = self._item.plot([], [], pen=_pen(QColor(t.series[0]), 2), antialias=True)
         self._dots = self._item.plot(
@@ -44,6 +51,11 @@ class CurveChart(QWidget):
         )  # fmt: skip
         self._tip = pg.ScatterPlotItem(size=10, brush=QColor(t.series[0]), pen=_pen(QColor(t.surface), 2))
         self._item.addItem(self._tip)
+        self._begins = pg.ScatterPlotItem(
+            size=11, symbol="t1", brush=QColor(t.surface), pen=_pen(QColor(t.series[0]), 1.5)
+        )  # fmt: skip
+        self._begins.setZValue(5)
+        self._item.addItem(self._begins)
         self._cross = pg.InfiniteLine(angle=90, pen=_pen(QColor(t.border_strong), 1, Qt.PenStyle.DashLine))
         self._cross.hide()
         self._item.addItem(self._cross, ignoreBounds=True)
@@ -79,6 +91,12 @@ class CurveChart(QWidget):
             self.reset_view()
             self.touch()
 
+    def set_attempts(self, texts: dict[int, str]) -> None:
+        """What the mark at the beginning of each attempt says."""
+        if texts != self._attempts:
+            self._attempts = texts
+            self.touch()
+
     def set_log(self, on: bool) -> None:
         """Logarithmic values."""
         self._log = on
@@ -104,6 +122,15 @@ class CurveChart(QWidget):
         x, _ = self._raw.getData()
         return 0 if x is None else len(x)
 
+    def marks(self) -> list[tuple[float, str]]:
+        """Where attempts begin after the first, and what the marks say."""
+        return list(self._marks)
+
+    def points_overwritten(self) -> int:
+        """How many points are drawn faint because a later attempt took their place."""
+        x, value = self._ghost.getData()
+        return 0 if x is None else int(np.isfinite(value).sum())
+
     @Slot()
     def redraw(self) -> None:
         """Draw what the curves hold now, thinned to the pixels there are."""
@@ -112,8 +139,33 @@ class CurveChart(QWidget):
         strong = smoothed(value, SMOOTHING) if self._smooth else value
         self._raw.setData(*(self._cut(x, value, pixels) if self._smooth else (EMPTY, EMPTY)))
         self._strong.setData(*self._cut(x, strong, pixels))
+        self._validation.set_begins(self._curve.begins())
         self._dots.setData(*self._cut(*self._validation.shown(), pixels))
+        self._ghost.setData(*self._overwritten(pixels))
+        self._show_begins(x, strong)
         self._show_last(x, strong)
+
+    def _overwritten(self, pixels: int) -> tuple[Floats, Floats]:
+        """The faint curve: each attempt's lost points by themselves, with gaps between."""
+        x, value, attempt = self._curve.overwritten()
+        parts_x, parts_value = [EMPTY], [EMPTY]
+        for number in np.unique(attempt):
+            mine = (attempt == number) & (value > 0 if self._log else np.isfinite(value))
+            thin_x, thin = thinned(x[mine], value[mine], pixels)
+            parts_x += [thin_x, np.array([np.nan])]
+            parts_value += [thin, np.array([np.nan])]
+        return np.concatenate(parts_x), np.concatenate(parts_value)
+
+    def _show_begins(self, x: Floats, value: Floats) -> None:
+        self._marks, spots = [], []
+        for number, first in self._curve.begins()[1:]:
+            place = int(np.searchsorted(x, first))
+            if place < len(x) and np.isfinite(value[place]) and (value[place] > 0 or not self._log):
+                height = float(np.log10(value[place]) if self._log else value[place])
+                text = self._attempts.get(number) or tr("Attempt {n}", n=number)
+                self._marks.append((first, labelled(text, tr("step {step}", step=f"{first:,.0f}"))))
+                spots.append((first, height))
+        self._begins.setData([spot[0] for spot in spots], [spot[1] for spot in spots])
 
     def _cut(self, x: Floats, value: Floats, pixels: int) -> tuple[Floats, Floats]:
         usable = np.isfinite(value) & (value > 0) if self._log else np.isfinite(value)
@@ -150,7 +202,8 @@ class CurveChart(QWidget):
         self._cross.setPos(float(x[near]))
         self._cross.show()
         text = tr("step {step} · {value}", step=f"{x[near]:,.0f}", value=figure(float(value[near])))
-        self._plot.setToolTip(text)
+        reach = MARK_REACH_PX * self._item.getViewBox().viewPixelSize()[0]
+        self._plot.setToolTip("\n".join([text, *(said for first, said in self._marks if abs(first - at) <= reach)]))
 
     @Slot()
     def _range_changed(self) -> None:

@@ -98,6 +98,14 @@ def describe(event: EventInfo) -> str:
                 value=figure(values.get("validation_loss")),
                 step=body.get("step"),
             )
+        case "checkpoint":
+            why = word("save", str(body.get("cause", "")))
+            return tr("Checkpoint at step {step} saved, {size} ({why})", step=body.get("step"),
+                      size=size(body.get("bytes")), why=why)  # fmt: skip
+        case "checkpoint_removed":
+            return tr("Checkpoint {name} made room for newer ones", name=str(body.get("path", "")).rpartition("/")[2])
+        case "resumed":
+            return tr("Goes on from the checkpoint at step {step}", step=body.get("step"))
         case "started":
             return tr("The worker is up (process {pid})", pid=body.get("pid"))
         case _:

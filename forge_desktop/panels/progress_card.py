@@ -76,6 +76,8 @@ class ProgressCard(Card):
         self._facts["node"].setText(tr("This computer") if run.node in ("", "local") else run.node)
 
     def _under(self, run: RunSummary) -> str:
+        if run.retry_at is not None and run.state is RunState.QUEUED:
+            return tr("waits for its next try")
         if run.state is RunState.QUEUED:
             return tr("waits for a slot · queued {ago}", ago=ago(run.created))
         if run.state in LIVE and run.phase is not None and run.phase is not Phase.TRAINING:

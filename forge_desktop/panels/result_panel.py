@@ -11,45 +11,14 @@ from engine.contract.api import ArtifactInfo, RunDetail, SampleInfo, ScoreInfo
 from engine.contract.run_spec import TrainJob
 from engine.contract.states import RunState
 from forge_desktop.models.run_model import RunModel
+from forge_desktop.panels.run_card import RunCard
 from forge_desktop.theme.controls import Bar, Card, Chip, Elided, button, clear, column, label, row
 from forge_desktop.theme.language import tr, word
 from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import size
 
 
-class _RunCard(Card):
-    """Lines made from a run's detail, made anew only when what they show has changed."""
-
-    def __init__(self, model: RunModel, title: str, name: str, spacing: int) -> None:
-        super().__init__(title)
-        self.setObjectName(name)
-        self._model = model
-        self._rows = QVBoxLayout()
-        self._rows.setSpacing(spacing)
-        self.body.addLayout(self._rows)
-        self._shown: object = None
-        model.changed.connect(self._refresh)
-        self._refresh()
-
-    @Slot()
-    def _refresh(self) -> None:
-        detail = self._model.detail
-        key = self._key(detail)
-        if key != self._shown:
-            self._shown = key
-            clear(self._rows)
-            self._fill(detail)
-
-    def _key(self, detail: RunDetail | None) -> object:
-        """What the lines depend on."""
-        raise NotImplementedError
-
-    def _fill(self, detail: RunDetail | None) -> None:
-        """Make the lines."""
-        raise NotImplementedError
-
-
-class ScoreCard(_RunCard):
+class ScoreCard(RunCard):
     """Exact match on the held-out rows, before and after."""
 
     def __init__(self, model: RunModel) -> None:
@@ -124,9 +93,14 @@ class SamplesPanel(QWidget):
         self._shown = repr(samples)
         clear(self._list)
         by_index: dict[int, dict[str, SampleInfo]] = {}
+        asked = [sample for sample in samples if sample.when == "now"]
+        for sample in reversed(asked):
+            self._list.addWidget(_SampleCard({"now": sample}))
         for sample in samples:
+            if sample.when == "now":
+                continue
             by_index.setdefault(sample.index, {})[sample.when] = sample
-        if not by_index:
+        if not by_index and not asked:
             ended = bool(detail and detail.run.state.ended)
             text = (
                 tr("This run has no sample answers.")
@@ -147,7 +121,8 @@ class _SampleCard(Card):
         self.body.setSpacing(8)
         any_one = next(iter(answers.values()))
         self.body.addWidget(label(any_one.prompt, "strong", wrap=True, select=True))
-        for when, title in (("before", tr("Before")), ("after", tr("After"))):
+        now = tr("Step {step}", step=f"{any_one.step:,}") if any_one.step is not None else tr("Now")
+        for when, title in (("before", tr("Before")), ("after", tr("After")), ("now", now)):
             if when in answers:
                 self.body.addLayout(_answer_row(title, answers[when]))
         if any_one.expected:
@@ -175,7 +150,7 @@ def _answer_row(title: str, sample: SampleInfo) -> QVBoxLayout:
     return outer
 
 
-class FilesCard(_RunCard):
+class FilesCard(RunCard):
     """The results that can be downloaded."""
 
     def __init__(self, model: RunModel, save: Callable[[ArtifactInfo], object]) -> None:

@@ -6,17 +6,28 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QStandardPaths, Qt, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from engine.contract.api import ArtifactInfo, RunSummary
+from engine.contract.api import ArtifactInfo, CheckpointInfo, Diagnosis, EditRun, ResumeRun, RunDetail, RunSummary
 from engine.contract.errors import ErrorBody
+from engine.contract.paths import Home
+from engine.contract.run_spec import RunConfig
 from engine.contract.states import RunState
+from forge_desktop.bridge.backend import Backend, Item
 from forge_desktop.bridge.session import Session
-from forge_desktop.theme.language import tr
+from forge_desktop.models.draft_model import address_of_copy, changed_document
+from forge_desktop.models.transfers import Transfers
+from forge_desktop.panels.ask_dialog import AskDialog
+from forge_desktop.panels.questions import ask_before, question
+from forge_desktop.panels.resume_dialog import ResumeDialog
+from forge_desktop.theme.language import tr, word
+
+Navigate = Callable[[str], object]
 
 
 class RunActions(QObject):
-    """Start, stop, copy, delete, download. Errors and good news go to the window as signals."""
+    """Everything that is done to runs. Errors and good news go to the window as signals."""
 
     failed = Signal(object)
     """ErrorBody."""
@@ -26,24 +37,57 @@ class RunActions(QObject):
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
+        self.transfers = Transfers(session, self)
 
     def address_of(self, uid: str, runs: Sequence[RunSummary]) -> str:
         """Where opening a run leads: a draft to the wizard, any other to its page."""
         run = next((run for run in runs if run.uid == uid), None)
         return f"new/{uid}" if run is not None and run.state is RunState.DRAFT else f"run/{uid}"
 
-    def start(self, run: RunSummary) -> None:
-        """Queue a draft."""
-        self._session.ask(
-            lambda backend: backend.start(run.uid),
-            lambda _run: self.told.emit(tr("'{name}' waits for a slot.", name=run.name)),
-            self._fail,
-            owner=self,
-        )
+    def do(self, key: str, run: RunSummary, parent: QWidget, navigate: Navigate) -> None:
+        """One of the deeds of `models.deeds`, `retry_now` and `cancel_retry`."""
+        asks: dict[str, Callable[[], object]] = {
+            "stop": lambda: self.stop(run, parent),
+            "delete": lambda: self.delete(run, parent),
+            "delete_files": lambda: self.delete_files(run, parent),
+            "copy": lambda: self.copy(run, navigate),
+            "ask": lambda: AskDialog(self._session, run, parent).open(),
+            "resume_from": lambda: self._resume_dialog(run, False, parent),
+            "extend": lambda: self._resume_dialog(run, True, parent),
+        }
+        if key in asks:
+            asks[key]()
+        else:
+            self._do_at_once(key, run)
+
+    def _do_at_once(self, key: str, run: RunSummary) -> None:
+        uid, name = run.uid, run.name
+        works: dict[str, tuple[Callable[[Backend], object], str]] = {
+            "start": (lambda backend: backend.start(uid), tr("'{name}' waits for a slot.", name=name)),
+            "resume": (lambda backend: backend.resume(uid, ResumeRun()), tr("'{name}' goes on.", name=name)),
+            "pause": (lambda backend: backend.pause(uid), tr("'{name}' saves its state and pauses.", name=name)),
+            "save": (lambda backend: backend.checkpoint(uid), tr("A checkpoint is saved at the next step.")),
+            "retry_now": (lambda backend: backend.start(uid), tr("'{name}' goes on.", name=name)),
+            "cancel_retry": (lambda backend: backend.stop(uid, True), tr("'{name}' stays as it is.", name=name)),
+            "pin": (lambda backend: backend.edit(uid, EditRun(pinned=True)), tr("Pinned: its files stay.")),
+            "unpin": (lambda backend: backend.edit(uid, EditRun(pinned=False)), tr("No longer pinned.")),
+        }
+        work, said = works[key]
+        self._ask(work, said)
+
+    def _ask(self, work: Callable[[Backend], object], said: str = "") -> None:
+        self._session.ask(work, lambda _done: self.told.emit(said) if said else None, self._fail, owner=self)
+
+    def resume(self, run: RunSummary, wish: ResumeRun) -> None:
+        """Go on with a run as wished."""
+        self._ask(lambda backend: backend.resume(run.uid, wish), tr("'{name}' goes on.", name=run.name))
+
+    def _resume_dialog(self, run: RunSummary, extend: bool, parent: QWidget) -> None:
+        ResumeDialog(self._session, run.uid, extend, lambda wish: self.resume(run, wish), parent).open()
 
     def stop(self, run: RunSummary, parent: QWidget) -> None:
         """Ask how to stop, then do it."""
-        box = _question(
+        box = question(
             parent,
             tr("Stop '{name}'?", name=run.name),
             tr("Stopping and saving keeps what was learned so far. Stopping without saving loses it."),
@@ -58,91 +102,111 @@ class RunActions(QObject):
             clicked = box.clickedButton()
             if clicked in (save, discard):
                 keep = clicked is save
-                self._session.ask(lambda backend: backend.stop(run.uid, keep), None, self._fail, owner=self)
+                self._ask(lambda backend: backend.stop(run.uid, keep))
 
         box.finished.connect(answered)
         box.open()
 
-    def copy(self, run: RunSummary, navigate: Callable[[str], object]) -> None:
+    def copy(self, run: RunSummary, navigate: Navigate) -> None:
         """Make a draft with the same settings and open it."""
         self._session.ask(
-            lambda backend: backend.copy(run.uid),
-            lambda copied: navigate(f"new/{copied.uid}"),
-            self._fail,
-            owner=self,
+            lambda backend: backend.copy(run.uid), lambda copied: navigate(f"new/{copied.uid}"), self._fail, owner=self
         )
 
-    def delete(self, run: RunSummary, parent: QWidget, done: Callable[[], object] | None = None) -> None:
+    def copy_with(self, detail: RunDetail, found: Diagnosis, navigate: Navigate) -> None:
+        """Make a draft with what a diagnosis suggests, and open it with those settings marked."""
+        document = changed_document(RunConfig.from_spec(detail.spec).document(), found.changes)
+
+        def work(backend: Backend) -> str:
+            copied = backend.copy(detail.run.uid)
+            spec = RunConfig.model_validate(document).to_spec(detail.spec.owner)
+            backend.edit(copied.uid, EditRun(spec=spec.model_copy(update={"name": copied.name})))
+            return copied.uid
+
+        self._session.ask(work, lambda uid: navigate(address_of_copy(uid, found.changes)), self._fail, owner=self)
+
+    def delete(self, run: RunSummary, parent: QWidget) -> None:
         """Ask, naming what is lost, then delete."""
-        box = _question(
+        ask_before(
             parent,
             tr("Delete '{name}'?", name=run.name),
             tr("Its curve, log, answers and saved files are deleted for good."),
+            tr("Delete"),
+            "delete.yes",
+            lambda: self._ask(lambda backend: backend.delete(run.uid)),
         )
-        gone = box.addButton(tr("Delete"), QMessageBox.ButtonRole.DestructiveRole)
-        gone.setObjectName("delete.yes")
-        keep = box.addButton(tr("Keep"), QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(keep)
 
-        def answered() -> None:
-            if box.clickedButton() is gone:
-                self._session.ask(
-                    lambda backend: backend.delete(run.uid),
-                    lambda _none: done() if done is not None else None,
-                    self._fail,
-                    owner=self,
+    def delete_files(self, run: RunSummary, parent: QWidget) -> None:
+        """Ask, naming what is lost and what stays, then delete the working files."""
+        ask_before(
+            parent,
+            tr("Delete the working files of '{name}'?", name=run.name),
+            tr("Checkpoints, log and journal go for good, and it cannot be resumed. Curve and results stay."),
+            tr("Delete files"),
+            "delete_files.yes",
+            lambda: self._ask(lambda backend: backend.delete_files(run.uid)),
+        )
+
+    def checkpoint(self, key: str, run: RunSummary, found: CheckpointInfo, parent: QWidget) -> None:
+        """resume, download, copy_path or delete of one checkpoint."""
+        match key:
+            case "resume":
+                self.resume(run, ResumeRun(checkpoint=found.id))
+            case "download":
+                title = tr("Checkpoint at step {step} of {run}", step=f"{found.step:,}", run=run.name)
+                self._ask_folder(run.uid, title, Item("checkpoint", found.id), parent)
+            case "copy_path":
+                self._copy_path(run.uid, found.name)
+            case "delete":
+                ask_before(
+                    parent,
+                    tr("Delete the checkpoint at step {step}?", step=f"{found.step:,}"),
+                    tr("'{name}' can no longer go on from there.", name=run.name),
+                    tr("Delete"),
+                    "delete_checkpoint.yes",
+                    lambda: self._ask(lambda backend: backend.delete_checkpoint(run.uid, found.id)),
                 )
 
-        box.finished.connect(answered)
-        box.open()
+    def _copy_path(self, uid: str, name: str) -> None:
+        def got(home: str) -> None:
+            path = Home(Path(home)).run(uid) / "checkpoints" / name.rpartition("/")[2]
+            QGuiApplication.clipboard().setText(str(path))
+            self.told.emit(tr("Copied: {path}", path=str(path)))
 
-    def download(self, uid: str, artifact: ArtifactInfo, parent: QWidget) -> None:
-        """Ask for a folder, then save into it."""
-        start = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DownloadLocation)
-        dialog = QFileDialog(parent, tr("Save into"), start)
+        self._session.ask(lambda backend: backend.health().home, got, self._fail, owner=self)
+
+    def download(self, run: RunSummary, artifact: ArtifactInfo, parent: QWidget) -> None:
+        """Ask for a folder, then save a result into it."""
+        title = tr("{what} of {run}", what=word("artifact", artifact.kind), run=run.name)
+        self._ask_folder(run.uid, title, Item("artifact", artifact.id), parent)
+
+    def _ask_folder(self, uid: str, title: str, item: Item, parent: QWidget) -> None:
+        dialog = _file_dialog(parent, tr("Save into"))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda folder: self.download_to(uid, artifact, Path(folder)))
+        dialog.fileSelected.connect(lambda folder: self.transfers.start(uid, title, item, Path(folder)))
         dialog.open()
 
-    def download_to(self, uid: str, artifact: ArtifactInfo, folder: Path) -> None:
-        """Save a result into a folder."""
-        self._session.ask(
-            lambda backend: backend.download(uid, artifact.id, folder),
-            lambda path: self.told.emit(tr("Saved as {path}", path=str(path))),
-            self._fail,
-            owner=self,
-        )
-
-    def save_log(self, run: RunSummary, parent: QWidget) -> None:
-        """Ask for a file, then save the log as it."""
-        start = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DownloadLocation)
-        dialog = QFileDialog(parent, tr("Save log"), start)
+    def save_file(self, run: RunSummary, item: Item, parent: QWidget) -> None:
+        """Ask for a file, then save the log or the config as it; the dialog asks before replacing one."""
+        texts: dict[str, tuple[str, str]] = {"log": (tr("Save log"), "log"), "config": (tr("Save config"), "yaml")}
+        text, ending = texts[item.kind]
+        dialog = _file_dialog(parent, text)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.selectFile(f"{run.name}-{run.uid}.log")
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(lambda file: self.save_log_to(run.uid, Path(file)))
+        dialog.selectFile(f"{run.name}-{run.uid}.{ending}")
+        dialog.fileSelected.connect(lambda file: self.save_file_as(run, item, Path(file)))
         dialog.open()
 
-    def save_log_to(self, uid: str, file: Path) -> None:
-        """Save the log of a run."""
-        self._session.ask(
-            lambda backend: backend.save_log(uid, file),
-            lambda path: self.told.emit(tr("Saved as {path}", path=str(path))),
-            self._fail,
-            owner=self,
-        )
+    def save_file_as(self, run: RunSummary, item: Item, file: Path) -> None:
+        """Save the log or the config under a name."""
+        title = tr("Log of {run}", run=run.name) if item.kind == "log" else tr("Config of {run}", run=run.name)
+        self.transfers.start(run.uid, title, item, file.parent, file.name, "replace")
 
     def _fail(self, error: ErrorBody) -> None:
         self.failed.emit(error)
 
 
-def _question(parent: QWidget, title: str, text: str) -> QMessageBox:
-    box = QMessageBox(parent)
-    box.setObjectName("question")
-    box.setIcon(QMessageBox.Icon.NoIcon)
-    box.setWindowTitle(title)
-    box.setText(title)
-    box.setInformativeText(text)
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    return box
+def _file_dialog(parent: QWidget, title: str) -> QFileDialog:
+    start = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DownloadLocation)
+    dialog = QFileDialog(parent, title, start)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    return dialog

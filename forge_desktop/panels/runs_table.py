@@ -18,7 +18,7 @@ from engine.contract.api import RunSummary
 from engine.contract.states import RunState
 from forge_desktop.models.runs_model import RunRole, RunsModel, cell_text, progress
 from forge_desktop.panels.sparkline import paint_sparkline
-from forge_desktop.panels.status import TONES, fill
+from forge_desktop.panels.status import chip_of, fill
 from forge_desktop.theme.controls import paint_bar, paint_chip
 from forge_desktop.theme.language import tr, word
 from forge_desktop.theme.look import tokens, ui_font
@@ -72,8 +72,7 @@ def _paint_name(painter: QPainter, box: QRect, run: RunSummary, _column: int) ->
 
 
 def _paint_status(painter: QPainter, box: QRect, run: RunSummary, _column: int) -> None:
-    tone, icon = TONES[run.state]
-    paint_chip(painter, box.left(), box.center().y() - 11, word("state", run.state), tone, icon)
+    paint_chip(painter, box.left(), box.center().y() - 11, *chip_of(run))
 
 
 def _paint_loss(painter: QPainter, box: QRect, run: RunSummary, _column: int) -> None:

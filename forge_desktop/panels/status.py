@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from engine.contract.api import RunSummary
 from engine.contract.states import RunState
+from forge_desktop.models.runs_model import status_text
 from forge_desktop.theme.look import tokens
 
 TONES: dict[RunState, tuple[str, str]] = {
@@ -16,6 +18,16 @@ TONES: dict[RunState, tuple[str, str]] = {
     RunState.FAILED: ("bad", "x"),
     RunState.STOPPED: ("warn", "square"),
 }
+
+
+def chip_of(run: RunSummary) -> tuple[str, str, str]:
+    """Text, tone and icon of a run's status."""
+    tone, icon = TONES[run.state]
+    if run.mark is not None:
+        tone, icon = "warn", "triangle-alert"
+    elif run.retry_at is not None and run.state is RunState.QUEUED:
+        tone, icon = "warn", "rotate-ccw"
+    return status_text(run), tone, icon
 
 
 def fill(state: RunState) -> str:

@@ -158,7 +158,7 @@ def _fill(
             layout.addWidget(item)
 
 
-def clear(layout: QVBoxLayout) -> None:
+def clear(layout: QVBoxLayout | QHBoxLayout) -> None:
     """Take everything out of a layout."""
     while layout.count():
         item = layout.takeAt(0)

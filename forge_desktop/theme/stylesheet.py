@@ -21,6 +21,8 @@ QLabel[role="label"] { font-size: 12px; font-weight: 500; color: $secondary; }
 QLabel[role="hint"] { font-size: 12px; color: $muted; }
 QLabel[role="section"] { font-size: 11px; font-weight: 600; color: $muted; }
 QLabel[role="strong"] { font-weight: 600; }
+QLabel[role="excerpt"] { font-family: "JetBrains Mono", "Noto Sans Mono CJK SC", monospace; font-size: 12px; color: $secondary;
+  background: $surface2; border-radius: ${radius_control}px; padding: 8px 10px; }
 QLabel[tone="bad"] { color: $bad_text; }
 QLabel[tone="warn"] { color: $warn_text; }
 QLabel[tone="ok"] { color: $ok_text; }

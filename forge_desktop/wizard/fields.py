@@ -124,10 +124,14 @@ class SettingField(QWidget):
     def _show_problems(self) -> None:
         problems = self._draft.problems_of(self.path)
         warning = self._warning()
+        marked = self.path in self._draft.marks
         if problems:
             text, tone = problem_text(problems[0]), "bad"
         elif warning:
             text, tone = warning, "warn"
+        elif marked:
+            was = written(self._draft.marks[self.path]) or tr("empty")
+            text, tone = tr("Changed by the diagnosis; it was {was}.", was=was), "accent"
         else:
             text, tone = self.sentence, ""
         self._below.setText(text)
@@ -167,11 +171,13 @@ class FoldedForm(Card):
     def __init__(self, draft: DraftModel, title: str, paths: list[str], name: str) -> None:
         super().__init__(margins=(14, 8, 16, 10))
         self._draft, self._paths = draft, paths
-        self._fold = button(title, "fold", "chevron-right", self._toggle, name=name)
+        marked = any(path in draft.marks for path in paths)
+        picture = "chevron-down" if marked else "chevron-right"
+        self._fold = button(title, "fold", picture, self._toggle, name=name)
         self._count = label("", "hint")
         self._reset = button(tr("Reset"), "link", on_click=self._do_reset, name=f"{name}.reset")
         self._form = Form(draft, paths)
-        self._form.hide()
+        self._form.setVisible(marked)
         self.body.addLayout(row(self._fold, self._count, None, self._reset))
         self.body.addWidget(self._form)
         draft.changed.connect(self._refresh)

@@ -40,6 +40,7 @@ class TrainingStep(QWidget):
             FoldedForm(draft, tr("Optimiser and precision"), advanced, "wizard.fold.training"),
             FoldedForm(draft, tr("Adapter and weights"), method + model, "wizard.fold.tuner"),
             FoldedForm(draft, tr("Logging and reproducibility"), BATCH, "wizard.fold.logging"),
+            FoldedForm(draft, tr("Checkpoints"), paths_of("checkpoints", basic=False), "wizard.fold.checkpoints"),
             FoldedForm(draft, tr("Evaluation"), results, "wizard.fold.evaluation"),
         ]
         self.setLayout(column(basics, *folds, None, spacing=14))
@@ -58,7 +59,10 @@ class ComputeStep(QWidget):
         place.body.addWidget(self._why)
         options = Card(tr("Order and devices"))
         options.body.addWidget(Form(draft, ["compute.priority", "compute.gpus"]))
-        self.setLayout(column(place, options, None, spacing=14))
+        limits = FoldedForm(
+            draft, tr("Retries and limits"), paths_of("compute.limits", basic=False), "wizard.fold.limits"
+        )  # fmt: skip
+        self.setLayout(column(place, options, limits, None, spacing=14))
         session.resources.connect(self._show)
         session.ask(lambda backend: backend.resources(), self._show, lambda _error: None, owner=self)
 

@@ -30,7 +30,7 @@ from forge_desktop.wizard.step_training import ComputeStep, TrainingStep
 STEPS = (
     ("model", "Model", ("model", "tuner.targets")),
     ("data", "Dataset", ("data", "evaluation.data")),
-    ("training", "Training", ("training", "tuner", "stage", "evaluation")),
+    ("training", "Training", ("training", "tuner", "stage", "evaluation", "checkpoints")),
     ("compute", "Compute", ("compute",)),
     ("review", "Review", ("name", "project", "tags", "")),
 )
@@ -39,11 +39,19 @@ STEPS = (
 class WizardPage(Page):
     """Puts a run together."""
 
-    def __init__(self, session: Session, actions: RunActions, preferences: Preferences, uid: str = "") -> None:
+    def __init__(
+        self,
+        session: Session,
+        actions: RunActions,
+        preferences: Preferences,
+        uid: str = "",
+        marks: dict[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         self._session, self._actions, self._preferences, self._uid = session, actions, preferences, uid
         stored = None if uid else preferences.get("draft")
         self.draft = DraftModel(session, _usable(stored), self)
+        self.draft.marks = marks or {}
         self._step = 0
         self._busy = False
         self._build_head()
@@ -56,7 +64,7 @@ class WizardPage(Page):
         self.draft.changed.connect(self._keep)
         self.draft.checked.connect(self._refresh)
         self.draft.inspected.connect(self._refresh)
-        self._show(0)
+        self._show(self._first_marked())
         if uid:
             session.ask(lambda backend: self.draft.load(backend, uid), self.draft.replace, self._failed, owner=self)
         elif stored:
@@ -110,6 +118,11 @@ class WizardPage(Page):
         self._save = button(tr("Save as draft"), "default", "save", lambda: self._send(start=False), name="wizard.save")
         self._next = button(tr("Continue"), "primary", on_click=self._go_on, name="wizard.next")
         self.outer.addLayout(row(self._back, None, self._problems, self._save, self._next, spacing=12))
+
+    def _first_marked(self) -> int:
+        """The step with a setting that a diagnosis changed, so that it is seen; else the first."""
+        places = [place for place in range(len(STEPS)) if any(self._belongs(path, place) for path in self.draft.marks)]
+        return min(places, default=0)
 
     def error_text(self) -> str:
         """The error shown, if any."""

@@ -11,6 +11,7 @@ import itertools
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,21 +20,43 @@ from PySide6.QtGui import QImage, QPainter
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from engine.contract.api import ConfigChange, Diagnosis
 from engine.contract.errors import UserError
 from engine.contract.events import Resources
 from engine.contract.paths import Home
+from engine.contract.states import Mark, RunState
 from forge_desktop.app import Desktop, make_application
+from forge_desktop.bridge.backend import Item
 from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.pages.run_page import RunPage
+from forge_desktop.panels.ask_dialog import AskDialog
+from forge_desktop.panels.resume_dialog import ResumeDialog
 from forge_desktop.wizard.wizard_page import WizardPage
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
-from tests.helpers.journals import after_training, before_training, demo_spec, failed, steps
+from tests.helpers.journals import after_training, before_training, demo_spec, failed, resumed, saved, steps
 
 SIZES = ((1440, 900), (1024, 700))
 SETTLE_MS = 250
 COLUMNS, WIDTH, GAP = 3, 640, 8
 LINE = "21:25:{n:02d} INFO Step {n}  loss {loss:.4f}  grad norm 0.43  4812 tok/s\n"
 LOG = "".join(LINE.format(n=n, loss=3 / (n + 1)) for n in range(60))
+
+
+OUT_OF_MEMORY = Diagnosis(
+    rule="out_of_memory",
+    what="The GPU ran out of memory.",
+    why="A batch of 8 rows of up to 2,048 tokens needs about 21.4 GB; 15.6 GB were free.",
+    fix="Lower the micro batch size and gather more micro batches: the result stays the same.",
+    lines=[
+        "21:26:15 ERROR torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.13 GiB.",
+        "21:26:15 ERROR GPU 0 has a total capacity of 23.6 GiB of which 1.02 GiB is free.",
+    ],
+    changes=[
+        ConfigChange(field="training.micro_batch_size", value=4, was=8),
+        ConfigChange(field="training.accumulation", value=2, was=1),
+        ConfigChange(field="training.gradient_checkpointing", value=True, was=False),
+    ],
+)
 
 
 def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
@@ -57,6 +80,9 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     for name, uid in (("run-live", live), ("run-failed", bad), ("run-done", done)):
         window.go(f"run/{uid}")
         yield name
+    yield from recovery_pages(desktop, backend, live)
+    window.go(f"run/{done}")
+    yield "run-done-again"
     assert isinstance(window.page, RunPage)
     for tab in ("samples", "config", "events"):
         window.page.show_tab(tab)
@@ -76,7 +102,84 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
             wizard.draft.set("training.epochs", 50.0)
         window.findChild(object, f"wizard.step.{key}").click()
         yield f"wizard-{key}"
+        if key == "training":
+            window.findChild(object, "wizard.fold.checkpoints").click()
+            wizard._area.verticalScrollBar().setValue(wizard._area.verticalScrollBar().maximum())
+            yield "wizard-checkpoints"
+        if key == "compute":
+            window.findChild(object, "wizard.fold.limits").click()
+            yield "wizard-limits"
         wizard.draft.set("training.learning_rate", 2e-4)
+
+
+def recovery_pages(desktop: Desktop, backend: ReplayBackend, live: str) -> Iterator[str]:
+    """A run with three attempts and checkpoints, and every state a run can be in besides working and done."""
+    window = desktop.window
+    backend.play(live, [*saved(20), *saved(40, best=True), *saved(60, cause="steps")])
+    backend.play(live, [*resumed(40, 1), *steps(41, 85, later=400), *saved(80, 2)])
+    backend.play(live, [*resumed(60, 2), *steps(61, 74, later=800), *saved(70, 3, cause="person")])
+    window.go(f"run/{live}")
+    assert isinstance(window.page, RunPage)
+    yield "run-three-attempts"
+    window.page.show_tab("checkpoints")
+    yield "run-checkpoints"
+    window.actions_of_runs.do("ask", backend.run(live).run, window.page, window.go)
+    ask = window.page.findChild(AskDialog)
+    ask.prompts.setPlainText("Write 5 May 2020 as an ISO date.\nAnd 6 June 2021?")
+    ask._send()
+    yield "ask"
+    ask.close()
+    window.actions_of_runs.do("extend", backend.run(live).run, window.page, window.go)
+    yield "extend"
+    window.page.findChild(ResumeDialog).close()
+    window.page.show_tab("overview")
+    backend.move(live, mark=Mark.NOT_RESPONDING)
+    yield "run-not-responding"
+    backend.pause(live)
+    backend.move(live, mark=None)
+    yield "run-paused"
+    backend.move(live, state=RunState.QUEUED, retry_at=time.time() + 13, retries=2, reason=None)
+    yield "run-retry"
+    yield from ended_pages(desktop, backend)
+    window.go("runs")
+    backend.move(live, state=RunState.RUNNING, mark=Mark.NOT_RESPONDING)
+    waits = backend.add(demo_spec("qwen-sql"), created=2.2)
+    backend.play(waits, [*before_training(), *steps(1, 44)])
+    backend.move(waits, state=RunState.QUEUED, retry_at=time.time() + 13, retries=1)
+    yield "runs-marks"
+
+
+def ended_pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
+    """Failed with a diagnosis, completed with files that will go, gone files, and downloads."""
+    window = desktop.window
+    failed_run = backend.add(demo_spec("llama-notes"), created=2.5)
+    error = UserError("worker.killed", signal="SIGKILL").body()
+    backend.play(failed_run, [*before_training(), *steps(1, 30), *saved(30), *failed(error, 30)])
+    backend.write_log(failed_run, LOG)
+    backend.diagnose(failed_run, OUT_OF_MEMORY)
+    window.go(f"run/{failed_run}")
+    yield "run-diagnosis"
+    done = backend.add(demo_spec("tickets-zh"), created=2.4)
+    backend.play(done, [*before_training(), *steps(1, 100), *saved(50), *saved(100, best=True), *after_training()])
+    backend.move(done, expires=1_790_600_000.0)
+    window.go(f"run/{done}")
+    transfers = window.actions_of_runs.transfers
+    backend.gate.clear()
+    backend.content = b"x" * 900_000
+    with tempfile.TemporaryDirectory() as folder:
+        transfers.start(done, "Adapter of tickets-zh", Item("artifact", 1), Path(folder))
+        yield "run-expires"
+        backend.gate.set()
+        QTest.qWait(SETTLE_MS)
+        Path(folder, "log.txt").write_text("")
+        transfers.start(done, "Log of tickets-zh", Item("log"), Path(folder), "log.txt")
+        yield "run-transfers"
+        for transfer in list(transfers.list):
+            transfers.forget(transfer)
+    backend.delete_files(done)
+    assert isinstance(window.page, RunPage)
+    window.page.show_tab("checkpoints")
+    yield "run-cleaned"
 
 
 def shoot(app: QApplication, folder: Path, theme: str, tongue: str, size: tuple[int, int]) -> list[QImage]:
@@ -91,7 +194,8 @@ def shoot(app: QApplication, folder: Path, theme: str, tongue: str, size: tuple[
         pictures = []
         for name in pages(desktop, backend):
             QTest.qWait(SETTLE_MS)
-            picture = desktop.window.grab().toImage()
+            dialog = QApplication.activeModalWidget()
+            picture = (dialog or desktop.window).grab().toImage()
             picture.save(str(folder / f"{name}-{theme}-{tongue}-{size[0]}.png"))
             pictures.append(picture)
         desktop.close()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QMenu, QMessageBox, QPushButton, QWidget
 
 from engine.contract.errors import UserError
 from engine.contract.states import RunState
+from forge_desktop.bridge.backend import Item
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.runs_page import RunsPage
 from tests.helpers.journals import after_training, before_training, demo_spec, failed, steps
@@ -21,6 +22,14 @@ def open_run(replay, qtbot, lines) -> tuple[str, RunPage]:
     assert isinstance(page, RunPage)
     qtbot.waitUntil(lambda: page.model.detail is not None)
     return uid, page
+
+
+def choose(page: RunPage, name: str) -> None:
+    """Pick from the page's menu."""
+    menu = QMenu(page)
+    page.fill_menu(menu)
+    next(action for action in menu.actions() if action.objectName() == name).trigger()
+    menu.deleteLater()
 
 
 def test_that_the_curve_grows_live_and_holds_every_point_once(replay, qtbot):
@@ -86,8 +95,8 @@ def test_that_stop_asks_first_and_puts_saving_first(replay, qtbot):
 
 def test_that_delete_keeps_by_default_and_leaves_the_page_when_done(replay, qtbot):
     _uid, page = open_run(replay, qtbot, [*before_training(), *steps(1, 100), *after_training()])
-    qtbot.waitUntil(lambda: page.findChild(QPushButton, "run.delete").isEnabled())
-    qtbot.mouseClick(page.findChild(QPushButton, "run.delete"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.model.detail.run.state is RunState.COMPLETED)
+    choose(page, "run.delete")
     box = page.findChild(QMessageBox, "question")
     qtbot.waitUntil(box.isVisible)
     assert box.defaultButton().objectName() != "delete.yes"
@@ -113,6 +122,7 @@ def test_that_a_run_that_is_gone_is_said(replay, qtbot):
 def test_that_the_log_can_be_saved(replay, qtbot, tmp_path):
     uid, _page = open_run(replay, qtbot, before_training())
     replay.backend.write_log(uid, "12:00:00 INFO 你好\n")
-    with qtbot.waitSignal(replay.window.actions_of_runs.told):
-        replay.window.actions_of_runs.save_log_to(uid, tmp_path / "run.log")
+    run = replay.backend.run(uid).run
+    replay.window.actions_of_runs.save_file_as(run, Item("log"), tmp_path / "run.log")
+    qtbot.waitUntil(lambda: replay.window.actions_of_runs.transfers.list[0].state == "done")
     assert (tmp_path / "run.log").read_text(encoding="utf-8") == "12:00:00 INFO 你好\n"

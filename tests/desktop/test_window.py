@@ -15,7 +15,7 @@ from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.pages.runs_page import RunsPage
 from forge_desktop.theme.tokens import THEMES, contrast
 from forge_desktop.wizard.wizard_page import WizardPage
-from tests.helpers.journals import demo_spec
+from tests.helpers.journals import before_training, demo_spec, steps
 
 
 def test_that_the_desktop_imports_neither_torch_nor_other_rooms():
@@ -86,6 +86,24 @@ def test_that_no_controller_is_said_in_a_banner(make_desktop, qtbot, monkeypatch
     one.desktop.session.offline.emit(UserError("controller.not_started", detail="no room", log="x").body())
     qtbot.waitUntil(one.window.banner.isVisible)
     assert "no room" in one.window.banner.text()
+
+
+def test_that_requests_nobody_answers_are_said_and_made_good(replay, qtbot):
+    """The stream stands, but a request finds nobody: the controller hangs."""
+    uid = replay.backend.add(demo_spec(), created=1.0)
+    replay.backend.play(uid, [*before_training(), *steps(1, 20)])
+    replay.window.go(f"run/{uid}")
+    page = replay.window.page
+    qtbot.waitUntil(lambda: page.model.detail is not None and len(page.model.curve("loss")) == 20)
+    replay.backend.hangs = True
+    page.model.refetch()
+    qtbot.waitUntil(replay.window.banner.isVisible)
+    assert not replay.desktop.session.is_online
+    replay.backend.play(uid, steps(21, 30))
+    replay.backend.hangs = False
+    qtbot.waitUntil(lambda: replay.window.banner.isHidden() and replay.desktop.session.is_online, timeout=20_000)
+    qtbot.waitUntil(lambda: page.model.detail.run.step == 30)
+    assert len(page.model.curve("loss")) == 30
 
 
 def test_that_a_late_answer_for_a_closed_page_is_dropped(replay, qtbot):

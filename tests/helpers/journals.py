@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import random
 
+from engine.contract.checkpoints import SaveCause
 from engine.contract.errors import ErrorBody
 from engine.contract.events import (
     ArtifactSaved,
+    CheckpointSaved,
     Device,
     Ended,
     JournalLine,
     PhaseBegan,
     Planned,
+    Resumed,
     Sample,
     Score,
     Started,
@@ -77,10 +80,10 @@ def before_training(total: int = 100) -> list[JournalLine]:
     return rec.lines
 
 
-def steps(first: int, last: int, total: int = 100) -> list[JournalLine]:
-    """Steps with a falling loss, a validation now and then, a device reading every fifth."""
-    chance = random.Random(first)
-    rec = Recording(1_790_000_100.0 + first)
+def steps(first: int, last: int, total: int = 100, later: float = 0.0) -> list[JournalLine]:
+    """Steps with a falling loss, a validation now and then, a device reading every fifth; `later` in seconds."""
+    chance = random.Random(first + later)
+    rec = Recording(1_790_000_100.0 + first + later)
     for step in range(first, last + 1):
         loss = 3.2 * math.exp(-step / 25) + 0.1 + abs(chance.gauss(0, 0.05))
         values = {"loss": loss, "learning_rate": 1e-3, "grad_norm": 0.5, "tokens_per_second": 4800.0}
@@ -103,6 +106,28 @@ def after_training(last: int = 100) -> list[JournalLine]:
     for index, (prompt, expected) in enumerate(QUESTIONS):
         rec.add(Sample, when="after", index=index, prompt=prompt, expected=expected, answer=expected, correct=True)
     rec.add(Ended, state=RunState.COMPLETED, reason=EndReason.FINISHED, step=last)
+    return rec.lines
+
+
+def saved(step: int, attempt: int = 1, cause: SaveCause = "minutes", best: bool = False) -> list[JournalLine]:
+    """A checkpoint."""
+    rec = Recording(1_790_000_100.5 + step)
+    rec.add(
+        CheckpointSaved, path=f"checkpoints/a{attempt}-s{step}", step=step, epoch=step / 100,
+        loss=3.2 * math.exp(-step / 25) + 0.1, validation_loss=3.2 * math.exp(-step / 25) + 0.15, best=best,
+        cause=cause, bytes=84_100_000, sha256="cd" * 32,
+    )  # fmt: skip
+    return rec.lines
+
+
+def resumed(step: int, attempt: int = 1, total: int = 100) -> list[JournalLine]:
+    """From the first line of another attempt to its first step."""
+    rec = Recording(1_790_000_400.0 + 200 * attempt)
+    rec.add(Started, pid=4712, environment={"python": "3.11", "torch": "2.13.0"})
+    rec.add(PhaseBegan, phase=Phase.LOADING)
+    rec.add(Planned, total_steps=total, epochs=1.0, rows=2400, precision="fp32", device="cpu")
+    rec.add(Resumed, attempt=attempt, step=step, path=f"checkpoints/a{attempt}-s{step}")
+    rec.add(PhaseBegan, phase=Phase.TRAINING)
     return rec.lines
 
 

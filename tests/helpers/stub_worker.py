@@ -2,11 +2,12 @@
 
 Run as `python stub_worker.py -m engine.compute.worker FOLDER`. The run's name says how it behaves:
 words `steps=N`, `delay=SECONDS` a step, `exit=CODE`, `die` (SIGKILL to itself after half), `deaf` (ignores SIGTERM),
-`clock` (each step prints the time).
+`clock` (each step prints the time), `bytes=N` (of the adapter's weights).
 """
 
 import json
 import os
+import random
 import signal
 import sys
 import time
@@ -59,7 +60,7 @@ say("phase", phase="saving")
 result = folder / "outputs" / "adapter"
 result.mkdir(parents=True, exist_ok=True)
 (result / "adapter_config.json").write_text('{"r": 8}')
-(result / "adapter_model.safetensors").write_bytes(b"x" * 1000)
+(result / "adapter_model.safetensors").write_bytes(random.Random(1).randbytes(int(words.get("bytes", 1000))))
 say("artifact", artifact="adapter", path="outputs/adapter", bytes=1008, sha256="")
 if wish:
     say("ended", state="stopped", reason="stopped_by_person", step=step)

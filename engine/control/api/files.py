@@ -1,18 +1,15 @@
-"""Files of an attempt as they are handed out: ranges of the log, results, folders as zips."""
+"""Files of an attempt as they are handed out: ranges of the log, names, fingerprints, where an answer begins."""
 
 from __future__ import annotations
 
-import os
-import stat
-import zipfile
-from collections.abc import Iterator
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 from engine.contract import logfile
-
-CHUNK = 1 << 20
+from engine.control.api.archive import CHUNK, file_pieces, regular_files
 
 
 def read_range(path: Path | None, offset: int, limit: int) -> tuple[bytes, int, int]:
@@ -35,42 +32,36 @@ def disposition(name: str) -> str:
     return f"attachment; filename*=utf-8''{quote(name)}"
 
 
-class _Pipe:
-    """A file to zipfile that only takes; what was written is fetched with `take`."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-
-    def write(self, data: Any) -> int:
-        self._parts.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        pass
-
-    def take(self) -> bytes:
-        data, self._parts = b"".join(self._parts), []
-        return data
+def first_byte(wanted: str | None, condition: str | None, etag: str, size: int) -> int:
+    """Where an answer begins: a client that has a part of just this content asks for the rest (`bytes=N-`)."""
+    found = re.fullmatch(r"bytes=(\d+)-", wanted or "")
+    if found is None or (condition is not None and condition != etag):
+        return 0
+    start = int(found[1])
+    return start if start < size else 0
 
 
-def zipped(folder: Path) -> Iterator[bytes]:
-    """The regular files of a folder as a zip, in pieces; links are left out, nothing is compressed."""
-    pipe = _Pipe()
-    with zipfile.ZipFile(cast(BinaryIO, pipe), "w", zipfile.ZIP_STORED) as archive:
-        for path in _regular_files(folder):
-            info = zipfile.ZipInfo.from_file(path, str(path.relative_to(folder)), strict_timestamps=False)
-            with path.open("rb") as source, archive.open(info, "w", force_zip64=True) as target:
-                while chunk := source.read(CHUNK):
-                    target.write(chunk)
-                    yield pipe.take()
-            yield pipe.take()
-    yield pipe.take()
+def fingerprint(path: Path) -> str:
+    """Sha256 of a file; of a folder, that of its sorted `name sha256` lines."""
+    if path.is_dir():
+        lines = sorted(f"{file.relative_to(path).as_posix()} {fingerprint(file)}" for file in regular_files(path))
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return fingerprint_of(file_pieces(path, 0, path.stat().st_size))
 
 
-def _regular_files(folder: Path) -> Iterator[Path]:
-    for top, folders, names in os.walk(folder, followlinks=False):
-        folders[:] = sorted(name for name in folders if not (Path(top) / name).is_symlink())
-        for name in sorted(names):
-            path = Path(top) / name
-            if stat.S_ISREG(path.lstat().st_mode):
-                yield path
+def fingerprint_of(pieces: Iterable[bytes]) -> str:
+    """Sha256 of content that comes in pieces."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def log_pieces(path: Path, start: int, end: int) -> Iterator[bytes]:
+    """A log between two offsets, over all the files it is cut into; what went meanwhile is an error."""
+    while start < end:
+        data, at, _ = logfile.read(path, start, min(CHUNK, end - start))
+        if at != start or not data:
+            raise OSError(f"{path} lost its oldest part while it was sent")
+        start += len(data)
+        yield data

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
+from engine.contract import logfile
 from engine.contract.errors import NotFound
 from engine.contract.paths import AttemptFolder
 from engine.control.api import arrow, files
+from engine.control.api.archive import Archive
 from engine.control.api.context import Context, Ctx
 from engine.control.jobs import commands
 from engine.control.store import artifacts, metrics
@@ -65,8 +68,19 @@ async def log(
     return Response(data, media_type="application/octet-stream", headers=headers)
 
 
+@router.get("/runs/{uid}/log/file")
+async def log_file(context: Ctx, request: Request, uid: str, attempt: int | None = None) -> Response:
+    """The whole log as it is now; it only grows, so a part of it stays good."""
+    folder = await _attempt_folder(context, uid, attempt)
+    places = [folder.log, context.home.library / uid / "worker.log"] if folder else []
+    for path in places:  # the library keeps its end when the working files went
+        if await asyncio.to_thread(path.is_file):
+            return await asyncio.to_thread(_whole_log, request, path)
+    raise NotFound("run.no_log", run=uid)
+
+
 @router.get("/runs/{uid}/artifacts/{artifact}")
-async def artifact(context: Ctx, uid: str, artifact: int) -> Response:
+async def artifact(context: Ctx, request: Request, uid: str, artifact: int) -> Response:
     """A result or a checkpoint: a file, or a folder as a zip."""
     found = await context.controller.database.read(
         lambda c: artifacts.find(c, commands.existing(c, uid)["id"], artifact)
@@ -76,11 +90,45 @@ async def artifact(context: Ctx, uid: str, artifact: int) -> Response:
     path = await asyncio.to_thread(files.inside, *found.place(context.home, uid))
     if path is None:
         raise NotFound("artifact.gone", artifact=found.path, run=uid)
-    headers = {"X-Sha256": found.sha256}
+    return await asyncio.to_thread(_hand_out, request, path, found.sha256)
+
+
+def _hand_out(request: Request, path: Path, sha256: str) -> Response:
+    """A file or folder, whole or from the byte a client asks for. Reads the disk: call it on a thread."""
+    sha256 = sha256 or files.fingerprint(path)
     if path.is_dir():
-        headers["Content-Disposition"] = files.disposition(f"{path.name}.zip")
-        return StreamingResponse(files.zipped(path), media_type="application/zip", headers=headers)
-    return FileResponse(path, filename=path.name, headers=headers)
+        archive = Archive(path)
+        mark, size, name, media = archive.mark(), archive.size, f"{path.name}.zip", "application/zip"
+    else:
+        found = path.stat()
+        mark, size = f"{found.st_size:x}-{found.st_mtime_ns:x}", found.st_size
+        name, media = path.name, "application/octet-stream"
+    headers = {"ETag": f'"{sha256}-{mark}"', "X-Sha256": sha256, "Content-Disposition": files.disposition(name)}
+    if not path.is_dir():
+        return FileResponse(path, media_type=media, headers=headers)
+    return _from_byte(request, size, archive.pieces, headers, media)
+
+
+def _whole_log(request: Request, path: Path) -> Response:
+    """All of a log that is still there; as long as nothing of it goes, a part of it stays good."""
+    _, begin, end = logfile.read(path, 0, 1)
+    headers = {"ETag": f'"log-{path.parent.name}-{begin}"', "Content-Disposition": files.disposition("worker.log")}
+    headers["X-Sha256"] = files.fingerprint_of(files.log_pieces(path, begin, end))
+
+    def pieces(start: int) -> Iterator[bytes]:
+        return files.log_pieces(path, begin + start, end)
+
+    return _from_byte(request, end - begin, pieces, headers, "text/plain; charset=utf-8")
+
+
+def _from_byte(
+    request: Request, size: int, pieces: Callable[[int], Iterator[bytes]], headers: dict[str, str], media: str
+) -> Response:
+    start = files.first_byte(request.headers.get("range"), request.headers.get("if-range"), headers["ETag"], size)
+    headers |= {"Accept-Ranges": "bytes", "Content-Length": str(size - start)}
+    if start:
+        headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
+    return StreamingResponse(pieces(start), 206 if start else 200, headers, media)
 
 
 async def _attempt_folder(context: Context, uid: str, attempt: int | None) -> AttemptFolder | None:

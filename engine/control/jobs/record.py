@@ -68,13 +68,13 @@ def _put(blocks: dict[tuple[str, ...], Block], axis: metrics.Axis, row: Row) -> 
 
 
 def _points(blocks: list[Block]) -> dict[str, list[tuple[float, float, float]]]:
-    """The same as they travel: metric to (x, t, value)."""
+    """The same as they travel, in the order of the journal: metric to (x, t, value)."""
+    rows = sorted(((row.seq, block, row) for block in blocks for row in block.rows), key=lambda found: found[0])
     found: dict[str, list[tuple[float, float, float]]] = {}
-    for block in blocks:
-        for row in block.rows:
-            x = row.t if block.axis == "time" else float(row.x)
-            for name in block.metrics:
-                found.setdefault(name, []).append((x, row.t, row.values[name]))
+    for _seq, block, row in rows:
+        x = row.t if block.axis == "time" else float(row.x)
+        for name in block.metrics:
+            found.setdefault(name, []).append((x, row.t, row.values[name]))
     return found
 
 

@@ -1,0 +1,68 @@
+"""What can be done to a run in its present state: one list for the page's buttons and the row's menu."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.contract.api import RunSummary
+from engine.contract.states import LIVE, Phase, RunState
+from forge_desktop.theme.language import tr
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Something a person may want; `why_not` says why it cannot be done now."""
+
+    key: str
+    text: str
+    icon: str
+    why_not: str = ""
+
+
+def deeds_of(run: RunSummary) -> list[Deed]:
+    """Everything that makes sense, the most wanted first."""
+    return [*_going_on(run), *_at_work(run), *_keeping(run)]
+
+
+def _going_on(run: RunSummary) -> list[Deed]:
+    gone = tr("Its working files were deleted.") if run.cleaned else ""
+    if run.state is RunState.DRAFT:
+        return [Deed("start", tr("Start"), "play")]
+    if run.state in (RunState.PAUSED, RunState.FAILED, RunState.STOPPED):
+        return [
+            Deed("resume", tr("Resume"), "play", gone),
+            Deed("resume_from", tr("Resume from checkpoint…"), "rotate-ccw", gone),
+            Deed("extend", tr("Extend…"), "plus", gone),
+        ]
+    if run.state is RunState.COMPLETED:
+        return [
+            Deed("extend", tr("Extend…"), "plus", gone),
+            Deed("resume_from", tr("Resume from checkpoint…"), "rotate-ccw", gone),
+        ]
+    return []
+
+
+def _at_work(run: RunSummary) -> list[Deed]:
+    found = []
+    if run.state is RunState.RUNNING:
+        early = "" if run.phase is Phase.TRAINING else tr("Possible once training goes on.")
+        found += [
+            Deed("ask", tr("Ask the model now…"), "message-square", early),
+            Deed("pause", tr("Pause"), "pause"),
+            Deed("save", tr("Save checkpoint now"), "save", early),
+        ]
+    elif run.state is RunState.PREPARING:
+        found.append(Deed("pause", tr("Pause"), "pause"))
+    if run.state in LIVE or run.state in (RunState.QUEUED, RunState.PAUSED):
+        found.append(Deed("stop", tr("Stop…"), "square"))
+    return found
+
+
+def _keeping(run: RunSummary) -> list[Deed]:
+    found = [Deed("copy", tr("Copy as draft"), "copy")]
+    if run.attempt and run.cleaned is None:
+        found.append(Deed("unpin", tr("Unpin"), "flag") if run.pinned else Deed("pin", tr("Pin"), "flag"))
+        if run.state.ended:
+            found.append(Deed("delete_files", tr("Delete working files now…"), "trash-2"))
+    busy = tr("A run at work cannot be deleted: stop it first.") if run.state in LIVE else ""
+    return [*found, Deed("delete", tr("Delete…"), "trash-2", busy)]

@@ -1,0 +1,33 @@
+"""Questions that are asked once before something would be lost; the safe answer is the default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox, QWidget
+
+from forge_desktop.theme.language import tr
+
+
+def ask_before(parent: QWidget, title: str, text: str, yes: str, name: str, do: Callable[[], object]) -> None:
+    """Ask, naming what is lost; `do` happens only when the person says so."""
+    box = question(parent, title, text)
+    gone = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
+    gone.setObjectName(name)
+    keep = box.addButton(tr("Keep"), QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(keep)
+    box.finished.connect(lambda _code: do() if box.clickedButton() is gone else None)
+    box.open()
+
+
+def question(parent: QWidget, title: str, text: str) -> QMessageBox:
+    """A message box with a question and no answers yet."""
+    box = QMessageBox(parent)
+    box.setObjectName("question")
+    box.setIcon(QMessageBox.Icon.NoIcon)
+    box.setWindowTitle(title)
+    box.setText(title)
+    box.setInformativeText(text)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    return box
