@@ -4,7 +4,7 @@ PY := .venv/bin/python
 WORKER := .venv-worker/bin/python
 TEST_ENV := QT_QPA_PLATFORM=offscreen FORGE_WORKER_PYTHON=$(CURDIR)/$(WORKER) HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: help setup demo app test check ci bench docs contact-sheets coverage lint types imports newcomer clean-environments
+.PHONY: chaos help setup demo app test check ci bench docs contact-sheets coverage lint types imports newcomer clean-environments
 
 help:          ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / — /' | sort
@@ -34,7 +34,11 @@ types:
 imports:
 	@.venv/bin/lint-imports --no-cache > .import-rules.log 2>&1 || { cat .import-rules.log; rm -f .import-rules.log; exit 1; }; rm -f .import-rules.log
 
+chaos: setup   ## faults over eight runs at once; nothing may be lost (CHAOS_SEED, CHAOS_FAULTS=200)
+	@$(PY) -m tests.chaos
+
 ci: check test  ## what continuous integration runs
+	@CHAOS_SEED=$${CHAOS_SEED:-7} CHAOS_FAULTS=$${CHAOS_FAULTS:-20} $(PY) -m tests.chaos
 
 bench: setup   ## timings as ratios against a peer or a baseline in the same run → bench/results.md
 	@$(PY) -m tests.bench

@@ -8,11 +8,14 @@ from typing import Any
 
 from engine.contract.faults import fault
 
+ASIDE_BYTES = 4
+"""Of chance in the name of a file that is written aside."""
+
 
 def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write aside, fsync, rename, and fsync the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(ASIDE_BYTES)}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -27,6 +30,14 @@ def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
         aside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what was written aside here by a process that did not live to put it in place."""
+    for path in folder.glob(".*"):
+        name, _, mark = path.name.rpartition(".")
+        if len(name) > 1 and len(mark) == 2 * ASIDE_BYTES and set(mark) <= set("0123456789abcdef") and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any, mode: int = 0o644) -> None:

@@ -23,7 +23,7 @@ import uvicorn
 
 from engine.contract import PROTOCOL_VERSION, logs
 from engine.contract.clock import now
-from engine.contract.durable import write_json
+from engine.contract.durable import sweep, write_json
 from engine.contract.errors import UserError
 from engine.contract.paths import Home
 from engine.control.api.app import make_app
@@ -70,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
             if not alone:
                 log.info("another controller serves %s", home.root)
                 return ALREADY_RUNS
+            sweep(home.root)
             asyncio.run(serve(home))
     except UserError as error:
         log.error("%s", error.text, extra={"error": error.body()})

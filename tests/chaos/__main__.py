@@ -26,7 +26,7 @@ def main() -> int:
     arena, began = Arena(folder, chance), time.monotonic()
     found = ["the run broke off"]
     try:
-        arena.spawn_controller()
+        arena.spawn_controller({"FORGE_FAULT": "migration.before_commit:kill:1"})
         for number, fault in enumerate(faults.plan(count, chance), 1):
             arena.ready()
             time.sleep(chance.uniform(0.0, 0.4))

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from engine.client.client import ControllerClient
-from engine.contract.api import ResumeRun
 from engine.contract.errors import Conflict, UserError
 from engine.contract.paths import Home, code_root
 from tests.chaos import light_worker
@@ -97,15 +96,20 @@ class Arena:
             limits = {"retries": 100}
             self.client.create(make_spec(self.folder, name, limits=limits))
 
-    def stir(self, chance: random.Random) -> None:
-        """Small wishes, so that named places in the middle of commands and starts are passed."""
+    def stir(self, chance: random.Random, point: str) -> None:
+        """Small wishes, so that named places in the middle of commands, starts and cleaning are passed."""
+        if point.startswith("retention."):
+            done = [run for run in self.client.runs(states=["completed"], limit=100).runs if run.cleaned is None]
+            if done:
+                self.client.delete_files(chance.choice(done).uid)
+            return
         runs = self.client.runs(limit=100).runs
         run = chance.choice(runs) if runs else None
         if run is None:
             return
         with contextlib.suppress(Conflict):
             if run.state in ("paused", "stopped", "failed"):
-                self.client.resume(run.uid, ResumeRun())
+                self.client.resume(run.uid)
             elif run.state == "running":
                 self.client.pause(run.uid)
 

@@ -10,10 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from engine.contract.faults import POINTS
-
-from engine.contract.api import ResumeRun
 from engine.contract.errors import UserError
+from engine.contract.faults import POINTS
 from engine.control.executors import identity
 from tests.chaos.arena import Arena
 
@@ -54,7 +52,7 @@ def at_point(point: str) -> Fault:
         until = time.monotonic() + AT_POINT_S
         while process.poll() is None and time.monotonic() < until:
             with contextlib.suppress(UserError):
-                arena.stir(chance)
+                arena.stir(chance, point)
             time.sleep(0.02)
         reached = process.poll() is not None
         arena.end_controller(signal.SIGKILL)
@@ -138,11 +136,12 @@ def wish(verb: str, *states: str) -> Fault:
 
 WISHES: dict[str, Callable[[Arena, str], Any]] = {
     "pause": lambda arena, uid: arena.client.pause(uid),
-    "resume": lambda arena, uid: arena.client.resume(uid, ResumeRun()),
-    "start over": lambda arena, uid: arena.client.resume(uid, ResumeRun(from_start=True)),
+    "resume": lambda arena, uid: arena.client.resume(uid),
+    "start over": lambda arena, uid: arena.client.resume(uid, from_start=True),
     "stop": lambda arena, uid: arena.client.stop(uid),
     "stop without saving": lambda arena, uid: arena.client.stop(uid, save=False),
     "save": lambda arena, uid: arena.client.checkpoint(uid),
+    "clean": lambda arena, uid: arena.client.delete_files(uid),
     "delete": lambda arena, uid: arena.client.delete(uid),
 }
 LIVE = ("preparing", "running", "finishing")
@@ -166,6 +165,7 @@ RANDOM: list[tuple[int, Fault]] = [
     (2, wish("stop", *LIVE)),
     (1, wish("stop without saving", *LIVE)),
     (2, wish("save", *LIVE)),
+    (1, wish("clean", "completed")),
     (1, wish("delete", "paused", "stopped", "failed", "completed")),
 ]
 

@@ -50,10 +50,17 @@ def run_problems(connection: sqlite3.Connection, home: Home, run: sqlite3.Row) -
         return
     attempts = connection.execute("SELECT id, n FROM attempt WHERE run_id = ? ORDER BY n", (run["id"],)).fetchall()
     curves = metrics.read(connection, run["id"])
-    for attempt in attempts:
+    for attempt in attempts if run["cleaned"] is None else []:
         path = home.attempt(run["uid"], attempt["n"]).journal
         yield from (f"attempt {attempt['n']}: {text}" for text in journal_problems(connection, attempt, path, curves))
     result = home.attempt(run["uid"], attempts[-1]["n"]).outputs / "adapter" / "number.json"
+    if run["cleaned"] is not None:
+        if home.run(run["uid"]).exists():
+            yield "its working files are still there"
+        library = connection.execute(
+            "SELECT library FROM artifact WHERE run_id = ? AND kind = 'adapter' ORDER BY id DESC", (run["id"],)
+        ).fetchone()[0]
+        result = home.library / run["uid"] / library / "number.json"
     expected = number.after(seed, steps)
     if int(json.loads(result.read_bytes())["x"]) != expected:
         yield "its result is wrong: a resume was not exact"

@@ -13,6 +13,7 @@ from engine.control.executors.base import Executor
 from engine.control.jobs import transitions
 from engine.control.jobs.ending import PAUSE
 from engine.control.jobs.ingest import Source
+from engine.control.jobs.retention import prune_aside
 from engine.control.store import attempts
 from engine.control.store.database import Database
 
@@ -33,10 +34,12 @@ def adopt(home: Home, database: Database, executor: Executor) -> list[sqlite3.Ro
 
 def take_up(home: Home, database: Database, executor: Executor, row: sqlite3.Row) -> bool:
     """Take up one attempt; False, and the run waits again, if it never came to a start."""
-    if executor.adopt(home.attempt(row["uid"], row["n"]), row["handle"], row["lease"]):
+    folder = home.attempt(row["uid"], row["n"])
+    if executor.adopt(folder, row["handle"], row["lease"]):
         log.info("run %s: attempt %d goes on", row["uid"], row["n"])
         return True
     log.warning("run %s: attempt %d never started", row["uid"], row["n"])
+    prune_aside(folder)
     _requeue(database, row)
     return False
 

@@ -21,7 +21,7 @@ from engine.contract.durable import sync_folder
 from engine.contract.errors import Conflict
 from engine.contract.events import RunChanged, RunEvent
 from engine.contract.faults import fault
-from engine.contract.paths import Home
+from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
 from engine.contract.states import ENDED, RunState
 from engine.control.jobs import library
@@ -133,11 +133,14 @@ def remove(folder: Path) -> None:
         shutil.rmtree(aside)
 
 
-def prune_aside(checkpoints: Path) -> None:
-    """Half-made checkpoints of an attempt that is over."""
-    if checkpoints.is_dir():
-        for path in checkpoints.glob(".*"):
-            shutil.rmtree(path, ignore_errors=True)
+def prune_aside(folder: AttemptFolder) -> None:
+    """What an attempt that is over had written aside and did not live to put in place."""
+    for place in (folder.root, folder.control, folder.outputs, folder.checkpoints):
+        for path in place.glob(".*"):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def readable(size: float) -> str:

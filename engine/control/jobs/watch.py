@@ -192,7 +192,7 @@ class Watch:
             found = verdict(ended, row, hung)
             retry.conclude(transaction, end, _killed_for_memory(transaction, source.run_id, ended, found))
 
-        await asyncio.to_thread(prune_aside, self._folder.checkpoints)
+        await asyncio.to_thread(prune_aside, self._folder)
         await self._database.write(write, durable=True)
 
 
