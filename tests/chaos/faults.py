@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from engine.contract.faults import POINTS
-
 from engine.contract.api import ResumeRun
 from engine.contract.errors import UserError
+from engine.contract.faults import POINTS
 from engine.control.executors import identity
 from tests.chaos.arena import Arena
 
