@@ -101,7 +101,7 @@ class Arena:
         if point.startswith("retention."):
             done = [run for run in self.client.runs(states=["completed"], limit=100).runs if run.cleaned is None]
             if done:
-                self.client.delete_files(chance.choice(done).uid)
+                self.client.clean(chance.choice(done).uid)
             return
         runs = self.client.runs(limit=100).runs
         run = chance.choice(runs) if runs else None

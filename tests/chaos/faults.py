@@ -141,7 +141,7 @@ WISHES: dict[str, Callable[[Arena, str], Any]] = {
     "stop": lambda arena, uid: arena.client.stop(uid),
     "stop without saving": lambda arena, uid: arena.client.stop(uid, save=False),
     "save": lambda arena, uid: arena.client.checkpoint(uid),
-    "clean": lambda arena, uid: arena.client.delete_files(uid),
+    "clean": lambda arena, uid: arena.client.clean(uid),
     "delete": lambda arena, uid: arena.client.delete(uid),
 }
 LIVE = ("preparing", "running", "finishing")

@@ -1,10 +1,13 @@
-"""A worker without torch that writes a real journal: for tests of everything around it.
+"""A worker without torch that writes a real journal and real checkpoints: for tests of everything around it.
 
 Run as `python stub_worker.py -m engine.compute.worker FOLDER`. The run's name says how it behaves:
-words `steps=N`, `delay=SECONDS` a step, `exit=CODE`, `die` (SIGKILL to itself after half), `deaf` (ignores SIGTERM),
+words `steps=N` (unless the config has max_steps), `delay=SECONDS` a step, `save=N` (a checkpoint every N steps),
+`exit=CODE`, `die` (SIGKILL to itself after half), `dieat=STEP[,SIGNAL]`, `hangat=STEP` (silent from there on),
+`once` (misbehaves in the first attempt only), `deaf` (ignores SIGTERM and commands),
 `clock` (each step prints the time), `bytes=N` (of the adapter's weights).
 """
 
+import hashlib
 import json
 import os
 import random
@@ -14,11 +17,17 @@ import time
 from pathlib import Path
 
 folder = Path(sys.argv[-1])
+run_folder = folder.parent.parent
 order = json.loads((folder / "order.json").read_bytes())
+attempt = order["attempt"]
 words = dict(word.partition("=")[::2] for word in order["spec"]["name"].split())
-steps, delay = int(words.get("steps", 5)), float(words.get("delay", 0))
-stop = []
-signal.signal(signal.SIGTERM, (lambda *_: None) if "deaf" in words else (lambda *_: stop.append("stop")))
+steps = order["spec"]["job"]["training"]["max_steps"] or int(words.get("steps", 5))
+delay, every = float(words.get("delay", 0)), int(words.get("save", 0))
+if "once" in words and attempt > 1:
+    for word in ("die", "dieat", "hangat"):
+        words.pop(word, None)
+terminated, obeyed = [], set()
+signal.signal(signal.SIGTERM, lambda *_: terminated.append(True))
 journal = (folder / "journal.jsonl").open("ab", buffering=0)
 seq = 0
 
@@ -29,42 +38,110 @@ def say(kind, **content):
     journal.write(json.dumps({"v": 1, "seq": seq, "t": time.time(), "kind": kind, **content}).encode() + b"\n")
 
 
-def asked():
-    if "deaf" in words:
-        return None
-    if (folder / "control" / "stop_without_saving.json").exists():
-        return "stop_without_saving"
-    return stop[0] if stop else None
+def end(state, reason, code, step, **more):
+    say("ended", state=state, reason=reason, step=step, **more)
+    sys.exit(code)
+
+
+def save(step, cause):
+    target = run_folder / "checkpoints" / f"a{attempt}-s{step}"
+    if target.exists():
+        return
+    aside = target.with_name(f".{target.name}.partial")
+    aside.mkdir(parents=True)
+    manifest = json.dumps({"step": step, "steps": steps}).encode()
+    (aside / "manifest.json").write_bytes(manifest)
+    aside.rename(target)
+    say(
+        "checkpoint", path=f"checkpoints/{target.name}", step=step, epoch=step / 10, loss=2.0 / step, cause=cause,
+        bytes=len(manifest), sha256=hashlib.sha256(f"manifest.json {sha(manifest)}".encode()).hexdigest(),
+    )  # fmt: skip
+
+
+def sha(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def begin():
+    for point in order["resume"]:
+        if (run_folder / point["path"] / "manifest.json").exists():
+            say("resumed", **point)
+            return point["step"]
+        say("note", level="warning", code="checkpoint.skipped", params={**point, "detail": "not there"})
+    if order["resume_required"]:
+        error = {"code": "checkpoint.none_good", "what": "None is whole."}
+        end("failed", "bad_model", 1, None, error=error)
+    return 0
+
+
+def commands(step):
+    """What is new in the control folder; the wish to end, if there is one."""
+    wish = None
+    for path in sorted((folder / "control").glob("*.json")):
+        command = json.loads(path.read_bytes())
+        if command["id"] in obeyed or "deaf" in words:
+            continue
+        obeyed.add(command["id"])
+        if command["verb"] == "save":
+            save(step, "person")
+        elif command["verb"] == "sample":
+            for index, prompt in enumerate(command["params"]["prompts"]):
+                say("sample", when="now", index=index, step=step, prompt=prompt, answer=prompt.upper())
+        else:
+            wish = command["verb"]
+        say("ack", command=command["id"])
+    return wish or ("sigterm" if terminated and "deaf" not in words else None)
+
+
+def misbehave(step):
+    at, _, number = words.get("dieat", "0,9").partition(",")
+    if step == int(at) or ("die" in words and step > steps / 2):
+        os.kill(os.getpid(), int(number or 9))
+    if step == int(words.get("hangat", 0)):
+        time.sleep(3600)
 
 
 say("started", pid=os.getpid(), environment={"python": sys.version.split()[0]})
 print("stub worker at work", flush=True)
 say("phase", phase="loading")
+start = begin()
 say("planned", total_steps=steps, epochs=1.0, rows=steps, device="cpu", precision="fp32")
-say("device", values={"cpu.utilisation": 50.0, "ram.used": 1e9}, names={"cpu": "Stub"})
-say("score", when="before", value=0.0, correct=0, rows=10)
+say("device", values={"cpu.utilisation": 50.0, "ram.used": 1e9, "ram.total": 2e9}, names={"cpu": "Stub"})
+if not start:
+    say("score", when="before", value=0.0, correct=0, rows=10)
 say("phase", phase="training")
-for step in range(1, steps + 1):
-    say(
-        "step", step=step, epoch=step / steps, values={"loss": 2.0 / step, "learning_rate": 1e-4, "step_seconds": delay}
-    )
-    if "die" in words and step > steps / 2:
-        os.kill(os.getpid(), signal.SIGKILL)
+wish, step = None, start
+for step in range(start + 1, steps + 1):
+    values = {"loss": 2.0 / step, "learning_rate": 1e-4, "step_seconds": delay}
+    say("step", step=step, epoch=step / steps, values=values)
+    if every and step % every == 0:
+        save(step, "steps")
+    misbehave(step)
     if "clock" in words:
         print(f"{time.time():.6f} step {step}", flush=True)
     time.sleep(delay)
-    if asked():
+    wish = commands(step)
+    if wish:
         break
-wish = asked()
+if wish == "stop_without_saving":
+    end("stopped", "stopped_by_person", 1, step)
+if wish == "pause":
+    save(step, "pause")
+    end("paused", "paused_by_person", 77, step)
+if wish == "sigterm" and not (folder / "control" / "stop.json").exists():
+    save(step, "stop")
+    end("stopped", "interrupted", 77, step)
+if every:
+    save(step, "stop" if wish else "end")
 say("phase", phase="saving")
 result = folder / "outputs" / "adapter"
 result.mkdir(parents=True, exist_ok=True)
 (result / "adapter_config.json").write_text('{"r": 8}')
 (result / "adapter_model.safetensors").write_bytes(random.Random(1).randbytes(int(words.get("bytes", 1000))))
-say("artifact", artifact="adapter", path="outputs/adapter", bytes=1008, sha256="")
+lines = sorted(f"{file.name} {sha(file.read_bytes())}" for file in result.iterdir())
+say("artifact", artifact="adapter", path="outputs/adapter", bytes=1008, sha256=sha("\n".join(lines).encode()))
 if wish:
-    say("ended", state="stopped", reason="stopped_by_person", step=step)
-    sys.exit(77)
+    end("stopped", "stopped_by_person", 77, step)
 say("phase", phase="evaluating_after")
 say("score", when="after", value=0.9, correct=9, rows=10)
 say("sample", when="after", index=0, prompt="2+2?", expected="4", answer="4", correct=True)

@@ -118,7 +118,10 @@ class Controller(Desk):
             log.exception("run %s: its start broke off; looking what came of it", claim.uid)
             self._go(self._take_over(claim))
             return True
-        row = await self.database.read(lambda c: attempts.open_attempt(c, claim.attempt_id)) if begun else None
+        if not begun:
+            self._wake.set()  # it may be tried again later: look when
+            return True
+        row = await self.database.read(lambda c: attempts.open_attempt(c, claim.attempt_id))
         if row is not None:
             self._watch(row)
         return True
