@@ -204,7 +204,9 @@ def shoot(app: QApplication, folder: Path, theme: str, tongue: str, size: tuple[
 
 def sheet(pictures: list[QImage], file: Path) -> None:
     """All of them on one."""
-    small = [picture.scaledToWidth(WIDTH, Qt.TransformationMode.SmoothTransformation) for picture in pictures]
+    share = WIDTH / max(picture.width() for picture in pictures)  # a dialog stays smaller than its window
+    smooth = Qt.TransformationMode.SmoothTransformation
+    small = [picture.scaledToWidth(round(share * picture.width()), smooth) for picture in pictures]
     height = max(picture.height() for picture in small)
     lines = -(-len(small) // COLUMNS)
     whole = QImage(COLUMNS * (WIDTH + GAP), lines * (height + GAP), QImage.Format.Format_RGB32)
