@@ -53,6 +53,7 @@ class RunModel(QObject):
         self._detail_soon = QTimer(self, singleShot=True, interval=AGAIN_MS)
         self._detail_soon.timeout.connect(self._fetch_detail)
         session.run_changed.connect(self._run_changed)
+        session.run_noted.connect(self._run_noted)
         session.run_deleted.connect(self._run_deleted)
         session.points.connect(self._points)
         session.run_event.connect(self._run_event)
@@ -180,10 +181,13 @@ class RunModel(QObject):
         if self.detail is not None:
             self.detail = self.detail.model_copy(update={"run": run})
             self.changed.emit()
-        if state_moved:
+        if state_moved and run.state.ended:
+            self._fetch_log()
+
+    @Slot(str)
+    def _run_noted(self, uid: str) -> None:
+        if uid == self.uid:
             self._fetch_detail()
-            if run.state.ended:
-                self._fetch_log()
 
     @Slot(str)
     def _run_deleted(self, uid: str) -> None:
