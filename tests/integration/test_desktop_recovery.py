@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,13 +25,7 @@ from tests.helpers.controller import ControllerProcess
 
 WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
 LONG = {"timeout": 120_000}
-pytestmark = [
-    pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment"),
-    pytest.mark.skipif(
-        importlib.util.find_spec("engine.control.api.routes_recovery") is None,
-        reason="this controller cannot resume runs",
-    ),
-]
+pytestmark = pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment")
 
 
 @pytest.fixture
