@@ -324,10 +324,10 @@ class ReplayBackend:
             for listener in self._listeners:
                 listener.put(message)
 
-    def _move(self, run: Played, **values: Any) -> RunSummary:
+    def _move(self, run: Played, stored: bool = True, **values: Any) -> RunSummary:
         with self._lock:
             run.summary = run.summary.model_copy(update=values)
-            self._tell(RunChanged(cursor=self._next(), at=0.0, run=run.summary))
+            self._tell(RunChanged(cursor=self._next() if stored else None, at=0.0, run=run.summary))
         return run.summary
 
     def _happen(self, run: Played, line: JournalLine) -> None:
@@ -345,7 +345,7 @@ class ReplayBackend:
             case Step():
                 loss = line.values.get("loss")
                 line_of = [*run.summary.sparkline, loss or 0.0][-48:]
-                self._move(run, step=line.step, loss=loss, sparkline=line_of)
+                self._move(run, stored=False, step=line.step, loss=loss, sparkline=line_of)
             case Ended():
                 self._move(run, state=line.state, reason=line.reason, finished=line.t, error=line.error)
             case _:

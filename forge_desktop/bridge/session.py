@@ -42,6 +42,8 @@ class Session(QObject):
     """ErrorBody of why nobody answers."""
     run_changed = Signal(object)
     """RunSummary."""
+    run_noted = Signal(str)
+    """Something about a run was written down: its state, a mark, its files …; not only its progress."""
     run_deleted = Signal(str)
     points = Signal(object)
     run_event = Signal(object)
@@ -202,6 +204,8 @@ class Session(QObject):
                 self.points.emit(message)
             case RunChanged():
                 self.run_changed.emit(message.run)
+                if message.cursor is not None:
+                    self.run_noted.emit(message.run.uid)
             case RunDeleted():
                 self.run_deleted.emit(message.run)
             case RunEvent():

@@ -14,7 +14,7 @@ from forge_desktop.models.curves import Curve
 LOG_TAIL_BYTES = 400_000
 LOG_PART_BYTES = 1_000_000
 TAIL_CHARACTERS = 20_000
-SERIES_AGAIN_MS = 2000
+AGAIN_MS = 2000
 
 
 class RunModel(QObject):
@@ -48,9 +48,12 @@ class RunModel(QObject):
         self._log_again = False
         self._is_gone = False
         self._series_asked = 0
-        self._series_soon = QTimer(self, singleShot=True, interval=SERIES_AGAIN_MS)
+        self._series_soon = QTimer(self, singleShot=True, interval=AGAIN_MS)
         self._series_soon.timeout.connect(self._fetch_series)
+        self._detail_soon = QTimer(self, singleShot=True, interval=AGAIN_MS)
+        self._detail_soon.timeout.connect(self._fetch_detail)
         session.run_changed.connect(self._run_changed)
+        session.run_noted.connect(self._run_noted)
         session.run_deleted.connect(self._run_deleted)
         session.points.connect(self._points)
         session.run_event.connect(self._run_event)
@@ -67,6 +70,7 @@ class RunModel(QObject):
     @Slot()
     def refetch(self) -> None:
         """Load everything again: at first, and after the line was down."""
+        self._detail_soon.stop()
         self._fetch_detail()
         self._fetch_series()
         self._fetch_log(restart=True)
@@ -75,11 +79,13 @@ class RunModel(QObject):
         """The curve of a metric, empty until it has points."""
         return self.curves.setdefault(metric, Curve())
 
+    @Slot()
     def _fetch_detail(self) -> None:
-        if self._detail_busy:
+        if self._detail_busy or self._detail_soon.isActive():
             self._detail_again = True
             return
         self._detail_busy = True
+        self._detail_again = False
         uid = self.uid
         self.session.ask(lambda backend: backend.run(uid), self._got_detail, self._detail_failed, owner=self)
 
@@ -94,7 +100,9 @@ class RunModel(QObject):
     def _detail_failed(self, error: ErrorBody) -> None:
         self._is_gone = error.code == "run.unknown"
         self.failed.emit(error)
-        self._detail_done()
+        self._detail_busy = False
+        if self._detail_again:  # not at once: what failed now would fail again
+            self._detail_soon.start()
 
     def _detail_done(self) -> None:
         self._detail_busy = False
@@ -173,10 +181,13 @@ class RunModel(QObject):
         if self.detail is not None:
             self.detail = self.detail.model_copy(update={"run": run})
             self.changed.emit()
-        if state_moved:
+        if state_moved and run.state.ended:
+            self._fetch_log()
+
+    @Slot(str)
+    def _run_noted(self, uid: str) -> None:
+        if uid == self.uid:
             self._fetch_detail()
-            if run.state.ended:
-                self._fetch_log()
 
     @Slot(str)
     def _run_deleted(self, uid: str) -> None:

@@ -36,7 +36,7 @@ from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.helpers.journals import after_training, before_training, demo_spec, failed, resumed, saved, steps
 
 SIZES = ((1440, 900), (1024, 700))
-SETTLE_MS = 250
+SETTLE_MS = 500
 COLUMNS, WIDTH, GAP = 3, 640, 8
 LINE = "21:25:{n:02d} INFO Step {n}  loss {loss:.4f}  grad norm 0.43  4812 tok/s\n"
 LOG = "".join(LINE.format(n=n, loss=3 / (n + 1)) for n in range(60))
@@ -47,6 +47,7 @@ OUT_OF_MEMORY = Diagnosis(
     what="The GPU ran out of memory.",
     why="A batch of 8 rows of up to 2,048 tokens needs about 21.4 GB; 15.6 GB were free.",
     fix="Lower the micro batch size and gather more micro batches: the result stays the same.",
+    params={"size": 8, "length": 2048, "device": "GPU 0"},
     lines=[
         "21:26:15 ERROR torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.13 GiB.",
         "21:26:15 ERROR GPU 0 has a total capacity of 23.6 GiB of which 1.02 GiB is free.",
@@ -204,7 +205,9 @@ def shoot(app: QApplication, folder: Path, theme: str, tongue: str, size: tuple[
 
 def sheet(pictures: list[QImage], file: Path) -> None:
     """All of them on one."""
-    small = [picture.scaledToWidth(WIDTH, Qt.TransformationMode.SmoothTransformation) for picture in pictures]
+    share = WIDTH / max(picture.width() for picture in pictures)  # a dialog stays smaller than its window
+    smooth = Qt.TransformationMode.SmoothTransformation
+    small = [picture.scaledToWidth(round(share * picture.width()), smooth) for picture in pictures]
     height = max(picture.height() for picture in small)
     lines = -(-len(small) // COLUMNS)
     whole = QImage(COLUMNS * (WIDTH + GAP), lines * (height + GAP), QImage.Format.Format_RGB32)

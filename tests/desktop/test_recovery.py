@@ -90,6 +90,17 @@ def test_that_a_checkpoint_can_be_resumed_copied_and_deleted(replay, qtbot):
     qtbot.waitUntil(lambda: replay.backend.wishes == [(uid, ResumeRun(checkpoint=ids[0]))])
 
 
+def test_that_checkpoints_go_from_the_page_with_the_files(replay, qtbot):
+    uid, page = open_run(replay, qtbot, [*FIRST, *after_training()])
+    page.show_tab("checkpoints")
+    card = page.findChild(QWidget, "run.checkpoints")
+    qtbot.waitUntil(lambda: "Resume from here" in {made.accessibleName() for made in card.findChildren(QPushButton)})
+    replay.window.actions_of_runs.delete_files(replay.backend.run(uid).run, page)
+    click(qtbot, page.findChild(QMessageBox, "question"), "delete_files.yes")
+    qtbot.waitUntil(lambda: any("were deleted on" in made.text() for made in card.findChildren(QLabel)))
+    qtbot.waitUntil(lambda: not card.findChildren(QPushButton))
+
+
 def test_that_each_state_offers_what_makes_sense(replay, qtbot):
     uid, _page = open_run(replay, qtbot, FIRST)
 

@@ -26,8 +26,12 @@ def start(replay, uid, folder, name="adapter"):
 
 def click(replay, qtbot, name):
     panel = replay.window.findChild(QWidget, "transfers")
-    made = [one for one in panel.findChildren(QPushButton, name) if one.isVisible()]
-    qtbot.mouseClick(made[-1], Qt.MouseButton.LeftButton)
+
+    def there():
+        return [one for one in panel.findChildren(QPushButton, name) if one.isVisible()]
+
+    qtbot.waitUntil(lambda: bool(there()))
+    qtbot.mouseClick(there()[-1], Qt.MouseButton.LeftButton)
 
 
 def texts(replay):
