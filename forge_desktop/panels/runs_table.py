@@ -27,7 +27,7 @@ from forge_desktop.theme.tokens import ROW_HEIGHT
 
 Index = QModelIndex | QPersistentModelIndex
 LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-WIDTHS = {1: 126, 2: 150, 3: 170, 4: 116, 5: 108}
+WIDTHS = {1: 140, 2: 150, 3: 170, 4: 116, 5: 108}
 
 
 class RunDelegate(QStyledItemDelegate):
