@@ -20,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
         during,
         going,
         keeping,
+        history,
         logs,
         metrics,
         run,
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
         worker,
         controller,
         settings,
+        history,
         demo,
     ):
         group.register(commands, common)

@@ -59,6 +59,7 @@ def span(seconds: float | None) -> str:
     """A duration."""
     if seconds is None:
         return "–"
+    seconds = max(0.0, seconds)  # the clock may have been set back between two starts
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -52,6 +53,17 @@ def read_address(home: Home) -> Address | None:
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def gone(pid: int) -> bool:
+    """Whether no process has this number any more: what it wrote down is stale, and its port may be another's."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError, ValueError):
+        return True
+    except OSError:  # it lives and is somebody else's
+        return False
+    return False
 
 
 def check_protocol(theirs: int) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from engine.client.address import Address, Locate, read_address
+from engine.client.address import Address, Locate, gone, read_address
 from engine.contract.api import (
     CheckResult,
     CreateRun,
@@ -67,15 +67,19 @@ class ControllerClient:
         """Let the connections go."""
         self._http.close()
 
+    def forget(self) -> None:
+        """Look anew where the controller is, for another may have taken its place."""
+        self._address = None
+
     def __enter__(self) -> ControllerClient:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def health(self) -> Health:
-        """Who answers."""
-        return self._get("/health", Health)
+    def health(self, timeout: float | None = None) -> Health:
+        """Who answers, within so many seconds."""
+        return self._read(self._send("GET", "/health", timeout=timeout), Health)
 
     def runs(
         self,
@@ -266,6 +270,7 @@ class ControllerClient:
         body: BaseModel | None = None,
         key: str | None = None,
         sent_only: bool = False,
+        timeout: float | None = None,
     ) -> httpx.Response:
         """Send, and send once more where that cannot do harm: unsent, asking only, or under a key."""
         content = body.model_dump_json(exclude_unset=sent_only) if body is not None else None
@@ -276,8 +281,9 @@ class ControllerClient:
             address = self._find(again=last)
             try:
                 answer = self._http.request(
-                    method, address.http + path, params=query, content=content, headers={**headers, **address.headers}
-                )
+                    method, address.http + path, params=query, content=content, headers={**headers, **address.headers},
+                    timeout=timeout or self._http.timeout,
+                )  # fmt: skip
             except httpx.HTTPError as error:
                 harmless = method == "GET" or key is not None or isinstance(error, httpx.ConnectError)
                 if last or not harmless or isinstance(error, httpx.TimeoutException):
@@ -305,6 +311,11 @@ class ControllerClient:
         try:
             return model.model_validate_json(answer.content)
         except ValidationError as error:
+            if self._address is not None and gone(self._address.pid):
+                raise Unreachable(
+                    "controller.unreachable", detail="Another program listens in its place.",
+                    log=str(self.home.controller_log),
+                ) from error  # fmt: skip
             raise UserError("controller.strange_answer", path=answer.url.path, detail=str(error)) from error
 
 

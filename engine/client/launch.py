@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from engine.client.address import check_protocol, read_address
+from engine.client.address import check_protocol, gone, read_address
 from engine.client.client import ControllerClient
 from engine.contract.errors import Unreachable, UserError
 from engine.contract.paths import Home, code_root
@@ -16,6 +16,8 @@ from engine.contract.paths import Home, code_root
 WAIT_S = 30.0
 LOOK_S = 0.05
 RETRY_S = 1.0
+HEALTH_S = 5.0
+"""A controller says who it is at once; who does not is another program on the port of one that is gone."""
 EXIT_HOME_TAKEN = 9
 """What a controller ends with when its home has one already."""
 _started: list[subprocess.Popen[bytes]] = []
@@ -41,11 +43,12 @@ def connect(home: Home, start: bool = True, wait_s: float = WAIT_S) -> Controlle
 
 def answers(client: ControllerClient) -> bool:
     """Whether a controller of this home answers; one of another version is refused in plain words."""
+    client.forget()
     address = read_address(client.home)
-    if address is None:
+    if address is None or gone(address.pid):  # the token is for a controller, not for who took its port
         return False
     try:
-        health = client.health()
+        health = client.health(HEALTH_S)
     except Unreachable:
         return False
     except UserError:  # something else listens on the port of a controller that is gone

@@ -63,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--foreground", action="store_true", help="also log to the terminal")
     options = parser.parse_args(arguments)
     home = Home.find()
+    logging.raiseExceptions = False  # a log that cannot be written, on a full disk say, is not what matters then
     try:
         home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         _set_up_log(home.controller_log, options.foreground)

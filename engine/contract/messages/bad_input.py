@@ -167,4 +167,12 @@ BAD_INPUT: dict[str, Message] = {
     "home.disk_full": Message(
         "The disk is full.", "No room is left for the data folder '{home}'.", "Free some space and try again."
     ),
+    "history.none": Message(
+        "There is no run history '{file}'.", "", "Start a run first, or name another data folder in FORGE_HOME."
+    ),
+    "history.care_failed": Message(
+        "The run history could not be looked through.",
+        "The helper ended with code {code}.",
+        "See the lines above, and report them.",
+    ),
 }

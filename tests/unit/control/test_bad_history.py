@@ -1,5 +1,7 @@
 """Histories that are newer, damaged, foreign or out of reach: refused untouched, and a full disk loses nothing."""
 
+import json
+import os
 import random
 import shutil
 import sqlite3
@@ -11,8 +13,9 @@ import pytest
 
 from engine.contract.errors import UserError
 from engine.contract.paths import code_root
-from engine.control.store import migrations
+from engine.control.store import migrations, runs
 from engine.control.store.database import Database
+from tests.helpers.controller import make_spec
 from tests.helpers.disks import as_a_common_person, full, needs_root, read_only, small_disk
 from tests.unit.control.test_ingest import Bed
 
@@ -165,8 +168,6 @@ except UserError as error:
 
 @needs_root
 def test_that_a_history_of_somebody_else_is_refused(path):
-    import os
-
     fill(path, 1)
     path.chmod(0o600)
     os.chown(path, 65534, 65534)
@@ -221,3 +222,56 @@ def test_that_a_journal_stalls_on_a_full_disk_and_catches_up_exactly_once(tmp_pa
         assert bed.loss[50:] == [float(n) for n in range(51, 400)]
         assert bed.database.read_now(lambda c: c.execute("PRAGMA quick_check").fetchone()[0]) == "ok"
         bed.database.close()
+
+
+def forge(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "FORGE_HOME": str(home), "PYTHONPATH": str(code_root())}
+    command = [sys.executable, "-m", "engine.cli", "history", *arguments, "--json"]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_that_a_check_finds_damage_and_salvage_saves_the_rest(path, tmp_path):
+    assert forge(tmp_path, "check").returncode == 1  # there is none yet
+    fill(path)
+    assert forge(tmp_path, "check").returncode == 0
+    content = bytearray(path.read_bytes())
+    content[4096 * 60 : 4096 * 70] = b"\xaa" * (4096 * 10)
+    path.write_bytes(content)
+    done = forge(tmp_path, "check")
+    assert (done.returncode, bool(json.loads(done.stdout)["pages"])) == (1, True)
+    done = forge(tmp_path, "salvage")
+    assert done.returncode == 0, done.stderr
+    saved = json.loads(done.stdout)
+    assert 2000 < saved["rows"]["metric"] < 3000
+    assert path.read_bytes() == content
+    database = Database(Path(saved["file"]))
+    assert len(metrics(database)) == saved["rows"]["metric"]
+    assert database.read_now(lambda c: c.execute("PRAGMA integrity_check").fetchone()[0]) == "ok"
+    database.close()
+
+
+def test_that_a_whole_history_is_salvaged_whole_and_searchable(tmp_path):
+    database = Database(tmp_path / "history.sqlite3")
+    for number in range(20):
+        spec = make_spec(tmp_path, f"mammoth {number}")
+        database.write_now(lambda t, n=number, spec=spec: runs.insert(t, f"u{n}", spec, "", float(n)))
+    database.close()
+    saved = json.loads(forge(tmp_path, "salvage").stdout)
+    assert saved["rows"]["run"] == 20
+    copy = Database(Path(saved["file"]))
+    assert copy.read_now(lambda c: runs.page(c, search="mammoth")).total == 20
+    copy.close()
+
+
+def test_that_a_check_compares_the_history_with_the_journals(tmp_path):
+    bed = Bed(tmp_path)
+    bed.write(bed.line("started", pid=1), *(bed.step(n) for n in range(1, 9)))
+    bed.pull()
+    journal = tmp_path / "runs" / "u" / "attempts" / "1" / "journal.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.write_bytes(bed.path.read_bytes())
+    bed.database.close()
+    assert forge(tmp_path, "check").returncode == 0
+    journal.write_bytes(bed.path.read_bytes()[:-5])
+    done = forge(tmp_path, "check")
+    assert (done.returncode, len(json.loads(done.stdout)["journals"])) == (1, 1)
