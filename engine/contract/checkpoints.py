@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -74,6 +75,21 @@ class Manifest(BaseModel):
     environment: dict[str, Any] = {}
     """torch, transformers, peft, processor, device, threads: what an exact repetition needs to agree."""
     files: dict[str, FileMark] = {}
+    checksum: str = ""
+    """sha256 of this very document with this field empty."""
+
+    def sealed(self) -> Manifest:
+        """The same with its checksum."""
+        return self.model_copy(update={"checksum": self._digest()})
+
+    @property
+    def intact(self) -> bool:
+        """It reads as it was written."""
+        return self.checksum == self._digest()
+
+    def _digest(self) -> str:
+        bare = self.model_copy(update={"checksum": ""})
+        return hashlib.sha256(bare.model_dump_json().encode()).hexdigest()
 
 
 class ResumePoint(BaseModel):

@@ -45,6 +45,8 @@ def verified(folder: Path) -> Manifest:
         raise Damaged("It is not there, or has no manifest.") from None
     except (OSError, ValidationError, ValueError) as error:
         raise Damaged(f"Its manifest cannot be read: {str(error).splitlines()[0]}") from error
+    if not manifest.intact:
+        raise Damaged("Its manifest is not as it was written.")
     if manifest.version != CHECKPOINT_VERSION:
         raise Damaged(f"It has version {manifest.version}; this worker knows {CHECKPOINT_VERSION}.")
     for name, mark in manifest.files.items():
@@ -153,7 +155,7 @@ def _write_whole(aside: Path, manifest: Manifest, write: Callable[[Path], None])
     """The state, then the manifest that vouches for it; nothing is read twice."""
     write(aside)
     files = {path.name: FileMark(bytes=path.stat().st_size, sha256=_sha256(path)) for path in sorted(aside.iterdir())}
-    text = manifest.model_copy(update={"files": files}).model_dump_json(indent=1).encode()
+    text = manifest.model_copy(update={"files": files}).sealed().model_dump_json(indent=1).encode()
     (aside / MANIFEST).write_bytes(text)
     marks = {name: (mark.bytes, mark.sha256) for name, mark in files.items()}
     return fingerprint_of_marks({**marks, MANIFEST: (len(text), hashlib.sha256(text).hexdigest())})

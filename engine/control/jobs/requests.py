@@ -63,9 +63,9 @@ def once(transaction: Transaction, request: Request, work: Callable[[Transaction
 
 
 def _write_down(transaction: Transaction, request: Request, target: str | None) -> None:
-    """The command's row in the audit; a long body by its fingerprint."""
-    short = len(request.body) <= MAX_AUDIT_BODY
-    detail = {"body": request.body} if short else {"fingerprint": request.fingerprint}
+    """The command's row in the audit, for ever: specs and prompts, which go with their run, by fingerprint only."""
+    shown = request.verb not in ("create", "edit", "sample") and len(request.body) <= MAX_AUDIT_BODY
+    detail = {"body": request.body} if shown else {"fingerprint": request.fingerprint}
     audit.append(
         transaction, at=now(), actor=request.actor, action=request.verb, target=target, detail=events.dump(detail)
     )
