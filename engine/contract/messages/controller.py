@@ -45,9 +45,7 @@ CONTROLLER: dict[str, Message] = {
     "run.no_config": Message("Run '{run}' has no training config.", "It is of kind {kind}.", ""),
     "run.no_attempt": Message("Run '{run}' has no attempt {attempt}.", "", "`forge show {run}` lists its attempts."),
     "run.no_log": Message(
-        "Run '{run}' has no log.",
-        "It has not been started, or its files were deleted.",
-        "Start it, or look at its events.",
+        "Run '{run}' has no log.", "It has not been started, or its files were deleted.", "Start it, or a copy of it."
     ),
     "run.start_failed": Message("The worker could not be started.", "{detail}", "See the controller's log."),
     "run.start_lost": Message(

@@ -88,7 +88,10 @@ def salvage(home: Home) -> dict[str, Any]:
 
 def _copy(source: sqlite3.Connection, copy: sqlite3.Connection, table: str) -> int:
     """Rows of one table, those of damaged pages left out."""
-    columns = [row[1] for row in copy.execute(f'PRAGMA table_info("{table}")')]
+    known = {row[1] for row in copy.execute(f'PRAGMA table_info("{table}")')}
+    columns = [row[1] for row in source.execute(f'PRAGMA table_info("{table}")') if row[1] in known]
+    if not columns:  # a table that an older history has not
+        return 0
     names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
     copied = 0
     for row in _rows(source, table, names):
@@ -106,7 +109,7 @@ def _rows(source: sqlite3.Connection, table: str, names: str) -> Iterator[tuple[
             ):
                 last, step = number, 1
                 yield tuple(row)
-        except sqlite3.OperationalError:  # a table of an older history that is not there, or one without row numbers
+        except sqlite3.OperationalError:  # a table without row numbers
             yield from _unnumbered(source, table, names)
             return
         except sqlite3.DatabaseError:

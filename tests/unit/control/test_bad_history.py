@@ -13,7 +13,7 @@ import pytest
 
 from engine.contract.errors import UserError
 from engine.contract.paths import code_root
-from engine.control.store import migrations, runs
+from engine.control.store import migrations, run_list, runs
 from engine.control.store.database import Database
 from tests.helpers.controller import make_spec
 from tests.helpers.disks import as_a_common_person, full, needs_root, read_only, small_disk
@@ -259,7 +259,7 @@ def test_that_a_whole_history_is_salvaged_whole_and_searchable(tmp_path):
     saved = json.loads(forge(tmp_path, "salvage").stdout)
     assert saved["rows"]["run"] == 20
     copy = Database(Path(saved["file"]))
-    assert copy.read_now(lambda c: runs.page(c, search="mammoth")).total == 20
+    assert copy.read_now(lambda c: run_list.page(c, search="mammoth")).total == 20
     copy.close()
 
 
