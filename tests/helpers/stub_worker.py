@@ -4,7 +4,8 @@ Run as `python stub_worker.py -m engine.compute.worker FOLDER`. The run's name s
 words `steps=N` (unless the config has max_steps), `delay=SECONDS` a step, `save=N` (a checkpoint every N steps),
 `exit=CODE`, `die` (SIGKILL to itself after half), `dieat=STEP[,SIGNAL]`, `hangat=STEP` (silent from there on),
 `once` (misbehaves in the first attempt only), `deaf` (ignores SIGTERM and commands),
-`clock` (each step prints the time), `bytes=N` (of the adapter's weights).
+`clock` (each step prints the time), `bytes=N` (of the adapter's weights), `unhashed`
+(its fingerprint is not told).
 """
 
 import hashlib
@@ -139,7 +140,8 @@ result.mkdir(parents=True, exist_ok=True)
 (result / "adapter_config.json").write_text('{"r": 8}')
 (result / "adapter_model.safetensors").write_bytes(random.Random(1).randbytes(int(words.get("bytes", 1000))))
 lines = sorted(f"{file.name} {sha(file.read_bytes())}" for file in result.iterdir())
-say("artifact", artifact="adapter", path="outputs/adapter", bytes=1008, sha256=sha("\n".join(lines).encode()))
+whole = "" if "unhashed" in words else sha("\n".join(lines).encode())
+say("artifact", artifact="adapter", path="outputs/adapter", bytes=1008, sha256=whole)
 if wish:
     end("stopped", "stopped_by_person", 77, step)
 say("phase", phase="evaluating_after")

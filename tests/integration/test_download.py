@@ -58,6 +58,9 @@ def test_that_a_download_cut_twice_goes_on_where_it_was(service, done, folder):
 
 
 def test_that_a_file_changed_meanwhile_begins_anew(service, done, folder):
+    uid = service.client.create(service.spec(f"steps=2 bytes={SIZE} unhashed")).uid  # else it is refused as damaged
+    done = service.until(uid, "completed")
+
     def change(number):
         if number == 0:
             weights(service, done).write_bytes(b"y" * SIZE)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from engine.contract.errors import UserError
 from engine.contract.faults import fault
-from engine.control.store import faults, migrations
+from engine.control.store import migrations, trouble
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class Database:
         except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            known = faults.explain(error, self.path) if isinstance(error, sqlite3.Error) else None
+            known = trouble.explain(error, self.path) if isinstance(error, sqlite3.Error) else None
             if known is not None:
                 raise known from error
             raise
@@ -118,7 +118,7 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
         except sqlite3.Error as error:
-            known = faults.explain(error, self.path)
+            known = trouble.explain(error, self.path)
             if known is not None and known.code != "history.read_only":  # a reader that writes is a bug
                 raise known from error
             raise
@@ -140,7 +140,7 @@ def _nobody(_news: list[Any]) -> None:
 def _prepare(path: Path) -> None:
     """Create the file or bring it up to date; refuse one that cannot be used."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    faults.check_before_opening(path, migrations.LATEST)
+    trouble.check_before_opening(path, migrations.LATEST)
     if not path.exists():
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     connection = sqlite3.connect(path, isolation_level=None)
@@ -154,7 +154,7 @@ def _prepare(path: Path) -> None:
             log.info("history: version %d becomes %d", version, migrations.LATEST)
             migrations.apply(connection, version)
     except sqlite3.DatabaseError as error:
-        known = faults.explain(error, path)
+        known = trouble.explain(error, path)
         if known is not None:
             raise known from error
         raise UserError("history.unusable", file=str(path), detail=str(error)) from error
