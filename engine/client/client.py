@@ -245,7 +245,7 @@ class ControllerClient:
 
     def change_settings(self, change: Settings) -> Settings:
         """Change the settings that were given; the others stay."""
-        return self._read(self._send("PATCH", "/settings", body=change, sent_only=True), Settings)
+        return self._read(self._send("PATCH", "/settings", body=change, key=new_id(), sent_only=True), Settings)
 
     def query(self, kind: str, **params: Any) -> QueryAnswer:
         """Ask a short-lived helper process of the worker's environment."""

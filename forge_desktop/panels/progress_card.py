@@ -99,4 +99,4 @@ def _headline(run: RunSummary) -> str:
 def _passed(run: RunSummary) -> float | None:
     if run.started is None:
         return None
-    return (run.finished or time.time()) - run.started
+    return max(0.0, (run.finished or time.time()) - run.started)  # a clock may have been set back

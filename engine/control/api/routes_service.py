@@ -12,7 +12,8 @@ from engine.contract.api import Health, QueryAnswer, QueryRequest, Settings
 from engine.contract.errors import Conflict
 from engine.contract.events import Resources
 from engine.control.api import queries
-from engine.control.api.context import Ctx
+from engine.control.api.context import Ctx, Key
+from engine.control.jobs.requests import Request
 
 router = APIRouter()
 
@@ -46,9 +47,10 @@ async def settings(context: Ctx) -> Settings:
 
 
 @router.patch("/settings")
-async def change_settings(context: Ctx, body: Settings) -> Settings:
+async def change_settings(context: Ctx, body: Settings, key: Key = None) -> Settings:
     """Change the settings that are sent."""
-    return await context.controller.change_settings(body)
+    request = Request("settings", key=key, body=body.model_dump_json(exclude_unset=True))
+    return await context.controller.change_settings(body, request)
 
 
 @router.post("/query")

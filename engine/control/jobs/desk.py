@@ -10,17 +10,16 @@ from weakref import WeakValueDictionary
 
 from engine.contract import logs
 from engine.contract.api import EditRun, ResumeRun, RunSummary, SampleNow, Settings
-from engine.contract.clock import now
 from engine.contract.commands import WorkerCommand
 from engine.contract.errors import Conflict
 from engine.contract.faults import fault
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from engine.control.jobs import commands, live, resuming, retention, settings
-from engine.control.jobs.requests import Request, answered, once
+from engine.control.jobs.requests import Request, answered, once, once_only
 from engine.control.jobs.watch import Watch
 from engine.control.jobs.wishes import verb_of
-from engine.control.store import artifacts, audit, events
+from engine.control.store import artifacts
 from engine.control.store.database import Database, Transaction
 
 
@@ -123,16 +122,15 @@ class Desk:
                 await asyncio.to_thread(retention.remove, root / relative)
             return summary
 
-    async def change_settings(self, change: Settings) -> Settings:
-        """Keep changed settings; fields that were not sent stay."""
-        sent = change.model_dump(exclude_unset=True)
-        changed = self.settings.model_copy(update=sent)
+    async def change_settings(self, change: Settings, request: Request) -> Settings:
+        """Keep changed settings; fields that were not sent stay. A repeated request changes nothing any more."""
+        changed = self.settings.model_copy(update=change.model_dump(exclude_unset=True))
 
-        def save(transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
-            audit.append(transaction, at=now(), actor="local", action="settings", detail=events.dump(sent))
+        def save(_transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
             settings.save(self.home, changed)
 
-        await self.database.write(save, durable=True)
+        if not await self.database.write(lambda t: once_only(t, request, save), durable=True):
+            return self.settings
         if changed.keep_days != self.settings.keep_days:
             await asyncio.to_thread(self.retention.forget_dates)
         self.settings = changed

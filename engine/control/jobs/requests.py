@@ -62,6 +62,14 @@ def once(transaction: Transaction, request: Request, work: Callable[[Transaction
     return answer
 
 
+def once_only(transaction: Transaction, request: Request, work: Callable[[Transaction], None]) -> bool:
+    """Do work that has no answer, unless the request was carried out before; whether it was done now."""
+    if _known(transaction.connection, request) is not None:
+        return False
+    once(transaction, request, work)
+    return True
+
+
 def _write_down(transaction: Transaction, request: Request, target: str | None) -> None:
     """The command's row in the audit, for ever: specs and prompts, which go with their run, by fingerprint only."""
     shown = request.verb not in ("create", "edit", "sample") and len(request.body) <= MAX_AUDIT_BODY

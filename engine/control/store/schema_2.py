@@ -32,6 +32,7 @@ INDEXES: tuple[str, ...] = (
     # A list of runs in any order is one walk along an index; the id makes the order of equals the same every time.
     "CREATE INDEX run_in_state ON run(state) WHERE deleting = 0",
     "DROP INDEX run_by_model",
+    "DROP INDEX series_rank",  # nobody asked it anything, and every point of every curve kept it up
     *(f"CREATE INDEX run_by_{column} ON run({column}) WHERE deleting = 0" for column in _SORTED),
     # What is searched, apart and folded: reading 100,000 of these takes 15 ms, while three-letter indexing took up to
     # 110 ms for words that many runs share, and most of the time and room that a new run cost.

@@ -126,6 +126,18 @@ def test_that_settings_that_were_not_sent_stay(bench):
     assert (Home(bench.home.root).settings_file).exists()
 
 
+def test_that_a_repeated_change_of_settings_changes_nothing_any_more(bench):
+    async def main():
+        async with api(bench) as client:
+            answers = [
+                await client.patch("/settings", json={"idle_minutes": minutes}, headers={"Idempotency-Key": key})
+                for minutes, key in ((5, "a"), (7, "b"), (5, "a"), (9, "a"))
+            ]
+            return [(answer.status_code, answer.json().get("idle_minutes")) for answer in answers]
+
+    assert asyncio.run(main()) == [(200, 5), (200, 7), (200, 7), (409, None)]
+
+
 @pytest.mark.parametrize(
     ("query", "data", "offset"),
     [

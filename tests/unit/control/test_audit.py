@@ -75,9 +75,9 @@ def test_that_every_command_leaves_a_row_in_its_own_transaction(bench):
             with pytest.raises(UserError):  # refused: nothing happened, nothing is written down
                 await control.start(uid, Request("start", target=uid))
             await control.stop(uid, False, Request("stop", target=uid, body="False"))
-            await control.change_settings(Settings(slots={"gpu": 2}))
+            await control.change_settings(Settings(slots={"gpu": 2}), Request("settings", body="slots"))
             with pytest.raises(UserError):
-                await control.change_settings(Settings(slots={"gpu": 2000}))
+                await control.change_settings(Settings(slots={"gpu": 2000}), Request("settings"))
             rows = bench.fetch("SELECT action, target, actor, detail FROM audit ORDER BY id")
             return uid, rows, bench.database.read_now(audit.verify)
 
@@ -85,7 +85,7 @@ def test_that_every_command_leaves_a_row_in_its_own_transaction(bench):
     assert [row["action"] for row in rows] == ["create", "edit", "copy", "start", "stop", "settings"]
     assert rows[0]["target"] == rows[1]["target"] == uid
     assert json.loads(rows[1]["detail"]).keys() == {"fingerprint"}  # what a run is told goes with the run
-    assert json.loads(rows[5]["detail"]) == {"slots": {"gpu": 2}}
+    assert json.loads(rows[5]["detail"]) == {"body": "slots"}
     assert {row["actor"] for row in rows} == {"local"}
     assert (verdict.rows, verdict.broken) == (6, None)
 

@@ -96,7 +96,7 @@ def test_that_more_slots_take_effect_at_once(bench):
         async with bench.running():
             uids = [await bench.create(str(n)) for n in range(8)]
             await bench.worker(uids[0])
-            await bench.controller.change_settings(Settings(slots={"gpu": 8}))
+            await bench.controller.change_settings(Settings(slots={"gpu": 8}), Request("settings"))
             for uid in uids:
                 await bench.worker(uid)
 

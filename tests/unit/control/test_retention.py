@@ -115,7 +115,7 @@ def test_that_pinned_runs_and_runs_of_a_careful_person_keep_their_files(bench):
         async with bench.running(keep_days=None):
             uid = await ended(bench)
             await bench.controller.edit(uid, EditRun(pinned=True), Request("edit"))
-            await bench.controller.change_settings(Settings(keep_days=0))
+            await bench.controller.change_settings(Settings(keep_days=0), Request("settings"))
             other = await ended(bench, "other")
             await until(bench, other, "cleaned")
             row = await bench.row(uid)
