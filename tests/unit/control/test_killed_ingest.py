@@ -20,6 +20,9 @@ from tests.helpers.controller import make_spec
 FIRST, SECOND = 1100, 1300
 
 
+pytestmark = pytest.mark.slow
+
+
 def journal(steps: range) -> str:
     """Steps, each with a reading, a validation every 50; seq counts all of them."""
     lines, seq = [], sum(2 + (n % 50 == 0) for n in range(1, steps.start))

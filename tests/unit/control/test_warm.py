@@ -20,6 +20,7 @@ from engine.control.executors.spares import Spares
 from tests.helpers.light_code import make_light_code
 from tests.helpers.waiting import wait_until
 
+pytestmark = pytest.mark.slow
 FACTS = """
 import json, os, sys
 facts = dict(env=dict(os.environ), cwd=os.getcwd(), argv=sys.argv[1:], pid=os.getpid(), ppid=os.getppid(),
