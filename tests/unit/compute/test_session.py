@@ -63,6 +63,8 @@ def test_that_sigterm_saves_and_stops(attempt):
     assert (made.end.state, made.end.reason) == ("stopped", "interrupted")  # by nobody who gave a command
     (artifact,) = made.of("artifact")
     assert artifact.step == made.end.step == made.of("step")[-1].step
+    (checkpoint,) = made.of("checkpoint")
+    assert (checkpoint.step, checkpoint.cause) == (artifact.step, "stop")
     assert load_file(made.outputs / "adapter" / "adapter_model.safetensors")
     lines = made.journal
     assert [line.seq for line in lines] == list(range(1, len(lines) + 1))
