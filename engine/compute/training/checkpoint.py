@@ -74,16 +74,18 @@ class Chance:
 
 
 def save_state(trainer: ForgeTrainer, folder: Path) -> None:
-    """Everything the next step depends on. Call it at a step boundary, after the step was reported."""
+    """Everything the next step depends on, chance as it was at the call. Call it at a boundary, after the report."""
+    chance = Chance.now()
     save_weights(trainer.accelerator.unwrap_model(trainer.model), folder)
     torch.save(trainer.optimizer.state_dict(), folder / OPTIMISER)
     schedule = {"schedule": trainer.lr_scheduler.state_dict()}
     if trainer.accelerator.scaler is not None:
         schedule["scaler"] = trainer.accelerator.scaler.state_dict()
     torch.save(schedule, folder / SCHEDULE)
-    Chance.now().save(folder / CHANCE)
+    chance.save(folder / CHANCE)
     trainer.state.save_to_json(str(folder / TRAINER))
     write_json(folder / PROGRESS, trainer.progress())
+    chance.restore()
 
 
 def save_weights(model: Any, folder: Path) -> None:

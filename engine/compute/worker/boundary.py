@@ -96,11 +96,9 @@ class Boundary:
         return checkpoints.save(manifest, self._write) is not None
 
     def _write(self, folder: Path) -> None:
-        chance = Chance.now()
         save_state(self.trainer, folder)
         if self._session.job.tuner.kind == "full":
             save_tokenizer(self._materials, folder)
-        chance.restore()
 
     def _stop_failed(self, step: int) -> None:
         """A stop or pause whose state could not be saved: a pause is given up, a stop goes on to what it can save."""

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from engine.contract.paths import code_root
 from engine.control.executors.code import WORKER_PATH
 
-LATE = ("CUDA_VISIBLE_DEVICES",)
 OURS = "FORGE_"
+LATE = ("CUDA_VISIBLE_DEVICES",)
 """Variables that can still be set when torch and its kin are imported already: nothing has read them by then."""
 
 

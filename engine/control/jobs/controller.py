@@ -110,9 +110,8 @@ class Controller(Desk):
         log.info("run %s: attempt %d starts on %s", claim.uid, claim.n, ", ".join(claim.devices) or "no device")
         try:
             python = await asyncio.to_thread(lambda: self.worker_python)
-            seconds = self.settings.retry_seconds
             begun = await asyncio.to_thread(
-                start.start, self.home, self.database, self._executor, claim, python, seconds
+                start.start, self.home, self.database, self._executor, claim, python, self.settings
             )
         except Exception:
             log.exception("run %s: its start broke off; looking what came of it", claim.uid)

@@ -13,7 +13,7 @@ from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import AttemptOrder
 from engine.control.executors.base import Executor, Launch, SparePlan
 from engine.control.executors.code import WORKER_PATH, worker_path
-from engine.control.jobs import retry, settings
+from engine.control.jobs import retry
 from engine.control.jobs.ending import start_verdict
 from engine.control.jobs.queue import CPU, Claim
 from engine.control.store import attempts
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def start(
-    home: Home, database: Database, executor: Executor, claim: Claim, python: str | None, retry_seconds: float
+    home: Home, database: Database, executor: Executor, claim: Claim, python: str | None, chosen: Settings
 ) -> bool:
     """Prepare and start; False if that failed, and the attempt with it."""
     fault("start.after_claim")
@@ -34,10 +34,10 @@ def start(
         prepare(folder, claim)
         fault("start.after_order")
         command = [python, "-m", "engine.compute.worker", str(folder.root)]
-        handle = executor.start(Launch(folder, command, environment(home, claim)))
+        handle = executor.start(Launch(folder, command, environment(home, claim, chosen)))
     except (OSError, UserError) as error:
         log.warning("run %s could not be started: %s", claim.uid, error)
-        _fail(database, claim, error, retry_seconds)
+        _fail(database, claim, error, chosen.retry_seconds)
         return False
     fault("start.after_monitor")
     database.write_now(lambda t: attempts.set_handle(t, claim.attempt_id, handle), durable=True)
@@ -58,9 +58,8 @@ def prepare(folder: AttemptFolder, claim: Claim) -> None:
     write_json(folder.order, order.model_dump(mode="json"))
 
 
-def environment(home: Home, claim: Claim) -> dict[str, str]:
-    """Variables of the worker: its home, and the devices it may see."""
-    chosen = settings.load(home)
+def environment(home: Home, claim: Claim, chosen: Settings) -> dict[str, str]:
+    """Variables of the worker: its home, how it logs, and the devices it may see."""
     variables = usual_environment(home) | logs.environment(chosen.log_level, chosen.log_json)
     if claim.devices:
         variables["CUDA_VISIBLE_DEVICES"] = ",".join(device for device in claim.devices if device != CPU)
