@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
@@ -97,13 +99,24 @@ class Window(QMainWindow):
         self.sidebar.mark(kind)
         self.preferences.set("page", address)
 
-    def _make(self, kind: str, uid: str) -> Page:
-        if kind == "run" and uid:
-            return RunPage(self.session, self.actions_of_runs, uid)
-        if kind == "new":
-            uid, _, changes = uid.partition("?")
-            return WizardPage(self.session, self.actions_of_runs, self.preferences, uid, marks_of(changes))
+    def _make(self, kind: str, rest: str) -> Page:
+        """The page of an address; one that nobody knows (of a newer version, say) shows the runs."""
+        makers: dict[str, Callable[[str], Page]] = {
+            "run": self._run_page,
+            "new": self._wizard_page,
+            "runs": self._runs_page,
+        }
+        return makers.get(kind, self._runs_page)(rest)
+
+    def _runs_page(self, _rest: str) -> Page:
         return RunsPage(self.session, self.actions_of_runs)
+
+    def _run_page(self, uid: str) -> Page:
+        return RunPage(self.session, self.actions_of_runs, uid) if uid else self._runs_page("")
+
+    def _wizard_page(self, rest: str) -> Page:
+        uid, _, changes = rest.partition("?")
+        return WizardPage(self.session, self.actions_of_runs, self.preferences, uid, marks_of(changes))
 
     def _bind_keys(self) -> None:
         for keys, does in (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,6 +17,7 @@ from PySide6.QtCore import QLocale
 from engine.contract.errors import ErrorBody, Problem, render
 from engine.contract.messages import MESSAGES, Message
 from engine.contract.paths import resources_folder
+from forge_desktop.theme.words import ENGLISH
 
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
 _current = "en"
@@ -37,11 +39,18 @@ def language() -> str:
 @lru_cache(maxsize=16)
 def table(code: str, part: str) -> dict[str, Any]:
     """One part (widgets, messages, settings, words) of a translation; empty for English."""
-    file = resources_folder() / "translations" / code / f"{part}.json"
-    if code == "en" or not file.is_file():
-        return {}
-    loaded: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = {}
+    if code != "en":
+        for file in files_of(code, part):
+            loaded |= json.loads(file.read_text(encoding="utf-8"))
     return loaded
+
+
+def files_of(code: str, part: str) -> list[Path]:
+    """The files of one part of a translation: the common one, then one for each area of the program."""
+    folder = resources_folder() / "translations" / code
+    common = folder / f"{part}.json"
+    return [*([common] if common.is_file() else []), *sorted((folder / part).glob("*.json"))]
 
 
 def tr(text: str, **params: Any) -> str:
@@ -113,117 +122,10 @@ def setting_sentence(group: type[BaseModel], name: str) -> str:
 
 def word(kind: str, value: str) -> str:
     """A word of the field: a state, reason, phase, choice, unit … `kind` keeps apart words that look alike."""
-    english = _ENGLISH.get(f"{kind}.{value}", value.replace("_", " "))
+    english = ENGLISH.get(f"{kind}.{value}", value.replace("_", " "))
     return str(table(_current, "words").get(f"{kind}.{value}", english))
-
-
-_ENGLISH = {
-    "state.draft": "Draft",
-    "state.queued": "Queued",
-    "state.preparing": "Preparing",
-    "state.running": "Running",
-    "state.finishing": "Finishing",
-    "state.paused": "Paused",
-    "state.completed": "Completed",
-    "state.failed": "Failed",
-    "state.stopped": "Stopped",
-    "reason.finished": "finished",
-    "reason.stopped_by_person": "stopped by a person",
-    "reason.paused_by_person": "paused by a person",
-    "reason.bad_config": "the config cannot be used",
-    "reason.bad_data": "the data cannot be used",
-    "reason.bad_model": "the model cannot be used",
-    "reason.out_of_memory": "out of memory",
-    "reason.disk_full": "disk full",
-    "reason.loss_not_finite": "the loss is no number any more",
-    "reason.worker_environment": "the worker environment is incomplete",
-    "reason.worker_error": "an error in the worker",
-    "reason.worker_killed": "the worker was killed",
-    "reason.start_failed": "the worker could not start",
-    "reason.interrupted": "interrupted by the system",
-    "reason.hang": "the worker hung",
-    "reason.lost": "the worker was lost",
-    "phase.starting": "Starting the worker",
-    "phase.loading": "Loading model and data",
-    "phase.tokenising": "Reading rows",
-    "phase.evaluating_before": "Measuring before training",
-    "phase.training": "Training",
-    "phase.saving": "Saving the result",
-    "phase.evaluating_after": "Measuring after training",
-    "phase.done": "Done",
-    "artifact.adapter": "Adapter",
-    "artifact.model": "Model",
-    "artifact.answers": "Answers",
-    "artifact.config": "Config",
-    "mark.not_responding": "Not responding",
-    "mark.unreachable": "Unreachable",
-    "cause.first": "first start",
-    "cause.retry": "retry",
-    "cause.resume": "resumed",
-    "cause.requeue": "queued again",
-    "cause.restart": "started over",
-    "cause.extend": "extended",
-    "cause.person": "started by a person",
-    "save.minutes": "by time",
-    "save.steps": "by steps",
-    "save.best": "best so far",
-    "save.person": "asked for",
-    "save.pause": "before a pause",
-    "save.stop": "before a stop",
-    "save.end": "at the end",
-    "metric.loss": "Loss",
-    "metric.learning_rate": "Learning rate",
-    "metric.grad_norm": "Gradient norm",
-    "metric.tokens_per_second": "Tokens/s",
-    "unit.tokens": "tokens",
-    "unit.rows": "rows",
-    "unit.steps": "steps",
-    "unit.min": "min",
-    "unit.h": "h",
-    "choice.auto": "Auto",
-    "choice.none": "None",
-    "choice.lora": "LoRA",
-    "choice.full": "Full",
-    "choice.qlora": "QLoRA",
-    "choice.dora": "DoRA",
-    "choice.sft": "Answers (SFT)",
-    "choice.pretrain": "Plain text (pretraining)",
-    "choice.dpo": "DPO",
-    "choice.kto": "KTO",
-    "choice.orpo": "ORPO",
-    "choice.cpo": "CPO",
-    "choice.simpo": "SimPO",
-    "choice.reward": "Reward model",
-    "choice.grpo": "GRPO",
-    "choice.train": "Training",
-    "choice.local": "This computer",
-    "choice.bundled": "Bundled",
-    "choice.huggingface": "Hugging Face",
-    "choice.modelscope": "ModelScope",
-    "choice.url": "Web address",
-    "choice.fp32": "fp32",
-    "choice.bf16": "bf16",
-    "choice.fp16": "fp16",
-    "choice.8bit": "8-bit",
-    "choice.4bit": "4-bit",
-    "choice.eager": "Eager",
-    "choice.sdpa": "SDPA",
-    "choice.flash_attention_2": "FlashAttention 2",
-    "choice.tokenizer": "Model's own",
-    "choice.chatml": "ChatML",
-    "choice.messages": "Messages",
-    "choice.prompt_completion": "Prompt and completion",
-    "choice.alpaca": "Alpaca",
-    "choice.sharegpt": "ShareGPT",
-    "choice.text": "Plain text",
-    "choice.constant": "Constant",
-    "choice.linear": "Linear",
-    "choice.cosine": "Cosine",
-    "choice.process": "Process",
-    "choice.docker": "Docker",
-}
 
 
 def words() -> list[str]:
     """Every word that `word` knows, for the test that asks for its Chinese."""
-    return sorted(_ENGLISH)
+    return sorted(ENGLISH)

@@ -23,7 +23,6 @@ from engine.contract.events import ArtifactSaved
 from engine.contract.faults import POINTS
 from engine.contract.messages import MESSAGES
 from engine.contract.model import ModelConfig
-from engine.contract.paths import resources_folder
 from engine.contract.run_spec import RunConfig
 from engine.contract.setting import extra
 from engine.contract.states import EndReason, Phase, RunState
@@ -36,7 +35,6 @@ from forge_desktop.theme import language
 from forge_desktop.wizard import wizard_page
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = resources_folder() / "translations" / "zh_CN"
 PARTS = ("widgets", "messages", "settings", "words")
 GROUPS: tuple[type[BaseModel], ...] = (
     RunConfig,
@@ -97,7 +95,11 @@ def translated(part: str) -> dict[str, Any]:
         assert len(keys) == len(set(keys)), {key for key in keys if keys.count(key) > 1}
         return dict(pairs)
 
-    loaded: dict[str, Any] = json.loads((FOLDER / f"{part}.json").read_text("utf-8"), object_pairs_hook=once)
+    loaded: dict[str, Any] = {}
+    for file in language.files_of("zh_CN", part):
+        found = json.loads(file.read_text("utf-8"), object_pairs_hook=once)
+        assert not (found.keys() & loaded.keys()), (file, found.keys() & loaded.keys())
+        loaded |= found
     return loaded
 
 
