@@ -56,6 +56,12 @@ class RunSummary(_Body):
     """When the working files (checkpoints, log, journal) of the ended run go."""
     cleaned: float | None = None
     """When they went."""
+    seconds: float = 0.0
+    """Time its attempts ran, together, up to now."""
+    cost: float | None = None
+    """That time at the price of its lane then; None where no price was set."""
+    score: float | None = None
+    """Share of exact matches after training."""
 
 
 class RunPage(_Body):
@@ -290,6 +296,18 @@ class Settings(_Body):
     """Spare workers are given up while less memory than this is available."""
     spare_method: Literal["auto", "spawn"] = "auto"
     """How a spare becomes a worker: by a fork where that is safe, or always as a process of its own."""
+    prices: dict[str, float] = {}
+    """Lane to the price of one hour of one of its slots; a lane without one costs nothing that is known."""
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+    """Of the prices, as ISO 4217 writes it."""
+    endpoints: dict[str, str] = {}
+    """Hub to the address it is reached at, where that is not its own: a mirror or a local copy."""
+    proxy: str = ""
+    """http://host:port that hubs are reached through; user and password are a secret."""
+    no_proxy: str = ""
+    """Hosts that are reached directly, with commas between."""
+    offline: bool = False
+    """Never ask a hub: only what is here already can be used."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """How much controller and workers write into their logs."""
     log_json: bool = False
