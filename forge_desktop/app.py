@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from logging.handlers import RotatingFileHandler
 from types import TracebackType
 
-from PySide6.QtCore import QLibraryInfo, QRectF, Qt, QTranslator
+from PySide6.QtCore import QLibraryInfo, QObject, QRectF, Qt, QTranslator, Slot
 from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QApplication
 
 from engine.contract.errors import UserError
 from engine.contract.paths import Home
 from forge_desktop.bridge.backend import Connect
+from forge_desktop.bridge.garbage import Garbage
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.panels.sidebar import paint_logo
@@ -27,13 +28,15 @@ from forge_desktop.window import Window
 log = logging.getLogger(__name__)
 
 
-class Desktop:
+class Desktop(QObject):
     """Everything that lives as long as the window does."""
 
     def __init__(
         self, app: QApplication, home: Home, connect: Connect, language_code: str = "", theme: str = ""
     ) -> None:
+        super().__init__()
         self.app = app
+        self._garbage = Garbage()
         self.preferences = Preferences(home.desktop_folder / "preferences.json")
         self._theme = theme or self.preferences.get("theme", "system")
         self._language = language_code or self.preferences.get("language", "system")
@@ -58,10 +61,13 @@ class Desktop:
     def close(self) -> None:
         """End threads; runs and controller go on."""
         self.window.close()
-        self.preferences.flush()
+        self.preferences.close()
         self.session.close()
         self.app.removeTranslator(self._qt_texts)
+        self._garbage.close()
+        self.deleteLater()
 
+    @Slot(str, str)
     def change_look(self, theme: str, language_code: str) -> None:
         """Another theme or language, at once."""
         self._theme, self._language = theme, language_code
@@ -79,6 +85,7 @@ class Desktop:
         if language.language() != "en" and self._qt_texts.load(f"qtbase_{language.language()}", folder):
             self.app.installTranslator(self._qt_texts)
 
+    @Slot()
     def _system_changed(self) -> None:
         if self._theme == "system":
             self.change_look(self._theme, self._language)

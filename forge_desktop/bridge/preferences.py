@@ -10,12 +10,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QThreadPool, QTimer, Slot
+from PySide6.QtCore import QObject, QTimer, Slot
 
 from engine.contract.durable import write_durably
+from forge_desktop.bridge.pool import Pool
 
 log = logging.getLogger(__name__)
-WRITE_AFTER_MS = 500
+WRITE_AFTER_MS, LAST_WRITE_S = 500, 10.0
 
 
 class Preferences(QObject):
@@ -25,8 +26,7 @@ class Preferences(QObject):
         super().__init__(parent)
         self._file = file
         self._values: dict[str, Any] = {}
-        self._writer = QThreadPool(self)
-        self._writer.setMaxThreadCount(1)
+        self._writer = Pool(1, "forge-preferences")
         self._soon = QTimer(self, singleShot=True, interval=WRITE_AFTER_MS)
         self._soon.timeout.connect(self._write)
         try:
@@ -46,12 +46,12 @@ class Preferences(QObject):
         self._values[name] = value
         self._soon.start()
 
-    def flush(self) -> None:
+    def close(self) -> None:
         """Have everything on the disk when this returns; for the end of the program."""
         if self._soon.isActive():
             self._soon.stop()
             self._write()
-        self._writer.waitForDone()
+        self._writer.close(LAST_WRITE_S, finish=True)
 
     @Slot()
     def _write(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import shiboken6
-from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.events import (
@@ -26,12 +26,13 @@ from engine.contract.events import (
     StreamMessage,
 )
 from forge_desktop.bridge.backend import Backend, Connect
+from forge_desktop.bridge.pool import Pool
 
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0
 UNREACHABLE = "controller.unreachable"
-LAST_WAIT_S = 10.0
+LAST_WAIT_S, LAST_REQUEST_S = 10.0, 5.0
 
 
 class Session(QObject):
@@ -60,10 +61,9 @@ class Session(QObject):
         self._ready = threading.Event()
         self._closing = threading.Event()
         self._is_online = False
-        self._pool = QThreadPool(self)
-        self._pool.setMaxThreadCount(2)
-        self._transfers = QThreadPool(self)
-        self._transfers.setMaxThreadCount(2)
+        self._unanswered = 0
+        self._pool = Pool(2, "forge-request")
+        self._transfers = Pool(2, "forge-transfer")
         self._stream_is_up = False
         self._probe = QTimer(self, singleShot=True, interval=round(1000 * RETRY_SECONDS))
         self._probe.timeout.connect(self._look_again)
@@ -81,6 +81,11 @@ class Session(QObject):
         """The controller answered last time."""
         return self._is_online
 
+    @property
+    def is_asking(self) -> bool:
+        """A request is on its way, or its answer."""
+        return self._unanswered > 0
+
     def ask(
         self,
         work: Callable[[Backend], Answer],
@@ -91,7 +96,8 @@ class Session(QObject):
         """Do `work` off the window's thread, then call `done` or `failed` on it, unless `owner` is gone by then."""
         if self._closing.is_set():
             return
-        self._pool.start(_Request(self, work, done, failed, owner))
+        self._unanswered += 1
+        self._pool.start(_Request(self, work, done, failed, owner, counts=True).run)
 
     def transfer(
         self,
@@ -102,7 +108,7 @@ class Session(QObject):
     ) -> None:
         """The same for work that takes long, so that it keeps no request waiting."""
         if not self._closing.is_set():
-            self._transfers.start(_Request(self, work, done, failed, owner))
+            self._transfers.start(_Request(self, work, done, failed, owner).run)
 
     @property
     def closing(self) -> threading.Event:
@@ -117,8 +123,7 @@ class Session(QObject):
         if self._backend is not None:
             self._backend.close()
         for pool in (self._pool, self._transfers):
-            pool.clear()
-            pool.waitForDone(5000)
+            pool.close(LAST_REQUEST_S)
         if self._reader.is_alive():
             self._reader.join(LAST_WAIT_S)
 
@@ -130,7 +135,14 @@ class Session(QObject):
         return self._backend
 
     @Slot(object)
-    def _deliver(self, answer: _Answer) -> None:
+    def _deliver(self, answer: _Request) -> None:
+        self._unanswered -= answer.counts
+        try:
+            self._hand_over(answer)
+        finally:
+            answer.empty()
+
+    def _hand_over(self, answer: _Request) -> None:
         if self._closing.is_set() or (answer.owner is not None and not shiboken6.isValid(answer.owner)):
             return
         if answer.error is not None and answer.error.code == UNREACHABLE and self._is_online:
@@ -218,13 +230,12 @@ class Session(QObject):
                 pass
 
 
-class _Answer:
-    def __init__(self, value: Any, error: ErrorBody | None, request: _Request) -> None:
-        self.value, self.error = value, error
-        self.done, self.failed, self.owner = request.done, request.failed, request.owner
+class _Request:
+    """A question and its answer. It goes to a pool thread and back; only the window's thread lets go of what it holds,
 
+    since the last to let go of a widget destroys it, and a widget must not be destroyed on another thread.
+    """
 
-class _Request(QRunnable):
     def __init__(
         self,
         session: Session,
@@ -232,21 +243,27 @@ class _Request(QRunnable):
         done: Callable[[Any], object] | None,
         failed: Callable[[ErrorBody], object] | None,
         owner: QObject | None,
+        counts: bool = False,
     ) -> None:
-        super().__init__()
         self.session, self.work, self.done, self.failed, self.owner = session, work, done, failed, owner
+        self.counts = counts
+        self.value: Any = None
+        self.error: ErrorBody | None = None
 
     def run(self) -> None:
-        """Qt's own hook: the work, on a pool thread."""
-        value, error = None, None
+        """The work, on a pool thread."""
+        session = self.session
         try:
-            value = self.work(self.session.wait_for_backend())
+            self.value = self.work(session.wait_for_backend())
         except UserError as known:
-            error = known.body()
+            self.error = known.body()
         except Exception as bug:
-            if self.session.closing.is_set():
-                return  # its connection was closed under it
-            log.exception("a request failed")
-            error = UserError("desktop.bug", detail=f"{type(bug).__name__}: {bug}").body()
-        if not self.session._closing.is_set():
-            self.session._answered.emit(_Answer(value, error, self))
+            if not session.closing.is_set():  # else its connection was closed under it
+                log.exception("a request failed")
+            self.error = UserError("desktop.bug", detail=f"{type(bug).__name__}: {bug}").body()
+        if not session.closing.is_set():
+            session._answered.emit(self)
+
+    def empty(self) -> None:
+        """Let go of everything."""
+        self.work = self.done = self.failed = self.owner = self.value = None  # type: ignore[assignment]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Slot
+from PySide6.QtCore import QObject, QPoint, Qt, QTimer, Slot
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout
 
 from engine.contract.api import RunSummary
@@ -40,7 +40,7 @@ class RunsPage(Page):
         super().__init__()
         self._session, self._actions = session, actions
         self.model = RunsModel(session, self)
-        self._loads = _Loads()
+        self._loads = _Loads(self)
         self._build_head()
         self.outer.addLayout(self._loads.layout_of_tiles)
         self._build_filters()
@@ -141,10 +141,11 @@ class RunsPage(Page):
             action.setToolTip(deed.why_not)
 
 
-class _Loads:
+class _Loads(QObject):
     """The tiles above the table: slots, waiting runs, processor or GPU, memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
         t = tokens()
         self.layout_of_tiles = QHBoxLayout()
         self.layout_of_tiles.setSpacing(12)

@@ -17,6 +17,7 @@ from PySide6.QtCore import QLocale
 from engine.contract.errors import ErrorBody, Problem, render
 from engine.contract.messages import MESSAGES, Message
 from engine.contract.paths import resources_folder
+from forge_desktop.theme import pseudo
 from forge_desktop.theme.words import ENGLISH
 
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
@@ -24,11 +25,11 @@ _current = "en"
 
 
 def set_language(code: str) -> None:
-    """Speak `en` or `zh_CN`; `system` takes the computer's."""
+    """Speak `en` or `zh_CN`; `system` takes the computer's, `pseudo` shows what longer words would do."""
     global _current
     if code == "system":
         code = "zh_CN" if QLocale.system().language() == QLocale.Language.Chinese else "en"
-    _current = code if code in LANGUAGES else "en"
+    _current = code if code in (*LANGUAGES, pseudo.CODE) else "en"
 
 
 def language() -> str:
@@ -55,7 +56,11 @@ def files_of(code: str, part: str) -> list[Path]:
 
 def tr(text: str, **params: Any) -> str:
     """A text of the program's own, with `{name}` parameters filled in."""
-    return render(table(_current, "widgets").get(text, text), params)
+    return render(_spoken(table(_current, "widgets").get(text, text)), params)
+
+
+def _spoken(text: str) -> str:
+    return pseudo.stretched(text) if _current == pseudo.CODE else text
 
 
 def count(number: int, one: str, many: str) -> str:
@@ -78,7 +83,8 @@ def explain(body: ErrorBody | Problem) -> tuple[str, str, str]:
     params = dict(body.params)
     if "state" in params:
         params["state"] = word("state", str(params["state"]))
-    return render(message.what, params), render(message.why, params), render(message.fix, params)
+    what, why, fix = (render(_spoken(text), params) for text in (message.what, message.why, message.fix))
+    return what, why, fix
 
 
 def sentences(*parts: str) -> str:
@@ -111,19 +117,19 @@ def setting_label(group: type[BaseModel], name: str) -> str:
     found = table(_current, "settings").get(f"{group.__name__}.{name}", {})
     recorded = group.model_fields[name].json_schema_extra
     label = recorded.get("label", name) if isinstance(recorded, dict) else name
-    return str(found.get("label") or label)
+    return str(found.get("label") or _spoken(str(label)))
 
 
 def setting_sentence(group: type[BaseModel], name: str) -> str:
     """The sentence that explains a setting."""
     found = table(_current, "settings").get(f"{group.__name__}.{name}", {})
-    return str(found.get("sentence") or group.model_fields[name].description or "")
+    return str(found.get("sentence") or _spoken(group.model_fields[name].description or ""))
 
 
 def word(kind: str, value: str) -> str:
     """A word of the field: a state, reason, phase, choice, unit … `kind` keeps apart words that look alike."""
     english = ENGLISH.get(f"{kind}.{value}", value.replace("_", " "))
-    return str(table(_current, "words").get(f"{kind}.{value}", english))
+    return str(table(_current, "words").get(f"{kind}.{value}", _spoken(english)))
 
 
 def words() -> list[str]:

@@ -134,7 +134,7 @@ def test_that_damaged_preferences_do_not_stop_the_window(tmp_path):
     preferences = Preferences(file)
     assert preferences.get("theme", "system") == "system"
     preferences.set("theme", "dark")
-    preferences.flush()
+    preferences.close()
     assert Preferences(file).get("theme") == "dark"
 
 
@@ -158,5 +158,5 @@ def test_that_remembering_does_not_wait_for_the_disk(tmp_path, qtbot, monkeypatc
     assert wrote == []
     preferences.set("theme", "dark")
     disk_is_free.set()
-    preferences.flush()
+    preferences.close()
     assert wrote == [{"draft": "t"}, {"draft": "t", "theme": "dark"}]

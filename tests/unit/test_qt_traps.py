@@ -1,0 +1,160 @@
+"""Traps of Qt and PySide that others paid for, each with a guard that reads the code."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from PySide6.QtCore import QObject
+
+import forge_desktop
+
+ROOT = Path(__file__).resolve().parents[2]
+LONG_LIVED = ("session", "_session", "hints", "preferences", "_preferences", "app")
+"""What outlives a page: its signals must not be connected to something that Qt cannot let go with the page."""
+
+
+@cache
+def modules() -> dict[Path, ast.Module]:
+    """The syntax trees of the desktop."""
+    return {file: ast.parse(file.read_text("utf-8")) for file in sorted((ROOT / "forge_desktop").rglob("*.py"))}
+
+
+@cache
+def kinds() -> dict[str, type]:
+    """Every class of the desktop by its name."""
+    found = {}
+    for module in pkgutil.walk_packages(forge_desktop.__path__, "forge_desktop."):
+        if not module.name.endswith("__main__"):
+            found |= {k: v for k, v in vars(importlib.import_module(module.name)).items() if isinstance(v, type)}
+    return found
+
+
+def where(file: Path, node: ast.AST) -> str:
+    """A place in the code."""
+    return f"{file.relative_to(ROOT)}:{node.lineno}"  # type: ignore[attr-defined]
+
+
+def called(name: str) -> Iterator[tuple[Path, ast.Call]]:
+    """Every call of a method of this name."""
+    for file, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == name:
+                yield file, node
+
+
+def names_used(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    """Every name and attribute of a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            yield node.id, node
+        elif isinstance(node, ast.Attribute):
+            yield node.attr, node
+        elif isinstance(node, ast.alias):
+            yield node.name, node
+
+
+def banned(*names: str) -> list[str]:
+    """Where any of these names is used."""
+    return [where(file, node) for file, tree in modules().items() for name, node in names_used(tree) if name in names]
+
+
+def test_that_no_proxy_sorts_or_filters_the_rows():
+    """QSortFilterProxyModel took 30 s to sort 100,000 rows: the controller sorts."""
+    assert banned("QSortFilterProxyModel") == []
+
+
+def test_that_python_work_never_runs_as_a_qrunnable():
+    """A QRunnable written in Python dies on the pool's thread while the collector may still know it."""
+    assert banned("QRunnable", "QThreadPool") == []
+
+
+def test_that_nothing_scrolls_to_the_bottom_for_every_batch():
+    """QListView.scrollToBottom lays out everything."""
+    assert banned("scrollToBottom") == []
+
+
+def test_that_every_validator_has_a_parent():
+    """A validator without one leaks, or goes while its field still asks it."""
+    wrong = []
+    for file, tree in modules().items():
+        for node in ast.walk(tree):
+            name = getattr(getattr(node, "func", None), "id", "") if isinstance(node, ast.Call) else ""
+            if name.startswith("Q") and name.endswith("Validator") and not node.args:
+                wrong.append(where(file, node))
+    assert wrong == []
+
+
+def test_that_signals_are_connected_to_methods_of_qt_objects_only():
+    """Connected to a method of a plain object in a reference cycle, PySide calls it after Python took it apart."""
+    wrong = []
+    for file, tree in modules().items():
+        for owner in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+            made = attributes(owner)
+            for call in ast.walk(owner):
+                if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "connect" and call.args:
+                    kind = receiver(call.args[0], owner.name, made)
+                    if kind is not None and not issubclass(kind, QObject):
+                        wrong.append(f"{where(file, call)}: {ast.unparse(call)}")
+    assert wrong == []
+
+
+def attributes(owner: ast.ClassDef) -> dict[str, str]:
+    """Attribute to the name of the class it is made of, where the code says so plainly."""
+    return {
+        target.attr: node.value.func.id
+        for node in ast.walk(owner)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name)
+        for target in node.targets
+        if isinstance(target, ast.Attribute)
+    }
+
+
+def receiver(target: ast.expr, owner: str, made: dict[str, str]) -> type | None:
+    """The class whose method is connected: of `self.method` or `self.part.method`; None where it is something else."""
+    if not isinstance(target, ast.Attribute):
+        return None
+    if isinstance(target.value, ast.Name) and target.value.id == "self":
+        return kinds().get(owner)
+    if isinstance(target.value, ast.Attribute) and getattr(target.value.value, "id", "") == "self":
+        return kinds().get(made.get(target.value.attr, ""))
+    return None
+
+
+def test_that_nothing_nameless_is_connected_to_what_outlives_a_page():
+    """A lambda has no receiver: it would be called for ever, long after its page is gone."""
+    wrong = [
+        f"{where(file, call)}: {ast.unparse(call)}"
+        for file, call in called("connect")
+        if isinstance(call.func, ast.Attribute)
+        and isinstance(call.func.value, ast.Attribute)
+        and last_name(call.func.value.value) in LONG_LIVED
+        and call.args
+        and (
+            isinstance(call.args[0], ast.Lambda) or getattr(getattr(call.args[0], "func", None), "id", "") == "partial"
+        )
+    ]
+    assert wrong == []
+
+
+def last_name(node: ast.expr) -> str:
+    """`session` of `self.session`."""
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def test_that_widgets_are_made_of_controls_that_ignore_the_wheel():
+    """Qt's own closed lists and number fields change under a scrolling page's cursor: theirs are in theme/controls."""
+    own = ROOT / "forge_desktop" / "theme"
+    wrong = [
+        where(file, node)
+        for file, tree in modules().items()
+        if own not in file.parents
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") in ("QComboBox", "QSpinBox", "QDoubleSpinBox", "QSlider", "QDial")
+    ]
+    assert wrong == []
