@@ -21,6 +21,7 @@ from forge_desktop.bridge.backend import Connect
 from forge_desktop.bridge.garbage import Garbage
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
+from forge_desktop.bridge.watchdog import Watchdog
 from forge_desktop.panels.sidebar import paint_logo
 from forge_desktop.theme import language, look
 from forge_desktop.window import Window
@@ -37,6 +38,7 @@ class Desktop(QObject):
         super().__init__()
         self.app = app
         self._garbage = Garbage()
+        self._watchdog = Watchdog(parent=self) if os.environ.get("FORGE_DEBUG") == "1" else None
         self.preferences = Preferences(home.desktop_folder / "preferences.json")
         self._theme = theme or self.preferences.get("theme", "system")
         self._language = language_code or self.preferences.get("language", "system")
@@ -57,6 +59,8 @@ class Desktop(QObject):
         """Show the window and connect."""
         self.window.show()
         self.session.open()
+        if self._watchdog is not None:
+            self._watchdog.start()
 
     def close(self) -> None:
         """End threads; runs and controller go on."""
@@ -64,6 +68,8 @@ class Desktop(QObject):
         self.preferences.close()
         self.session.close()
         self.app.removeTranslator(self._qt_texts)
+        if self._watchdog is not None:
+            self._watchdog.close()
         self._garbage.close()
         self.deleteLater()
 

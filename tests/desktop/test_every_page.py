@@ -1,0 +1,149 @@
+"""Every page in every state the pictures show: nothing clipped, everything named, reachable and safe from the wheel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QAccessible, QWheelEvent
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QScrollBar,
+    QWidget,
+)
+
+from engine.contract.paths import Home
+from forge_desktop.app import Desktop
+from forge_desktop.bridge.replay import ReplayBackend
+from forge_desktop.theme import language
+from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
+from tests.desktop.contact_sheets import pages
+from tests.helpers import eyes
+
+pytestmark = pytest.mark.slow
+SMALL, LARGE = (1024, 700), (1440, 900)
+
+
+@pytest.fixture
+def walk(qapp: QApplication, qtbot, tmp_path: Path) -> Iterator[Callable[..., Iterator[tuple[str, QWidget]]]]:
+    """Brings a window to each page in turn and yields its name and what is on top, once nothing is asked any more."""
+    made: list[Desktop] = []
+
+    def settle(desktop: Desktop) -> None:
+        for _ in range(3):  # an answer may lead to the next question
+            qtbot.waitUntil(lambda: not desktop.session.is_asking, timeout=10_000)
+            QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+            QCoreApplication.processEvents()
+
+    def walk(tongue: str, size: tuple[int, int]) -> Iterator[tuple[str, QWidget]]:
+        backend = ReplayBackend()
+        backend.answers = {"inspect_model": dict(MODEL_FACTS), "preview_data": dict(DATA_FACTS)}
+        desktop = Desktop(qapp, Home(tmp_path / "home"), lambda: backend, tongue, "light")
+        made.append(desktop)
+        desktop.window.resize(*size)
+        desktop.open()
+        for name in pages(desktop, backend):
+            settle(desktop)
+            yield name, QApplication.activeModalWidget() or desktop.window
+
+    yield walk
+    for desktop in made:
+        desktop.close()
+        desktop.window.deleteLater()
+        desktop.session.deleteLater()
+    language.set_language("en")
+
+
+@pytest.mark.parametrize(
+    ("tongue", "size"), [("pseudo", SMALL), ("pseudo", LARGE), ("zh_CN", SMALL)], ids=lambda value: str(value)
+)
+def test_that_no_text_is_clipped(walk, tongue, size):
+    found = {}
+    for name, top in walk(tongue, size):
+        flaws = eyes.flaws(top)
+        if flaws:
+            found[name] = flaws
+    lines = [f"{name}: {flaw}" for name, flaws in found.items() for flaw in flaws]
+    assert not lines, "\n".join(lines)
+
+
+def test_that_every_control_has_a_name_a_role_and_no_hidden_mnemonic(walk):
+    wrong = []
+    for name, top in walk("en", LARGE):
+        for widget in eyes.shown(top):
+            if isinstance(widget, QAbstractButton) and "&" in widget.text().replace("&&", ""):
+                wrong.append(f"{name}: {eyes.name_of(widget)} has a mnemonic in '{widget.text()}'")
+            if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isEnabled():
+                wrong += [f"{name}: {eyes.name_of(widget)} {what}" for what in unheard(widget)]
+    assert not wrong, "\n".join(sorted(set(wrong)))
+
+
+def unheard(widget: QWidget) -> Iterator[str]:
+    """What a screen reader would miss of a control."""
+    interface = QAccessible.queryAccessibleInterface(widget)
+    if interface is None:
+        yield "is unknown to screen readers"
+        return
+    if not interface.text(QAccessible.Text.Name).strip():
+        yield "has no accessible name"
+    if interface.role() in (QAccessible.Role.NoRole, QAccessible.Role.Client):
+        yield f"has no role ({interface.role()})"
+
+
+def test_that_the_keyboard_reaches_every_control_in_reading_order(walk):
+    wrong = []
+    for name, top in walk("en", LARGE):
+        wanted = [
+            w
+            for w in eyes.shown(top)
+            if w.focusPolicy() & Qt.FocusPolicy.TabFocus and w.isEnabled() and not w.visibleRegion().isEmpty()
+        ]
+        chain, at = [], top
+        for _ in range(5000):
+            at = at.nextInFocusChain()
+            if at is top:
+                break
+            if at in wanted:
+                chain.append(at)
+        missing = set(map(eyes.name_of, wanted)) - set(map(eyes.name_of, chain))
+        wrong += [f"{name}: {one} is never reached" for one in missing]
+        for one, other in pairwise(chain):
+            if one.parentWidget() is other.parentWidget() and not eyes.in_reading_order(one, other):
+                wrong.append(f"{name}: {eyes.name_of(one)} comes before {eyes.name_of(other)}")
+    assert not wrong, "\n".join(sorted(set(wrong)))
+
+
+def test_that_the_wheel_changes_no_closed_control(walk):
+    wrong = []
+    for name, top in walk("en", SMALL):
+        for widget in eyes.shown(top):
+            if not isinstance(widget, QComboBox | QAbstractSpinBox | QAbstractSlider) or isinstance(widget, QScrollBar):
+                continue
+            before = value_of(widget)
+            QApplication.sendEvent(widget, wheel(widget))
+            if value_of(widget) != before:
+                wrong.append(f"{name}: {eyes.name_of(widget)}")
+    assert not wrong, "\n".join(sorted(set(wrong)))
+
+
+def value_of(widget: QComboBox | QAbstractSpinBox | QAbstractSlider) -> object:
+    """What a control is set to."""
+    if isinstance(widget, QComboBox):
+        return widget.currentIndex()
+    return widget.value() if isinstance(widget, QAbstractSlider) else widget.text()
+
+
+def wheel(widget: QWidget) -> QWheelEvent:
+    """One notch down over the middle of a widget."""
+    middle = widget.rect().center()
+    return QWheelEvent(
+        QPointF(middle), QPointF(widget.mapToGlobal(middle)), QPoint(0, 0), QPoint(0, -120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
