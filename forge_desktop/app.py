@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import logging
 import os
 import sys
@@ -103,6 +104,7 @@ def make_application(arguments: Sequence[str]) -> QApplication:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     app = QApplication.instance()
     made = app if isinstance(app, QApplication) else QApplication(list(arguments))
+    locale.setlocale(locale.LC_NUMERIC, "C")  # Qt took the system's, where a decimal point may be a comma
     made.setApplicationName("LoRAForge Desktop")
     made.setDesktopFileName("loraforge-desktop")
     made.setQuitOnLastWindowClosed(True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -62,7 +65,7 @@ def walk(qapp: QApplication, qtbot, tmp_path: Path) -> Iterator[Callable[..., It
 
 
 @pytest.mark.parametrize(
-    ("tongue", "size"), [("pseudo", SMALL), ("pseudo", LARGE), ("zh_CN", SMALL)], ids=lambda value: str(value)
+    ("tongue", "size"), [("pseudo", SMALL), ("pseudo", LARGE), ("zh_CN", SMALL), ("en", SMALL)], ids=str
 )
 def test_that_no_text_is_clipped(walk, tongue, size):
     found = {}
@@ -147,3 +150,18 @@ def wheel(widget: QWidget) -> QWheelEvent:
         QPointF(middle), QPointF(widget.mapToGlobal(middle)), QPoint(0, 0), QPoint(0, -120), Qt.MouseButton.NoButton,
         Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", ["1.25", "1.5", "2"])
+def test_that_no_text_is_clipped_on_a_screen_of_another_scale(scale):
+    """Qt takes its scale when the program starts, so each is a program of its own."""
+    node = f"{Path(__file__)}::test_that_no_text_is_clipped[en-{SMALL}]"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", node],
+        env={**os.environ, "QT_SCALE_FACTOR": scale},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-8000:]

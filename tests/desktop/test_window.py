@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
@@ -30,7 +32,6 @@ def test_that_the_desktop_imports_neither_torch_nor_other_rooms():
 
 def test_that_twenty_thousand_emits_from_a_thread_arrive_in_order(qtbot):
     """Guards the pin of PySide6: 6.12.0 aborts here on Python 3.11."""
-    import threading
 
     class Source(QObject):
         number = Signal(object)
@@ -50,9 +51,48 @@ def test_that_text_can_be_read_on_its_background(theme):
     pairs = [(ink, ground) for ink in (t.text, t.secondary, t.muted) for ground in (t.bg, t.sidebar, t.surface)]
     pairs += [(t.accent_text, t.accent_soft), (t.on_accent, t.accent), (t.on_accent, t.accent_hover)]
     pairs += [(t.ok_text, t.ok_soft), (t.warn_text, t.warn_soft), (t.bad_text, t.bad_soft), (t.info_text, t.info_soft)]
+    pairs += [(ink, ground) for ink in (t.text, t.secondary, t.muted) for ground in (t.surface2, t.hover)]
+    pairs += [(t.ok_text, t.surface), (t.info_text, t.surface), (t.ok_text, t.bg), (t.bad_text, t.bg)]
     pairs += [(t.bad_text, t.surface), (t.warn_text, t.surface), (t.accent_text, t.surface), (t.secondary, t.hover)]
     bad = [(ink, ground, round(contrast(ink, ground), 2)) for ink, ground in pairs if contrast(ink, ground) < 4.5]
     assert bad == []
+
+
+def test_that_qt_leaves_the_decimal_point_alone():
+    code = (
+        "import locale, sys; from forge_desktop.app import make_application; make_application(['x']);"
+        "sys.stdout.write(locale.setlocale(locale.LC_NUMERIC))"
+    )
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "QT_QPA_PLATFORM": "offscreen"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=environment
+    )
+    assert done.stdout == "C"
+
+
+def test_that_news_and_answers_arrive_on_the_thread_of_the_window(replay, qtbot):
+    session, here, seen = replay.desktop.session, threading.get_ident(), []
+    ear = QObject()
+    session.run_changed.connect(lambda _run: seen.append(("news", threading.get_ident())))
+    session.ask(lambda backend: backend.health(), lambda _h: seen.append(("answer", threading.get_ident())), owner=ear)
+    replay.backend.add(demo_spec(), created=1.0)
+    qtbot.waitUntil(lambda: {kind for kind, _thread in seen} == {"news", "answer"})
+    assert {thread for _kind, thread in seen} == {here}
+
+
+def test_that_an_answer_is_let_go_on_the_thread_of_the_window(replay, qtbot):
+    """The last to let go of a page destroys it; that must not be a request's thread."""
+    gone: list[int] = []
+
+    class Held:
+        def __del__(self) -> None:
+            gone.append(threading.get_ident())
+
+    held = Held()
+    replay.desktop.session.ask(lambda backend, held=held: backend.health(), lambda _health, held=held: None)
+    del held
+    qtbot.waitUntil(lambda: gone != [])
+    assert gone == [threading.get_ident()]
 
 
 def test_that_shortcuts_open_pages(replay, qtbot):
@@ -139,7 +179,6 @@ def test_that_damaged_preferences_do_not_stop_the_window(tmp_path):
 
 
 def test_that_remembering_does_not_wait_for_the_disk(tmp_path, qtbot, monkeypatch):
-    import threading
 
     from forge_desktop.bridge import preferences as module
 
