@@ -12,7 +12,7 @@ from engine.contract.errors import Refused
 LANES = ("gpu", "cpu", "light")
 PLAIN = (
     "idle_minutes", "stop_grace_seconds", "retry_seconds", "log_level", "log_json", "spare_workers",
-    "spare_memory_gb",
+    "spare_memory_gb", "currency",
 )  # fmt: skip
 
 
@@ -31,6 +31,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("--log-json", action=argparse.BooleanOptionalAction, help="log one JSON object a line")
     command.add_argument("--spare-workers", type=int, help="workers kept ready so that runs begin at once; 0: none")
     command.add_argument("--spare-memory-gb", type=float, help="spares are given up while less memory is available")
+    command.add_argument("--prices", nargs="+", metavar="LANE=PRICE", help="price of an hour of a slot; gpu=none: none")
+    command.add_argument("--currency", help="of the prices, as ISO 4217 writes it: EUR")
     command.set_defaults(work=work)
 
 
@@ -45,6 +47,8 @@ def work(options: argparse.Namespace) -> int:
             wanted["slots"] = (client.settings().slots or {}) | read_slots(options.slots)
         if options.worker_python:
             wanted["worker_python"] = None if options.worker_python == "auto" else options.worker_python
+        if options.prices:
+            wanted["prices"] = read_prices(options.prices, client.settings().prices)
         for name in PLAIN:
             if getattr(options, name) is not None:
                 wanted[name] = getattr(options, name)
@@ -59,6 +63,8 @@ def work(options: argparse.Namespace) -> int:
     print(f"Workers run with: {settings.worker_python or 'an interpreter found by itself'}")
     kept = "for ever" if settings.keep_days is None else f"{settings.keep_days:g} days"
     print(f"Working files of ended runs stay {kept}; first retry after {settings.retry_seconds:g} s")
+    prices = ", ".join(f"{lane} {price:g}" for lane, price in settings.prices.items())
+    print(f"Prices of an hour: {f'{prices} {settings.currency}' if prices else 'none'}")
     print(f"Log level: {settings.log_level}{' as JSON' if settings.log_json else ''}")
     print(f"Spare workers: {settings.spare_workers}, while {settings.spare_memory_gb:g} GB are available")
     print(f"Idle time: {settings.idle_minutes:g} min; grace when stopping: {settings.stop_grace_seconds:g} s")
@@ -87,3 +93,20 @@ def read_slots(words: list[str]) -> dict[str, int]:
             raise Refused("settings.slot_form", word=word, lanes=", ".join(LANES))
         slots[lane] = int(count)
     return slots
+
+
+def read_prices(words: list[str], known: dict[str, float]) -> dict[str, float]:
+    """`gpu=2.50 cpu=none` as prices by lane, beside those that are known."""
+    prices = dict(known)
+    for word in words:
+        lane, _, price = word.partition("=")
+        if lane not in LANES or not price:
+            raise Refused("settings.price_form", word=word, lanes=", ".join(LANES))
+        if price == "none":
+            prices.pop(lane, None)
+            continue
+        try:
+            prices[lane] = float(price)
+        except ValueError:
+            raise Refused("settings.price_form", word=word, lanes=", ".join(LANES)) from None
+    return prices

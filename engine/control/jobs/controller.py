@@ -21,7 +21,7 @@ from engine.control.jobs.news import Hub
 from engine.control.jobs.queue import Claim
 from engine.control.jobs.retry import Alarm
 from engine.control.jobs.watch import Watch
-from engine.control.store import attempts, events
+from engine.control.store import attempts, events, runs
 from engine.control.store.database import Database, Transaction
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class Controller(Desk):
         """Take up what an earlier controller left, then start working."""
         self.gpus = await asyncio.to_thread(self._machine.find_gpus)
         await asyncio.to_thread(self.retention.remove_leftovers)
+        await self.database.write(lambda t: runs.set_prices(t, self.settings.prices))
         for row in await asyncio.to_thread(reconcile.adopt, self.home, self.database, self._executor):
             self._watch(row)
         for uid in await self.database.read(_half_deleted):
@@ -103,7 +104,8 @@ class Controller(Desk):
 
     async def _start_next(self) -> bool:
         claim = await self.database.write(
-            lambda t: queue.take_next(t, self.slots, self.gpus, self._executor.name, now()), durable=True
+            lambda t: queue.take_next(t, self.slots, self.gpus, self._executor.name, now(), self.settings.prices),
+            durable=True,
         )
         if claim is None:
             return False

@@ -19,7 +19,7 @@ from engine.control.jobs import commands, live, resuming, retention, settings
 from engine.control.jobs.requests import Request, answered, once, once_only
 from engine.control.jobs.watch import Watch
 from engine.control.jobs.wishes import verb_of
-from engine.control.store import artifacts
+from engine.control.store import artifacts, runs
 from engine.control.store.database import Database, Transaction
 
 
@@ -126,8 +126,9 @@ class Desk:
         """Keep changed settings; fields that were not sent stay. A repeated request changes nothing any more."""
         changed = self.settings.model_copy(update=change.model_dump(exclude_unset=True))
 
-        def save(_transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
+        def save(transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
             settings.save(self.home, changed)
+            runs.set_prices(transaction, changed.prices)
 
         if not await self.database.write(lambda t: once_only(t, request, save), durable=True):
             return self.settings

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.contract.api import RunSummary
+from engine.contract.clock import now
 from engine.contract.errors import ErrorBody
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, Mark, Phase, RunState
@@ -17,8 +18,15 @@ from engine.control.store.database import Transaction
 SHOWN = (
     "id, uid, name, project, owner, kind, lane, state, reason, error, priority, model, dataset, method, tags, created, "
     "started, finished, attempt, phase, last_step, total_steps, loss, pace, node, sparkline, mark, pinned, retries, "
-    "retry_at, expires, cleaned"
+    "retry_at, expires, cleaned, worked_seconds, working_since, price, cost, score"
 )
+SECONDS = "worked_seconds + max(0.0, coalesce(:now - working_since, 0.0))"
+"""Time of all attempts up to now, in SQL, as `worked` has it."""
+COST = (
+    "CASE WHEN working_since IS NULL OR price IS NULL THEN cost "
+    "ELSE coalesce(cost, 0.0) + max(0.0, :now - working_since) * price / 3600.0 END"
+)
+"""The cost of them, in SQL, as `worked` has it."""
 
 
 def described(spec: RunSpec) -> tuple[str, str, str]:
@@ -56,6 +64,11 @@ def _describe(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
     model, dataset, _ = described(spec)
     text = search_text(spec.name, model, dataset, spec.tags)
     transaction.execute("INSERT OR REPLACE INTO run_search VALUES (?, ?)", (run_id, text))
+    transaction.execute("DELETE FROM run_tag WHERE run_id = ?", (run_id,))
+    transaction.connection.executemany(
+        "INSERT INTO run_tag(tag, run_id) VALUES (?, ?)",
+        ((tag, run_id) for tag in {tag.casefold() for tag in spec.tags}),
+    )
     params.store(transaction, run_id, spec)
     lineage.store_inputs(transaction, run_id, spec)
 
@@ -93,8 +106,9 @@ def summary(connection: sqlite3.Connection, run_id: int) -> RunSummary:
     return from_row(connection.execute(f"SELECT {SHOWN} FROM run WHERE id = ?", (run_id,)).fetchone())
 
 
-def from_row(row: sqlite3.Row) -> RunSummary:
+def from_row(row: sqlite3.Row, at: float | None = None) -> RunSummary:
     """The same, from a row that was read already."""
+    seconds, cost = worked(row, now() if at is None else at)
     return RunSummary(
         uid=row["uid"],
         name=row["name"],
@@ -127,7 +141,42 @@ def from_row(row: sqlite3.Row) -> RunSummary:
         retry_at=row["retry_at"],
         expires=row["expires"],
         cleaned=row["cleaned"],
+        seconds=seconds,
+        cost=cost,
+        score=row["score"],
     )
+
+
+def worked(row: sqlite3.Row, at: float) -> tuple[float, float | None]:
+    """Time that all attempts took until then, the live one among them, and what that cost where it is known."""
+    seconds, cost = float(row["worked_seconds"]), row["cost"]
+    if row["working_since"] is None:
+        return seconds, cost
+    live = max(0.0, at - row["working_since"])
+    if row["price"] is not None:
+        cost = (cost or 0.0) + live * row["price"] / 3600.0
+    return seconds + live, cost
+
+
+def begin_work(transaction: Transaction, run_id: int, at: float, price: float | None) -> None:
+    """An attempt has begun; its lane has this price for an hour."""
+    transaction.execute("UPDATE run SET working_since = ?, price = ? WHERE id = ?", (at, price, run_id))
+
+
+def end_work(transaction: Transaction, run_id: int, at: float) -> None:
+    """It has ended: its time and cost are the run's for good."""
+    row = transaction.one("SELECT worked_seconds, working_since, price, cost FROM run WHERE id = ?", (run_id,))
+    if row is not None:
+        transaction.execute(
+            "UPDATE run SET worked_seconds = ?, cost = ?, working_since = NULL, price = NULL WHERE id = ?",
+            (*worked(row, at), run_id),
+        )
+
+
+def set_prices(transaction: Transaction, prices: Mapping[str, float]) -> None:
+    """Runs at work cost what their lane costs from now on; what has ended keeps its cost."""
+    for row in transaction.execute("SELECT id, lane FROM run WHERE working_since IS NOT NULL").fetchall():
+        transaction.execute("UPDATE run SET price = ? WHERE id = ?", (prices.get(row["lane"]), row["id"]))
 
 
 def _eta(row: sqlite3.Row) -> float | None:
