@@ -4,7 +4,9 @@ from engine.contract.messages.base import Message
 
 LISTING: dict[str, Message] = {
     "search.refused": Message("The search cannot be understood.", "Problems in it: {count}.", "Correct them."),
-    "search.operator": Message("", "There is no search operator '{name}'.", "{choices}; or put the word in quotes."),
+    "search.operator": Message(
+        "", "There is no search operator '{name}'.", "There are {choices}. Or put the word in quotes."
+    ),
     "search.operator_near": Message(
         "", "There is no search operator '{name}'.", "Did you mean '{near}'? Or put the word in quotes."
     ),

@@ -46,8 +46,8 @@ class Desk:
         """Make a run; a run that is to start is checked whole before."""
         if start_now:
             await self._refuse_unless_startable(spec)
-        owner = _owner()
-        return await self._command(request, lambda t: commands.create(t, spec, start_now, owner, request.actor))
+        person = owner()
+        return await self._command(request, lambda t: commands.create(t, spec, start_now, person, request.actor))
 
     async def edit(self, uid: str, change: EditRun, request: Request) -> RunSummary:
         """Change a draft, a priority, a name, tags, the pin."""
@@ -91,8 +91,8 @@ class Desk:
 
     async def copy(self, uid: str, request: Request) -> RunSummary:
         """A draft with the same spec."""
-        owner = _owner()
-        return await self._command(request, lambda t: commands.copy(t, uid, owner, request.actor))
+        person = owner()
+        return await self._command(request, lambda t: commands.copy(t, uid, person, request.actor))
 
     async def delete(self, uid: str, request: Request) -> None:
         """Remove a run with everything that belongs to it."""
@@ -185,7 +185,8 @@ class Desk:
             raise Conflict("worker.no_environment")
 
 
-def _owner() -> str:
+def owner() -> str:
+    """The person who sits at this computer."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

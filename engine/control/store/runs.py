@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from engine.contract.api import RunSummary
 from engine.contract.clock import now
 from engine.contract.errors import ErrorBody
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.search_filter import search_text
 from engine.contract.states import EndReason, Mark, Phase, RunState
 from engine.control.store import events, lineage, params
 from engine.control.store.database import Transaction
@@ -71,11 +72,6 @@ def _describe(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
     )
     params.store(transaction, run_id, spec)
     lineage.store_inputs(transaction, run_id, spec)
-
-
-def search_text(name: str, model: str, dataset: str, tags: Sequence[str]) -> str:
-    """What the words of a search are looked for in."""
-    return "\n".join((name, model, dataset, " ".join(tags))).casefold()
 
 
 def replace_spec(transaction: Transaction, run_id: int, spec: RunSpec) -> None:

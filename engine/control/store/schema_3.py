@@ -1,4 +1,4 @@
-"""What migration 3 adds: a queue that can be put in order, time, cost and score of runs, search. Never edited once released."""
+"""What migration 3 adds: time, cost, score, tags, places in the queue, operators. Never edited once released."""
 
 COLUMNS = (
     # The place among waiting runs of a lane and priority.
@@ -35,6 +35,7 @@ INDEXES = (
     "CREATE INDEX run_by_worked_seconds ON run(worked_seconds) WHERE deleting = 0 AND working_since IS NULL",
     "CREATE INDEX run_by_cost ON run(cost) WHERE deleting = 0 AND working_since IS NULL",
     "CREATE INDEX run_by_score ON run(score) WHERE deleting = 0",
+    *(f"CREATE INDEX run_by_{column} ON run({column}) WHERE deleting = 0" for column in ("owner", "node")),
     # All that the operators of a search compare, side by side: any of them, together, is one walk along this index.
     "CREATE INDEX run_facts ON run(state, reason, project, owner, node, model, dataset, method, priority, created, "
     "started, finished, last_step, loss, score, pinned, worked_seconds, cost, working_since, price) "
