@@ -79,7 +79,7 @@ def _print(detail: RunDetail) -> None:
     )
     if run.seconds:
         cost = "" if run.cost is None else f"   cost {run.cost:.2f}"
-        print(f"Worked   {span(run.seconds)} in {run.attempt} attempts{cost}")
+        print(f"Worked   {span(run.seconds)}{cost}")
     print(f"First step {span(detail.submit_to_first_step_s)} after the start was asked for")
     for attempt in detail.attempts:
         times = f"{moment(attempt.started)} – {moment(attempt.ended)}"
