@@ -15,7 +15,7 @@ from engine.contract.events import Resources, RunDeleted
 from engine.contract.paths import Home
 from engine.control.executors.base import Executor, SpareStatus
 from engine.control.jobs import queue, reconcile, requests, retention, start
-from engine.control.jobs.desk import Desk
+from engine.control.jobs.list_desk import ListDesk
 from engine.control.jobs.machine import Machine
 from engine.control.jobs.news import Hub
 from engine.control.jobs.queue import Claim
@@ -30,7 +30,7 @@ RETRY_S = 2.0
 RETENTION_EVERY_S = 600.0
 
 
-class Controller(Desk):
+class Controller(ListDesk):
     """Everything that lives while the service runs. Made and used on its event loop."""
 
     def __init__(self, home: Home, database: Database, executor: Executor) -> None:

@@ -62,19 +62,25 @@ def page(
     offset, limit = max(0, offset), max(0, min(limit, MAX_PAGE))
     at = now()
     asked = Asked(states, project, parse(search, at), me, at)
-    counts = dict(connection.execute("SELECT state, n FROM run_count WHERE n > 0").fetchall())
     order = Order(sort if sort in SORTS else "created", descending, at)
+    counts = dict(connection.execute("SELECT state, n FROM run_count WHERE n > 0").fetchall())
+    listed, total = ids_of(connection, asked, order, counts, offset, limit)
+    rows = {row["id"]: row for row in _rows(connection, listed)}
+    shown = [from_row(rows[number], at) for number in listed]
+    return RunPage(runs=shown, total=total, counts=counts, cursor=events.latest(connection))
+
+
+def ids_of(
+    connection: sqlite3.Connection, asked: Asked, order: Order, counts: dict[str, int], offset: int, limit: int
+) -> tuple[list[int], int]:
+    """The ids of a page, and how many runs there are in all. `counts` are the runs by state."""
     wanted, ids = _wanted(connection, asked)
     if ids is not None and len(ids) == sum(counts.values()):  # it excludes nothing
         wanted, ids = Filter(), None
     if ids is not None and len(ids) <= FEW:
-        total, listed = len(ids), _sorted(connection, ids, order, offset, limit)
-    else:
-        total = _total(connection, wanted, ids, counts, states)
-        listed = _walked(connection, wanted, ids, order, offset, limit, total)
-    rows = {row["id"]: row for row in _rows(connection, listed)}
-    shown = [from_row(rows[number], at) for number in listed]
-    return RunPage(runs=shown, total=total, counts=counts, cursor=events.latest(connection))
+        return _sorted(connection, ids, order, offset, limit), len(ids)
+    total = _total(connection, wanted, ids, counts, asked.states)
+    return _walked(connection, wanted, ids, order, offset, limit, total), total
 
 
 @dataclass(frozen=True)
