@@ -7,7 +7,8 @@ from typing import Any
 
 from engine.cli.exits import OK
 from engine.cli.output import print_json
-from engine.contract.errors import Refused
+from engine.contract.api import Settings
+from engine.contract.errors import Problem, Refused
 
 LANES = ("gpu", "cpu", "light")
 PLAIN = (
@@ -39,7 +40,6 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 def work(options: argparse.Namespace) -> int:
     """Change what was named, then show all."""
     from engine.cli.session import controller
-    from engine.contract.api import Settings
 
     with controller() as client:
         wanted: dict[str, Any] = {}
@@ -54,7 +54,7 @@ def work(options: argparse.Namespace) -> int:
                 wanted[name] = getattr(options, name)
         if options.keep_days is not None:
             wanted["keep_days"] = read_days(options.keep_days)
-        settings = client.change_settings(Settings(**wanted)) if wanted else client.settings()
+        settings = client.change_settings(checked(wanted)) if wanted else client.settings()
         slots = client.resources().slots
     if options.json:
         print_json(settings)
@@ -69,6 +69,20 @@ def work(options: argparse.Namespace) -> int:
     print(f"Spare workers: {settings.spare_workers}, while {settings.spare_memory_gb:g} GB are available")
     print(f"Idle time: {settings.idle_minutes:g} min; grace when stopping: {settings.stop_grace_seconds:g} s")
     return OK
+
+
+def checked(wanted: dict[str, Any]) -> Settings:
+    """The settings that are wanted; Refused with every one that is not possible."""
+    from pydantic import ValidationError
+
+    try:
+        return Settings(**wanted)
+    except ValidationError as error:
+        problems = [
+            Problem(code="request.field", field=".".join(map(str, one["loc"])), params={"detail": one["msg"]})
+            for one in error.errors()
+        ]
+        raise Refused("request.refused", problems=problems) from None
 
 
 def read_days(word: str) -> float | None:
