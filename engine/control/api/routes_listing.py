@@ -27,7 +27,7 @@ async def run_points(context: Ctx, search: str = "", project: str = "") -> Respo
     settings = context.controller.settings
     currency = settings.currency if settings.prices else ""
     text = await context.controller.database.read(
-        lambda c: points.points(c, search=search, project=project, currency=currency, me=owner()).model_dump_json()
+        lambda c: points.points(c, search=search, project=project, currency=currency, me=owner())
     )
     return Response(text, media_type=JSON)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.contract.api import EditRun, RunSummary
 from engine.contract.errors import UserError
 from engine.contract.listing import BulkRefusal, BulkRequest, BulkResult
+from engine.contract.run_spec import RunSpec
 from engine.control.jobs import commands
 from engine.control.jobs.requests import Request, once
 from engine.control.store import runs
@@ -31,8 +32,10 @@ def request_for(body: BulkRequest, request: Request, uid: str) -> Request:
 
 
 def work_of(body: BulkRequest, uid: str, actor: str) -> Work:
-    """The deed, for one run; starting is not among them, for it looks at files."""
+    """The deed, for one run. What is to be started is looked at with its files before."""
     match body.deed:
+        case "start":
+            return lambda t: commands.start(t, uid, actor)
         case "stop" | "stop_without_saving":
             save = body.deed == "stop"
             return lambda t: commands.stop(t, uid, save, actor)
@@ -56,6 +59,28 @@ def _tagged(transaction: Transaction, uid: str, body: BulkRequest, actor: str) -
     else:
         tags = [tag for tag in run.tags if tag not in named]
     return run if tags == run.tags else commands.edit(transaction, uid, EditRun(tags=tags), actor)
+
+
+def specs_of(connection: sqlite3.Connection, uids: Sequence[str]) -> tuple[dict[str, RunSpec], dict[str, UserError]]:
+    """What runs were asked to do; and those that are not there."""
+    specs, missing = dict[str, RunSpec](), dict[str, UserError]()
+    for uid in uids:
+        try:
+            specs[uid] = RunSpec.model_validate_json(commands.existing(connection, uid)["spec"])
+        except UserError as error:
+            missing[uid] = error
+    return specs, missing
+
+
+def not_runnable(specs: Mapping[str, RunSpec]) -> dict[str, UserError]:
+    """Those that could not run. Waits for files: call it on a thread."""
+    refused = dict[str, UserError]()
+    for uid, spec in specs.items():
+        try:
+            commands.refuse_unless_runnable(spec)
+        except UserError as error:
+            refused[uid] = error
+    return refused
 
 
 def each(transaction: Transaction, asked: Mapping[str, tuple[Request, Work]]) -> dict[str, UserError]:

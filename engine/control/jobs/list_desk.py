@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 
 from engine.contract.api import RunSummary
 from engine.contract.clock import now
-from engine.contract.errors import Refused, UserError
+from engine.contract.errors import Conflict, Refused, UserError
 from engine.contract.listing import BulkRequest, BulkResult, MoveInQueue
 from engine.control.jobs import bulk, lineup
 from engine.control.jobs.desk import Desk
@@ -43,45 +43,50 @@ class ListDesk(Desk):
         if body.deed in ("tag", "untag") and not body.tags:
             raise Refused("bulk.no_tags")
         uids, refused = list(dict.fromkeys(body.uids)), dict[str, UserError]()
-        for begin in range(0, len(uids), bulk.CHUNK):
-            piece = uids[begin : begin + bulk.CHUNK]
-            refused |= await (self._start_each if body.deed == "start" else self._do_each)(piece, body, request)
+        going: list[str] = []
+        try:
+            for begin in range(0, len(uids), bulk.CHUNK):
+                piece = uids[begin : begin + bulk.CHUNK]
+                refused |= await self._do_each(piece, body, request)
+                going += [uid for uid in piece if body.deed == "delete" and uid not in refused]
+        finally:
+            if going:
+                self._go(self._finish_deleting_each(going))
         answer = await self.database.read(lambda c: bulk.result(c, uids, refused))
         if request.key is not None:
             content = answer.model_dump_json()
             await self.database.write(lambda t: keep(t, request, content), durable=True)
         return answer
 
-    async def _start_each(self, uids: list[str], body: BulkRequest, request: Request) -> dict[str, UserError]:
-        """One after another: each is checked with its files before."""
-        refused = {}
-        for uid in uids:
-            try:
-                await self.start(uid, bulk.request_for(body, request, uid))
-            except UserError as error:
-                refused[uid] = error
-        return refused
-
     async def _do_each(self, uids: list[str], body: BulkRequest, request: Request) -> dict[str, UserError]:
         """Some runs in one transaction, then whatever follows of it outside the history."""
+        refused = await self._not_startable(uids) if body.deed == "start" else {}
         asked = {
-            uid: (bulk.request_for(body, request, uid), bulk.work_of(body, uid, request.actor)) for uid in uids
-        }  # fmt: skip
+            uid: (bulk.request_for(body, request, uid), bulk.work_of(body, uid, request.actor))
+            for uid in uids
+            if uid not in refused
+        }
         async with AsyncExitStack() as locks:
-            if body.deed == "delete":
-                for uid in sorted(uids):  # the same order for everybody: nobody waits for each other
+            if body.deed in ("delete", "start"):
+                for uid in sorted(asked):  # the same order for everybody: nobody waits for each other
                     await locks.enter_async_context(self._files_of(uid))
-            refused = await self.database.write(lambda t: bulk.each(t, asked), durable=True)
+            refused |= await self.database.write(lambda t: bulk.each(t, asked), durable=True)
         done = [uid for uid in uids if uid not in refused]
         if body.deed in ("stop", "stop_without_saving", "pause"):
             for uid in done:
                 self._pass_on(uid, "pause" if body.deed == "pause" else verb_of(body.deed == "stop"))
-        elif body.deed == "delete":
-            self._go(self._finish_deleting_each(done))
         elif body.deed in ("pin", "unpin"):
             self._wake_retention.set()
         self._wake.set()
         return refused
+
+    async def _not_startable(self, uids: list[str]) -> dict[str, UserError]:
+        """Runs that are not there or could not run, with their files as they are now."""
+        specs, refused = await self.database.read(lambda c: bulk.specs_of(c, uids))
+        python = await asyncio.to_thread(lambda: self.worker_python)
+        if python is None:
+            return refused | {uid: Conflict("worker.no_environment") for uid in specs}
+        return refused | await asyncio.to_thread(bulk.not_runnable, specs)
 
     async def _finish_deleting_each(self, uids: list[str]) -> None:
         """Files and rows of runs that are out of sight; what fails is left to the next start."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 
+from pydantic_core import to_json
+
 from engine.contract.clock import now
-from engine.contract.listing import MAX_POINTS, RunPoint, RunPoints
+from engine.contract.listing import MAX_POINTS
 from engine.contract.search import parse
 from engine.contract.states import ENDED
 from engine.control.store import run_list
 from engine.control.store.run_list import Order
 from engine.control.store.search_sql import Asked
 
+NAMES = ("uid", "name", "created", "seconds", "cost", "steps", "loss", "score", "validation_loss")
 VALIDATION_LOSS = "validation_loss"
 _POINTS = (
     "SELECT uid, name, created, worked_seconds, run.cost, last_step, loss, score, series.min FROM run "
@@ -23,8 +26,8 @@ _POINTS = (
 
 def points(
     connection: sqlite3.Connection, *, search: str = "", project: str = "", currency: str = "", me: str = ""
-) -> RunPoints:
-    """The newest of those that are asked for."""
+) -> bytes:
+    """The newest of those that are asked for: a `RunPoints` as JSON, without 20,000 objects on the way."""
     at = now()
     asked = Asked(sorted(ENDED), project, parse(search, at), me, at)
     counts = dict(connection.execute("SELECT state, n FROM run_count WHERE n > 0").fetchall())
@@ -33,6 +36,5 @@ def points(
     cursor = connection.cursor()
     cursor.row_factory = None
     rows = cursor.execute(_POINTS, {"ids": json.dumps(ids), "metric": metric["id"] if metric else None})
-    names = ("uid", "name", "created", "seconds", "cost", "steps", "loss", "score", "validation_loss")
-    found = [RunPoint.model_construct(**dict(zip(names, row, strict=True))) for row in rows]
-    return RunPoints.model_construct(points=found, total=total, currency=currency)
+    found = [dict(zip(NAMES, row, strict=True)) for row in rows]
+    return to_json({"points": found, "total": total, "currency": currency}, inf_nan_mode="strings")

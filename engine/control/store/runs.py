@@ -56,12 +56,19 @@ def insert(transaction: Transaction, uid: str, spec: RunSpec, owner: str, at: fl
     )
     run_id = int(row.lastrowid or 0)
     transaction.execute("INSERT INTO run_spec VALUES (?, ?)", (run_id, spec.model_dump_json()))
+    _name(transaction, run_id, spec)
     _describe(transaction, run_id, spec)
     return run_id
 
 
 def _describe(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
-    """What can be searched, compared and followed from run to run."""
+    """What can be compared and followed from run to run."""
+    params.store(transaction, run_id, spec)
+    lineage.store_inputs(transaction, run_id, spec)
+
+
+def _name(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
+    """What can be searched."""
     model, dataset, _ = described(spec)
     text = search_text(spec.name, model, dataset, spec.tags)
     transaction.execute("INSERT OR REPLACE INTO run_search VALUES (?, ?)", (run_id, text))
@@ -77,6 +84,8 @@ def _describe(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
 def replace_spec(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
     """Give a run another spec; what a list shows follows it."""
     model, dataset, method = described(spec)
+    row = transaction.one("SELECT spec FROM run_spec WHERE run_id = ?", (run_id,))
+    same_job = row is not None and RunSpec.model_validate_json(row["spec"]).job == spec.job
     transaction.execute(
         "UPDATE run SET kind=?, lane=?, name=?, project=?, priority=?, model=?, dataset=?, method=?, "
         "spec_hash=?, tags=? WHERE id=?",
@@ -86,7 +95,9 @@ def replace_spec(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
         ),
     )
     transaction.execute("UPDATE run_spec SET spec = ? WHERE run_id = ?", (spec.model_dump_json(), run_id))
-    _describe(transaction, run_id, spec)
+    _name(transaction, run_id, spec)
+    if not same_job:  # of a new name, tag or priority nothing else follows
+        _describe(transaction, run_id, spec)
 
 
 def find(connection: sqlite3.Connection, uid: str) -> sqlite3.Row | None:
