@@ -11,16 +11,17 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from engine.contract.api import RunPage
 from engine.contract.clock import now
 from engine.contract.search import Query, parse
 from engine.control.store import events
 from engine.control.store.runs import COST, SECONDS, SHOWN, from_row
-from engine.control.store.search_sql import Asked, Filter, Ids, compiled, found, numbers
+from engine.control.store.search_sql import Asked, Filter, compiled, found, numbers
+
+if TYPE_CHECKING:
+    from engine.control.store.search_sql import Ids
 
 SORTS = {
     "created": "created",
@@ -187,6 +188,8 @@ def _walked(
 
 def _places(connection: sqlite3.Connection, ids: Ids) -> bytes:
     """A byte for every id there may be: whether it is one of these."""
+    import numpy as np
+
     (most,) = connection.execute("SELECT max(id) FROM run").fetchone()
     among = np.zeros((most or 0) + 1, np.bool_)
     among[ids] = True

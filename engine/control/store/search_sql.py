@@ -7,15 +7,17 @@ import math
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from engine.contract.search import Query, Range, Term
 from engine.contract.search_filter import UID_LETTERS, owners
 from engine.control.store.runs import COST, SECONDS
 
-Ids = np.ndarray[Any, np.dtype[np.int64]]
+if TYPE_CHECKING:  # numpy is imported where it is used: a controller starts quicker without
+    import numpy as np
+
+    Ids = np.ndarray[Any, np.dtype[np.int64]]
+
 EVERY = Query()
 COLUMNS = {"step": "last_step", "cost": COST, "seconds": SECONDS}
 """Where a field of a summary is not simply a column of its name."""
@@ -85,6 +87,8 @@ def found(connection: sqlite3.Connection, asked: Asked, few: int) -> Ids:
     One walk along the index of facts, one over the texts, and the tags from theirs; joined here, for that takes a
     tenth of the time that the database takes for it. Of a few, only the texts of those few are read.
     """
+    import numpy as np
+
     facts = _facts(connection, asked)
     ids = numbers(connection, facts.sql, facts.values) if facts.sql else None
     for term in asked.query.terms:
@@ -102,6 +106,8 @@ def found(connection: sqlite3.Connection, asked: Asked, few: int) -> Ids:
 
 def _tagged(connection: sqlite3.Connection, ids: Ids | None, term: Term) -> Ids:
     """Those of the ids (None: of all runs) that have one of the tags, or have none of them."""
+    import numpy as np
+
     tagged = Filter()
     tagged.sql = f"SELECT DISTINCT run_id AS id FROM run_tag WHERE tag IN {tagged.any_of(term.values)}"
     tags = numbers(connection, tagged.sql, tagged.values)
@@ -113,6 +119,8 @@ def _tagged(connection: sqlite3.Connection, ids: Ids | None, term: Term) -> Ids:
 
 def numbers(connection: sqlite3.Connection, sql: str, values: dict[str, Any]) -> Ids:
     """The ids that a statement selects; as one text, for 100,000 rows of one number each take twice the time."""
+    import numpy as np
+
     (text,) = connection.execute(f"SELECT group_concat(id) FROM ({sql})", values).fetchone()
     return np.fromstring(text or "", dtype=np.int64, sep=",")
 
