@@ -23,9 +23,11 @@ def parser() -> argparse.ArgumentParser:
         keeping,
         logs,
         metrics,
+        queue,
         run,
         runs,
         settings,
+        tags,
         worker,
     )
     from engine.cli.exits import EPILOG
@@ -49,6 +51,8 @@ def parser() -> argparse.ArgumentParser:
         going,
         during,
         keeping,
+        tags,
+        queue,
         advice,
         download,
         config,

@@ -19,7 +19,7 @@ from engine.control.jobs import commands, live, resuming, retention, settings
 from engine.control.jobs.requests import Request, answered, once, once_only
 from engine.control.jobs.watch import Watch
 from engine.control.jobs.wishes import verb_of
-from engine.control.store import artifacts
+from engine.control.store import artifacts, runs
 from engine.control.store.database import Database, Transaction
 
 
@@ -46,8 +46,8 @@ class Desk:
         """Make a run; a run that is to start is checked whole before."""
         if start_now:
             await self._refuse_unless_startable(spec)
-        owner = _owner()
-        return await self._command(request, lambda t: commands.create(t, spec, start_now, owner, request.actor))
+        person = owner()
+        return await self._command(request, lambda t: commands.create(t, spec, start_now, person, request.actor))
 
     async def edit(self, uid: str, change: EditRun, request: Request) -> RunSummary:
         """Change a draft, a priority, a name, tags, the pin."""
@@ -91,8 +91,8 @@ class Desk:
 
     async def copy(self, uid: str, request: Request) -> RunSummary:
         """A draft with the same spec."""
-        owner = _owner()
-        return await self._command(request, lambda t: commands.copy(t, uid, owner, request.actor))
+        person = owner()
+        return await self._command(request, lambda t: commands.copy(t, uid, person, request.actor))
 
     async def delete(self, uid: str, request: Request) -> None:
         """Remove a run with everything that belongs to it."""
@@ -126,8 +126,9 @@ class Desk:
         """Keep changed settings; fields that were not sent stay. A repeated request changes nothing any more."""
         changed = self.settings.model_copy(update=change.model_dump(exclude_unset=True))
 
-        def save(_transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
+        def save(transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
             settings.save(self.home, changed)
+            runs.set_prices(transaction, changed.prices)
 
         if not await self.database.write(lambda t: once_only(t, request, save), durable=True):
             return self.settings
@@ -184,7 +185,8 @@ class Desk:
             raise Conflict("worker.no_environment")
 
 
-def _owner() -> str:
+def owner() -> str:
+    """The person who sits at this computer."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

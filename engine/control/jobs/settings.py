@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from engine.contract.api import Settings
 from engine.contract.durable import write_json
-from engine.contract.errors import Refused
+from engine.contract.errors import Problem, Refused
 from engine.contract.paths import Home
 from engine.contract.states import Lane
 
@@ -33,7 +34,25 @@ def save(home: Home, settings: Settings) -> None:
     for lane, count in (settings.slots or {}).items():
         if lane not in set(Lane) or not 0 <= count <= MAX_SLOTS:
             raise Refused("settings.slots", lane=lane, count=count, most=MAX_SLOTS)
+    refuse_bad_prices(settings.prices)
     write_json(home.settings_file, settings.model_dump(mode="json"))
+
+
+def refuse_bad_prices(prices: dict[str, float]) -> None:
+    """Refuse prices of lanes that are none, and what is no price, all at once."""
+    lanes = ", ".join(Lane)
+    problems = [
+        Problem(code="settings.price_lane", field=f"prices.{lane}", params={"lane": lane, "lanes": lanes})
+        for lane in prices
+        if lane not in set(Lane)
+    ]
+    problems += [
+        Problem(code="settings.price", field=f"prices.{lane}", params={"price": str(price)})
+        for lane, price in prices.items()
+        if not (math.isfinite(price) and price >= 0)
+    ]
+    if problems:
+        raise Refused("settings.prices", count=len(problems), problems=problems)
 
 
 def worker_python(home: Home, settings: Settings) -> str | None:
