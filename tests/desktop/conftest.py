@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent
@@ -44,10 +45,14 @@ DATA_FACTS = {
 class ReplayDesktop:
     """The real window over a replay."""
 
-    def __init__(self, app: QApplication, home: Path, tongue: str = "en", theme: str = "light") -> None:
+    def __init__(
+        self, app: QApplication, home: Path, tongue: str = "en", theme: str = "light", first_start: bool = False
+    ) -> None:
         self.backend = ReplayBackend()
         self.backend.answers = {"inspect_model": dict(MODEL_FACTS), "preview_data": dict(DATA_FACTS)}
         self.desktop = Desktop(app, Home(home), lambda: self.backend, tongue, theme)
+        if not first_start:
+            self.desktop.preferences.set("onboarding", "done")
         self.desktop.open()
 
     @property
@@ -61,7 +66,7 @@ def make_desktop(qapp: QApplication, tmp_path: Path) -> Iterator[Callable[..., R
     """Makes windows, and closes them."""
     made: list[ReplayDesktop] = []
 
-    def make(**options: str) -> ReplayDesktop:
+    def make(**options: Any) -> ReplayDesktop:
         made.append(ReplayDesktop(qapp, tmp_path / "home", **options))
         return made[-1]
 

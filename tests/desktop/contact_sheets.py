@@ -189,6 +189,9 @@ def shoot(app: QApplication, folder: Path, theme: str, tongue: str, size: tuple[
     backend.answers = {"inspect_model": dict(MODEL_FACTS), "preview_data": dict(DATA_FACTS)}
     with tempfile.TemporaryDirectory() as home:
         desktop = Desktop(app, Home(Path(home)), lambda: backend, tongue, theme)
+        desktop.preferences.set("onboarding", "done")
+        for kind in ("completion", "failure", "alert"):
+            desktop.preferences.set(f"notices.on_{kind}", False)  # messages would lie over the pages
         desktop.window.resize(*size)
         desktop.open()
         QTest.qWait(SETTLE_MS)

@@ -1,0 +1,151 @@
+"""The keyboard shortcuts on one sheet, made from the table of commands; it can be saved to be printed."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+from PySide6.QtCore import QBuffer, QIODevice, QMarginsF, QObject, QRunnable, QThreadPool, Signal
+from PySide6.QtGui import QPageLayout, QPageSize, QPdfWriter, QTextDocument
+from PySide6.QtWidgets import QDialog, QFileDialog, QGridLayout, QWidget
+
+from engine.contract.durable import write_durably
+from forge_desktop.models.command_table import EVERY_KEY, GROUP_TEXTS, Entry
+from forge_desktop.models.commands import command_text, group_text, keys_text
+from forge_desktop.theme.controls import button, column, label, row, scrolled
+from forge_desktop.theme.language import tr
+
+COLUMNS = 2
+DOTS_PER_INCH = 150
+
+
+def groups() -> list[tuple[str, list[Entry]]]:
+    """Every entry with keys, by group, in the order of the table."""
+    found = {group: [entry for entry in EVERY_KEY if entry.group == group and entry.keys] for group in GROUP_TEXTS}
+    return [(group, entries) for group, entries in found.items() if entries]
+
+
+class ShortcutsSheet(QDialog):
+    """All keys, by group."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("shortcuts")
+        self.setWindowTitle(tr("Keyboard shortcuts"))
+        self.resize(820, 560)
+        self._said = label("", "hint", wrap=True)
+        self._said.setObjectName("shortcuts.said")
+        self._writer = _PdfWriter(self)
+        self._writer.done.connect(self._written)
+        inner = QWidget()
+        grid = QGridLayout(inner)
+        grid.setContentsMargins(0, 0, 8, 0)
+        grid.setHorizontalSpacing(36)
+        grid.setVerticalSpacing(18)
+        for place, (group, entries) in enumerate(groups()):
+            grid.addWidget(_group(group, entries), 0 if place == 0 else place - 1, 0 if place == 0 else 1,
+                           len(groups()) if place == 0 else 1, 1)  # fmt: skip
+        for place in range(COLUMNS):
+            grid.setColumnStretch(place, 1)
+        grid.setRowStretch(len(groups()), 1)
+        save = button(tr("Save as PDF to print…"), "default", "printer", self._ask_file, "shortcuts.save")
+        close = button(tr("Close"), "primary", on_click=self.accept, name="shortcuts.close")
+        layout = column(label(self.windowTitle(), "title"), scrolled(inner), spacing=14, margins=(22, 18, 18, 18))
+        layout.setStretch(1, 1)
+        feet = row(save, self._said, close, spacing=12)
+        feet.setStretch(1, 1)
+        layout.addLayout(feet)
+        self.setLayout(layout)
+        close.setFocus()
+
+    def _ask_file(self) -> None:
+        dialog = QFileDialog(self, tr("Keyboard shortcuts"), filter="PDF (*.pdf)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("pdf")
+        dialog.selectFile("loraforge-shortcuts.pdf")
+        dialog.fileSelected.connect(lambda file: self.save(Path(file)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def save(self, file: Path) -> None:
+        """Write the sheet as a PDF."""
+        self._writer.write(file, as_pdf())
+
+    def _written(self, path: str, trouble: str) -> None:
+        self._said.setText(trouble or tr("Saved as {path}", path=path))
+
+
+def _group(group: str, entries: list[Entry]) -> QWidget:
+    made = QWidget()
+    layout = column(label(group_text(group), "section"), spacing=7)
+    for entry in entries:
+        text = label(command_text(entry), wrap=True)
+        line = row(text, spacing=12)
+        line.setStretch(0, 1)
+        for keys in entry.keys:
+            cap = label(_named(keys), "key")
+            cap.setAccessibleName(f"{command_text(entry)}: {_named(keys)}")
+            line.addWidget(cap)
+        layout.addLayout(line)
+    layout.addStretch(1)
+    made.setLayout(layout)
+    return made
+
+
+def _named(keys: str) -> str:
+    return {"Up": "↑", "Down": "↓"}.get(keys) or keys_text(keys)
+
+
+def as_html() -> str:
+    """The sheet as a page."""
+    parts = [f"<h1>{html.escape(tr('Keyboard shortcuts'))}</h1>"]
+    for group, entries in groups():
+        rows = "".join(
+            f"<tr><td width='62%'>{html.escape(command_text(entry))}</td>"
+            f"<td><b>{html.escape(' · '.join(map(_named, entry.keys)))}</b></td></tr>"
+            for entry in entries
+        )
+        parts.append(f"<h3>{html.escape(group_text(group))}</h3><table width='100%' cellpadding='3'>{rows}</table>")
+    return "".join(parts)
+
+
+def as_pdf() -> bytes:
+    """The sheet on A4, in memory."""
+    buffer = QBuffer()
+    buffer.open(QIODevice.OpenModeFlag.WriteOnly)
+    writer = QPdfWriter(buffer)
+    writer.setResolution(DOTS_PER_INCH)
+    writer.setTitle(tr("Keyboard shortcuts"))
+    writer.setPageSize(QPageSize(QPageSize.PageSizeId.A4))
+    writer.setPageMargins(QMarginsF(18, 16, 18, 16), QPageLayout.Unit.Millimeter)
+    document = QTextDocument()
+    document.setDefaultStyleSheet("body, td { color: black; }")
+    document.setHtml(as_html())
+    document.print_(writer)
+    buffer.close()
+    return bytes(buffer.data().data())
+
+
+class _PdfWriter(QObject):
+    """Writes on a thread of the pool and says how it went."""
+
+    done = Signal(str, str)
+
+    def write(self, file: Path, content: bytes) -> None:
+        """Start; `done` comes with the path and what went wrong."""
+        QThreadPool.globalInstance().start(_Write(self, file, content))
+
+
+class _Write(QRunnable):
+    def __init__(self, teller: _PdfWriter, file: Path, content: bytes) -> None:
+        super().__init__()
+        self._teller, self._file, self._content = teller, file, content
+
+    def run(self) -> None:
+        """Qt's own hook."""
+        trouble = ""
+        try:
+            write_durably(self._file, self._content)
+        except OSError as error:
+            trouble = str(error)
+        self._teller.done.emit(str(self._file), trouble)
