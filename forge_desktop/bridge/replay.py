@@ -144,7 +144,7 @@ class ReplayBackend(ReplayNotices):
     def health(self) -> Health:
         """As the controller does."""
         self._answer()
-        return Health(version="replay", protocol=1, pid=0, home="", started=0.0)
+        return Health(version="replay", protocol=1, pid=0, home="", started=0.0, worker_python=self.worker_python)
 
     def runs(self, states: Sequence[str], search: str, offset: int, limit: int) -> RunPage:
         """As the controller does."""

@@ -13,6 +13,8 @@ class ReplayNotices:
     _runs: dict[str, Played]
     disk: DiskRoom | None = DiskRoom("/data", 120_000_000_000, 500_000_000_000)
     """What `disk_room` finds."""
+    worker_python: str | None = None
+    """What `health` says of it."""
 
     def ended_since(self, since: float, limit: int) -> list[RunSummary]:
         """As the controller does."""
