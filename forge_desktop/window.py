@@ -252,6 +252,10 @@ class Window(QMainWindow):
         """Mark all as read."""
         self.notices.mark_read()
 
+    def unread(self) -> int:
+        """How many notices nobody has read."""
+        return self.notices.unread
+
     @Slot()
     def toggle_help(self) -> None:
         """Open help for the page, or close it."""

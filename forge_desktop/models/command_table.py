@@ -16,6 +16,8 @@ class Entry:
     keys: tuple[str, ...] = ()
     words: str = ""
     """English words it is found by besides its name."""
+    listed: bool = True
+    """The palette offers it."""
 
 
 GROUP_TEXTS = {
@@ -35,8 +37,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("search.runs", "go", "Search the runs", "search", ("Ctrl+F",), "find filter"),
     Entry("go.back", "go", "Back to the page before", "chevron-left", ("Alt+Left", "Ctrl+["), "history previous"),
     Entry("go.forward", "go", "Forward again", "chevron-right", ("Alt+Right", "Ctrl+]"), "history next"),
-    Entry("escape", "go", "Close what is open, or back to the runs", "x", ("Esc",), "cancel"),
-    Entry("palette", "go", "All commands", "command", ("Ctrl+K",), "palette"),
+    Entry("escape", "go", "Close what is open, or back to the runs", "x", ("Esc",), listed=False),
+    Entry("palette", "go", "All commands", "command", ("Ctrl+K",), listed=False),
     Entry("notices.open", "go", "Notices", "bell", ("Ctrl+Shift+N",), "notifications alerts"),
     Entry("notices.focus", "go", "Go to the newest message", "message-square", ("F8",), "toast notification"),
     Entry("notices.read", "go", "Mark all notices as read", "check-check", words="notifications"),

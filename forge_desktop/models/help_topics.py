@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -9,6 +10,7 @@ from engine.contract.paths import resources_folder
 from forge_desktop.theme.language import language
 
 TOPICS = ("start", "runs", "new", "run", "compare", "settings", "notices", "trouble", "keys")
+_MARKS = re.compile(r"\*+|`|\{[^}]*\}|\[([^\]]*)\]\([^)]*\)")
 OF_PAGE = {"runs": "runs", "new": "new", "run": "run", "compare": "compare", "settings": "settings", "welcome": "start"}
 """The topic of a kind of page."""
 
@@ -52,7 +54,7 @@ def search(words: str) -> list[tuple[Topic, str]]:
 
 
 def _line(one: Topic, wanted: list[str]) -> str:
-    lines = [line.strip("#*- |>") for line in one.text.splitlines()[1:] if line.strip()]
+    lines = [_MARKS.sub(r"\1", line).strip("#- ") for line in one.text.splitlines()[1:] if line.strip()]
     return next((line for line in lines if any(word in line.lower() for word in wanted)), lines[0] if lines else "")
 
 

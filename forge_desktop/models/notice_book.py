@@ -227,7 +227,7 @@ class NoticeBook(QObject):
             self._preferences.set("notices.disk_told", True)
             at = self._clock().timestamp()
             facts = {"free": room.free, "folder": room.folder}
-            self._enter(Notice(f"disk:{at:.0f}", ALERT, "disk", at, facts=facts))
+            self._enter(Notice(f"disk:{at:.3f}", ALERT, "disk", at, facts=facts))
         elif told and room.free > 2 * LITTLE_ROOM:
             self._preferences.set("notices.disk_told", False)
 

@@ -115,6 +115,9 @@ class PaletteModel(QAbstractListModel):
         self.endResetModel()
         self.offered.emit()
 
+    def _listed(self) -> list[Command]:
+        return [command for command in self._commands if command.entry.listed]
+
     def _usual(self) -> list[Offer]:
         """Nothing typed: what was chosen lately, then everything that can be done now."""
         lines: list[Offer] = []
@@ -125,13 +128,13 @@ class PaletteModel(QAbstractListModel):
             elif one.get("name") and one.get("address"):
                 lines.append(self._run_offer(one["key"][4:], one["name"], one["address"], ""))
         known = {line.key for line in lines}
-        every = [(command, command.why_not()) for command in self._commands if command.entry.key not in known]
+        every = [(command, command.why_not()) for command in self._listed() if command.entry.key not in known]
         return lines + [_offer(command, "", None) for command, why in every if why == ""]
 
     def _found(self) -> list[Offer]:
         recent = [one["key"] for one in self.recent]
         scored: list[tuple[float, Offer]] = []
-        for command in self._commands:
+        for command in self._listed():
             why = command.why_not()
             found = None if why is None else _fits(self._typed, command)
             if why is not None and found is not None:

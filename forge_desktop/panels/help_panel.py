@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, QUrl, Signal, Slot
-from PySide6.QtGui import QDesktopServices, QKeyEvent, QTextBlockFormat, QTextCursor, QTextDocument
+from PySide6.QtGui import (
+    QDesktopServices,
+    QFont,
+    QKeyEvent,
+    QTextBlock,
+    QTextBlockFormat,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+    QTextFormat,
+)
 from PySide6.QtWidgets import QTextBrowser, QWidget
 
 from forge_desktop.models import help_topics
@@ -14,10 +24,11 @@ from forge_desktop.models.commands import keys_text
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Choice, Field, column, row
 from forge_desktop.theme.language import tr
-from forge_desktop.theme.look import tokens
+from forge_desktop.theme.look import MONO_FAMILIES, tokens
 
 SEARCH_MS = 120
 LINE_HEIGHT = 142
+HEADINGS = {1: 18, 2: 14, 3: 14}
 _KEYS = re.compile(r"\{key:([\w.]+)\}")
 
 
@@ -51,7 +62,10 @@ class HelpPanel(QWidget):
         self.browser.setOpenLinks(False)
         self.browser.anchorClicked.connect(self._follow)
         layout = column(spacing=10)
-        layout.addLayout(row(self.topics, self.search, spacing=8))
+        top = row(self.topics, self.search, spacing=8)
+        self.topics.setMinimumWidth(196)
+        top.setStretch(1, 1)
+        layout.addLayout(top)
         layout.addWidget(self.browser, 1)
         self.setLayout(layout)
         self.setFocusProxy(self.browser)
@@ -119,7 +133,7 @@ def _keys_of(command: str) -> str:
 
 
 def _space(document: QTextDocument) -> None:
-    """Air between lines and paragraphs, which Markdown alone does not give."""
+    """Air between lines and paragraphs, and our own sizes and weights, which Markdown alone does not give."""
     cursor = QTextCursor(document)
     block = document.begin()
     while block.isValid():
@@ -130,4 +144,28 @@ def _space(document: QTextDocument) -> None:
         form.setTopMargin(14 if block.blockFormat().headingLevel() > 1 else 2 if in_list else 6)
         form.setBottomMargin(2 if in_list else 6)
         cursor.mergeBlockFormat(form)
+        _set_type(document, block)
         block = block.next()
+
+
+def _set_type(document: QTextDocument, block: QTextBlock) -> None:
+    level = block.blockFormat().headingLevel()
+    parts = block.begin()
+    found: list[tuple[int, int, QTextCharFormat]] = []
+    while not parts.atEnd():
+        part = parts.fragment()
+        form = part.charFormat()
+        if level or form.fontWeight() > QFont.Weight.Medium:
+            form.setFontWeight(QFont.Weight.DemiBold)
+        if level:
+            form.clearProperty(QTextFormat.Property.FontSizeAdjustment)
+            form.setProperty(QTextFormat.Property.FontPixelSize, HEADINGS.get(level, 14))
+        if form.fontFixedPitch():
+            form.setFontFamilies(MONO_FAMILIES)
+        found.append((part.position(), part.length(), form))
+        parts += 1
+    cursor = QTextCursor(document)
+    for place, length, form in found:
+        cursor.setPosition(place)
+        cursor.setPosition(place + length, QTextCursor.MoveMode.KeepAnchor)
+        cursor.setCharFormat(form)

@@ -97,6 +97,7 @@ class NoticeList(QListView):
         self.setModel(rows)
         self.setItemDelegate(NoticeDelegate(self))
         self.setMouseTracking(True)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.clicked.connect(self._choose)
@@ -120,7 +121,13 @@ class NoticeDelegate(QStyledItemDelegate):
 
     def sizeHint(self, _option: QStyleOptionViewItem, index: Index) -> QSize:
         """Qt's own hook."""
-        return QSize(200, ROW_HEIGHT if isinstance(index.data(NoticeRole), Notice) else DAY_HEIGHT)
+        found = index.data(NoticeRole)
+        if not isinstance(found, Notice):
+            return QSize(200, DAY_HEIGHT)
+        view = self.parent()
+        room = (view.viewport().width() if isinstance(view, NoticeList) else 360) - LEFT - 16
+        said = QFontMetrics(ui_font(12)).horizontalAdvance(text(found))
+        return QSize(200, 40 if not said else 58 if said <= room else ROW_HEIGHT)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """Qt's own hook."""

@@ -91,10 +91,10 @@ class Palette(QWidget):
         self.model.offered.connect(self._offered)
         self.field.clear()
         self.field.textChanged.connect(self.model.set_text)
-        self._offered()
         self.setGeometry(self._over.rect())
         self.show()
         self.raise_()
+        self._offered()
         self.field.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def dismiss(self) -> None:
@@ -126,8 +126,12 @@ class Palette(QWidget):
 
     def _place(self) -> None:
         width = min(WIDTH, self.width() - 80)
-        self._card.setFixedWidth(width)
-        self._card.adjustSize()
+        layout = self._card.layout()
+        if layout is not None:
+            self._card.setFixedWidth(width)
+            layout.invalidate()
+            layout.activate()
+            self._card.setFixedHeight(layout.totalSizeHint().height())
         self._card.move((self.width() - width) // 2, min(TOP, max(12, self.height() - self._card.height() - 12)))
 
     def _move(self, by: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QIODevice, QMarginsF, QObject, QRunnable, QThreadPool, Signal
 from PySide6.QtGui import QPageLayout, QPageSize, QPdfWriter, QTextDocument
-from PySide6.QtWidgets import QDialog, QFileDialog, QGridLayout, QWidget
+from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
 from engine.contract.durable import write_durably
 from forge_desktop.models.command_table import EVERY_KEY, GROUP_TEXTS, Entry
@@ -15,7 +15,6 @@ from forge_desktop.models.commands import command_text, group_text, keys_text
 from forge_desktop.theme.controls import button, column, label, row, scrolled
 from forge_desktop.theme.language import tr
 
-COLUMNS = 2
 DOTS_PER_INCH = 150
 
 
@@ -38,16 +37,12 @@ class ShortcutsSheet(QDialog):
         self._writer = _PdfWriter(self)
         self._writer.done.connect(self._written)
         inner = QWidget()
-        grid = QGridLayout(inner)
-        grid.setContentsMargins(0, 0, 8, 0)
-        grid.setHorizontalSpacing(36)
-        grid.setVerticalSpacing(18)
-        for place, (group, entries) in enumerate(groups()):
-            grid.addWidget(_group(group, entries), 0 if place == 0 else place - 1, 0 if place == 0 else 1,
-                           len(groups()) if place == 0 else 1, 1)  # fmt: skip
-        for place in range(COLUMNS):
-            grid.setColumnStretch(place, 1)
-        grid.setRowStretch(len(groups()), 1)
+        made = [_group(group, entries) for group, entries in groups()]
+        left, right = column(*made[:1], None, spacing=18), column(*made[1:], None, spacing=18)
+        columns = row(spacing=40, margins=(0, 0, 8, 0))
+        columns.addLayout(left, 1)
+        columns.addLayout(right, 1)
+        inner.setLayout(columns)
         save = button(tr("Save as PDF to print…"), "default", "printer", self._ask_file, "shortcuts.save")
         close = button(tr("Close"), "primary", on_click=self.accept, name="shortcuts.close")
         layout = column(label(self.windowTitle(), "title"), scrolled(inner), spacing=14, margins=(22, 18, 18, 18))

@@ -57,6 +57,9 @@ class Shell(Protocol):
     def read_notices(self) -> None:
         """Mark all as read."""
 
+    def unread(self) -> int:
+        """How many notices nobody has read."""
+
     def toggle_help(self) -> None:
         """Open or close help for the page."""
 
@@ -84,7 +87,6 @@ def bind_all(shell: Shell) -> Commands:
         "palette": shell.show_palette,
         "notices.open": shell.toggle_notices,
         "notices.focus": shell.focus_toast,
-        "notices.read": shell.read_notices,
         "help.page": shell.toggle_help,
         "help.keys": shell.show_shortcuts,
         "help.welcome": partial(shell.go, "welcome"),
@@ -94,6 +96,7 @@ def bind_all(shell: Shell) -> Commands:
         commands.bind(key, do)
     commands.bind("go.back", shell.back, lambda: "" if shell.can_go(-1) else _nothing_before())
     commands.bind("go.forward", shell.forward, lambda: "" if shell.can_go(1) else _nothing_after())
+    commands.bind("notices.read", shell.read_notices, lambda: "" if shell.unread() else tr("Everything is read."))
     for kind in ("compare", "settings"):
         commands.bind(f"go.{kind}", partial(shell.go, kind), _if_known(shell, kind))
     for entry in SECTIONS:

@@ -46,10 +46,17 @@ class ReplayDesktop:
     """The real window over a replay."""
 
     def __init__(
-        self, app: QApplication, home: Path, tongue: str = "en", theme: str = "light", first_start: bool = False
+        self,
+        app: QApplication,
+        home: Path,
+        tongue: str = "en",
+        theme: str = "light",
+        first_start: bool = False,
+        prepare: Callable[[ReplayBackend], object] = lambda _backend: None,
     ) -> None:
         self.backend = ReplayBackend()
         self.backend.answers = {"inspect_model": dict(MODEL_FACTS), "preview_data": dict(DATA_FACTS)}
+        prepare(self.backend)
         self.desktop = Desktop(app, Home(home), lambda: self.backend, tongue, theme)
         if not first_start:
             self.desktop.preferences.set("onboarding", "done")
