@@ -53,10 +53,8 @@ class Toast(QFrame):
         said = text(self.notice)
         said = said if len(said) <= LONGEST else said[: LONGEST - 1].rstrip() + "…"
         self.text = label(said, "hint", wrap=True)
-        self.text.setVisible(bool(said))
         words = tr("Show all") if not self.notice.address else tr("Open")
         self.open = button(words, "link", on_click=self._open, name="toast.open")
-        self.open.setVisible(self.notice.what != AGAIN)
         self.close_button = button("", "quiet", "x", self.dismiss, "toast.close", tr("Close"))
         self.close_button.setFixedWidth(34)
         body = column(self.title, self.text, spacing=3)
@@ -66,7 +64,8 @@ class Toast(QFrame):
         layout.addLayout(body, 1)
         layout.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
         self.setLayout(layout)
-        self.title.setMinimumWidth(0)
+        self.text.setVisible(bool(said))  # not before it has a place: it would be a window of its own
+        self.open.setVisible(self.notice.what != AGAIN)
 
     def heightForWidth(self, width: int) -> int:
         """Qt's own hook: wrapped words decide how tall it is."""

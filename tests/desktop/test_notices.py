@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QEnterEvent
 from PySide6.QtWidgets import QPushButton, QWidget
 
@@ -144,7 +144,9 @@ def test_that_a_toast_goes_by_itself_but_not_while_somebody_reads_it(caught_up, 
     box.show(Notice("a", "completion", "completed", 0.0, name="hovered"))
     box.show(Notice("b", "completion", "completed", 0.0, name="focused"))
     box.show(Notice("c", "completion", "completed", 0.0, name="left alone"))
-    hovered, focused, _left = box.list
+    assert caught_up.window.isActiveWindow(), "a message takes the window's place in front"
+    hovered, focused, left = box.list
+    left.leaveEvent(QEvent(QEvent.Type.Leave))  # wherever the mouse may be
     hovered.enterEvent(QEnterEvent(QPointF(1, 1), QPointF(1, 1), QPointF(1, 1)))
     focused.open.setFocus()
     qtbot.waitUntil(lambda: toasts(caught_up) == ["'hovered' completed", "'focused' completed"])
