@@ -26,6 +26,7 @@ from forge_desktop.pages.runs_page import RunsPage
 from forge_desktop.panels import onboarding
 from forge_desktop.panels.banner import Banner
 from forge_desktop.panels.connecting import Connecting
+from forge_desktop.panels.field_keys import FieldKeys
 from forge_desktop.panels.notifier import Notifier
 from forge_desktop.panels.onboarding import OnboardingPage
 from forge_desktop.panels.overlays import Overlays
@@ -204,6 +205,7 @@ class Window(QMainWindow):
 
     def _bind_keys(self) -> None:
         self._history_keys: list[QShortcut] = []
+        FieldKeys(self)
         for entry in ALL_ENTRIES:
             for keys in entry.keys:
                 made = QShortcut(QKeySequence(keys), self, partial(self._key, entry.key))

@@ -11,6 +11,7 @@ from forge_desktop.theme.language import language
 
 TOPICS = ("start", "runs", "new", "run", "compare", "settings", "notices", "trouble", "keys")
 _MARKS = re.compile(r"\*+|`|\{[^}]*\}|\[([^\]]*)\]\([^)]*\)")
+_STRONG = re.compile(r"\*\*.+?\*\*|^##+ .+$", re.MULTILINE)
 OF_PAGE = {"runs": "runs", "new": "new", "run": "run", "compare": "compare", "settings": "settings", "welcome": "start"}
 """The topic of a kind of page."""
 
@@ -41,7 +42,7 @@ def topic_of(address: str) -> str:
 
 
 def search(words: str) -> list[tuple[Topic, str]]:
-    """Topics with all these words, those with one in the title first, each with the line where one is found."""
+    """Topics with all these words, each with the line where one is found; those that speak most of them first."""
     wanted = words.lower().split()
     found: list[tuple[int, Topic, str]] = []
     for place, one in enumerate(topics()):
@@ -49,13 +50,15 @@ def search(words: str) -> list[tuple[Topic, str]]:
         if not wanted or not all(word in text for word in wanted):
             continue
         in_title = any(word in one.title.lower() for word in wanted)
-        found.append((place - (100 if in_title else 0), one, _line(one, wanted)))
+        strong = " ".join(_STRONG.findall(text))
+        often = sum(text.count(word) + 3 * strong.count(word) for word in wanted)
+        found.append((place - 20 * often - (1000 if in_title else 0), one, _line(one, wanted)))
     return [(one, line) for _rank, one, line in sorted(found, key=lambda hit: hit[0])]
 
 
 def _line(one: Topic, wanted: list[str]) -> str:
     lines = [_MARKS.sub(r"\1", line).strip("#- ") for line in one.text.splitlines()[1:] if line.strip()]
-    return next((line for line in lines if any(word in line.lower() for word in wanted)), lines[0] if lines else "")
+    return max(lines, key=lambda line: sum(word in line.lower() for word in wanted), default="")
 
 
 @lru_cache(maxsize=32)
