@@ -7,7 +7,7 @@ from functools import partial
 
 from PySide6.QtCore import QElapsedTimer, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from engine.contract.api import RunPage as PageOfRuns
 from engine.contract.api import RunSummary
@@ -223,10 +223,11 @@ class Window(QMainWindow):
 
     def search_runs(self) -> None:
         """Bring the keyboard to the search."""
-        if not isinstance(self.page, RunsPage):
+        if not isinstance(getattr(self.page, "search", None), QLineEdit):
             self.go("runs")
-        if isinstance(self.page, RunsPage):
-            self.page.search.setFocus()
+        field = getattr(self.page, "search", None)
+        if isinstance(field, QLineEdit):
+            field.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def escape(self) -> None:
         """Close what lies over the page, or go back to the runs."""
@@ -269,7 +270,7 @@ class Window(QMainWindow):
 
     def show_shortcuts(self) -> None:
         """Open the sheet of shortcuts."""
-        sheet = ShortcutsSheet(self)
+        sheet = ShortcutsSheet(self.session, self)
         sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         sheet.open()
 

@@ -70,20 +70,17 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("window.close", "go", "Close the window; runs go on", "x", ("Ctrl+Q",), "quit exit"),
 )
 SECTIONS: tuple[Entry, ...] = (
-    Entry("settings.appearance", "settings", "Settings: appearance", "sun", words="theme scale motion font"),
+    Entry("settings.appearance", "settings", "Settings: appearance", "sun", words="theme size motion font"),
     Entry("settings.language", "settings", "Settings: language", "languages"),
     Entry("settings.notifications", "settings", "Settings: notices and quiet hours", "bell", words="notifications"),
-    Entry("settings.workers", "settings", "Settings: workers and environments", "box", words="python torch"),
-    Entry("settings.slots", "settings", "Settings: slots", "cpu", words="gpu parallel queue"),
-    Entry(
-        "settings.retention", "settings", "Settings: what is kept, and how long", "clock", words="retention files days"
-    ),
-    Entry("settings.hubs", "settings", "Settings: hubs and tokens", "download", words="hugging face modelscope token"),
-    Entry("settings.proxies", "settings", "Settings: proxies", "server", words="network proxy"),
-    Entry("settings.data", "settings", "Settings: data folder", "folder", words="location home move disk"),
-    Entry(
-        "settings.diagnostics", "settings", "Settings: diagnostics bundle", "shield", words="logs report zip support"
-    ),
+    Entry("settings.workers", "settings", "Settings: workers and environments", "cpu", words="python torch"),
+    Entry("settings.queue", "settings", "Settings: slots and queue", "layers", words="gpu parallel price cost"),
+    Entry("settings.runs", "settings", "Settings: what is kept, and how long", "clock", words="retention days"),
+    Entry("settings.tokens", "settings", "Settings: hubs and tokens", "download", words="hugging face modelscope"),
+    Entry("settings.network", "settings", "Settings: network", "server", words="proxy offline"),
+    Entry("settings.data", "settings", "Settings: data folder", "hard-drive", words="location home move disk"),
+    Entry("settings.advanced", "settings", "Settings: advanced", "settings", words="logs spare warm"),
+    Entry("settings.help", "settings", "Settings: diagnostics and versions", "shield", words="logs report zip bundle"),
 )
 """Sections of the settings; each is a command that opens `settings/<section>`."""
 LOCAL: tuple[Entry, ...] = (

@@ -5,15 +5,17 @@ from __future__ import annotations
 import html
 from pathlib import Path
 
-from PySide6.QtCore import QBuffer, QIODevice, QMarginsF, QObject, QRunnable, QThreadPool, Signal
+from PySide6.QtCore import QBuffer, QIODevice, QMarginsF
 from PySide6.QtGui import QPageLayout, QPageSize, QPdfWriter, QTextDocument
 from PySide6.QtWidgets import QDialog, QFileDialog, QWidget
 
 from engine.contract.durable import write_durably
+from engine.contract.errors import UserError
+from forge_desktop.bridge.session import Session
 from forge_desktop.models.command_table import EVERY_KEY, GROUP_TEXTS, Entry
 from forge_desktop.models.commands import command_text, group_text, keys_text
 from forge_desktop.theme.controls import button, column, label, row, scrolled
-from forge_desktop.theme.language import tr
+from forge_desktop.theme.language import explain, sentences, tr
 
 DOTS_PER_INCH = 150
 
@@ -27,15 +29,14 @@ def groups() -> list[tuple[str, list[Entry]]]:
 class ShortcutsSheet(QDialog):
     """All keys, by group."""
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, session: Session, parent: QWidget) -> None:
         super().__init__(parent)
+        self._session = session
         self.setObjectName("shortcuts")
         self.setWindowTitle(tr("Keyboard shortcuts"))
         self.resize(820, 560)
         self._said = label("", "hint", wrap=True)
         self._said.setObjectName("shortcuts.said")
-        self._writer = _PdfWriter(self)
-        self._writer.done.connect(self._written)
         inner = QWidget()
         made = [_group(group, entries) for group, entries in groups()]
         left, right = column(*made[:1], None, spacing=18), column(*made[1:], None, spacing=18)
@@ -64,10 +65,13 @@ class ShortcutsSheet(QDialog):
 
     def save(self, file: Path) -> None:
         """Write the sheet as a PDF."""
-        self._writer.write(file, as_pdf())
-
-    def _written(self, path: str, trouble: str) -> None:
-        self._said.setText(trouble or tr("Saved as {path}", path=path))
+        content = as_pdf()
+        self._session.transfer(
+            lambda _backend: _write(file, content),
+            lambda _done: self._said.setText(tr("Saved as {path}", path=str(file))),
+            lambda error: self._said.setText(sentences(*explain(error))),
+            self,
+        )
 
 
 def _group(group: str, entries: list[Entry]) -> QWidget:
@@ -121,26 +125,9 @@ def as_pdf() -> bytes:
     return bytes(buffer.data().data())
 
 
-class _PdfWriter(QObject):
-    """Writes on a thread of the pool and says how it went."""
-
-    done = Signal(str, str)
-
-    def write(self, file: Path, content: bytes) -> None:
-        """Start; `done` comes with the path and what went wrong."""
-        QThreadPool.globalInstance().start(_Write(self, file, content))
-
-
-class _Write(QRunnable):
-    def __init__(self, teller: _PdfWriter, file: Path, content: bytes) -> None:
-        super().__init__()
-        self._teller, self._file, self._content = teller, file, content
-
-    def run(self) -> None:
-        """Qt's own hook."""
-        trouble = ""
-        try:
-            write_durably(self._file, self._content)
-        except OSError as error:
-            trouble = str(error)
-        self._teller.done.emit(str(self._file), trouble)
+def _write(file: Path, content: bytes) -> None:
+    """On a thread: put it on the disk."""
+    try:
+        write_durably(file, content)
+    except OSError as error:
+        raise UserError("desktop.file_unwritable", file=str(file), detail=str(error)) from error

@@ -41,6 +41,9 @@ class Toast(QFrame):
         colour.setAlpha(70)
         shadow.setColor(colour)
         self.setGraphicsEffect(shadow)
+        self.slide = QPropertyAnimation(self, b"pos", self)
+        self.slide.setDuration(SLIDE_MS)
+        self.slide.setEasingCurve(QEasingCurve.Type.OutCubic)
         self._stay = QTimer(self, singleShot=True, interval=stay_ms)
         self._stay.timeout.connect(self._time_is_up)
         self._stay.start()
@@ -165,25 +168,27 @@ class Toasts(QObject):
             self._back_to.setFocus()
         self.place()
 
+    @Slot()
     def place(self) -> None:
         """Put them where they belong."""
         bottom = self._parent.height() - MARGIN
         for toast in reversed(self.list):
             height = toast.heightForWidth(WIDTH)
             toast.setFixedHeight(height)
-            toast.move(self._parent.width() - MARGIN - WIDTH, bottom - height)
+            there = QPoint(self._parent.width() - MARGIN - WIDTH, bottom - height)
+            if toast.slide.state() == QPropertyAnimation.State.Running:
+                toast.slide.setEndValue(there)
+            else:
+                toast.move(there)
             toast.raise_()
             bottom -= height + GAP
 
     def _slide(self, toast: Toast) -> None:
         there = toast.pos()
-        move = QPropertyAnimation(toast, b"pos", toast)
-        move.setDuration(SLIDE_MS)
-        move.setStartValue(there + QPoint(SLIDE, 0))
-        move.setEndValue(there)
-        move.setEasingCurve(QEasingCurve.Type.OutCubic)
-        move.finished.connect(self.place)
-        move.start()
+        toast.slide.setStartValue(there + QPoint(SLIDE, 0))
+        toast.slide.setEndValue(there)
+        toast.slide.finished.connect(self.place)
+        toast.slide.start()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Qt's own hook: the window grew or shrank."""

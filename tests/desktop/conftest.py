@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shiboken6
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 
@@ -79,7 +80,8 @@ def make_desktop(qapp: QApplication, tmp_path: Path) -> Iterator[Callable[..., R
 
     yield make
     for one in made:
-        one.desktop.close()
+        if shiboken6.isValid(one.desktop):  # a test may have closed it to start again
+            one.desktop.close()
         one.window.deleteLater()
         one.desktop.session.deleteLater()
     made.clear()

@@ -224,10 +224,9 @@ def test_that_in_quiet_hours_nothing_pops_up_but_the_bell_collects(caught_up, qt
     ],
 )
 def test_that_quiet_hours_may_cross_midnight(tmp_path, start, end, at, quiet):
-    preferences = Preferences(tmp_path / "preferences.json")
-    preferences.set("notices.quiet_from", start)
-    preferences.set("notices.quiet_to", end)
-    assert NoticeWishes(preferences).quiet(datetime.fromisoformat(f"2026-03-01T{at}")) is quiet
+    file = tmp_path / "preferences.json"
+    file.write_text(json.dumps({"notices.quiet_from": start, "notices.quiet_to": end}))
+    assert NoticeWishes(Preferences(file)).quiet(datetime.fromisoformat(f"2026-03-01T{at}")) is quiet
 
 
 def test_that_a_kind_switched_off_is_kept_but_neither_shown_nor_counted(caught_up, qtbot):
