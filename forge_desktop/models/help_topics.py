@@ -63,5 +63,7 @@ def _line(one: Topic, wanted: list[str]) -> str:
 
 @lru_cache(maxsize=32)
 def _load(code: str, key: str) -> Topic:
-    text = (resources_folder() / "help" / code / f"{key}.md").read_text(encoding="utf-8")
+    folder = resources_folder() / "help"
+    spoken = folder / code if (folder / code).is_dir() else folder / "en"
+    text = (spoken / f"{key}.md").read_text(encoding="utf-8")
     return Topic(key, text.partition("\n")[0].lstrip("# ").strip(), text)

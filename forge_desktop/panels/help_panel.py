@@ -22,7 +22,7 @@ from forge_desktop.models import help_topics
 from forge_desktop.models.command_table import ENTRIES
 from forge_desktop.models.commands import keys_text
 from forge_desktop.theme import icons
-from forge_desktop.theme.controls import Choice, Field, column, row
+from forge_desktop.theme.controls import Choice, Field, column
 from forge_desktop.theme.language import tr
 from forge_desktop.theme.look import MONO_FAMILIES, tokens
 
@@ -62,10 +62,8 @@ class HelpPanel(QWidget):
         self.browser.setOpenLinks(False)
         self.browser.anchorClicked.connect(self._follow)
         layout = column(spacing=10)
-        top = row(self.topics, self.search, spacing=8)
-        self.topics.setMinimumWidth(196)
-        top.setStretch(1, 1)
-        layout.addLayout(top)
+        layout.addWidget(self.search)
+        layout.addWidget(self.topics)
         layout.addWidget(self.browser, 1)
         self.setLayout(layout)
         self.setFocusProxy(self.browser)

@@ -118,7 +118,7 @@ class Toasts(QObject):
 
     def __init__(self, parent: QWidget, still: bool = False, stay_ms: int = STAY_MS) -> None:
         super().__init__(parent)
-        self._parent, self._still, self.stay_ms = parent, still, stay_ms
+        self._parent, self.still, self.stay_ms = parent, still, stay_ms
         self.list: list[Toast] = []
         self._back_to: QWidget | None = None
         parent.installEventFilter(self)
@@ -134,7 +134,7 @@ class Toasts(QObject):
         self.list.append(made)
         made.show()
         self.place()
-        if not self._still:
+        if not self.still:
             self._slide(made)
         announce(made, made.accessibleName(), urgent=notice.kind == FAILURE)
 

@@ -64,6 +64,10 @@ OUT_OF_MEMORY = Diagnosis(
 def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     """Bring the window to each page in turn; yields its name when it is to be pictured."""
     window = desktop.window
+    desktop.preferences.set("onboarding", "done")
+    for kind in ("completion", "failure", "alert"):
+        desktop.preferences.set(f"notices.on_{kind}", False)  # messages would lie over the pages
+    window.go("runs")
     yield "runs-empty"
     live = backend.add(demo_spec("demo-iso-dates"), created=4.0)
     done = backend.add(demo_spec("support-tickets-with-a-rather-long-name"), created=3.0)
@@ -191,9 +195,6 @@ def shoot(app: QApplication, folder: Path, theme: str, tongue: str, size: tuple[
     backend.answers = {"inspect_model": dict(MODEL_FACTS), "preview_data": dict(DATA_FACTS)}
     with tempfile.TemporaryDirectory() as home:
         desktop = Desktop(app, Home(Path(home)), lambda: backend, tongue, theme)
-        desktop.preferences.set("onboarding", "done")
-        for kind in ("completion", "failure", "alert"):
-            desktop.preferences.set(f"notices.on_{kind}", False)  # messages would lie over the pages
         desktop.window.resize(*size)
         desktop.open()
         QTest.qWait(SETTLE_MS)

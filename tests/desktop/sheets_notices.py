@@ -44,6 +44,7 @@ def pages(desktop: Desktop, backend: ReplayBackend, settle_ms: int = 300) -> Ite
     window.escape()
     window.notices.list = some_notices()
     window.notices.changed.emit()
+    window.overlays.toasts.still = True
     for notice in window.notices.list[:3]:
         window.overlays.toasts.show(notice)
     yield "toasts"
