@@ -67,6 +67,7 @@ class Toast(QFrame):
         layout.addLayout(body, 1)
         layout.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
         self.setLayout(layout)
+        QWidget.setTabOrder(self.close_button, self.open)  # as they are read: from the top
         self.text.setVisible(bool(said))  # not before it has a place: it would be a window of its own
         self.open.setVisible(self.notice.what != AGAIN)
 
