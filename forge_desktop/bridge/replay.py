@@ -38,6 +38,7 @@ from engine.contract.ids import new_id
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
+from forge_desktop.bridge.replay_notices import ReplayNotices
 from forge_desktop.bridge.replayed import Played, detail, part_of, points_of
 
 EVENT_KINDS = (
@@ -51,7 +52,7 @@ def read_journal(file: Path) -> list[JournalLine]:
     return [journal_line.validate_json(text) for text in file.read_text(encoding="utf-8").splitlines() if text.strip()]
 
 
-class ReplayBackend:
+class ReplayBackend(ReplayNotices):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 
     def __init__(self) -> None:
@@ -143,7 +144,7 @@ class ReplayBackend:
     def health(self) -> Health:
         """As the controller does."""
         self._answer()
-        return Health(version="replay", protocol=1, pid=0, home="", started=0.0)
+        return Health(version="replay", protocol=1, pid=0, home="", started=0.0, worker_python=self.worker_python)
 
     def runs(self, states: Sequence[str], search: str, offset: int, limit: int) -> RunPage:
         """As the controller does."""
@@ -361,4 +362,4 @@ class ReplayBackend:
 
 
 def _words(run: RunSummary) -> str:
-    return " ".join([run.name, run.model, run.dataset, *run.tags]).lower()
+    return " ".join([run.uid, run.name, run.model, run.dataset, *run.tags]).lower()

@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QVBoxLayout, QWidget
 
+from forge_desktop.panels.bell import Bell
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import button, column, face, label, line, row
 from forge_desktop.theme.language import LANGUAGES, tr
@@ -23,6 +24,8 @@ class Sidebar(QFrame):
 
     navigate = Signal(str)
     look_wanted = Signal(str, str)
+    notices_wanted = Signal()
+    help_wanted = Signal()
 
     def __init__(self, theme: str, language: str) -> None:
         super().__init__()
@@ -46,6 +49,12 @@ class Sidebar(QFrame):
         layout.addStretch(1)
         layout.addWidget(line())
         layout.addSpacing(6)
+        self.bell = Bell()
+        self.bell.clicked.connect(self.notices_wanted)
+        self._help = button(tr("Help"), "nav", "circle-question-mark", self.help_wanted.emit, "nav.help")
+        self._help.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        layout.addWidget(self.bell)
+        layout.addWidget(self._help)
         self._look = self._menu_button(tr("Theme"), "moon" if tokens().dark else "sun", self._theme_menu(), "nav.theme")
         self._tongue = self._menu_button(tr("Language"), "languages", self._language_menu(), "nav.language")
         layout.addWidget(self._look)
@@ -70,6 +79,8 @@ class Sidebar(QFrame):
         texts = {key: tr(text) for key, _icon, text in PAGES}
         for key, made in self._buttons.items():
             _show_words(made, texts[key], not narrow)
+        self.bell.set_words(not narrow)
+        _show_words(self._help, tr("Help"), not narrow)
         _show_words(self._look, tr("Theme"), not narrow)
         _show_words(self._tongue, tr("Language"), not narrow)
 

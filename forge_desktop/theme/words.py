@@ -104,4 +104,8 @@ ENGLISH = {
     "choice.cosine": "Cosine",
     "choice.process": "Process",
     "choice.docker": "Docker",
+    "check.waiting": "being looked at",
+    "check.good": "good",
+    "check.fair": "usable",
+    "check.bad": "missing",
 }

@@ -28,9 +28,9 @@ from engine.contract.setting import extra
 from engine.contract.states import EndReason, Phase, RunState
 from engine.contract.training import EvaluationConfig, OutputConfig, TrainingConfig
 from engine.contract.tuner import TunerConfig
-from forge_desktop.models import runs_model
+from forge_desktop.models import command_table, notices, runs_model
 from forge_desktop.pages import run_page, runs_page
-from forge_desktop.panels import charts_card, device_panel, sidebar
+from forge_desktop.panels import charts_card, device_panel, onboarding, sidebar
 from forge_desktop.theme import language
 from forge_desktop.wizard import wizard_page
 
@@ -52,11 +52,19 @@ GROUPS: tuple[type[BaseModel], ...] = (
 )
 READINGS = [reading.title for reading in (*device_panel.GPU, *device_panel.PROCESSOR)]
 TABLES: dict[tuple[str, str], list[str]] = {
+    ("models/commands.py", "entry.text"): [entry.text for entry in command_table.EVERY_KEY],
+    ("models/commands.py", "GROUP_TEXTS[group]"): list(command_table.GROUP_TEXTS.values()),
     ("models/runs_model.py", "COLUMNS[section]"): list(runs_model.COLUMNS),
     ("pages/run_page.py", "text"): [text for _key, text in run_page.TABS],
     ("pages/runs_page.py", "text"): [text for _key, text in runs_page.FILTER_TEXTS],
     ("panels/device_panel.py", "reading.title"): READINGS,
     ("panels/device_panel.py", "self._reading.title"): READINGS,
+    ("panels/notice_center.py", "text"): [text for _key, text in notices.KIND_TEXTS],
+    ("panels/onboarding.py", "name"): [name for _icon, name, _text in onboarding.POINTS],
+    ("panels/onboarding.py", "text"): [
+        *(text for _icon, _name, text in onboarding.POINTS),
+        *(text for _key, text in onboarding.STEPS),
+    ],
     ("panels/sidebar.py", "text"): [text for *_keys, text in (*sidebar.PAGES, *sidebar.THEMES)],
     ("wizard/wizard_page.py", "text"): [text for _key, text, _paths in wizard_page.STEPS],
 }
