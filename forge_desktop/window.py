@@ -14,6 +14,7 @@ from forge_desktop.bridge.session import UNREACHABLE, Session
 from forge_desktop.models.draft_model import marks_of
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.runs_page import RunsPage
+from forge_desktop.pages.settings_page import SettingsPage
 from forge_desktop.panels.banner import Banner
 from forge_desktop.panels.page import Page
 from forge_desktop.panels.run_actions import RunActions
@@ -105,6 +106,7 @@ class Window(QMainWindow):
             "run": self._run_page,
             "new": self._wizard_page,
             "runs": self._runs_page,
+            "settings": self._settings_page,
         }
         return makers.get(kind, self._runs_page)(rest)
 
@@ -118,20 +120,33 @@ class Window(QMainWindow):
         uid, _, changes = rest.partition("?")
         return WizardPage(self.session, self.actions_of_runs, self.preferences, uid, marks_of(changes))
 
+    def _settings_page(self, rest: str) -> Page:
+        page = SettingsPage(self.session, self.preferences, rest)
+        page.look_wanted.connect(self.look_wanted)
+        page.moved.connect(self._settings_moved)
+        return page
+
+    @Slot(str)
+    def _settings_moved(self, address: str) -> None:
+        """The same page shows another part."""
+        self.address = address
+        self.preferences.set("page", address)
+
     def _bind_keys(self) -> None:
         for keys, does in (
             ("Ctrl+N", lambda: self.go("new")),
             ("Ctrl+1", lambda: self.go("runs")),
             ("Ctrl+2", lambda: self.go("new")),
+            ("Ctrl+,", lambda: self.go("settings")),
             ("Ctrl+F", self._search),
             ("Esc", self._back),
         ):
             QShortcut(QKeySequence(keys), self, does)
 
     def _search(self) -> None:
-        if not isinstance(self.page, RunsPage):
+        if not isinstance(self.page, RunsPage | SettingsPage):
             self.go("runs")
-        if isinstance(self.page, RunsPage):
+        if isinstance(self.page, RunsPage | SettingsPage):
             self.page.search.setFocus()
 
     def _back(self) -> None:

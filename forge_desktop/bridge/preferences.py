@@ -46,6 +46,11 @@ class Preferences(QObject):
         self._values[name] = value
         self._soon.start()
 
+    def move_to(self, file: Path) -> None:
+        """Write to another file from now on."""
+        self._file = file
+        self._soon.start()
+
     def close(self) -> None:
         """Have everything on the disk when this returns; for the end of the program."""
         if self._soon.isActive():

@@ -12,6 +12,7 @@ from engine.contract import logs
 from engine.contract.api import EditRun, ResumeRun, RunSummary, SampleNow, Settings
 from engine.contract.commands import WorkerCommand
 from engine.contract.errors import Conflict
+from engine.contract.events import SettingsChanged
 from engine.contract.faults import fault
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
@@ -126,8 +127,9 @@ class Desk:
         """Keep changed settings; fields that were not sent stay. A repeated request changes nothing any more."""
         changed = self.settings.model_copy(update=change.model_dump(exclude_unset=True))
 
-        def save(_transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
+        def save(transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
             settings.save(self.home, changed)
+            transaction.news.append(SettingsChanged(settings=changed))
 
         if not await self.database.write(lambda t: once_only(t, request, save), durable=True):
             return self.settings
