@@ -17,9 +17,9 @@ Step = Literal["venv", "resolving", "downloading", "installing", "checking", "do
 STEPS: tuple[Step, ...] = ("venv", "resolving", "downloading", "installing", "checking", "done")
 NAME = re.compile(r"[A-Za-z][\w.-]{0,59}")
 GB = 10**9
-DOWNLOAD_BYTES: dict[Build, int] = {"cpu": int(0.45 * GB), "cuda": int(3.4 * GB)}
+DOWNLOAD_BYTES: dict[str, int] = {"cpu": int(0.45 * GB), "cuda": int(3.4 * GB)}
 """About what is fetched; an index that answers is asked for the exact size while it is made."""
-DISK_BYTES: dict[Build, int] = {"cpu": int(2.1 * GB), "cuda": int(11.5 * GB)}
+DISK_BYTES: dict[str, int] = {"cpu": int(2.1 * GB), "cuda": int(11.5 * GB)}
 """Most that is needed on the disk while it is made: the packages, and what they unpack to."""
 NEEDED = ("torch", "transformers", "peft", "safetensors")
 """Without these nothing can be trained."""

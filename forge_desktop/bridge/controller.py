@@ -157,7 +157,12 @@ class ControllerBackend(ControllerSettings):
 
     def _locate(self) -> Address | None:
         """Where the controller is. One that is gone is started again, not in a frenzy; one that hangs is waited for."""
-        if not self._closed and time.monotonic() >= self._restart_after and _look(self._home) == "gone":
+        if (
+            not self._closed
+            and not self._moving
+            and time.monotonic() >= self._restart_after
+            and _look(self._home) == "gone"
+        ):
             self._restart_after = time.monotonic() + RESTART_PAUSE_S
             start_controller(self._home)
         return read_address(self._home)

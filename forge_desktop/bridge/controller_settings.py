@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.client import diagnostics, house
+from engine.client import diagnostics, house, move
 from engine.client.client import ControllerClient
 from engine.contract.api import Settings
 from engine.contract.diagnostics import Bundle
 from engine.contract.environments import Environments, MakeEnvironment
-from engine.contract.paths import Home
+from engine.contract.paths import Home, usual_home
 from engine.contract.secrets import SecretCheck, SecretName, Secrets
 from engine.contract.storage import Storage
 from forge_desktop.bridge.backend_settings import MoveWish, Moving
@@ -22,6 +21,7 @@ class ControllerSettings:
 
     _home: Home
     _client: ControllerClient
+    _moving = False
 
     def settings(self) -> Settings:
         """The controller's settings."""
@@ -75,16 +75,23 @@ class ControllerSettings:
 
     def why_fixed(self) -> str:
         """The variable that names the home; empty: it can be moved."""
-        return "FORGE_HOME" if os.environ.get("FORGE_HOME") else ""
+        return move.why_fixed()
 
     def move_home(self, wish: MoveWish, tell: Moving) -> Path:
-        """Move all data."""
-        raise NotImplementedError
+        """Move all data; this backend goes on with the new home."""
+        self._moving = True  # nobody starts the controller again meanwhile
+        try:
+            home = move.move(self._home, wish.target, tell, wish.pause_runs, wish.network)
+            self._home = home
+            self._client.follow(home)
+        finally:
+            self._moving = False
+        return home.root
 
     def old_home(self) -> Path | None:
         """A folder whose data was moved away and that is still there."""
-        return None
+        return move.left_homes(self._home, usual_home())
 
     def delete_old_home(self, folder: Path) -> None:
         """Delete it."""
-        raise NotImplementedError
+        move.delete_left(self._home, folder)

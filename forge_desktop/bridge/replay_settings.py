@@ -102,7 +102,7 @@ class ReplaySettings:
         """One that is being made; a test moves it on."""
         self._answer()
         if not NAME.fullmatch(wish.name):
-            raise Refused("environment.bad_name", name=wish.name)
+            raise Refused("worker.bad_name", name=wish.name)
         self.interpreters = [one for one in self.interpreters if one.name != wish.name]
         python = f"{self.stored.home}/environments/{wish.name}/bin/python"
         self.interpreters.append(

@@ -40,6 +40,7 @@ class SettingsModel(QObject):
         self._refused: dict[str, Problem] = {}
         session.settings_changed.connect(self._told)
         session.online.connect(self.fetch)
+        session.offline.connect(self._away)
         self._check()
 
     @Slot()
@@ -148,6 +149,10 @@ class SettingsModel(QObject):
         self.edits = {key: typed for key, typed in self.edits.items() if read(BY_KEY[key], typed) != self._held(key)}
         self._check()
         self._keep()
+        self.changed.emit("")
+
+    @Slot(object)
+    def _away(self, _error: ErrorBody) -> None:
         self.changed.emit("")
 
     def _held(self, key: str) -> Any:

@@ -45,6 +45,7 @@ class SettingsPage(Page):
         self.model = SettingsModel(session, preferences, self)
         self.section = section if section in {one.key for one in SECTIONS} else FIRST
         self._buttons: dict[str, QPushButton] = {}
+        self._switching = False
         self._texts = {
             one.key: " ".join((tr(one.label), tr(one.sentence), one.key, _title(one.section))) for one in ENTRIES
         }
@@ -109,9 +110,9 @@ class SettingsPage(Page):
     def show_section(self, key: str) -> None:
         """Show one section; what was typed elsewhere stays."""
         self.section = key
-        self.search.blockSignals(True)
+        self._switching = True
         self.search.clear()
-        self.search.blockSignals(False)
+        self._switching = False
         self._mark(key)
         self._choice.set_value(key)
         one = next(section for section in SECTIONS if section.key == key)
@@ -155,6 +156,8 @@ class SettingsPage(Page):
 
     @Slot(str)
     def _search(self, words: str) -> None:
+        if self._switching:
+            return
         if not words.strip():
             self.show_section(self.section)
             return

@@ -36,7 +36,7 @@ def interpreters(home: str) -> list[Environment]:
                     progress=Progress(step="downloading", done=17, total=58, bytes=1_240_000_000,
                                       bytes_total=3_390_000_000), log=LOG),
         Environment(name="nightly", python=f"{made}/nightly/bin/python", origin="made", state="failed", build="cpu",
-                    error=UserError("environment.failed", step="downloading", detail="No space left.").body(), log=LOG,
+                    error=UserError("worker.install_failed", detail="No space left on device.").body(), log=LOG,
                     progress=Progress(step="downloading", done=3, total=58)),
         Environment(name="old", python=f"{made}/old/bin/python", origin="made", state="broken", bytes=2_100_000_000,
                     error=UserError("environment.incomplete", python=f"{made}/old/bin/python", missing="peft").body(),

@@ -19,12 +19,6 @@ HOUSE: dict[str, Message] = {
     "settings.hosts": Message("", "'{value}' is no name of a host.", "Write names with commas between."),
     "settings.time": Message("", "'{value}' is no time of day.", "Write it as 22:00."),
     "environment.unknown": Message("There is no worker environment '{name}'.", "", "`forge worker list` lists them."),
-    "environment.bad_name": Message(
-        "'{name}' cannot name an environment.", "", "Use letters, digits, '-', '_' and '.', and begin with a letter."
-    ),
-    "environment.exists": Message(
-        "There is a worker environment '{name}'.", "It is in '{folder}'.", "Choose another name, or make it anew."
-    ),
     "environment.busy": Message(
         "Another worker environment is being made.", "It is '{name}'.", "Wait for it, or cancel it."
     ),
@@ -44,12 +38,6 @@ HOUSE: dict[str, Message] = {
     "environment.no_folder": Message(
         "There is no folder of packages '{folder}'.", "It is missing, or holds no wheel files.", "Choose another."
     ),
-    "environment.failed": Message(
-        "The worker environment could not be made.", "{step}: {detail}", "Look at the log, then try again."
-    ),
-    "environment.broken": Message(
-        "The worker environment does not work.", "{python}: {detail}", "Make it anew, or use another one."
-    ),
     "environment.incomplete": Message(
         "The worker environment is incomplete.", "'{python}' lacks {missing}.", "Make it anew, or use another one."
     ),
@@ -62,6 +50,11 @@ HOUSE: dict[str, Message] = {
         "The folder that holds all data is not there.",
         "'{home}' is missing; '{pointer}' names it. A disk may not be connected.",
         "Connect it, or correct or delete that file. Nothing was changed.",
+    ),
+    "home.bad_pointer": Message(
+        "The file that names the data's folder cannot be read.",
+        "'{pointer}': {detail}",
+        "Correct it, or delete it to use the usual folder. Nothing was changed.",
     ),
     "home.fixed": Message(
         "The data cannot be moved from here.",
@@ -107,6 +100,7 @@ HOUSE: dict[str, Message] = {
         "The data was not moved.", "{detail}", "Everything goes on in the old folder; try again."
     ),
     "home.cancelled": Message("The move was cancelled.", "", "Everything goes on in the old folder."),
+    "home.no_old": Message("There is no old folder to delete.", "The data is in '{home}' and was not moved.", ""),
     "home.not_old": Message(
         "'{folder}' is not deleted.", "It is not a folder whose data was moved away.", "Delete it yourself if you want."
     ),

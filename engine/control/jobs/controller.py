@@ -46,6 +46,7 @@ class Controller(Desk):
         """Take up what an earlier controller left, then start working."""
         self.gpus = await asyncio.to_thread(self._machine.find_gpus)
         await asyncio.to_thread(self.retention.remove_leftovers)
+        await asyncio.to_thread(self.environments.recover)
         for row in await asyncio.to_thread(reconcile.adopt, self.home, self.database, self._executor):
             self._watch(row)
         for uid in await self.database.read(_half_deleted):
@@ -58,6 +59,7 @@ class Controller(Desk):
     async def end(self) -> None:
         """Stop working; workers go on."""
         self.hub.close()
+        await asyncio.to_thread(self.environments.close)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

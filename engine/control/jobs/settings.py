@@ -42,5 +42,6 @@ def worker_python(home: Home, settings: Settings) -> str | None:
     beside = Path(sys.prefix).parent / ".venv-worker" / "bin" / "python"
     if beside.is_file():
         return str(beside)
-    made = [path for path in home.environments.glob("*/bin/python") if (path.parents[1] / "ready").exists()]
+    whole = [path.parent for path in home.environments.glob("*/ready") if not path.parent.name.startswith(".")]
+    made = [path / "bin" / "python" for path in whole if (path / "bin" / "python").exists()]
     return str(max(made, key=lambda path: path.parents[1].stat().st_mtime)) if made else None
