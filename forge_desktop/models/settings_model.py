@@ -36,6 +36,8 @@ class SettingsModel(QObject):
         self.saving = False
         kept = preferences.get(KEPT_EDITS, {})
         self.edits: dict[str, Any] = {k: v for k, v in kept.items() if k in BY_KEY} if isinstance(kept, dict) else {}
+        self._unheard: dict[str, str] = {}
+        """Preferences that were typed and cannot hold."""
         self._wrong: dict[str, Problem] = {}
         self._refused: dict[str, Problem] = {}
         session.settings_changed.connect(self._told)
@@ -54,7 +56,10 @@ class SettingsModel(QObject):
 
     def value(self, entry: Entry) -> Any:
         """What holds, or what was typed instead."""
-        return self.edits[entry.key] if entry.key in self.edits else self.held(entry)
+        for typed in (self.edits, self._unheard):
+            if entry.key in typed:
+                return typed[entry.key]
+        return self.held(entry)
 
     def held(self, entry: Entry) -> Any:
         """What holds."""
@@ -72,8 +77,9 @@ class SettingsModel(QObject):
         self._refused.pop(key, None)
         wrong = _time_problem(entry, value)
         self._wrong.pop(key, None)
+        self._unheard.pop(key, None)
         if wrong is not None:
-            self._wrong[key] = wrong
+            self._wrong[key], self._unheard[key] = wrong, str(value)
         elif entry.keeper == "desktop":
             if value != self.held(entry):
                 self._preferences.set(key, value)

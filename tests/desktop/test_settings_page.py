@@ -14,6 +14,7 @@ from engine.contract.errors import UserError
 from forge_desktop.models.settings_entries import BY_KEY, ENTRIES, SECTIONS
 from forge_desktop.pages.settings_page import SettingsPage
 from forge_desktop.panels.settings_data import DataPanel
+from forge_desktop.panels.settings_field import SettingLine
 from forge_desktop.panels.settings_help import BundleDialog
 from forge_desktop.theme.controls import Chip
 
@@ -56,6 +57,7 @@ def click(qtbot, parent, name):
 
 def test_that_the_shortcut_opens_it_and_the_section_is_remembered(make_desktop, qtbot):
     first = make_desktop()
+    qtbot.waitUntil(first.window.isActiveWindow)
     qtbot.keyClick(first.window, Qt.Key.Key_Comma, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: isinstance(first.window.page, SettingsPage))
     click(qtbot, first.window.page, "settings.to.network")
@@ -184,13 +186,15 @@ def test_that_theme_and_language_change_from_here(replay, qtbot):
 
 def test_that_settings_are_found_by_their_words(replay, qtbot, page):
     qtbot.keyClicks(page.search, "proxy host")
-    assert {line.entry.key for line in page.findChildren(QWidget) if hasattr(line, "entry") and line.isVisible()} == {
-        "proxy"
-    }
+
+    def shown():
+        return {line.entry.key for line in page.findChildren(SettingLine) if line.isVisible()}
+
+    qtbot.waitUntil(lambda: shown() == {"proxy", "no_proxy"})
     page.search.setText("xyzzy")
     assert "No setting matches" in words(page)
     page.search.clear()
-    assert field(page, "keep_days").isVisible()
+    qtbot.waitUntil(lambda: bool(shown()) and all(BY_KEY[key].section == "runs" for key in shown()))
 
 
 def test_that_a_narrow_window_has_the_sections_on_top(replay, qtbot, page):
