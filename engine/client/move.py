@@ -36,7 +36,7 @@ from engine.contract.states import LIVE, RunState
 
 MoveStep = Literal["pausing", "stopping", "copying", "verifying", "switching", "starting", "resuming", "done"]
 MARKER = ".moving-here.json"
-"""In a folder that is being filled: `{"from": …}`. It is no home before this is gone."""
+"""In a folder that is being filled: `{"from": …}`; a move that broke off may be gone on with there."""
 MOVED = "moved-to.json"
 """In a home whose data was moved away: `{"home": …}`. Only such a folder is ever deleted."""
 LEFT = {"controller.json", "controller.lock", MARKER, MOVED}
@@ -111,6 +111,7 @@ def move(home: Home, target: Path, tell: Tell, pause_runs: bool = False, network
         raise _as_user_error(error) from error
     fault("move.after_switch")
     write_json(home.root / MOVED, {"home": str(new.root)})
+    (new.root / MARKER).unlink(missing_ok=True)
     tell(MoveProgress("starting"))
     with connect(new) as client:
         tell(MoveProgress("resuming"))
@@ -177,8 +178,6 @@ def _fill(home: Home, new: Home, tell: Tell) -> None:
     if wrong:
         raise UserError("home.copy_differs", file=f"{new.database.name}: {wrong[0]}")
     write_json(new.root / "moved-from.json", {"home": str(home.root)})
-    (new.root / MARKER).unlink()
-    sync_folder(new.root)
 
 
 def _copy(old: Path, new: Path, tell: Tell) -> dict[Path, str]:
