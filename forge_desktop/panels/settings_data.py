@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QRectF, QSize, Slot
+from PySide6.QtCore import QRectF, QSize, Qt, Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFileDialog, QGridLayout, QLabel, QWidget
 
@@ -95,6 +95,8 @@ class DataPanel(QWidget):
         for place, part in enumerate(PARTS):
             dot, value, part_share = Dot(colour_of(part)), label("—", "strong"), label("", "hint")
             value.setObjectName(f"data.size.{part}")
+            for number in (value, part_share):
+                number.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             for at, widget in enumerate((dot, label(word("storage", part)), part_share, value)):
                 self._grid.addWidget(widget, place, at)
             self._values[part] = (value, part_share)

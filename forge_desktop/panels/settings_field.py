@@ -25,6 +25,7 @@ from forge_desktop.theme.controls import (
 from forge_desktop.theme.language import problem_text, tr, word
 
 CONTROL_WIDTH = 320
+UNIT_WIDTH = 58
 OWN_NAMES = ("English", "简体中文")
 
 
@@ -60,7 +61,9 @@ class SettingLine(QWidget):
         holder.setFixedWidth(CONTROL_WIDTH)
         control = row(self._control, spacing=8)
         if self.entry.unit:
-            control.addWidget(label(word("unit", self.entry.unit), "hint"))
+            unit = label(word("unit", self.entry.unit), "hint")
+            unit.setMinimumWidth(UNIT_WIDTH)  # so that fields end at one line
+            control.addWidget(unit)
         if isinstance(self._control, QCheckBox | Segments):
             control.insertStretch(0, 1)
         right = column(spacing=4)

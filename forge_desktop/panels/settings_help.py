@@ -126,6 +126,7 @@ class BundleDialog(QDialog):
         self._list = QListWidget()
         self._list.setAccessibleName(tr("Files"))
         self._list.setFixedWidth(240)
+        self._list.setSpacing(3)
         for part in bundle.files:
             self._list.addItem(QListWidgetItem(f"{part.name}\n{size(len(part.text.encode()))}"))
         self._text = QPlainTextEdit()

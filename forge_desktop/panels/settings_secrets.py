@@ -63,7 +63,7 @@ class SecretLine(QWidget):
     def show_info(self, info: SecretInfo) -> None:
         """Whether it is set, and where it is kept."""
         self._info = info
-        self._chip.set(tr("Set") if info.is_set else tr("Not set"), "ok" if info.is_set else "plain",
+        self._chip.set(tr("Is set") if info.is_set else tr("Not set"), "ok" if info.is_set else "plain",
                        "check" if info.is_set else "")  # fmt: skip
         why = tr("It is asked for by models with restricted access.")
         if self._name == "proxy":

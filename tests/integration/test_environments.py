@@ -152,11 +152,11 @@ def test_that_a_kill_before_it_is_in_place_leaves_the_old_one(service, faulty, t
     assert any(one.state == "interrupted" for one in found)
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "", "x y"])
-def test_that_a_name_that_is_none_is_refused(service, tmp_path, name):
+def test_that_a_name_that_is_none_is_refused(service, tmp_path):
     service.start()
-    with pytest.raises(Refused):
-        make(service, make_wheels(tmp_path / "wheels"), name=name)
+    for name in ("../x", "a/b", ".hidden", "", "x y"):
+        with pytest.raises(Refused):
+            make(service, make_wheels(tmp_path / "wheels"), name=name)
     with pytest.raises((NotFound, UserError)):
         house.end_environment(service.client, "nothing", "delete")
 

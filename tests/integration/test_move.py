@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from engine.client.client import ControllerClient
 from engine.client.history import check_history
 from engine.contract.errors import UserError
 from engine.contract.paths import Home
+from forge_desktop.bridge.backend_settings import MoveWish
+from forge_desktop.bridge.controller import connect_to_controller
 from tests.helpers.controller import ControllerProcess, make_stub_python
 from tests.helpers.waiting import wait_until
 
@@ -201,3 +204,29 @@ def test_that_only_a_folder_that_was_left_is_deleted(usual, tmp_path):
     with pytest.raises(UserError, match="not_old"):
         move.delete_left(Home(usual.target), precious)
     assert (precious / "x").read_text() == "mine"
+
+
+def test_that_the_desktop_goes_on_with_the_data(usual, monkeypatch):
+    for name, value in usual.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("FORGE_HOME", raising=False)
+    usual.start()
+    uid = a_run(usual)
+    backend = connect_to_controller(Home.find())
+    lines: list[bool] = []
+    stream = iter(backend.stream(0, lines.append))
+    reader = threading.Thread(target=lambda: [None for _message in stream], daemon=True)
+    reader.start()
+    wait_until(lambda: lines == [True])
+    steps: list[str] = []
+    moved = backend.move_home(MoveWish(usual.target), lambda progress: steps.append(progress.step))
+    assert moved == usual.target
+    assert {"copying", "verifying", "switching", "starting"} <= set(steps)
+    wait_until(lambda: len(lines) > 1 and lines[-1], what="the stream is up again")
+    assert backend.health().home == str(usual.target)
+    assert backend.run(uid).run.uid == uid
+    assert backend.old_home() == usual.home.root
+    backend.delete_old_home(usual.home.root)
+    assert backend.old_home() is None
+    backend.close()
+    reader.join(20)
