@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from engine.contract.environments import STEPS, Environment, Progress
 from forge_desktop.theme.controls import Bar, Chip, Elided, button, column, label, restyle, row, set_enabled
-from forge_desktop.theme.language import explain, sentences, tr, word
+from forge_desktop.theme.language import count, explain, sentences, tr, word
 from forge_desktop.theme.measures import size
 
 STATES: dict[str, tuple[str, str, str]] = {
@@ -154,6 +154,8 @@ def step_text(progress: Progress) -> str:
     more: list[str] = []
     if progress.total:
         more.append(tr("{done} of {total}", done=min(progress.done, progress.total), total=progress.total))
+    elif progress.done:
+        more.append(count(progress.done, "1 package", "{n} packages"))
     if progress.bytes and progress.step == "downloading":
         whole = progress.bytes_total
         here = size(min(progress.bytes, whole) if whole else progress.bytes)

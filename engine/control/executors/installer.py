@@ -92,10 +92,14 @@ class Installer:
         """Find out which packages it takes, and how large they are where the index says so."""
         self._begin("resolving")
         report = self._folder / "report.json"
-        self._run(
-            pip(self._python, "install", "--dry-run", "--ignore-installed", "--report", str(report),
-                *pinned(), *self._sources, *requirements())
-        )  # fmt: skip
+
+        def look() -> None:
+            self._progress.done = sum(
+                1 for line in self._lines_since() if line.startswith(("Collecting", "Processing"))
+            )
+
+        ask = ("--dry-run", "--ignore-installed", "--report", str(report))
+        self._run(pip(self._python, "install", *ask, *pinned(), *self._sources, *requirements()), look)
         found = json.loads(report.read_bytes())["install"]
         self._pins = [f"{one['metadata']['name']}=={one['metadata']['version']}" for one in found]
         self._sizes = _sizes([str(one["download_info"]["url"]) for one in found])
