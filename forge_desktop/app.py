@@ -20,7 +20,7 @@ from engine.contract.errors import UserError
 from engine.contract.paths import Home
 from forge_desktop.bridge.backend import Connect
 from forge_desktop.bridge.garbage import Garbage
-from forge_desktop.bridge.preferences import Preferences
+from forge_desktop.bridge.preferences import Preferences, kept_value
 from forge_desktop.bridge.session import Session
 from forge_desktop.bridge.watchdog import Watchdog
 from forge_desktop.panels.sidebar import paint_logo
@@ -100,7 +100,7 @@ class Desktop(QObject):
 
 def use_scale(home: Home) -> None:
     """Take the size a person chose; Qt reads it once, before there is a window."""
-    scale = Preferences(home.desktop_folder / "preferences.json").get("scale", "100")
+    scale = kept_value(home.desktop_folder / "preferences.json", "scale")
     if str(scale).isdecimal() and 100 < int(scale) <= 200:
         os.environ.setdefault("QT_SCALE_FACTOR", f"{int(scale) / 100:g}")
 

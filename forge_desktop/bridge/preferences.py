@@ -69,3 +69,12 @@ def _save(file: Path, content: bytes) -> None:
         write_durably(file, content, mode=0o600)
     except OSError as error:
         log.warning("the desktop's preferences could not be saved: %s", error)
+
+
+def kept_value(file: Path, name: str) -> Any:
+    """One value before there is an application; None if it cannot be read."""
+    try:
+        loaded = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return loaded.get(name) if isinstance(loaded, dict) else None

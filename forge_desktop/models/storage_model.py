@@ -50,7 +50,6 @@ class StorageModel(QObject):
     def move(self, wish: MoveWish) -> None:
         """Begin."""
         self.moving, self._unwanted = True, False
-        self._preferences.flush()
         closing = self._session.closing
 
         def tell(progress: MoveProgress) -> None:

@@ -290,8 +290,8 @@ def test_that_the_data_is_moved_and_the_old_folder_deleted_after(replay, qtbot, 
     click(qtbot, replay.window, "data.yes")
     qtbot.waitUntil(lambda: panel.model.known.home == str(tmp_path / "new"))
     replay.desktop.preferences.set("scale", "125")
-    replay.desktop.preferences.flush()
-    assert '"125"' in (tmp_path / "new" / "desktop" / "preferences.json").read_text()
+    kept = tmp_path / "new" / "desktop" / "preferences.json"
+    qtbot.waitUntil(lambda: kept.is_file() and '"125"' in kept.read_text())
     click(qtbot, page, "data.old.delete")
     click(qtbot, replay.window, "data.old.yes")
     qtbot.waitUntil(lambda: replay.backend.left_home is None)
