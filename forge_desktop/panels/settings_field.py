@@ -24,7 +24,7 @@ from forge_desktop.theme.controls import (
 )
 from forge_desktop.theme.language import problem_text, tr, word
 
-CONTROL_WIDTH = 320
+CONTROL_WIDTH = 352
 UNIT_WIDTH = 58
 OWN_NAMES = ("English", "简体中文")
 

@@ -113,7 +113,8 @@ class Installer:
             fetched = sum(1 for _ in self._wheels.glob("*.whl"))
             named = sum(1 for line in self._lines_since() if line.startswith(("Collecting", "Processing")))
             self._progress.done = max(fetched, named - 1)
-            self._progress.bytes = folder_bytes(self._wheels) + folder_bytes(self._tmp)
+            here = folder_bytes(self._wheels) + folder_bytes(self._tmp)  # a file on its way is in both for a moment
+            self._progress.bytes = min(here, self._progress.bytes_total or here)
 
         fault("install.downloading")
         command = pip(self._python, "download", "--no-deps", "--dest", str(self._wheels), *self._sources, *self._pins)
