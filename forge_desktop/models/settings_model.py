@@ -84,7 +84,7 @@ class SettingsModel(QObject):
             if value != self.held(entry):
                 self._preferences.set(key, value)
                 self.preference_changed.emit(key)
-        elif read(entry, value) == self.held(entry):
+        elif not self.saving and read(entry, value) == self.held(entry):  # else what is held is about to change
             self.edits.pop(key, None)
         else:
             self.edits[key] = value
@@ -122,8 +122,11 @@ class SettingsModel(QObject):
         if self.saving or not self.edits or self.problems():
             return
         self.saving = True
-        changes = self.changes()
-        self._session.ask(lambda backend: backend.change_settings(changes), self._taken, self._refuse, owner=self)
+        changes, sent = self.changes(), dict(self.edits)
+        self._session.ask(
+            lambda backend: backend.change_settings(changes), lambda kept: self._taken(kept, sent), self._refuse,
+            owner=self,
+        )  # fmt: skip
         self.changed.emit("")
 
     def write(self, key: str, value: Any) -> None:
@@ -164,9 +167,9 @@ class SettingsModel(QObject):
     def _held(self, key: str) -> Any:
         return self.held(BY_KEY[key])
 
-    def _taken(self, settings: Settings) -> None:
+    def _taken(self, settings: Settings, sent: dict[str, Any]) -> None:
         self.saving = False
-        self.edits.clear()
+        self.edits = {key: typed for key, typed in self.edits.items() if key not in sent or sent[key] != typed}
         self._refused.clear()
         self._told(settings)
         self.saved.emit()

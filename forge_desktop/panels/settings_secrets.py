@@ -33,6 +33,7 @@ class SecretLine(QWidget):
         super().__init__()
         self._session, self._card, self._name = session, card, name
         self._info = SecretInfo(name=name)
+        self._busy = False
         title = tr(TITLES[name])
         self._chip = Chip(tr("Not set"), "plain")
         self._chip.setObjectName(f"secret.{name}.state")
@@ -78,29 +79,33 @@ class SecretLine(QWidget):
         self._save.setText(" " + (tr("Replace") if self._info.is_set else tr("Set")))
         set_enabled(self.field, online, away)
         typed = bool(self.field.text().strip())
-        set_enabled(self._save, online and typed, tr("Type it first.") if online else away)
+        set_enabled(self._save, online and typed and not self._busy, tr("Type it first.") if online else away)
         for made in (self._check, self._delete):
             made.setVisible(self._info.is_set)
-            set_enabled(made, online, away)
+            set_enabled(made, online and not self._busy, away if not online else tr("It takes a moment."))
 
     def _keep(self) -> None:
         value, name = self.field.text().strip(), self._name
-        if not value:
+        if not value or self._busy:
             return
+        self._busy = True
         self.field.clear()
         self._tell(tr("Keeping it…"))
         self._session.ask(lambda b: b.set_secret(name, value), self._kept, self._failed, owner=self)
 
     def _kept(self, secrets: Secrets) -> None:
+        self._answered()
         self._card.show_secrets(secrets)
         self._tell(tr("It is kept."), "ok")
 
     def _ask(self) -> None:
-        name = self._name
+        name, self._busy = self._name, True
+        self._refresh()
         self._tell(tr("Asking the service…"))
         self._session.ask(lambda b: b.check_secret(name), self._checked, self._failed, owner=self)
 
     def _checked(self, found: SecretCheck) -> None:
+        self._answered()
         if not found.accepted:
             self._tell(tr("The service does not take it. Get a new one there, and replace it."), "bad")
         elif found.account:
@@ -120,7 +125,12 @@ class SecretLine(QWidget):
         self._tell(tr("It is deleted."))
 
     def _failed(self, error: ErrorBody) -> None:
+        self._answered()
         self._tell(sentences(*explain(error)), "bad")
+
+    def _answered(self) -> None:
+        self._busy = False
+        self._refresh()
 
     def _tell(self, text: str, tone: str = "") -> None:
         self._said.setText(text)

@@ -337,3 +337,14 @@ def test_that_a_bundle_that_cannot_be_written_says_so(replay, qtbot):
     dialog.save_to(Path("/proc/no/such/place.zip"))
     qtbot.waitUntil(lambda: "could not be written" in words(dialog))
     dialog.close()
+
+
+def test_that_what_is_typed_while_it_saves_is_kept(replay, qtbot, page):
+    page.model.set("keep_days", "14")
+    page.model.save()
+    page.model.set("keep_days", "15")
+    page.model.set("idle_minutes", "3")
+    page.model.set("retry_seconds", "10")
+    qtbot.waitUntil(lambda: not page.model.saving)
+    assert replay.backend.kept.keep_days == 14.0
+    assert page.model.edits == {"keep_days": "15", "idle_minutes": "3"}

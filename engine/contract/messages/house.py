@@ -100,7 +100,9 @@ HOUSE: dict[str, Message] = {
         "The data was not moved.", "{detail}", "Everything goes on in the old folder; try again."
     ),
     "home.cancelled": Message("The move was cancelled.", "", "Everything goes on in the old folder."),
-    "home.no_old": Message("There is no old folder to delete.", "The data is in '{home}' and was not moved.", ""),
+    "home.no_old": Message(
+        "There is no old folder to delete.", "The data is in '{home}' and was not moved.", "Nothing is to be done."
+    ),
     "home.not_old": Message(
         "'{folder}' is not deleted.", "It is not a folder whose data was moved away.", "Delete it yourself if you want."
     ),
