@@ -23,6 +23,7 @@ from forge_desktop.models.palette_model import PaletteModel
 from forge_desktop.models.visited import Visited
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.runs_page import RunsPage
+from forge_desktop.pages.settings_page import SettingsPage
 from forge_desktop.panels import onboarding
 from forge_desktop.panels.banner import Banner
 from forge_desktop.panels.connecting import Connecting
@@ -184,6 +185,7 @@ class Window(QMainWindow):
             "new": self._wizard_page,
             "runs": self._runs_page,
             "welcome": self._welcome_page,
+            "settings": self._settings_page,
         }
         self._kinds = frozenset(makers)
         return makers.get(kind, self._runs_page)(rest)
@@ -197,6 +199,18 @@ class Window(QMainWindow):
     def _wizard_page(self, rest: str) -> Page:
         uid, _, changes = rest.partition("?")
         return WizardPage(self.session, self.actions_of_runs, self.preferences, uid, marks_of(changes))
+
+    def _settings_page(self, rest: str) -> Page:
+        page = SettingsPage(self.session, self.preferences, rest)
+        page.look_wanted.connect(self.look_wanted)
+        page.moved.connect(self._settings_moved)
+        return page
+
+    @Slot(str)
+    def _settings_moved(self, address: str) -> None:
+        """The same page shows another part."""
+        self.address = address
+        self.preferences.set("page", address)
 
     def _welcome_page(self, rest: str) -> Page:
         page = OnboardingPage(self.session, self.preferences, rest)

@@ -16,10 +16,12 @@ def parser() -> argparse.ArgumentParser:
         config,
         controller,
         demo,
+        diagnostics,
         download,
         during,
         going,
         history,
+        home,
         keeping,
         logs,
         metrics,
@@ -60,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
         controller,
         settings,
         history,
+        home,
+        diagnostics,
         demo,
     ):
         group.register(commands, common)

@@ -68,6 +68,11 @@ class ControllerClient(ListingCalls):
         """Let the connections go."""
         self._http.close()
 
+    def follow(self, home: Home) -> None:
+        """Talk to the controller of another home from now on: the data was moved there."""
+        self.home, self._locate = home, partial(read_address, home)
+        self.forget()
+
     def forget(self) -> None:
         """Look anew where the controller is, for another may have taken its place."""
         self._address = None

@@ -39,6 +39,7 @@ from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
 from forge_desktop.bridge.replay_notices import ReplayNotices
+from forge_desktop.bridge.replay_settings import ReplaySettings
 from forge_desktop.bridge.replayed import Played, detail, part_of, points_of
 
 EVENT_KINDS = (
@@ -52,10 +53,11 @@ def read_journal(file: Path) -> list[JournalLine]:
     return [journal_line.validate_json(text) for text in file.read_text(encoding="utf-8").splitlines() if text.strip()]
 
 
-class ReplayBackend(ReplayNotices):
+class ReplayBackend(ReplayNotices, ReplaySettings):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._runs: dict[str, Played] = {}
         self._listeners: list[queue.SimpleQueue[StreamMessage | None]] = []
         self._lock = threading.RLock()

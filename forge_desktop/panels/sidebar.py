@@ -16,6 +16,8 @@ from forge_desktop.theme.look import tokens
 
 WIDE, NARROW = 224, 64
 PAGES = (("runs", "activity", "Runs"), ("new", "plus", "New run"))
+LAST_PAGES = (("settings", "settings", "Settings"),)
+"""At the bottom, apart from the work."""
 THEMES = (("system", "Like the system"), ("light", "Light"), ("dark", "Dark"))
 
 
@@ -41,12 +43,11 @@ class Sidebar(QFrame):
         layout.addLayout(row(Logo(), self._names, None, spacing=10))
         layout.addSpacing(14)
         for key, icon, text in PAGES:
-            made = button(tr(text), "nav", icon, name=f"nav.{key}", on_click=partial(self.navigate.emit, key))
-            made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            made.setCheckable(True)
-            self._buttons[key] = made
-            layout.addWidget(made)
+            layout.addWidget(self._page_button(key, icon, text))
         layout.addStretch(1)
+        for key, icon, text in LAST_PAGES:
+            layout.addWidget(self._page_button(key, icon, text))
+        layout.addSpacing(6)
         layout.addWidget(line())
         layout.addSpacing(6)
         self.bell = Bell()
@@ -61,12 +62,19 @@ class Sidebar(QFrame):
         layout.addWidget(self._tongue)
         self.setFixedWidth(WIDE)
 
+    def _page_button(self, key: str, icon: str, text: str) -> QPushButton:
+        made = button(tr(text), "nav", icon, name=f"nav.{key}", on_click=partial(self.navigate.emit, key))
+        made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        made.setCheckable(True)
+        self._buttons[key] = made
+        return made
+
     def mark(self, page: str) -> None:
         """Show which page is open."""
         page = "runs" if page == "run" else page
         for key, made in self._buttons.items():
             made.setChecked(key == page)
-            icon = next(icon for name, icon, _text in PAGES if name == key)
+            icon = next(icon for name, icon, _text in (*PAGES, *LAST_PAGES) if name == key)
             made.setIcon(icons.icon(icon, tokens().accent_text if key == page else tokens().secondary))
 
     def set_narrow(self, narrow: bool) -> None:
@@ -76,7 +84,7 @@ class Sidebar(QFrame):
         self._narrow = narrow
         self.setFixedWidth(NARROW if narrow else WIDE)
         self._names.setVisible(not narrow)
-        texts = {key: tr(text) for key, _icon, text in PAGES}
+        texts = {key: tr(text) for key, _icon, text in (*PAGES, *LAST_PAGES)}
         for key, made in self._buttons.items():
             _show_words(made, texts[key], not narrow)
         self.bell.set_words(not narrow)

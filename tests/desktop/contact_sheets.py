@@ -32,7 +32,7 @@ from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.ask_dialog import AskDialog
 from forge_desktop.panels.resume_dialog import ResumeDialog
 from forge_desktop.wizard.wizard_page import WizardPage
-from tests.desktop import sheets_notices
+from tests.desktop import sheets_notices, sheets_settings
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.helpers.journals import after_training, before_training, demo_spec, failed, resumed, saved, steps
 
@@ -96,6 +96,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     window.session.offline.emit(UserError("controller.unreachable", detail="", log="").body())
     yield "offline"
     window.banner.hide()
+    yield from sheets_settings.pages(desktop, backend)
     window.go("new")
     yield "wizard-blank"
     wizard = window.page

@@ -146,7 +146,7 @@ def test_prices_on_the_command_line(service):
     shown = service.forge("settings", "--prices", "gpu=2.50", "cpu=0.1", "--currency", "EUR")
     assert "gpu 2.5, cpu 0.1 EUR" in shown.stdout
     refused = service.forge("settings", "--prices", "gpu=-1", "--json")
-    assert (refused.returncode, json.loads(refused.stdout)["error"]["code"]) == (2, "settings.prices")
+    assert (refused.returncode, json.loads(refused.stdout)["error"]["code"]) == (2, "settings.refused")
     assert service.forge("settings", "--prices", "tpu=1").returncode == 2
     assert service.forge("settings", "--currency", "euro").returncode == 2
     service.forge("settings", "--prices", "cpu=none")

@@ -21,11 +21,6 @@ LISTING: dict[str, Message] = {
     ),
     "search.span": Message("", "'{value}' is no length of time.", "Write seconds, or 45m, 12h, 7d, 2w."),
     "search.comparison": Message("", "'{name}' cannot be compared with '{sign}'.", "For example: {example}."),
-    "settings.prices": Message(
-        "The prices cannot be used.", "Problems: {count}.", "Correct them; nothing was changed."
-    ),
-    "settings.price_lane": Message("", "There is no lane '{lane}'.", "The lanes are {lanes}."),
-    "settings.price": Message("", "'{price}' is no price.", "Give a number that is not negative."),
     "settings.price_form": Message(
         "'{word}' is no price.", "", "Write LANE=PRICE with a lane of {lanes}: gpu=2.50; gpu=none takes it away."
     ),

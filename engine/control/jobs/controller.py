@@ -47,6 +47,7 @@ class Controller(ListDesk):
         self.gpus = await asyncio.to_thread(self._machine.find_gpus)
         await asyncio.to_thread(self.retention.remove_leftovers)
         await self.database.write(lambda t: runs.set_prices(t, self.settings.prices))
+        await asyncio.to_thread(self.environments.recover)
         for row in await asyncio.to_thread(reconcile.adopt, self.home, self.database, self._executor):
             self._watch(row)
         for uid in await self.database.read(_half_deleted):
@@ -59,6 +60,7 @@ class Controller(ListDesk):
     async def end(self) -> None:
         """Stop working; workers go on."""
         self.hub.close()
+        await asyncio.to_thread(self.environments.close)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

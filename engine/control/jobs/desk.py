@@ -12,10 +12,11 @@ from engine.contract import logs
 from engine.contract.api import EditRun, ResumeRun, RunSummary, SampleNow, Settings
 from engine.contract.commands import WorkerCommand
 from engine.contract.errors import Conflict
+from engine.contract.events import SettingsChanged
 from engine.contract.faults import fault
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
-from engine.control.jobs import commands, live, resuming, retention, settings
+from engine.control.jobs import commands, environments, live, resuming, retention, settings, storage
 from engine.control.jobs.requests import Request, answered, once, once_only
 from engine.control.jobs.watch import Watch
 from engine.control.jobs.wishes import verb_of
@@ -31,6 +32,8 @@ class Desk:
         self.database = database
         self.settings = settings.load(home)
         self.retention = retention.Retention(home, database)
+        self.environments = environments.Keeper(home)
+        self.storage = storage.Counter(home)
         self._watches: dict[int, Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -129,6 +132,7 @@ class Desk:
         def save(transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
             settings.save(self.home, changed)
             runs.set_prices(transaction, changed.prices)
+            transaction.news.append(SettingsChanged(settings=changed))
 
         if not await self.database.write(lambda t: once_only(t, request, save), durable=True):
             return self.settings

@@ -81,7 +81,7 @@ def test_the_routes(bench):
             assert (await client.post("/runs/bulk", json=body)).json() == {"done": [uid], "refused": []}
             assert (await client.get("/runs?search=tag:X owner:me")).json()["total"] == 1
             assert (await client.post("/runs/bulk", json={"uids": [], "deed": "stop"})).status_code == 422
-            assert (await client.patch("/settings", json={"prices": {"gpu": -1}})).json()["code"] == "settings.prices"
+            assert (await client.patch("/settings", json={"prices": {"gpu": -1}})).json()["code"] == "settings.refused"
             assert (await client.patch("/settings", json={"currency": "euro"})).status_code == 422
             await client.patch("/settings", json={"prices": {"gpu": 2.5}, "currency": "EUR"})
             assert (await client.get("/runs/points")).json()["currency"] == "EUR"
