@@ -9,9 +9,12 @@ from engine.contract.messages.config import CONFIG
 from engine.contract.messages.controller import CONTROLLER
 from engine.contract.messages.desktop import DESKTOP
 from engine.contract.messages.diagnosis import DIAGNOSIS
+from engine.contract.messages.hubs import HUBS
 from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.worker import WORKER
 
-MESSAGES: dict[str, Message] = {**CONFIG, **CONTROLLER, **WORKER, **RECOVERY, **DIAGNOSIS, **DESKTOP, **BAD_INPUT}
+MESSAGES: dict[str, Message] = {
+    **CONFIG, **CONTROLLER, **WORKER, **RECOVERY, **DIAGNOSIS, **DESKTOP, **BAD_INPUT, **HUBS,
+}  # fmt: skip
 
 __all__ = ["MESSAGES", "Message"]
