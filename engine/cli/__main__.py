@@ -23,8 +23,10 @@ def parser() -> argparse.ArgumentParser:
         keeping,
         logs,
         metrics,
+        models,
         run,
         runs,
+        secret,
         settings,
         worker,
     )
@@ -55,6 +57,8 @@ def parser() -> argparse.ArgumentParser:
         worker,
         controller,
         settings,
+        secret,
+        models,
         history,
         demo,
     ):

@@ -22,7 +22,7 @@ HUBS = ("huggingface", "modelscope")
 USUAL = {"huggingface": "https://huggingface.co", "modelscope": "https://www.modelscope.cn"}
 NAMED_BY = {"huggingface": "HF_ENDPOINT", "modelscope": "MODELSCOPE_ENDPOINT"}
 OFFLINE, KEPT_OFFLINE = "HF_HUB_OFFLINE", "FORGE_HUB_OFFLINE"
-"""A variable that forbids asking a hub. A worker sets it itself, so that no library asks; what it was is in the other."""
+"""The first forbids asking a hub. A worker sets it itself, so that no library asks; the second has what it was."""
 ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar")
 ID = re.compile(r"(?!.*(--|\.\.))[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?(?<![.-])", re.ASCII)
 HOST = re.compile(r"(\*?\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(:\d{1,5})?|\[[0-9a-fA-F:]+\](:\d{1,5})?|\*", re.ASCII)

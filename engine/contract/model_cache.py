@@ -1,10 +1,10 @@
 """The cache of models that came from hubs: where each lies, which are there, and removing one.
 
-    <home>/models/<hub>/<org>--<name>/refs.json          what a branch or tag meant when it was last asked for
-                                      <commit>/          the model's files; there only when whole and checked
-                                      <commit>.json      what they are (`CachedModel`)
-                                      .<commit>.part/    files on their way; they are gone on with
-                                      .<commit>.lock     held by the one process that fetches
+<home>/models/<hub>/<org>--<name>/refs.json          what a branch or tag meant when it was last asked for
+                                  <commit>/          the model's files; there only when whole and checked
+                                  <commit>.json      what they are (`CachedModel`)
+                                  .<commit>.part/    files on their way; they are gone on with
+                                  .<commit>.lock     held by the one process that fetches
 """
 
 from __future__ import annotations

@@ -136,8 +136,9 @@ class AttemptFolder:
 
     @property
     def secrets(self) -> Path:
-        """Tokens for the worker, readable by its owner only; the worker removes it when it has read it."""
-        return self.control / "secrets"
+        """Tokens for the worker, readable by its owner only; the worker removes it when it has read it, else it goes as
+        everything does that begins with a dot."""
+        return self.control / ".secrets"
 
     @property
     def model_choice(self) -> Path:

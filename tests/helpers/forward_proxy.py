@@ -73,7 +73,9 @@ class ForwardProxy:
         given = next((value for name, value in headers if name.lower() == "proxy-authorization"), "")
         if self._expected and given != self._expected:
             self.turned_away += 1
-            client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            client.sendall(
+                b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
             return
         if self._refuse:
             client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -86,7 +88,9 @@ class ForwardProxy:
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
             path = parts.path + (f"?{parts.query}" if parts.query else "")
-            kept = [f"{name}: {value}" for name, value in headers if not name.lower().startswith(("proxy-", "connection"))]
+            kept = [
+                f"{name}: {value}" for name, value in headers if not name.lower().startswith(("proxy-", "connection"))
+            ]
             lines = [f"{method} {path or '/'} HTTP/1.1", *kept, "Connection: close"]
             server.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
         back = threading.Thread(target=_pump, args=(server, client), name="proxied back")

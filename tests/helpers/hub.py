@@ -172,6 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
             (r"/api/whoami-v2", self._whoami),
             (r"/openapi/v1/users/me", self._users_me),
             (r"/api/models/?", self._search),
+            (r"/api/models/(?P<id>.+?)/tree/(?P<revision>.+)", self._tree),
             (r"/api/models/(?P<id>.+?)(?:/revision/(?P<revision>.+))?", self._info),
             (r"/api/v1/models/(?P<id>.+?)/repo/files", self._list),
             (r"/api/v1/models/(?P<id>.+?)/repo", self._repo_file),
@@ -248,6 +249,19 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(200, {"id": id, "modelId": id, "sha": commit, "siblings": siblings, "cardData": card,
                          "gated": gated, "private": model.private, "tags": [], "downloads": 0})  # fmt: skip
 
+    def _tree(self, _query: dict[str, str], id: str, revision: str) -> None:  # noqa: A002
+        model = self._model(id)
+        if model is None:
+            return
+        entries = []
+        for name, data in sorted(model.files.items()):
+            git = hashlib.sha1(f"blob {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
+            entry: dict[str, Any] = {"type": "file", "path": name, "size": len(data), "oid": git}
+            if len(data) >= LARGE:
+                entry["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
+            entries.append(entry)
+        self._json(200, entries)
+
     def _commit(self, model: Model, revision: str) -> str | None:
         return revision if revision in model.revisions.values() else model.revisions.get(revision)
 
@@ -257,7 +271,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         commit, data = self._commit(model, revision), model.files.get(name)
         if commit is None or data is None:
-            self._json(404, {"error": "Entry not found"}, code="RevisionNotFound" if commit is None else "EntryNotFound")
+            self._json(
+                404, {"error": "Entry not found"}, code="RevisionNotFound" if commit is None else "EntryNotFound"
+            )
             return
         sha256 = hashlib.sha256(data).hexdigest()
         git = hashlib.sha1(f"blob {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
@@ -278,7 +294,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         commit = self._commit(model, query.get("Revision", "master"))
         if commit is None:
-            self._json(404, {"Code": 10010205001, "Message": "revision not found", "Success": False}, code="RevisionNotFound")
+            self._json(
+                404, {"Code": 10010205001, "Message": "revision not found", "Success": False}, code="RevisionNotFound"
+            )
             return
         files = [
             {"Path": name, "Name": name, "Type": "blob", "Size": len(data), "Revision": commit,

@@ -106,7 +106,7 @@ class Door:
     def _refusal(self, answer: httpx2.Response) -> UserError:
         """What a status means. Hubs say 401 of what is not there, too, so that nobody learns of private models."""
         status, code = answer.status_code, answer.headers.get("X-Error-Code", "")
-        named = {"path": self.path, "hub": self.hub, "endpoint": self.host(str(answer.request.url))}
+        named: dict[str, Any] = {"path": self.path, "hub": self.hub, "endpoint": self.host(str(answer.request.url))}
         if status == 407:
             return UserError("hub.proxy_login", proxy=self.access.proxy or "HTTPS_PROXY")
         if self.hub == "url" and status in (401, 403, 404, 410):

@@ -147,7 +147,7 @@ class Download:
             part.mkdir(parents=True, exist_ok=True)
             self._refuse_without_room(files, part)
             size = sum(file.size or 0 for file in files)
-            usual = {"hub": self.model.hub, "path": self.model.path, "commit": listing.commit}
+            usual: dict[str, Any] = {"hub": self.model.hub, "path": self.model.path, "commit": listing.commit}
             self.shelf.note(CachedModel(**usual, bytes=size))
             params = {"path": title(self.model), "commit": listing.commit[:12], "files": len(files)}
             self.teller.note("hub.fetching", **params, megabytes=f"{size / 1e6:,.1f}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -46,28 +48,31 @@ def unpack(archive: Path, target: Path, name: str, tick: Callable[[int], None]) 
 
 
 def _opened(archive: Path) -> zipfile.ZipFile | tarfile.TarFile:
-    return zipfile.ZipFile(archive) if zipfile.is_zipfile(archive) else tarfile.open(archive)  # noqa: SIM115
+    return zipfile.ZipFile(archive) if zipfile.is_zipfile(archive) else tarfile.open(archive)
 
 
 def _members(packed: zipfile.ZipFile | tarfile.TarFile, name: str) -> Iterator[Member]:
-    entries = packed.infolist() if isinstance(packed, zipfile.ZipFile) else packed
-    for number, entry in enumerate(entries):
+    """Every file; what is none, or would lie elsewhere, is a reason to refuse the whole."""
+    entries = _zip_entries(packed) if isinstance(packed, zipfile.ZipFile) else _tar_entries(packed)
+    for number, (member, plain, folder) in enumerate(entries):
         if number >= MOST_FILES:
             raise UserError("hub.archive_too_large", file=name, detail=f"It holds more than {MOST_FILES} files.")
-        if isinstance(entry, zipfile.ZipInfo):
-            path, plain, folder = entry.filename, _zip_kind(entry) in (0, 0o100000), entry.is_dir()
-            opener: Callable[[], IO[bytes] | None] = lambda e=entry: packed.open(e)  # type: ignore[union-attr,misc]
-            size = entry.file_size
-        else:
-            path, plain, folder, size = entry.name, entry.isreg(), entry.isdir(), entry.size
-            opener = lambda e=entry: packed.extractfile(e)  # type: ignore[union-attr,misc]  # noqa: E731
-        if not safe(path):
-            raise UserError("hub.archive_unsafe", file=name, member=path[:200])
-        if folder:
-            continue
-        if not plain:
-            raise UserError("hub.archive_unsafe", file=name, member=path[:200])
-        yield Member(path, size, opener)
+        if not safe(member.path) or not (plain or folder):
+            raise UserError("hub.archive_unsafe", file=name, member=member.path[:200])
+        if not folder:
+            yield member
+
+
+def _zip_entries(packed: zipfile.ZipFile) -> Iterator[tuple[Member, bool, bool]]:
+    """Each entry, whether it is a plain file, whether a folder."""
+    for entry in packed.infolist():
+        plain = _zip_kind(entry) in (0, stat.S_IFREG)
+        yield Member(entry.filename, entry.file_size, partial(packed.open, entry)), plain, entry.is_dir()
+
+
+def _tar_entries(packed: tarfile.TarFile) -> Iterator[tuple[Member, bool, bool]]:
+    for entry in packed:
+        yield Member(entry.name, entry.size, partial(packed.extractfile, entry)), entry.isreg(), entry.isdir()
 
 
 def _zip_kind(entry: zipfile.ZipInfo) -> int:

@@ -34,9 +34,7 @@ class Materials:
     """The base model's files."""
 
 
-def gather(
-    spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_stop: Callable[[], None]
-) -> Materials:
+def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_stop: Callable[[], None]) -> Materials:
     """Load all of it, the cheap and the likely wrong first."""
     seed = job.training.seed
     device = choose_device(spec.compute.gpus)

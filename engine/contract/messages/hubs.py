@@ -119,7 +119,9 @@ HUBS: dict[str, Message] = {
     "hub.fetching": Message("Fetching '{path}' at commit {commit}: {files} files, {megabytes} MB."),
     "hub.fetched": Message("'{path}' is here: {megabytes} MB in {seconds} s, in '{folder}'."),
     "hub.from_cache": Message("'{path}' at commit {commit} was here already."),
-    "hub.used_cache": Message("'{path}' at commit {commit} is used as it is here, for its hub does not answer: {detail}"),
+    "hub.used_cache": Message(
+        "'{path}' at commit {commit} is used as it is here, for its hub does not answer: {detail}"
+    ),
     "config.hub_id": Message(
         "", "'{value}' is no id of a model.", "Write it as on the model's page: 'owner/name', like 'Qwen/Qwen3-0.6B'."
     ),
@@ -128,7 +130,9 @@ HUBS: dict[str, Message] = {
         "", "A folder or a bundled model has no revision '{value}'.", "Leave it out, or choose a hub as the source."
     ),
     "config.url": Message(
-        "", "'{value}' is no address a model is fetched from.", "Give one that begins with https:// and holds no password."
+        "",
+        "'{value}' is no address a model is fetched from.",
+        "Give one that begins with https:// and holds no password.",
     ),
     "config.url_archive": Message(
         "", "'{value}' is no archive.", "Give the address of one archive of a model's folder: {known}."

@@ -17,6 +17,7 @@ from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from engine.control.jobs import commands, live, resuming, retention, settings
 from engine.control.jobs.requests import Request, answered, once, once_only
+from engine.control.jobs.secrets import SecretStore
 from engine.control.jobs.watch import Watch
 from engine.control.jobs.wishes import verb_of
 from engine.control.store import artifacts
@@ -30,6 +31,7 @@ class Desk:
         self.home = home
         self.database = database
         self.settings = settings.load(home)
+        self.secrets = SecretStore(home)
         self.retention = retention.Retention(home, database)
         self._watches: dict[int, Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from engine.contract.api import Settings
 from engine.contract.durable import write_json
 from engine.contract.errors import Refused
+from engine.contract.hubs import check_access
 from engine.contract.paths import Home
 from engine.contract.states import Lane
 
@@ -33,6 +34,9 @@ def save(home: Home, settings: Settings) -> None:
     for lane, count in (settings.slots or {}).items():
         if lane not in set(Lane) or not 0 <= count <= MAX_SLOTS:
             raise Refused("settings.slots", lane=lane, count=count, most=MAX_SLOTS)
+    problems = check_access(settings.endpoints, settings.proxy, settings.no_proxy)
+    if problems:
+        raise Refused("settings.refused", count=len(problems), problems=problems)
     write_json(home.settings_file, settings.model_dump(mode="json"))
 
 

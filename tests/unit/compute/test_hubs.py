@@ -13,9 +13,6 @@ import time
 import zipfile
 
 import pytest
-from tests.helpers.forward_proxy import ForwardProxy
-from tests.helpers.hub import Hub, archive_of
-from tests.helpers.waiting import wait_until
 
 from engine.compute.hubs.download import Download
 from engine.contract.errors import UserError
@@ -23,6 +20,9 @@ from engine.contract.hubs import HubAccess
 from engine.contract.model import ModelConfig
 from engine.contract.paths import Home
 from engine.contract.secrets import GivenSecrets
+from tests.helpers.forward_proxy import ForwardProxy
+from tests.helpers.hub import Hub, archive_of
+from tests.helpers.waiting import wait_until
 
 ID = "tiny/qwen3-instruct"
 
@@ -339,13 +339,19 @@ def test_that_a_bomb_and_what_is_no_archive_are_refused(hub, home):
         packed.writestr("config.json", "{}")
         packed.writestr("model.safetensors", b"\0" * (100 << 20))
     hub.archives |= {"bomb.zip": out.getvalue(), "text.zip": b"no archive", "empty.tar": evil_tar("x")[:700]}
-    for name, code in (("bomb.zip", "hub.archive_too_large"), ("text.zip", "hub.archive_damaged"), ("gone.zip", "hub.nothing_there")):
+    for name, code in (
+        ("bomb.zip", "hub.archive_too_large"),
+        ("text.zip", "hub.archive_damaged"),
+        ("gone.zip", "hub.nothing_there"),
+    ):
         assert refusal(hub, home, hub="url", path=f"{hub.url}/archives/{name}").code == code
 
 
 def test_that_the_library_of_hugging_face_finds_the_same_in_this_hub(hub, home, tmp_path):
     """The double speaks as the real hub does: the real library gets the same files from it."""
-    code = f"from huggingface_hub import snapshot_download as get; print(get({ID!r}, cache_dir={str(tmp_path / 'hf')!r}))"
+    code = (
+        f"from huggingface_hub import snapshot_download as get; print(get({ID!r}, cache_dir={str(tmp_path / 'hf')!r}))"
+    )
     environment = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     theirs = {path.name: path.read_bytes() for path in __import__("pathlib").Path(done.stdout.strip()).iterdir()}
@@ -359,7 +365,11 @@ def test_that_a_query_describes_a_model_before_it_is_fetched(hub, home, monkeypa
 
     monkeypatch.setenv("FORGE_HOME", str(home.root))
     hub.models[ID].files["model.safetensors"] += b""
-    order = {"kind": "inspect_model", "params": {"path": ID, "hub": "huggingface"}, "access": {"endpoints": hub.settings()}}
+    order = {
+        "kind": "inspect_model",
+        "params": {"path": ID, "hub": "huggingface"},
+        "access": {"endpoints": hub.settings()},
+    }
     found = answer(json.dumps(order))
     assert found.error is None
     here = inspect_folder(model)
