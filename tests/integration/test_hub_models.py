@@ -73,7 +73,8 @@ def test_that_a_gated_model_trains_over_a_cut_line_through_a_proxy_and_no_secret
         real.client.change_settings(Settings(proxy=proxy.url, log_level="debug"))
         for name, value in (("huggingface", TOKEN), ("proxy", LOGIN)):
             assert real.client.set_secret(name, value).is_set
-            assert real.client.check_secret(name).accepted
+        assert real.client.check_secret("huggingface").account == "ada"
+        assert real.client.check_secret("proxy").accepted
         seen = []
         hub.gate = lambda name: seen.extend(holders("s3cret", real.home.root)) if name.endswith("tensors") else None
         run = real.client.create(order("first"))

@@ -169,6 +169,7 @@ class Download:
             self.teller.check()
 
         fetch_all(door, files, part, tally, look, self.hang_s)
+        self.teller.downloading(tally)
 
     def _unpack(self, file: RemoteFile, part: Path, tally: Tally) -> None:
         """Leave the model's files in place of the archive."""

@@ -18,7 +18,8 @@ from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import AttemptOrder
 from engine.contract.states import Phase
 
-TELL_EVERY_S = 1.0
+TELL_EVERY_S, TELL_SELDOM_S = 1.0, 15.0
+"""Between two lines of progress: as often at first, and more seldom the longer it takes, for each is kept."""
 
 
 class ModelSource:
@@ -28,7 +29,7 @@ class ModelSource:
         self.order, self.model, self.worker = order, model, worker
         self.commit = ""
         self._choice = folder.model_choice
-        self._told = 0.0
+        self._began = self._told = 0.0
 
     def obtain(self) -> Path:
         """The folder with the model's files; fetches them if need be."""
@@ -48,10 +49,15 @@ class ModelSource:
         self.worker.report.note(code, level, **params)
 
     def downloading(self, tally: Tally | None) -> None:
-        """A line of progress a second."""
-        if tally is None or time.monotonic() - self._told < TELL_EVERY_S:
+        """A line of progress now and then, and at the end."""
+        now = time.monotonic()
+        if tally is None:
             return
-        self._told = time.monotonic()
+        self._began = self._began or now
+        every = min(TELL_SELDOM_S, max(TELL_EVERY_S, (now - self._began) / 60))
+        if now - self._told < every and tally.done != tally.total:
+            return
+        self._told = now
         share = min(1.0, tally.done / tally.total) if tally.total else None
         self.worker.report.phase(
             Phase.DOWNLOADING, share, bytes_done=tally.done, bytes_total=tally.total, bytes_per_second=tally.pace()
