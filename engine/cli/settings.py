@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.cli.exits import OK
 from engine.cli.output import print_json
-from engine.contract.api import Settings
 from engine.contract.errors import Refused
 from engine.contract.hubs import HUBS, USUAL
+
+if TYPE_CHECKING:
+    from engine.contract.api import Settings
 
 LANES = ("gpu", "cpu", "light")
 PLAIN = (
@@ -45,6 +47,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 def work(options: argparse.Namespace) -> int:
     """Change what was named, then show all."""
     from engine.cli.session import controller
+    from engine.contract.api import Settings
 
     with controller() as client:
         wanted: dict[str, Any] = {}

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -170,6 +169,8 @@ def remove(home: Home, hub: str, path: str, commit: str | None = None) -> Cached
 
 
 def _remove(folder: Path, model: CachedModel) -> None:
+    import fcntl  # the desktop imports this module on systems that have none
+
     shelf = folder.parent
     lock = shelf / f".{model.commit}.lock"
     with lock.open("a") as file:

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -51,7 +52,8 @@ class Asked:
 class Hub:
     """Serves models; `url` is its endpoint. What `asked` holds came in, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
+        self.scheme = "https" if certificate else "http"
         self.models: dict[str, Model] = {}
         self.archives: dict[str, bytes] = {}
         self.tokens: dict[str, str] = {}
@@ -74,6 +76,10 @@ class Hub:
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="hub")
         self._thread.start()
@@ -81,7 +87,7 @@ class Hub:
     @property
     def url(self) -> str:
         """Its endpoint."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def close(self) -> None:
         """End it and whoever it keeps waiting."""
@@ -282,7 +288,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._file(name, data, headers)
             return
         headers |= {"X-Linked-Etag": f'"{sha256}"', "X-Linked-Size": str(len(data))}
-        self._redirect(f"http://localhost:{self.hub.port}/cdn/{id}/{name}", headers)
+        self._redirect(f"{self.hub.scheme}://localhost:{self.hub.port}/cdn/{id}/{name}", headers)
 
     def _cdn(self, _query: dict[str, str], id: str, name: str) -> None:  # noqa: A002
         data = self.hub.models[id].files[name]

@@ -150,3 +150,35 @@ def test_that_a_download_that_fails_says_why_and_is_tried_again(real, hub):
     answer = real.client.query("inspect_model", path="nobody/knows", hub="huggingface")
     assert answer.error is not None
     assert answer.error.code == "hub.unknown"
+
+
+def test_that_a_download_outlives_its_controller_and_a_killed_worker(real, hub):
+    size = len(hub.models[ID].files["model.safetensors"])
+    real.client.set_secret("huggingface", TOKEN)
+    hub.silent["model.safetensors"] = size // 2
+    run = real.client.create(order("twice killed"))
+    wait_until(lambda: list(real.home.models.rglob("model.safetensors.part")), 120, "half of it is here")
+    os.kill(real.client.health().pid, 9)
+    wait_until(lambda: not real.running(), what="the controller has gone")
+    real.start()
+    assert real.client.run(run.uid).run.attempt == 1
+    assert not real.home.attempt(run.uid, 1).secrets.exists()
+    started = next(line for line in real.journal(run.uid) if line["kind"] == "started")
+    os.kill(started["pid"], 9)
+    wait_until(lambda: real.client.run(run.uid).run.attempt == 2, 60, "it is tried again")
+    hub.speak.set()
+    detail = real.until(run.uid, "completed", "failed", timeout=150)
+    assert detail.run.state == "completed", detail.run.error
+    assert [attempt.reason for attempt in detail.attempts] == ["worker_killed", "finished"]
+    assert hub.weights()[-1].offset == size // 2
+    assert holders(TOKEN, real.home.root) == []
+
+
+def test_that_a_download_that_stands_still_is_ended_as_a_hang(real, hub):
+    real.client.set_secret("huggingface", TOKEN)
+    hub.silent["model.safetensors"] = 1000
+    spec = order("hang").model_dump(mode="json")
+    spec["limits"] |= {"hang_minutes": 0.05, "retries": 0}
+    run = real.client.create(RunSpec.model_validate(spec))
+    detail = real.until(run.uid, "failed", timeout=120)
+    assert (detail.run.reason, detail.run.error.code) == ("hang", "hub.stalled")

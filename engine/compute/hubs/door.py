@@ -33,10 +33,13 @@ class Door:
         self._token = secrets.plain(hub)
         login = secrets.plain("proxy")
         logs.hide(self._token, login, login.partition(":")[2])
-        routes = access.routes(login)
+        routes, context = access.routes(login), httpx2.create_ssl_context()
         limits = httpx2.Limits(max_connections=lasting)
         self._client = httpx2.Client(
-            mounts={pattern: httpx2.HTTPTransport(proxy=to, limits=limits) for pattern, to in routes.items()},
+            mounts={
+                pattern: httpx2.HTTPTransport(proxy=to, limits=limits, verify=context) for pattern, to in routes.items()
+            },
+            verify=context,
             trust_env=not routes,
             timeout=httpx2.Timeout(READ_S, connect=CONNECT_S, read=read_s),
             limits=limits,
@@ -82,6 +85,8 @@ class Door:
                 if answer.is_error:
                     answer.read()
                     raise self._refusal(answer)
+                if url.startswith("https://") and answer.url.scheme != "https":
+                    raise UserError("hub.strange_answer", endpoint=self.host(url), detail="It leads away from https.")
                 yield answer
         except httpx2.ProxyError as error:
             raise self._proxy_error(error) from None
@@ -109,10 +114,15 @@ class Door:
         named: dict[str, Any] = {"path": self.path, "hub": self.hub, "endpoint": self.host(str(answer.request.url))}
         if status == 407:
             return UserError("hub.proxy_login", proxy=self.access.proxy or "HTTPS_PROXY")
+        if self.endpoint and not str(answer.url).startswith(self.endpoint):
+            detail = f"{answer.url.host} answers with status {status}"  # a store the hub leads to; its links run out
+            return UserError("hub.unreachable", endpoint=self.endpoint, detail=detail)
         if self.hub == "url" and status in (401, 403, 404, 410):
             return UserError("hub.nothing_there", status=status, path=self.path)
         if code == "RevisionNotFound":
             return UserError("hub.revision_unknown", **named)
+        if status in (401, 403) and self._token and not may_be_told(self.endpoint):
+            return UserError("hub.token_unsafe", endpoint=self.endpoint)
         if code == "GatedRepo" or status == 403:
             token = "hub.gated" if self._token else "hub.gated_no_token"
             return UserError(token, page=f"{self.endpoint}/{self.path}", **named)
@@ -126,7 +136,7 @@ class Door:
         if status == 429 or status >= 500:
             detail = f"{status} {answer.reason_phrase}".strip()
             return UserError("hub.unreachable", endpoint=named["endpoint"], detail=detail)
-        return UserError("hub.strange_answer", endpoint=named["endpoint"], detail=f"Status {status}.")
+        return UserError("hub.strange_answer", endpoint=named["endpoint"], detail=f"Status {status}.", status=status)
 
 
 def describe(error: Exception) -> str:

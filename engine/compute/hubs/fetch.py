@@ -24,6 +24,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 LOOK_S = 0.05
 HASHED_AT_ONCE = 4 << 20
 PACE_S = 5.0
+NOTHING_BEYOND = 416
 PART = ".part"
 T = TypeVar("T")
 
@@ -179,6 +180,10 @@ def _pump(door: Door, file: RemoteFile, part: Path, tally: Tally) -> Digests:
         try:
             return _stream(door, file, part, tally)
         except UserError as error:
+            if error.params.get("status") == NOTHING_BEYOND and before:
+                part.unlink()  # it is another file by now
+                tally.add(-before)
+                continue
             if error.code != "hub.unreachable":
                 raise
             after = part.stat().st_size if part.exists() else 0

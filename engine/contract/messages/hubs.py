@@ -36,6 +36,11 @@ HUBS: dict[str, Message] = {
         "It was withdrawn, has expired, or was not copied whole.",
         "Set a new one in the settings, or with 'forge secret set {hub}'.",
     ),
+    "hub.token_unsafe": Message(
+        "{endpoint} asks for a token, and it is not sent there.",
+        "The way there is not encrypted, so that others could read it.",
+        "Give the hub an address that begins with https://.",
+    ),
     "hub.nothing_there": Message(
         "There is no archive at '{path}'.", "The server answers with status {status}.", "Check the address."
     ),

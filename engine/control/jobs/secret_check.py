@@ -28,7 +28,9 @@ async def check(name: SecretName, value: str, login: str, access: HubAccess) -> 
     hub = "huggingface" if name == PROXY else name
     endpoint = access.endpoint(hub)
     url = endpoint + WHO[hub]
-    headers = {"Authorization": f"Bearer {value}"} if name != PROXY and may_be_told(url) else {}
+    if name != PROXY and not may_be_told(url):
+        raise Conflict("hub.token_unsafe", endpoint=endpoint)
+    headers = {"Authorization": f"Bearer {value}"} if name != PROXY else {}
     routes = access.routes(value if name == PROXY else login)
     mounts = {pattern: httpx.AsyncHTTPTransport(proxy=to) if to else None for pattern, to in routes.items()}
     try:

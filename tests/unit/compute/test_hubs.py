@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -249,10 +250,46 @@ def test_that_a_proxy_is_used_with_its_login_and_passed_by_where_told(hub, home)
         assert len(proxy.hosts) == asked
 
 
-def test_that_a_proxy_that_refuses_or_is_not_there_is_named(hub, home, monkeypatch):
+@pytest.fixture
+def safe_hub(model, tmp_path, monkeypatch):
+    """The same over TLS, with a certificate this process trusts."""
+    pem = tmp_path / "hub.pem"
+    names = "subjectAltName=IP:127.0.0.1,DNS:localhost"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-days", "2", "-subj", "/CN=hub", "-addext", names, "-keyout", str(pem), "-out", str(tmp_path / "c")]
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl")
+    subprocess.run(command, check=True, capture_output=True)
+    pem.write_text(pem.read_text() + (tmp_path / "c").read_text())
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "c"))
+    with Hub(pem) as hub:
+        hub.add(ID, model)
+        yield hub
+
+
+def test_that_a_hub_is_reached_over_tls_through_a_proxy(safe_hub, home):
+    assert safe_hub.url.startswith("https://")
+    with ForwardProxy("ada:s3cret") as proxy:
+        given, way = {"proxy": "ada:s3cret"}, {"proxy": proxy.url}
+        assert_whole(fetch(safe_hub, home, access=way, secrets=given), safe_hub)
+        assert set(proxy.hosts) == {f"127.0.0.1:{safe_hub.port}", f"localhost:{safe_hub.port}"}
+        assert refusal(safe_hub, home, access=way, path="x/y").code == "hub.proxy_login"
+
+
+def test_that_a_proxy_that_refuses_or_is_not_there_is_named(safe_hub, home, monkeypatch):
     monkeypatch.setattr("engine.compute.hubs.download.LIST_WAITS_S", ())
-    error = refusal(hub, home, access={"proxy": "http://127.0.0.1:9"})
-    assert error.code in ("hub.proxy_refused", "hub.unreachable")
+    with ForwardProxy(refuse=True) as proxy:
+        error = refusal(safe_hub, home, access={"proxy": proxy.url})
+        assert (error.code, error.params["proxy"]) == ("hub.proxy_refused", proxy.url)
+    assert refusal(safe_hub, home, access={"proxy": "http://127.0.0.1:9"}).code == "hub.unreachable"
+
+
+def test_that_a_hub_nobody_vouches_for_is_not_trusted(safe_hub, home, monkeypatch):
+    monkeypatch.setattr("engine.compute.hubs.download.LIST_WAITS_S", ())
+    monkeypatch.delenv("SSL_CERT_FILE")
+    error = refusal(safe_hub, home)
+    assert error.code == "hub.unreachable"
+    assert "certificate" in error.why.lower()
 
 
 def test_that_a_second_download_of_a_model_waits_for_the_first(hub, home):
