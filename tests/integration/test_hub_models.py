@@ -76,12 +76,14 @@ def test_that_a_gated_model_trains_over_a_cut_line_through_a_proxy_and_no_secret
         assert real.client.check_secret("huggingface").account == "ada"
         assert real.client.check_secret("proxy").accepted
         seen = []
-        hub.gate = lambda name: seen.extend(holders("s3cret", real.home.root)) if name.endswith("tensors") else None
+        hub.gate = lambda name: [
+            seen.extend(holders(secret, real.home.root)) for secret in (TOKEN, "s3cret") if name.endswith("tensors")
+        ]
         run = real.client.create(order("first"))
         detail = real.until(run.uid, "completed", "failed", timeout=150)
         assert detail.run.state == "completed", detail.run.error
         assert f"localhost:{hub.port}" in proxy.hosts
-    assert seen == [], "while it works, nobody shows the proxy's password"
+    assert seen == [], "while it works, nobody shows a secret"
     assert [one.offset for one in hub.weights()] == [0, size // 2]
     assert detail.attempts[0].plan["model_commit"] == hub.models[ID].commit
     phases = [line for line in real.journal(run.uid) if line["kind"] == "phase" and line["phase"] == "downloading"]

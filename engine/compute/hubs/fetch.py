@@ -205,9 +205,9 @@ def _stream(door: Door, file: RemoteFile, part: Path, tally: Tally) -> Digests:
             tally.add(-digests.size)
             digests = Digests.of(file)
         for piece in answer.iter_raw():
+            tally.add(len(piece))  # first: what is not wanted any more must not be written beside another's bytes
             sink.write(piece)
             digests.add(piece)
-            tally.add(len(piece))
             if file.size is not None and digests.size > file.size:
                 break  # more than there is: the check says so
         sink.flush()

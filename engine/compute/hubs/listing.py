@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -13,6 +14,8 @@ SUFFIXES = (".safetensors", ".json", ".txt", ".model", ".jinja", ".md")
 TIKTOKEN = (".tiktoken",)
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 UNWANTED = ("training_args", "optimizer", "scheduler", "trainer_state", "rng_state", "adapter_model")
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
 MAX_SIDE_BYTES = 512 << 20
 """No file besides weights is larger."""
 
@@ -48,7 +51,7 @@ def wanted(path: str, files: Iterable[RemoteFile]) -> list[RemoteFile]:
     """The files a model is loaded from; one that is there only as pickles, or has no config, is refused."""
     everything = list(files)
     top = [file for file in everything if safe(file.path) and "/" not in file.path]
-    found = [file for file in top if _is_wanted(file)]
+    found = _one_set_of_weights([file for file in top if _is_wanted(file)])
     if not any(file.path.endswith(".safetensors") for file in found):
         pickles = sorted(file.path for file in top if PurePosixPath(file.path).suffix.lower() in PICKLES)
         if pickles:
@@ -57,6 +60,14 @@ def wanted(path: str, files: Iterable[RemoteFile]) -> list[RemoteFile]:
     if not any(file.path == "config.json" for file in found):
         raise UserError("hub.no_config", path=path)
     return found
+
+
+def _one_set_of_weights(files: list[RemoteFile]) -> list[RemoteFile]:
+    """Without what repeats the weights in another form: of several sets the one transformers would load."""
+    weights = {file.path for file in files if file.path.endswith(".safetensors")}
+    chosen = weights & {SINGLE} or {path for path in weights if SHARD.fullmatch(path)} or weights
+    needless = (weights - chosen) | ({INDEX} if chosen == {SINGLE} else set())
+    return [file for file in files if file.path not in needless]
 
 
 def _is_wanted(file: RemoteFile) -> bool:

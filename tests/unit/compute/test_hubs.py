@@ -199,6 +199,19 @@ def test_that_pickles_and_what_leads_elsewhere_are_never_fetched(hub, home):
     assert {path.name for path in found.folder.iterdir()} == set(hub.models[ID].files)
 
 
+def test_that_weights_come_once_where_they_lie_there_in_several_forms():
+    from engine.compute.hubs.listing import RemoteFile, wanted
+
+    def names(*paths):
+        return {file.path for file in wanted("m", [RemoteFile(path, 1, "") for path in ("config.json", *paths)])}
+
+    shards = {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}
+    index = "model.safetensors.index.json"
+    assert names(*shards, index, "consolidated.safetensors") == {"config.json", index, *shards}
+    assert names("model.safetensors", "model.fp16.safetensors", index) == {"config.json", "model.safetensors"}
+    assert names("odd.safetensors") == {"config.json", "odd.safetensors"}
+
+
 def test_that_a_revision_keeps_its_meaning_for_a_run(hub, home):
     first = fetch(hub, home)
     old = hub.models[ID].commit
