@@ -135,11 +135,12 @@ def check_source(model: ModelConfig) -> list[Problem]:
     """What is wrong with the name of a model on a hub, or with its address, as far as it can be seen by itself."""
     params = {"value": model.path}
     if model.hub in HUBS:
+        problems = []
         if not ID.fullmatch(model.path) or (model.hub == "modelscope" and "/" not in model.path):
-            return [Problem(code="config.hub_id", field="model.path", params=params)]
+            problems.append(Problem(code="config.hub_id", field="model.path", params=params))
         if model.revision is not None and not model.revision.strip():
-            return [Problem(code="config.revision_empty", field="model.revision")]
-        return []
+            problems.append(Problem(code="config.revision_empty", field="model.revision"))
+        return problems
     if model.hub == "url":
         return _check_url(model)
     if model.revision is not None:

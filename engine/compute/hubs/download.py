@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Generator
@@ -17,7 +16,7 @@ from typing import Any, Protocol
 from engine.compute.hubs import address, huggingface, modelscope
 from engine.compute.hubs.door import Door
 from engine.compute.hubs.fetch import Tally, aside, fetch_all, here
-from engine.compute.hubs.listing import Listing, RemoteFile, wanted
+from engine.compute.hubs.listing import COMMIT, Listing, RemoteFile, wanted
 from engine.compute.hubs.unpack import unpack
 from engine.contract.clock import now
 from engine.contract.durable import sync_folder
@@ -34,7 +33,6 @@ LISTINGS: dict[str, Callable[[Door, str | None], Listing]] = {
     "url": address.listing,
 }
 USUAL = {"huggingface": huggingface.USUAL_REVISION, "modelscope": modelscope.USUAL_REVISION, "url": ""}
-COMMIT = re.compile(r"[0-9a-f]{40}")
 RESERVE_BYTES = 64 << 20
 """Left free on the disk."""
 LIST_WAITS_S = (1.0, 3.0)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from engine.compute.hubs.door import Door
-from engine.compute.hubs.listing import Listing, RemoteFile
+from engine.compute.hubs.listing import Listing, RemoteFile, commit_of
 from engine.contract.errors import UserError
 
 USUAL_REVISION = "main"
@@ -24,7 +24,7 @@ def listing(door: Door, revision: str | None) -> Listing:
     except UserError as error:
         raise _nearer(door, error, asked) from None
     try:
-        commit = str(found["sha"])
+        commit = commit_of(found["sha"])
         files = [_file(door, commit, entry) for entry in found.get("siblings") or []]
         card = found.get("cardData")
         licence = card.get("license") if isinstance(card, dict) else None

@@ -16,6 +16,7 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 UNWANTED = ("training_args", "optimizer", "scheduler", "trainer_state", "rng_state", "adapter_model")
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 MAX_SIDE_BYTES = 512 << 20
 """No file besides weights is larger."""
 
@@ -45,6 +46,13 @@ class Listing:
     def bytes(self) -> int:
         """Of all wanted files."""
         return sum(file.size or 0 for file in self.files)
+
+
+def commit_of(told: object) -> str:
+    """A commit as a hub told it; ValueError for anything that is none, for it becomes the name of a folder."""
+    if not isinstance(told, str) or not COMMIT.fullmatch(told):
+        raise ValueError("no commit")
+    return told
 
 
 def wanted(path: str, files: Iterable[RemoteFile]) -> list[RemoteFile]:

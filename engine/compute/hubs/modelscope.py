@@ -7,11 +7,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from engine.compute.hubs.door import Door
-from engine.compute.hubs.listing import Listing, RemoteFile
+from engine.compute.hubs.listing import COMMIT, Listing, RemoteFile
 from engine.contract.errors import UserError
 
 USUAL_REVISION = "master"
-COMMIT_LENGTH = 40
 
 
 def listing(door: Door, revision: str | None) -> Listing:
@@ -41,12 +40,11 @@ def _commit(data: dict[str, Any], asked: str, entries: list[dict[str, Any]]) -> 
     """The commit of the revision where the hub tells it, else a fingerprint of all file names and checksums."""
     latest = data.get("LatestCommitter")
     named = latest.get("Id") or latest.get("CommitId") if isinstance(latest, dict) else None
-    if isinstance(named, str) and len(named) == COMMIT_LENGTH and named.isalnum():
-        return named
-    if len(asked) == COMMIT_LENGTH and asked.isalnum():
-        return asked
+    for told in (named, asked):
+        if isinstance(told, str) and COMMIT.fullmatch(told):
+            return told
     marks = sorted(f"{entry['Path']} {entry.get('Sha256') or entry.get('Revision')}" for entry in entries)
-    return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:COMMIT_LENGTH]
+    return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:40]
 
 
 def _refusal(door: Door, revision: str, answer: dict[str, Any]) -> UserError:

@@ -199,6 +199,14 @@ def test_that_pickles_and_what_leads_elsewhere_are_never_fetched(hub, home):
     assert {path.name for path in found.folder.iterdir()} == set(hub.models[ID].files)
 
 
+def test_that_a_hub_cannot_name_a_folder_elsewhere(hub, home):
+    hub.models[ID].revisions |= {"main": "../../../evil", "master": "../../../evil"}
+    assert refusal(hub, home).code == "hub.strange_answer"
+    found = fetch(hub, home, hub="modelscope")
+    assert found.folder.parent.parent == home.models / "modelscope"
+    assert not (home.root.parent / "evil").exists()
+
+
 def test_that_weights_come_once_where_they_lie_there_in_several_forms():
     from engine.compute.hubs.listing import RemoteFile, wanted
 

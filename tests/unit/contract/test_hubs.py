@@ -61,6 +61,11 @@ def test_what_is_no_name_of_a_model(name):
     assert [problem.code for problem in check_source(model)] == ["config.hub_id"]
 
 
+def test_that_all_that_is_wrong_with_a_model_is_said_at_once():
+    model = ModelConfig(path="a b", hub="huggingface", revision=" ")
+    assert [problem.field for problem in check_source(model)] == ["model.path", "model.revision"]
+
+
 def test_that_a_folder_has_no_revision():
     model = ModelConfig(path="/models/x", revision="main")
     assert [problem.code for problem in check_source(model)] == ["config.revision_of_folder"]
