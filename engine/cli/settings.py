@@ -9,11 +9,12 @@ from engine.cli.exits import OK
 from engine.cli.output import print_json
 from engine.contract.api import Settings
 from engine.contract.errors import Problem, Refused
+from engine.contract.hubs import HUBS, USUAL
 
 LANES = ("gpu", "cpu", "light")
 PLAIN = (
     "idle_minutes", "stop_grace_seconds", "retry_seconds", "log_level", "log_json", "spare_workers",
-    "spare_memory_gb", "currency",
+    "spare_memory_gb", "currency", "proxy", "no_proxy", "offline",
 )  # fmt: skip
 
 
@@ -34,6 +35,12 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("--spare-memory-gb", type=float, help="spares are given up while less memory is available")
     command.add_argument("--prices", nargs="+", metavar="LANE=PRICE", help="price of an hour of a slot; gpu=none: none")
     command.add_argument("--currency", help="of the prices, as ISO 4217 writes it: EUR")
+    command.add_argument("--proxy", metavar="URL", help="http://host:port that hubs are reached through; '' for none")
+    command.add_argument("--no-proxy", metavar="HOSTS", help="hosts reached directly, with commas between")
+    command.add_argument(
+        "--endpoint", nargs="+", metavar="HUB=URL", help="where a hub is asked; 'HUB=' for its own address"
+    )
+    command.add_argument("--offline", action=argparse.BooleanOptionalAction, help="never ask a hub")
     command.set_defaults(work=work)
 
 
@@ -52,6 +59,8 @@ def work(options: argparse.Namespace) -> int:
         for name in PLAIN:
             if getattr(options, name) is not None:
                 wanted[name] = getattr(options, name)
+        if options.endpoint:
+            wanted["endpoints"] = read_endpoints(options.endpoint, client.settings().endpoints)
         if options.keep_days is not None:
             wanted["keep_days"] = read_days(options.keep_days)
         settings = client.change_settings(checked(wanted)) if wanted else client.settings()
@@ -68,6 +77,7 @@ def work(options: argparse.Namespace) -> int:
     print(f"Log level: {settings.log_level}{' as JSON' if settings.log_json else ''}")
     print(f"Spare workers: {settings.spare_workers}, while {settings.spare_memory_gb:g} GB are available")
     print(f"Idle time: {settings.idle_minutes:g} min; grace when stopping: {settings.stop_grace_seconds:g} s")
+    print(f"Hubs: {describe_hubs(settings)}")
     return OK
 
 
@@ -83,6 +93,30 @@ def checked(wanted: dict[str, Any]) -> Settings:
             for one in error.errors()
         ]
         raise Refused("request.refused", problems=problems) from None
+
+
+def describe_hubs(settings: Settings) -> str:
+    """How hubs are reached, in one line."""
+    if settings.offline:
+        return "never asked; only what is here is used"
+    parts = [f"{hub} at {settings.endpoints.get(hub, USUAL[hub])}" for hub in HUBS]
+    if settings.proxy:
+        around = f", but not {settings.no_proxy}" if settings.no_proxy else ""
+        parts.append(f"through {settings.proxy}{around}")
+    return "; ".join(parts)
+
+
+def read_endpoints(words: list[str], known: dict[str, str]) -> dict[str, str]:
+    """`huggingface=https://mirror` as addresses by hub; an empty address gives the hub its own again."""
+    endpoints = dict(known)
+    for word in words:
+        hub, equals, url = word.partition("=")
+        if hub not in HUBS or not equals:
+            raise Refused("settings.endpoint_form", word=word, hubs=", ".join(HUBS))
+        endpoints.pop(hub, None)
+        if url:
+            endpoints[hub] = url
+    return endpoints
 
 
 def read_days(word: str) -> float | None:

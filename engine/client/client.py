@@ -16,6 +16,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from engine.client.address import Address, Locate, gone, read_address
+from engine.client.hubs import HubRequests
 from engine.client.listing import ListingCalls
 from engine.contract.api import (
     CheckResult,
@@ -55,7 +56,7 @@ class LogPiece:
     size: int
 
 
-class ControllerClient(ListingCalls):
+class ControllerClient(ListingCalls, HubRequests):
     """The controller of one home."""
 
     def __init__(self, home: Home, locate: Locate | None = None, timeout: float = TIMEOUT_S) -> None:

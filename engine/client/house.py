@@ -1,4 +1,4 @@
-"""Asking the controller about worker environments, secrets and what the data takes."""
+"""Asking the controller about worker environments and what the data takes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,10 @@ from engine.client.client import ControllerClient
 from engine.contract.api import Settings
 from engine.contract.environments import Environments, MakeEnvironment
 from engine.contract.ids import new_id
-from engine.contract.secrets import SecretCheck, SecretName, Secrets
 from engine.contract.storage import Storage
 
 SLOW_S = 60.0
 """For what the controller asks of a service, or counts on a disk, before it answers."""
-
-
-class _Value(BaseModel):
-    """A secret on its way; the contract's own model hides what it holds."""
-
-    value: str
 
 
 class _Changes(BaseModel):
@@ -53,23 +46,3 @@ def end_environment(client: ControllerClient, name: str, what: Literal["cancel",
 def storage(client: ControllerClient, again: bool = False) -> Storage:
     """Where the data lies and what it takes."""
     return client._read(client._send("GET", "/storage", query={"again": again}, timeout=SLOW_S), Storage)
-
-
-def secrets(client: ControllerClient) -> Secrets:
-    """Which secrets are set."""
-    return client._get("/secrets", Secrets)
-
-
-def set_secret(client: ControllerClient, name: SecretName, value: str) -> None:
-    """Keep a secret; it is never told again."""
-    client._send("PUT", f"/secrets/{name}", body=_Value(value=value), timeout=SLOW_S)
-
-
-def delete_secret(client: ControllerClient, name: SecretName) -> None:
-    """Forget a secret."""
-    client._send("DELETE", f"/secrets/{name}", timeout=SLOW_S)
-
-
-def check_secret(client: ControllerClient, name: SecretName) -> SecretCheck:
-    """Ask the service whether it takes the secret."""
-    return client._read(client._send("POST", f"/secrets/{name}/check", timeout=SLOW_S), SecretCheck)

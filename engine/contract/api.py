@@ -262,7 +262,7 @@ class CheckResult(_Body):
 
 
 class QueryRequest(_Body):
-    """A helper query: inspect_model {path, hub} | preview_data {path, hub, format, rows}."""
+    """A helper query: inspect_model {path, hub, revision} | preview_data {path, hub, format, rows}."""
 
     kind: str
     params: dict[str, Any] = {}

@@ -55,6 +55,8 @@ class Planned(_Line):
     trainable_parameters: int = 0
     precision: str = ""
     device: str = ""
+    model_commit: str = ""
+    """Of a model from a hub: the commit its revision meant."""
 
 
 class PhaseBegan(_Line):
@@ -64,6 +66,10 @@ class PhaseBegan(_Line):
     phase: Phase
     done: float | None = None
     """Share of the phase that is done, 0 to 1; repeated lines of one phase move it."""
+    bytes_done: int | None = None
+    """Of a download: how much of it is here."""
+    bytes_total: int | None = None
+    bytes_per_second: float | None = None
 
 
 class Step(_Line):

@@ -16,6 +16,29 @@ LEVEL_VARIABLE = "FORGE_LOG_LEVEL"
 JSON_VARIABLE = "FORGE_LOG_JSON"
 PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _ours: list[logging.Handler] = []
+_hidden: set[str] = set()
+SHORTEST_HIDDEN = 4
+DOTS = "•••"
+
+
+def hide(*secrets: str) -> None:
+    """From now on these never stand in a log of this process."""
+    _hidden.update(secret for secret in secrets if len(secret) >= SHORTEST_HIDDEN)
+
+
+def scrubbed(text: str) -> str:
+    """The text without what must be hidden."""
+    for secret in _hidden:
+        text = text.replace(secret, DOTS)
+    return text
+
+
+class PlainFormatter(logging.Formatter):
+    """Lines for people, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        return scrubbed(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
@@ -36,7 +59,7 @@ class JsonFormatter(logging.Formatter):
                 content["error"]["problems"] = [str(problem) for problem in error.problems]
         if record.exc_info and record.exc_info[0] is not None:
             content["traceback"] = "".join(traceback.format_exception(*record.exc_info))
-        return json.dumps(content, ensure_ascii=False)
+        return scrubbed(json.dumps(content, ensure_ascii=False))
 
 
 def _error_of(record: logging.LogRecord) -> ErrorBody | None:
@@ -82,4 +105,4 @@ def apply(
         return
     root.setLevel(level.upper())
     for handler in _ours:
-        handler.setFormatter(JsonFormatter() if as_json else logging.Formatter(plain, dates))
+        handler.setFormatter(JsonFormatter() if as_json else PlainFormatter(plain, dates))

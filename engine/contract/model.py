@@ -6,6 +6,7 @@ from engine.contract.setting import Settings, setting
 
 Hub = Literal["local", "bundled", "huggingface", "modelscope", "url"]
 RUNNABLE_HUBS = ("local", "bundled")
+"""Where datasets may come from."""
 
 
 class ModelConfig(Settings):
@@ -19,8 +20,13 @@ class ModelConfig(Settings):
         min_length=1,
         max_length=4096,
     )
-    hub: Hub = setting("local", "Where the path is looked up.", label="Source", basic=True, executable=RUNNABLE_HUBS)
-    revision: str | None = setting(None, "Branch, tag or commit on the hub.", label="Revision", executable=(None,))
+    hub: Hub = setting("local", "Where the path is looked up.", label="Source", basic=True)
+    revision: str | None = setting(
+        None,
+        "Branch, tag or commit on the hub; of an address, the sha256 its archive must have.",
+        label="Revision",
+        max_length=200,
+    )
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto", "Number format the weights are held in; auto follows the training precision.", label="Weights held in"
     )

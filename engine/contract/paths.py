@@ -101,6 +101,16 @@ class Home:
         return self.root / "environments"
 
     @property
+    def models(self) -> Path:
+        """Models that came from hubs, one folder a commit."""
+        return self.root / "models"
+
+    @property
+    def secrets_file(self) -> Path:
+        """Which secrets are set; their values only where there is no keyring. Readable by its owner only."""
+        return self.root / "secrets.json"
+
+    @property
     def library(self) -> Path:
         """Verified copies of results that outlive their run's working files, one folder a run."""
         return self.root / "library"
@@ -154,6 +164,17 @@ class AttemptFolder:
     def control(self) -> Path:
         """Commands to the worker, one file each."""
         return self.root / "control"
+
+    @property
+    def secrets(self) -> Path:
+        """Tokens for the worker, readable by its owner only; the worker removes it when it has read it, else it goes as
+        everything does that begins with a dot."""
+        return self.control / ".secrets"
+
+    @property
+    def model_choice(self) -> Path:
+        """Which commit of a hub's model the run works with, in all its attempts (JSON)."""
+        return self.run / "model.json"
 
     @property
     def run(self) -> Path:

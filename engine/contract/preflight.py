@@ -16,12 +16,16 @@ from engine.contract.config_file import anchored, examine
 from engine.contract.config_text import read_text
 from engine.contract.data import DataSource
 from engine.contract.errors import Problem
+from engine.contract.hubs import check_source
 from engine.contract.model import ModelConfig
 from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
 DATA_SUFFIXES = (".arrow", ".csv", ".json", ".jsonl", ".md", ".ndjson", ".parquet", ".text", ".tsv", ".txt")
+_PLACES: dict[type[BaseModel], tuple[str, ...]] = {
+    ModelConfig: ("path", "hub", "revision"), DataSource: ("path", "hub"),
+}  # fmt: skip
 _KNOWN = ", ".join(DATA_SUFFIXES)
 
 
@@ -65,7 +69,7 @@ def _source(kind: type[BaseModel], entry: Any, folder: Path) -> BaseModel | None
     if not isinstance(entry, dict):
         return None
     try:
-        source = kind.model_validate({key: entry[key] for key in ("path", "hub") if key in entry})
+        source = kind.model_validate({key: entry[key] for key in (*_PLACES[kind],) if key in entry})
         place = {"path": str(folder.absolute() / Path(entry["path"]).expanduser())}
     except (ValidationError, KeyError, RuntimeError):  # the schema's problems are found elsewhere
         return None
@@ -111,6 +115,7 @@ def _unreadable(path: Path, field: str, value: str) -> Iterator[Problem]:
 
 
 def _check_model(model: ModelConfig) -> Iterator[Problem]:
+    yield from check_source(model)
     path, problems = _place(model, "model.path")
     if path is not None:
         problems += _unreadable(path, "model.path", model.path)

@@ -15,6 +15,7 @@ from pydantic import Field
 from engine.contract.checkpoints import CheckpointConfig, ResumePoint
 from engine.contract.compute import ComputeConfig, Limits, Placement
 from engine.contract.data import DataConfig
+from engine.contract.hubs import HubAccess
 from engine.contract.model import ModelConfig
 from engine.contract.setting import Settings, setting
 from engine.contract.states import Lane
@@ -182,3 +183,5 @@ class AttemptOrder(Settings):
     """Checkpoints to go on from, the best choice first; the first that is whole is taken. None: from the start."""
     resume_required: bool = False
     """A person chose the checkpoint: without it the attempt fails instead of starting over."""
+    hubs: HubAccess = HubAccess()
+    """How hubs are reached. Tokens do not stand here: they come in a file of their own."""

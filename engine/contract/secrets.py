@@ -35,6 +35,19 @@ class SetSecret(_Body):
     value: SecretStr = Field(min_length=1, max_length=4096)
 
 
+class GivenSecrets(_Body):
+    """What a worker is told, in a file that only its owner can read and that goes when it was read."""
+
+    huggingface: SecretStr | None = None
+    modelscope: SecretStr | None = None
+    proxy: SecretStr | None = None
+
+    def plain(self, name: str) -> str:
+        """The value itself; empty where there is none. Never for a log, a journal or an answer."""
+        found = getattr(self, name, None)
+        return found.get_secret_value() if isinstance(found, SecretStr) else ""
+
+
 class SecretCheck(_Body):
     """Whether the service takes it."""
 

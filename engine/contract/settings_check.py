@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from engine.contract.api import Settings
 from engine.contract.errors import Problem
+from engine.contract.hubs import check_access
 from engine.contract.states import Lane
 
 MAX_SLOTS = 64
 MOST = 1e9
 """No number of days, minutes, seconds or money is larger."""
-HUBS = ("huggingface", "modelscope")
 LANES = tuple(str(lane) for lane in Lane)
 NUMBERS = ("float_parsing", "int_parsing", "int_from_float", "float_type", "int_type", "finite_number")
 
@@ -65,24 +64,5 @@ def _lanes(settings: Settings) -> Iterator[Problem]:
 
 
 def _network(settings: Settings) -> Iterator[Problem]:
-    for hub, address in settings.endpoints.items():
-        if hub not in HUBS:
-            yield Problem(code="settings.hub", field=f"endpoints.{hub}", params={"hub": hub, "hubs": ", ".join(HUBS)})
-        elif address and not _is_address(address):
-            yield Problem(code="settings.address", field=f"endpoints.{hub}", params={"value": address})
-    if settings.proxy and "@" in settings.proxy:
-        yield Problem(code="settings.proxy_secret", field="proxy")
-    elif settings.proxy and not _is_address(settings.proxy, ("http", "https", "socks5", "socks5h")):
-        yield Problem(code="settings.proxy", field="proxy", params={"value": settings.proxy})
-    bad = [host.strip() for host in settings.no_proxy.split(",") if " " in host.strip() or "/" in host.strip()]
-    if bad:
-        yield Problem(code="settings.hosts", field="no_proxy", params={"value": bad[0]})
-
-
-def _is_address(text: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
-    try:
-        parts = urlsplit(text)
-        _ = parts.port  # a port that is none is found out here
-    except ValueError:
-        return False
-    return parts.scheme in schemes and bool(parts.hostname) and "@" not in parts.netloc and " " not in text
+    named = {hub: address for hub, address in settings.endpoints.items() if address}
+    yield from check_access(named, settings.proxy, settings.no_proxy)

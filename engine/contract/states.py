@@ -43,6 +43,7 @@ class EndReason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     DISK_FULL = "disk_full"
     LOSS_NOT_FINITE = "loss_not_finite"
+    DOWNLOAD_FAILED = "download_failed"
     WORKER_ENVIRONMENT = "worker_environment"
     WORKER_ERROR = "worker_error"
     WORKER_KILLED = "worker_killed"
@@ -71,6 +72,7 @@ class Phase(StrEnum):
     """What a worker is doing now, in the order it is done."""
 
     STARTING = "starting"
+    DOWNLOADING = "downloading"
     LOADING = "loading"
     TOKENISING = "tokenising"
     EVALUATING_BEFORE = "evaluating_before"

@@ -45,21 +45,21 @@ class ControllerSettings:
 
     def secrets(self) -> Secrets:
         """Which secrets are set."""
-        return house.secrets(self._client)
+        return self._client.secrets()
 
     def set_secret(self, name: SecretName, value: str) -> Secrets:
         """Keep one."""
-        house.set_secret(self._client, name, value)
+        self._client.set_secret(name, value)
         return self.secrets()
 
     def delete_secret(self, name: SecretName) -> Secrets:
         """Forget one."""
-        house.delete_secret(self._client, name)
+        self._client.delete_secret(name)
         return self.secrets()
 
     def check_secret(self, name: SecretName) -> SecretCheck:
         """Ask the service."""
-        return house.check_secret(self._client, name)
+        return self._client.check_secret(name)
 
     def storage(self, again: bool = False) -> Storage:
         """Where the data lies, and what it takes."""

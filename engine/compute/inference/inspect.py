@@ -21,8 +21,8 @@ CHAT_NAME = re.compile(r"(^|[-_. ])(instruct|chat|it|sft|rlhf|dpo)([-_. ]|$)", r
 BASE_NAME = re.compile(r"(^|[-_. ])(base|pretrained|pt)([-_. ]|$)", re.IGNORECASE)
 
 
-def inspect_folder(folder: Path) -> dict[str, Any]:
-    """Everything a form wants to know about a model."""
+def inspect_folder(folder: Path, name: str = "") -> dict[str, Any]:
+    """Everything a form wants to know about a model; `name` is what it is called where the folder is not."""
     if not folder.is_dir():
         raise UserError("model.missing", path=str(folder))
     config = read_json(folder / "config.json", "model.no_config")
@@ -46,7 +46,7 @@ def inspect_folder(folder: Path) -> dict[str, Any]:
         "targets": linear,
         "suggested_targets": ["all-linear"],
         "template": template,
-        "type": _type(folder.name, bool(template["has_own"])),
+        "type": _type(name or folder.name, bool(template["has_own"])),
         "reasons": {"targets": {"code": "inspect.targets", "params": {"count": len(linear)}}},
         "licence": _licence(folder),
         "problems": [problem.model_dump() for problem in problems],

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.compute.worker.commands import StopFlag
 from engine.contract import logs
+from engine.contract.hubs import KEPT_OFFLINE, OFFLINE
 
 QUIET = {
     "HF_HUB_OFFLINE": "1",
@@ -31,6 +32,7 @@ UNUSED = ("datasets", "pandas")
 
 def prepare() -> None:
     """What must be so before torch, transformers and numpy are imported; in a spare worker and in any other."""
+    os.environ.setdefault(KEPT_OFFLINE, os.environ.get(OFFLINE) or "0")
     os.environ.update(QUIET)
     os.environ.update({**WAITING, **ALONE, **os.environ})
     for package in UNUSED:
@@ -50,7 +52,7 @@ def main(arguments: list[str] | None = None, stop: StopFlag | None = None) -> in
     level, as_json = logs.level_from_environment(), logs.json_from_environment()
     logs.apply(level, as_json, [logging.StreamHandler(sys.stdout)], "%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
     warnings.filterwarnings("ignore", category=FutureWarning)
-    for name in ("transformers", "peft", "accelerate", "torch", "httpx"):
+    for name in ("transformers", "peft", "accelerate", "torch", "httpx", "httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from engine.compute.worker.session import run_attempt
 

@@ -9,6 +9,7 @@ from engine.contract.errors import ErrorBody, UserError
 from engine.contract.states import EndReason
 
 REASONS = {
+    "hub": EndReason.BAD_MODEL,
     "data": EndReason.BAD_DATA,
     "model": EndReason.BAD_MODEL,
     "config": EndReason.BAD_CONFIG,
@@ -17,6 +18,11 @@ REASONS = {
 }
 CODES = {
     "worker.disk_full": EndReason.DISK_FULL,
+    "hub.no_room": EndReason.DISK_FULL,
+    "hub.stalled": EndReason.HANG,
+    "hub.unreachable": EndReason.DOWNLOAD_FAILED,
+    "hub.checksum": EndReason.DOWNLOAD_FAILED,
+    "hub.proxy_refused": EndReason.DOWNLOAD_FAILED,
     "training.loss_not_finite": EndReason.LOSS_NOT_FINITE,
     "training.gradient_not_finite": EndReason.LOSS_NOT_FINITE,
     "worker.other_protocol": EndReason.WORKER_ENVIRONMENT,

@@ -11,7 +11,7 @@ import torch
 
 from engine.compute.data.loading import Loaded, load_sources
 from engine.compute.data.templates import Template, choose_template
-from engine.compute.inference.base import load_model, load_tokenizer, model_folder
+from engine.compute.inference.base import load_model, load_tokenizer
 from engine.compute.training.precision import Precision, choose_device, decide
 from engine.compute.training.tuners import apply_tuner
 from engine.compute.worker.reporter import Reporter
@@ -34,12 +34,11 @@ class Materials:
     """The base model's files."""
 
 
-def gather(spec: RunSpec, job: TrainJob, report: Reporter, check_stop: Callable[[], None]) -> Materials:
+def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_stop: Callable[[], None]) -> Materials:
     """Load all of it, the cheap and the likely wrong first."""
     seed = job.training.seed
     device = choose_device(spec.compute.gpus)
     precision = decide(job.training.precision, job.model.dtype, job.tuner.kind == "full", device)
-    folder = model_folder(job.model)
     tokenizer = load_tokenizer(folder)
     template = choose_template(tokenizer, job.model.template)
     train, validation, held_out = (

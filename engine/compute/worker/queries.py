@@ -15,7 +15,10 @@ from pydantic import BaseModel, Field, ValidationError
 from engine.contract.api import QueryAnswer, QueryRequest
 from engine.contract.data import DataSource
 from engine.contract.errors import UserError
-from engine.contract.model import ModelConfig
+from engine.contract.hubs import HubAccess
+from engine.contract.model import RUNNABLE_HUBS, ModelConfig
+from engine.contract.paths import Home
+from engine.contract.secrets import GivenSecrets
 
 
 class PreviewParams(BaseModel):
@@ -27,24 +30,36 @@ class PreviewParams(BaseModel):
     rows: int = Field(10, ge=0, le=1000)
 
 
-def inspect_model(params: dict[str, Any]) -> dict[str, Any]:
-    """What a model folder says about itself."""
+class QueryOrder(QueryRequest):
+    """A query as the controller hands it on, with the way to hubs and what is told in confidence."""
+
+    access: HubAccess = HubAccess()
+    secrets: GivenSecrets = GivenSecrets()
+
+
+def inspect_model(order: QueryOrder) -> dict[str, Any]:
+    """What a model says about itself: the files of its folder, or the small ones of a hub."""
     from engine.compute.inference.inspect import inspect_folder
     from engine.contract.bundled import MODELS, locate
 
-    config = ModelConfig(path=params["path"], hub=params.get("hub", "local"))
+    params = order.params
+    config = ModelConfig(path=params["path"], hub=params.get("hub", "local"), revision=params.get("revision"))
+    if config.hub not in RUNNABLE_HUBS:
+        from engine.compute.inference.inspect_hub import inspect_hub
+
+        return inspect_hub(config, order.access, order.secrets, Home.find())
     folder = locate(config)
     if folder is None:
         raise UserError("model.not_here", path=config.path, choices=", ".join(MODELS))
     return inspect_folder(folder)
 
 
-def preview_data(params: dict[str, Any]) -> dict[str, Any]:
+def preview_data(order: QueryOrder) -> dict[str, Any]:
     """The first rows of a dataset, and what is wrong with it."""
     from engine.compute.data.preview import preview
     from engine.contract.bundled import DATASETS, locate
 
-    asked = PreviewParams.model_validate(params)
+    asked = PreviewParams.model_validate(order.params)
     source = DataSource.model_validate({"path": asked.path, "hub": asked.hub, "format": asked.format})
     path = locate(source)
     if path is None:
@@ -52,7 +67,7 @@ def preview_data(params: dict[str, Any]) -> dict[str, Any]:
     return preview(path, source.format, asked.rows)
 
 
-QUERIES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+QUERIES: dict[str, Callable[[QueryOrder], dict[str, Any]]] = {
     "inspect_model": inspect_model,
     "preview_data": preview_data,
 }
@@ -61,11 +76,11 @@ QUERIES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 def answer(text: str) -> QueryAnswer:
     """The answer to a query; whatever goes wrong is an error with a code."""
     try:
-        request = QueryRequest.model_validate_json(text)
+        request = QueryOrder.model_validate_json(text)
         query = QUERIES.get(request.kind)
         if query is None:
             raise UserError("query.unknown", kind=request.kind, known=", ".join(QUERIES))
-        return QueryAnswer(result=query(request.params))
+        return QueryAnswer(result=query(request))
     except UserError as error:
         return QueryAnswer(error=error.body())
     except (ValidationError, KeyError) as error:

@@ -33,9 +33,9 @@ class Reporter:
         """A reading of the machine; too frequent for the log."""
         self.journal.write(events.Device, values=values, names=names)
 
-    def phase(self, phase: Phase, done: float | None = None) -> None:
+    def phase(self, phase: Phase, done: float | None = None, **amounts: float | None) -> None:
         """The worker turns to something else, or got further in it."""
-        self.journal.write(events.PhaseBegan, phase=phase, done=done)
+        self.journal.write(events.PhaseBegan, phase=phase, done=done, **amounts)
         if phase != self._phase:
             log.info("Phase: %s", phase.value.replace("_", " "))
         self._phase = phase

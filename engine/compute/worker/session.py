@@ -14,6 +14,7 @@ from engine.compute.worker.environment import describe
 from engine.compute.worker.failures import explain
 from engine.compute.worker.journal import Journal
 from engine.compute.worker.reporter import Reporter
+from engine.compute.worker.secrets import take_secrets
 from engine.compute.worker.telemetry import Telemetry, Ticker
 from engine.compute.worker.worker import Worker
 from engine.contract import PROTOCOL_VERSION, logfile
@@ -29,6 +30,7 @@ log = logging.getLogger("worker")
 def run_attempt(root: Path, stop: StopFlag) -> int:
     """Carry out the attempt in this folder; returns the exit code."""
     folder = AttemptFolder(root.absolute())
+    secrets = take_secrets(folder)
     try:
         folder.outputs.mkdir(parents=True, exist_ok=True)
         journal = Journal(folder.journal)
@@ -41,7 +43,7 @@ def run_attempt(root: Path, stop: StopFlag) -> int:
     ticker = Ticker([commands.poll, telemetry.tick, journal.sync, lambda: _cut(folder)])
     ticker.start()
     try:
-        return _guarded(folder, Worker(reporter, commands, stop, telemetry, ticker))
+        return _guarded(folder, Worker(reporter, commands, stop, telemetry, ticker, secrets))
     finally:
         ticker.stop()
         try:

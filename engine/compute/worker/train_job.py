@@ -19,6 +19,7 @@ from engine.compute.worker.environment import describe
 from engine.compute.worker.identity import IdentityInMaking
 from engine.compute.worker.lessons import Lessons, prepare, tell_tally
 from engine.compute.worker.materials import Materials, gather
+from engine.compute.worker.model_source import ModelSource
 from engine.compute.worker.results import When, evaluate, save_weights
 from engine.compute.worker.resume import Start, check_identity, choose, differences
 from engine.compute.worker.telemetry import gpu_sampler
@@ -43,13 +44,15 @@ class TrainSession:
         start = choose(self.order, self.folder.run, self.report)
         self._spent_before = start.manifest.trained_seconds if start else 0.0
         self._settle(start)
+        model = ModelSource(self.order, self.job.model, self.folder, self.worker)
+        folder = model.obtain()
         self.report.phase(Phase.LOADING)
-        materials = gather(self.spec, self.job, self.report, self.worker.check)
+        materials = gather(self.spec, self.job, folder, self.report, self.worker.check)
         self.worker.telemetry.watch_gpus(gpu_sampler(nvml_names(materials.device)))
         self.report.phase(Phase.TOKENISING)
         lessons = prepare(self.job, materials, self.report, self._progress)
         identity = IdentityInMaking(materials.folder, lessons.fingerprint)
-        self._tell_plan(materials, lessons)
+        self._tell_plan(materials, lessons, model.commit)
         self.worker.check()
         if start is None and self.job.evaluation.before:
             self._evaluate("before", materials, lessons)
@@ -77,7 +80,7 @@ class TrainSession:
         self.report.phase(Phase.TOKENISING, done)
         self.worker.check()
 
-    def _tell_plan(self, materials: Materials, lessons: Lessons) -> None:
+    def _tell_plan(self, materials: Materials, lessons: Lessons, commit: str) -> None:
         total, trainable = count_parameters(materials.model)
         self.report.planned(
             total_steps=lessons.steps,
@@ -90,6 +93,7 @@ class TrainSession:
             trainable_parameters=trainable,
             precision=materials.precision.arithmetic,
             device=device_name(materials.device),
+            model_commit=commit,
         )
 
     def _evaluate(self, when: When, materials: Materials, lessons: Lessons) -> None:

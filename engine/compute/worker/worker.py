@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.compute.worker.commands import Commands, StopFlag
 from engine.compute.worker.reporter import Reporter
 from engine.compute.worker.telemetry import Telemetry, Ticker
+from engine.contract.secrets import GivenSecrets
 
 POLL_SECONDS = 0.2
 
@@ -21,6 +22,7 @@ class Worker:
     stop: StopFlag
     telemetry: Telemetry
     ticker: Ticker
+    secrets: GivenSecrets = field(default_factory=GivenSecrets)
     began: float = field(default_factory=time.monotonic)
     _polled: float = 0.0
 

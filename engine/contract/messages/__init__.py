@@ -10,6 +10,7 @@ from engine.contract.messages.controller import CONTROLLER
 from engine.contract.messages.desktop import DESKTOP
 from engine.contract.messages.diagnosis import DIAGNOSIS
 from engine.contract.messages.house import HOUSE
+from engine.contract.messages.hubs import HUBS
 from engine.contract.messages.listing import LISTING
 from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.worker import WORKER
@@ -24,6 +25,7 @@ MESSAGES: dict[str, Message] = {
     **BAD_INPUT,
     **LISTING,
     **HOUSE,
+    **HUBS,
 }
 
 __all__ = ["MESSAGES", "Message"]

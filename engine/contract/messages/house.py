@@ -10,13 +10,6 @@ HOUSE: dict[str, Message] = {
     "settings.value": Message("", "{detail}.", "Correct it."),
     "settings.currency": Message("", "'{value}' is no currency.", "Write its three letters, such as USD, EUR or CNY."),
     "settings.price": Message("", "{price} is no price for an hour in lane '{lane}'.", "Write 0 or more."),
-    "settings.hub": Message("", "There is no hub '{hub}'.", "Choose one of: {hubs}."),
-    "settings.address": Message("", "'{value}' is no web address.", "Write it as https://host or https://host:port."),
-    "settings.proxy": Message("", "'{value}' is no proxy.", "Write it as http://host:port."),
-    "settings.proxy_secret": Message(
-        "", "User and password do not belong here.", "Keep them as the secret 'proxy'; write http://host:port here."
-    ),
-    "settings.hosts": Message("", "'{value}' is no name of a host.", "Write names with commas between."),
     "settings.time": Message("", "'{value}' is no time of day.", "Write it as 22:00."),
     "environment.unknown": Message("There is no worker environment '{name}'.", "", "`forge worker list` lists them."),
     "environment.busy": Message(

@@ -18,6 +18,7 @@ from engine.contract.errors import ErrorBody, NotFound, Refused, UserError
 from engine.control.api import (
     routes_data,
     routes_house,
+    routes_hubs,
     routes_listing,
     routes_recovery,
     routes_runs,
@@ -37,7 +38,16 @@ def make_app(context: Context, token: str) -> ASGIApp:
     """The application behind its door."""
     app = FastAPI(title="LoRAForge controller", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.context = context
-    for module in (routes_listing, routes_runs, routes_recovery, routes_data, routes_service, stream, routes_house):
+    for module in (
+        routes_listing,
+        routes_runs,
+        routes_recovery,
+        routes_data,
+        routes_service,
+        stream,
+        routes_house,
+        routes_hubs,
+    ):
         app.include_router(module.router)
     _add_error_handlers(app, context.home.controller_log)
     return Door(_Counted(app, context), token, context.home.token_file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -23,11 +24,14 @@ MAX_ANSWER_BYTES = 8 << 20
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
-async def ask(python: str, home: Home, query: QueryRequest, receive: Receive) -> QueryAnswer:
+async def ask(
+    python: str, home: Home, query: QueryRequest, receive: Receive, confidential: dict[str, Any] | None = None
+) -> QueryAnswer:
     """The answer, or why there is none; the process is ended when time is up or nobody waits any more."""
     folder = home.root / "queries"  # empty: nothing in it can be imported by accident
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     code = await asyncio.to_thread(worker_path, home)
+    order = json.dumps(query.model_dump(mode="json") | (confidential or {})).encode()
     process = await asyncio.create_subprocess_exec(
         *(python, "-m", "engine.compute.worker.queries"),
         stdin=asyncio.subprocess.PIPE,
@@ -38,7 +42,7 @@ async def ask(python: str, home: Home, query: QueryRequest, receive: Receive) ->
         start_new_session=True,
         limit=MAX_ANSWER_BYTES,
     )
-    talk = asyncio.create_task(process.communicate(query.model_dump_json().encode()))
+    talk = asyncio.create_task(process.communicate(order))
     left = asyncio.create_task(_left(receive))
     try:
         await asyncio.wait({talk, left}, timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -12,9 +13,11 @@ from engine.contract import PROTOCOL_VERSION
 from engine.contract.api import Health, QueryAnswer, QueryRequest, Settings
 from engine.contract.errors import Conflict, Refused
 from engine.contract.events import Resources
+from engine.contract.hubs import HUBS, HubAccess
+from engine.contract.secrets import GivenSecrets
 from engine.contract.settings_check import problems_of
 from engine.control.api import queries
-from engine.control.api.context import Ctx, Key
+from engine.control.api.context import Context, Ctx, Key
 from engine.control.jobs.requests import Request
 
 router = APIRouter()
@@ -65,7 +68,19 @@ async def query(context: Ctx, body: QueryRequest, request: HttpRequest) -> Query
     python = context.controller.worker_python
     if python is None:
         raise Conflict("worker.no_environment")
-    return await queries.ask(python, context.home, body, request.receive)
+    told = await asyncio.to_thread(_told, context, body)
+    return await queries.ask(python, context.home, body, request.receive, told)
+
+
+def _told(context: Context, query: QueryRequest) -> dict[str, Any]:
+    """How the helper reaches hubs, and the secrets it needs for one; told on its stdin, no other way."""
+    hub = str(query.params.get("hub", ""))
+    if hub not in (*HUBS, "url"):
+        return {}
+    given = context.controller.secrets.given(hub)
+    plain = {name: given.plain(name) for name in GivenSecrets.model_fields}
+    access = HubAccess.of(context.controller.settings)
+    return {"access": access.model_dump(), "secrets": {name: value for name, value in plain.items() if value}}
 
 
 @router.post("/shutdown", status_code=202)

@@ -115,7 +115,7 @@ class Controller(ListDesk):
         try:
             python = await asyncio.to_thread(lambda: self.worker_python)
             begun = await asyncio.to_thread(
-                start.start, self.home, self.database, self._executor, claim, python, self.settings
+                start.start, self.home, self.database, self._executor, claim, python, self.settings, self.secrets
             )
         except Exception:
             log.exception("run %s: its start broke off; looking what came of it", claim.uid)

@@ -18,6 +18,7 @@ from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from engine.control.jobs import commands, environments, live, resuming, retention, settings, storage
 from engine.control.jobs.requests import Request, answered, once, once_only
+from engine.control.jobs.secrets import SecretStore
 from engine.control.jobs.watch import Watch
 from engine.control.jobs.wishes import verb_of
 from engine.control.store import artifacts, runs
@@ -31,6 +32,7 @@ class Desk:
         self.home = home
         self.database = database
         self.settings = settings.load(home)
+        self.secrets = SecretStore(home)
         self.retention = retention.Retention(home, database)
         self.environments = environments.Keeper(home)
         self.storage = storage.Counter(home)

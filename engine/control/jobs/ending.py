@@ -23,8 +23,11 @@ MAY_PASS = frozenset(
 )  # fmt: skip
 """What the system may say today and not tomorrow."""
 INFRASTRUCTURE = frozenset(
-    {EndReason.WORKER_KILLED, EndReason.LOST, EndReason.INTERRUPTED, EndReason.HANG, EndReason.DISK_FULL}
-)
+    {
+        EndReason.WORKER_KILLED, EndReason.LOST, EndReason.INTERRUPTED, EndReason.HANG, EndReason.DISK_FULL,
+        EndReason.DOWNLOAD_FAILED,
+    }
+)  # fmt: skip
 """Ends that are not the run's own fault. A bad config, data, model, a loss that is not finite, memory that torch
 asked for in vain and a bug of ours would only happen again."""
 

@@ -9,6 +9,7 @@ from engine.contract.api import Settings
 from engine.contract.durable import sync_folder, write_json
 from engine.contract.errors import Conflict, UserError
 from engine.contract.faults import fault
+from engine.contract.hubs import HubAccess
 from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import AttemptOrder
 from engine.control.executors.base import Executor, Launch, SparePlan
@@ -16,6 +17,7 @@ from engine.control.executors.code import WORKER_PATH, worker_path
 from engine.control.jobs import retry
 from engine.control.jobs.ending import start_verdict
 from engine.control.jobs.queue import CPU, Claim
+from engine.control.jobs.secrets import SecretStore, hand_over, needed
 from engine.control.store import attempts
 from engine.control.store.database import Database
 
@@ -23,7 +25,13 @@ log = logging.getLogger(__name__)
 
 
 def start(
-    home: Home, database: Database, executor: Executor, claim: Claim, python: str | None, chosen: Settings
+    home: Home,
+    database: Database,
+    executor: Executor,
+    claim: Claim,
+    python: str | None,
+    chosen: Settings,
+    secrets: SecretStore,
 ) -> bool:
     """Prepare and start; False if that failed, and the attempt with it."""
     fault("start.after_claim")
@@ -31,12 +39,15 @@ def start(
     try:
         if python is None:
             raise Conflict("worker.no_environment")
-        prepare(folder, claim)
+        given = needed(claim.spec, secrets)
+        prepare(folder, claim, HubAccess.of(chosen))
+        hand_over(folder, given)
         fault("start.after_order")
         command = [python, "-m", "engine.compute.worker", str(folder.root)]
         handle = executor.start(Launch(folder, command, environment(home, claim, chosen)))
     except (OSError, UserError) as error:
         log.warning("run %s could not be started: %s", claim.uid, error)
+        folder.secrets.unlink(missing_ok=True)
         _fail(database, claim, error, chosen.retry_seconds)
         return False
     fault("start.after_monitor")
@@ -45,7 +56,7 @@ def start(
     return True
 
 
-def prepare(folder: AttemptFolder, claim: Claim) -> None:
+def prepare(folder: AttemptFolder, claim: Claim, access: HubAccess) -> None:
     """The folder and the order in it, durably, before anything is started."""
     folder.control.mkdir(parents=True, exist_ok=True)
     folder.outputs.mkdir(exist_ok=True)
@@ -53,7 +64,7 @@ def prepare(folder: AttemptFolder, claim: Claim) -> None:
     fault("start.after_folder")
     order = AttemptOrder(
         protocol=PROTOCOL_VERSION, run=claim.uid, attempt=claim.n, lease=claim.lease, spec=claim.spec,
-        resume=claim.resume, resume_required=claim.resume_required,
+        resume=claim.resume, resume_required=claim.resume_required, hubs=access,
     )  # fmt: skip
     write_json(folder.order, order.model_dump(mode="json"))
 

@@ -56,7 +56,7 @@ def test_that_damaged_and_missing_files_are_problems(tmp_path):
         ("inspect_model", {"path": "/nowhere"}, "model.missing"),
         ("inspect_model", {}, "query.invalid"),
         ("inspect_model", {"path": "x", "hub": "mars"}, "query.invalid"),
-        ("inspect_model", {"path": "x", "hub": "huggingface"}, "model.not_here"),
+        ("inspect_model", {"path": "x", "hub": "huggingface"}, "hub.offline"),
         ("preview_data", {"path": "/nowhere.jsonl"}, "data.missing"),
         ("preview_data", {"path": "x", "format": "poem"}, "query.invalid"),
         ("preview_data", {"path": "x", "rows": -1}, "query.invalid"),

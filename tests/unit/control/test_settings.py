@@ -51,7 +51,7 @@ def test_that_a_change_is_told_to_whoever_listens(bench):
         {},
         {"keep_days": None, "slots": None},
         {"proxy": "http://proxy:3128", "no_proxy": "localhost, 10.0.0.0,.example.com"},
-        {"proxy": "socks5://proxy:1080"},
+        {"proxy": "http://proxy:1080"},
         {"endpoints": {"huggingface": "https://hub.example:8443/base"}},
         {"prices": {"gpu": 0, "cpu": 1.5}, "currency": "EUR"},
     ],

@@ -1,0 +1,1 @@
+"""Models from hubs and addresses: found, fetched into the cache, checked."""

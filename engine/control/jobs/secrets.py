@@ -1,0 +1,163 @@
+"""Tokens and the proxy's login: in the system's keyring, or in a file that only its owner can read. Never told again.
+
+Nothing of a value reaches the history, a log or an answer. What waits for a keyring may wait for a person: call it
+on a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from typing import Any, get_args
+
+from engine.contract import logs
+from engine.contract.durable import write_durably
+from engine.contract.errors import NotFound, Refused, UserError
+from engine.contract.hubs import HUBS
+from engine.contract.paths import AttemptFolder, Home
+from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.secrets import GivenSecrets, SecretInfo, SecretName, Secrets
+
+log = logging.getLogger(__name__)
+NAMES: tuple[SecretName, ...] = get_args(SecretName)
+PROXY: SecretName = "proxy"
+SERVICE = "LoRAForge"
+USABLE_PRIORITY = 1
+"""The keyring library's mark for a store that is safe; those below keep plain text, or nothing."""
+LONGEST = 4096
+
+
+class SecretStore:
+    """The secrets of one home. The file says which are set and where; values stand in it only without a keyring."""
+
+    def __init__(self, home: Home) -> None:
+        self._file = home.secrets_file
+        self._service = f"{SERVICE} {home.root}"
+        self._lock = threading.Lock()
+
+    def listed(self) -> Secrets:
+        """Which are set."""
+        kept = self._read()
+        return Secrets(secrets=[_info(name, kept) for name in NAMES])
+
+    def set(self, name: str, value: str) -> SecretInfo:
+        """Keep it, in place of what was there."""
+        known, value = known_name(name), value.strip()
+        _refuse_bad(known, value)
+        logs.hide(value, value.partition(":")[2] if known == PROXY else "")
+        with self._lock:
+            kept = self._read()
+            kept[known] = {"place": "keyring"} if self._keep(known, value) else {"place": "file", "value": value}
+            self._write(kept)
+            return _info(known, kept)
+
+    def delete(self, name: str) -> SecretInfo:
+        """Forget it."""
+        known = known_name(name)
+        with self._lock:
+            kept = self._read()
+            if known not in kept:
+                raise NotFound("secret.not_set", name=known)
+            if kept.pop(known).get("place") == "keyring":
+                self._drop(known)
+            self._write(kept)
+            return _info(known, kept)
+
+    def get(self, name: str) -> str:
+        """Its value; empty where none is set."""
+        entry = self._read().get(known_name(name))
+        if entry is None:
+            return ""
+        value = str(entry.get("value", "")) if entry.get("place") == "file" else self._ask(name)
+        logs.hide(value, value.partition(":")[2] if name == PROXY else "")
+        return value
+
+    def given(self, hub: str) -> GivenSecrets:
+        """What somebody who asks this hub must know."""
+        names = [name for name in NAMES if name in (hub, PROXY)]
+        return GivenSecrets.model_validate({name: value for name in names if (value := self.get(name))})
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        try:
+            found = json.loads(self._file.read_bytes())
+            return {name: dict(entry) for name, entry in found.items() if name in NAMES}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, AttributeError, TypeError) as error:
+            detail = f"{type(error).__name__}."
+            raise UserError("secret.unreadable", file=str(self._file), detail=detail) from None
+
+    def _write(self, kept: dict[str, dict[str, Any]]) -> None:
+        write_durably(self._file, json.dumps(kept).encode(), 0o600)
+
+    def _keep(self, name: str, value: str) -> bool:
+        """Into the keyring; False where there is none that is safe, or it does not want to."""
+        try:
+            import keyring
+
+            if keyring.get_keyring().priority < USABLE_PRIORITY:
+                return False
+            keyring.set_password(self._service, name, value)
+            return bool(keyring.get_password(self._service, name) == value)
+        except Exception as error:  # noqa: BLE001 - backends raise what they like, and a file is as good
+            log.warning("the keyring does not take the secret '%s' (%s): a file has it", name, type(error).__name__)
+            return False
+
+    def _ask(self, name: str) -> str:
+        try:
+            import keyring
+
+            value = keyring.get_password(self._service, name)
+        except Exception as error:  # noqa: BLE001 - as above
+            detail = f"{type(error).__name__}."
+            raise UserError("secret.keyring_closed", name=name, detail=detail) from None
+        if value is None:
+            raise UserError("secret.keyring_closed", name=name, detail="It is not in there any more.")
+        return str(value)
+
+    def _drop(self, name: str) -> None:
+        try:
+            import keyring
+
+            keyring.delete_password(self._service, name)
+        except Exception as error:  # noqa: BLE001 - as above; the person no longer wants it used, and it is not
+            log.warning("the keyring did not give up the secret '%s' (%s)", name, type(error).__name__)
+
+
+def known_name(name: str) -> SecretName:
+    """The name, if it is one."""
+    for known in NAMES:
+        if known == name:
+            return known
+    raise NotFound("secret.unknown", name=name[:100], known=", ".join(NAMES))
+
+
+def _refuse_bad(name: SecretName, value: str) -> None:
+    """Nothing that could not stand in a header."""
+    if not 0 < len(value) <= LONGEST or not value.isprintable() or (name != PROXY and not _is_token(value)):
+        raise Refused("secret.bad", name=name)
+    if name == PROXY and ":" not in value:
+        raise Refused("secret.proxy_form")
+
+
+def _is_token(value: str) -> bool:
+    return value.isascii() and not any(letter.isspace() for letter in value)
+
+
+def _info(name: SecretName, kept: dict[str, dict[str, Any]]) -> SecretInfo:
+    place = kept.get(name, {}).get("place", "")
+    return SecretInfo(name=name, is_set=name in kept, place=place if place in ("keyring", "file") else "")
+
+
+def needed(spec: RunSpec, store: SecretStore) -> GivenSecrets:
+    """What a run's worker must be told; nothing, where its model comes from no hub."""
+    hub = spec.job.model.hub if isinstance(spec.job, TrainJob) else "local"
+    return store.given(hub) if hub in (*HUBS, "url") else GivenSecrets()
+
+
+def hand_over(folder: AttemptFolder, given: GivenSecrets) -> None:
+    """Put them where the worker looks first, and removes them."""
+    plain = {name: value for name in NAMES if (value := given.plain(name))}
+    if plain:
+        write_durably(folder.secrets, json.dumps(plain).encode(), 0o600)

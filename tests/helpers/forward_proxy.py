@@ -1,0 +1,108 @@
+"""A forward proxy on loopback that may ask for a login: requests with a whole address, and CONNECT."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import socket
+import threading
+from urllib.parse import urlsplit
+
+MOST_HEAD = 1 << 16
+
+
+class ForwardProxy:
+    """Passes on what comes with the right login; `hosts` are those that were asked for."""
+
+    def __init__(self, login: str = "", refuse: bool = False) -> None:
+        self._expected = f"Basic {base64.b64encode(login.encode()).decode()}" if login else ""
+        self._refuse = refuse
+        self.hosts: list[str] = []
+        self.turned_away = 0
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._open: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept, name="proxy")]
+        self._threads[0].start()
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        """End all connections and threads."""
+        for one in (self._socket, *self._open):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        for thread in self._threads:
+            thread.join(10)
+
+    def __enter__(self) -> ForwardProxy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._socket.accept()
+                self._open.append(client)
+                self._threads.append(threading.Thread(target=self._serve, args=(client,), name="proxied"))
+                self._threads[-1].start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            head = b""
+            while b"\r\n\r\n" not in head and len(head) < MOST_HEAD:
+                data = client.recv(4096)
+                if not data:
+                    break
+                head += data
+            if head:
+                self._pass_on(client, head)
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+
+    def _pass_on(self, client: socket.socket, head: bytes) -> None:
+        first, *lines = head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
+        method, target, _version = first.split(" ")
+        headers = [line.partition(": ")[::2] for line in lines]
+        given = next((value for name, value in headers if name.lower() == "proxy-authorization"), "")
+        if self._expected and given != self._expected:
+            self.turned_away += 1
+            client.sendall(
+                b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            )
+            return
+        if self._refuse:
+            client.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return
+        parts = urlsplit(f"//{target}" if method == "CONNECT" else target)
+        self.hosts.append(f"{parts.hostname}:{parts.port or 80}")
+        server = socket.create_connection((parts.hostname or "", parts.port or 80))
+        self._open.append(server)
+        if method == "CONNECT":
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            path = parts.path + (f"?{parts.query}" if parts.query else "")
+            kept = [
+                f"{name}: {value}" for name, value in headers if not name.lower().startswith(("proxy-", "connection"))
+            ]
+            lines = [f"{method} {path or '/'} HTTP/1.1", *kept, "Connection: close"]
+            server.sendall(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        back = threading.Thread(target=_pump, args=(server, client), name="proxied back")
+        back.start()
+        _pump(client, server)
+        back.join(10)
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(1 << 16):
+            sink.sendall(data)
+    for one in (source, sink):
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
