@@ -38,6 +38,7 @@ from engine.contract.ids import new_id
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
+from forge_desktop.bridge.replay_series import ReplaySeries
 from forge_desktop.bridge.replayed import Played, detail, part_of, points_of
 
 EVENT_KINDS = (
@@ -51,7 +52,7 @@ def read_journal(file: Path) -> list[JournalLine]:
     return [journal_line.validate_json(text) for text in file.read_text(encoding="utf-8").splitlines() if text.strip()]
 
 
-class ReplayBackend:
+class ReplayBackend(ReplaySeries):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 
     def __init__(self) -> None:
@@ -70,6 +71,7 @@ class ReplayBackend:
         self.gate = threading.Event()
         """Set: downloads go on."""
         self.gate.set()
+        self.views_asked = []
         self.hangs = False
         """Requests find nobody, although the stream stands."""
         self.closed = False
