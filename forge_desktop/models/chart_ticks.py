@@ -106,7 +106,8 @@ def _number(value: float, step: float) -> str:
                 return f"{value / factor:.{min(digits, 4)}f} {unit}"
     if step < SMALL / 10:
         digits = max(0, math.floor(math.log10(abs(value))) - math.floor(math.log10(step) + 1e-9))
-        return f"{value:.{min(digits, 6)}e}".replace("e-0", "e-").replace("e+0", "e")
+        figures, _, power = f"{value:.{min(digits, 6)}e}".partition("e")
+        return f"{figures.rstrip('0').rstrip('.')}e{int(power)}"
     digits = max(0, -math.floor(math.log10(step) + 1e-9)) + (1 if f"{step:e}".startswith("2.5") and step < 10 else 0)
     return f"{value:,.{digits}f}"
 

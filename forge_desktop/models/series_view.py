@@ -212,7 +212,8 @@ class CurveSource:
         fine = self.curve.fine
         if parts and fine is not None and fine.axis == self._held_views()[0].axis and len(fine.shown):
             (coarse,) = parts
-            parts = [coarse[coarse["x_last"] < fine.from_x], fine.shown, coarse[coarse["x_first"] > fine.to_x]]
+            pieces = [coarse[coarse["x_last"] < fine.from_x], fine.shown, coarse[coarse["x_first"] > fine.to_x]]
+            parts = [np.concatenate(pieces)]
         return [self._moved(part) for part in parts]
 
     def _moved(self, buckets: Buckets) -> Buckets:
@@ -230,9 +231,9 @@ def averaged(buckets: Buckets, weight: float) -> Floats:
     finite = np.isfinite(mean)
     if weight <= 0:
         return np.asarray(mean)
-    share = np.where(finite, weight ** buckets["n"].astype(float), 1.0)
-    kept = share.copy()
-    value, known = np.where(finite, (1 - share) * np.nan_to_num(mean), 0.0), 1 - share
+    kept = weight ** buckets["n"].astype(float)
+    known = np.where(finite, 1 - kept, 0.0)
+    value = np.where(finite, known * np.where(finite, mean, 0.0), 0.0)
     reach = 1
     while reach < len(kept) and float(kept.max()) > 1e-12:  # s[i] takes in s[i - 1], then s[i - 2] …, by doubling
         value[reach:] += kept[reach:] * value[:-reach]

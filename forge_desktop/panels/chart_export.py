@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import (
     QBuffer,
@@ -110,7 +111,8 @@ def as_png(chart: CurveChart) -> bytes:
     """The same as a file."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
-    as_image(chart).save(buffer, b"PNG")
+    image: Any = as_image(chart)  # the stubs want the form as bytes, Qt as text
+    image.save(buffer, "PNG")
     return bytes(buffer.data().data())
 
 

@@ -115,17 +115,13 @@ def value_range(drawn: Sequence[Drawn], x: Range, clip: bool) -> Range:
     """Least and greatest value that is to be seen, with some air."""
     lows, highs = [], []
     for one in drawn:
-        for place, line in enumerate((one.raw, one.strong, *one.lost)):
+        for line in (one.raw, *one.lost) if clip else (one.raw, one.strong, *one.lost):
             inside = (line[0] >= x[0]) & (line[0] <= x[1]) & np.isfinite(line[1])
             values = line[1][inside]
-            if not len(values):
-                continue
-            if clip and place != 1 and len(values) > 2:
-                low, high = np.percentile(values, CLIP)
-            else:
-                low, high = values.min(), values.max()
-            lows.append(float(low))
-            highs.append(float(high))
+            if len(values):
+                low, high = np.percentile(values, CLIP) if clip else (values.min(), values.max())
+                lows.append(float(low))
+                highs.append(float(high))
     if not lows:
         return (0.0, 1.0)
     low, high = min(lows), max(highs)
