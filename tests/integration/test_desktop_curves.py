@@ -84,10 +84,10 @@ def test_that_long_curves_come_in_buckets_that_are_right_about_attempts(backend,
     curve.replace_long(part)
     assert curve.begins() == [(1, 1.0), (2, 20_000.0), (3, 25_000.0)]
     check(curve, told)
-    wanted = SeriesView("step", 19_000.0, 21_000.0, part.coarse.shown[:0], (), part.coarse.begins)
+    wanted = SeriesView("step", 19_700.0, 20_300.0, part.coarse.shown[:0], (), part.coarse.begins)
     curve.refine(backend.curve_view(RUN, "loss", 4000, wanted))
     x, value = expected(told)
-    fine = CurveSource(curve).view(19_500, 20_500, 100_000)
+    fine = CurveSource(curve).view(19_800, 20_200, 100_000)
     inside = (x >= fine["x_first"].min()) & (x <= fine["x_last"].max())
     assert fine["n"].max() == 1
     assert np.array_equal(fine["first"], value[inside])
