@@ -13,6 +13,8 @@ from forge_desktop.models.curves import Curve
 
 LONG_FROM = 200_000
 """A curve of more points is not held point by point."""
+GROWN = 1.5
+"""So many times that in live points, and buckets take their place."""
 BUCKETS = 4000
 """Of a long curve; a screen has fewer columns."""
 AGAIN_MS = 2000
@@ -41,6 +43,8 @@ class RunSeries(QObject):
         self.axis: Axis = "step"
         self._asked = 0
         self._wanted: dict[str, Range] = {}
+        self._whole: set[str] = set()
+        """Long curves that can only be had point by point."""
         self._again = QTimer(self, singleShot=True, interval=AGAIN_MS)
         self._again.timeout.connect(self.refetch)
         self._finer = QTimer(self, singleShot=True, interval=FINER_MS)
@@ -124,6 +128,8 @@ class RunSeries(QObject):
                 self.curve(metric).replace_long(part)
             else:
                 self.curve(metric).replace(part)
+                if len(part.x) > self._long_from:
+                    self._whole.add(metric)
         self._say("ready", None)
         self.changed.emit(set(series))
 
@@ -148,7 +154,8 @@ class RunSeries(QObject):
         for metric, points in message.points.items():
             curve = self.curve(metric)
             curve.append(message.attempt, points)
-            stale = stale or curve.goes_back or (curve.coarse is not None and len(curve) > self._long_from)
+            grown = len(curve) > GROWN * self._long_from and metric not in self._whole
+            stale = stale or curve.goes_back or grown
         if stale and not self._again.isActive():
             self._again.start()
         self.changed.emit(set(message.points))

@@ -258,9 +258,9 @@ def outline(buckets: Buckets, x: tuple[float, float], columns: int) -> tuple[Flo
     column = np.floor((middle - x[0]) / width)
     starts = np.flatnonzero(np.diff(column, prepend=np.nan) != 0)
     low, high = np.fmin.reduceat(buckets["min"], starts), np.fmax.reduceat(buckets["max"], starts)
+    up = buckets["last"][np.append(starts[1:], len(buckets)) - 1] >= buckets["first"][starts]
     y = np.empty(2 * len(starts))
-    y[0::4], y[1::4] = low[0::2], high[0::2]
-    y[2::4], y[3::4] = high[1::2], low[1::2]
+    y[0::2], y[1::2] = np.where(up, low, high), np.where(up, high, low)  # so that what rises evenly looks so
     return np.repeat(x[0] + (column[starts] + 0.5) * width, 2), y
 
 

@@ -493,6 +493,17 @@ def test_that_an_attempt_that_overwrites_a_long_curve_is_shown_and_the_rest_is_f
     series.deleteLater()
 
 
+def test_that_a_curve_that_grows_long_live_is_held_in_buckets_from_then_on(replay, qtbot):
+    uid, series = long_run(replay, qtbot, [*before_training(8000), *long_steps(1, 1900)])
+    curve = series.curve("loss")
+    assert curve.coarse is None
+    replay.backend.play(uid, long_steps(1901, 3100))
+    qtbot.waitUntil(lambda: curve.coarse is not None, timeout=10_000)
+    assert len(curve) == 1000
+    check_envelope(CurveSource(curve), replay.backend.series(uid, ["loss"])["loss"])
+    series.deleteLater()
+
+
 def test_that_a_long_curve_stands_along_time_too(replay, qtbot):
     uid, series = long_run(replay, qtbot, [*before_training(8000), *long_steps(1, 6000)])
     curve = series.curve("loss")
