@@ -416,8 +416,10 @@ def test_that_the_image_is_copied(hundred, qtbot):
 
 
 def test_that_the_menu_opens_by_keyboard(chart, qtbot):
-    with qtbot.waitSignal(chart.menu_wanted):
-        QApplication.sendEvent(chart, QContextMenuEvent(QContextMenuEvent.Reason.Keyboard, QPoint(5, 5)))
+    asked = QContextMenuEvent(QContextMenuEvent.Reason.Keyboard, QPoint(5, 5), QPoint(5, 5))
+    with qtbot.waitSignal(chart.menu_wanted) as told:
+        QApplication.sendEvent(chart, asked)
+    assert told.args[0] == chart.mapToGlobal(chart.rect().center())
 
 
 def test_that_an_svg_of_a_chart_without_points_is_made_too(qtbot):
