@@ -71,6 +71,11 @@ class RunModel(QObject):
         self.series.refetch()
         self._fetch_log(restart=True)
 
+    @property
+    def curves(self) -> dict[str, Curve]:
+        """All curves that were asked for or came, by metric."""
+        return self.series.curves
+
     def curve(self, metric: str) -> Curve:
         """The curve of a metric, empty until it has points."""
         return self.series.curve(metric)

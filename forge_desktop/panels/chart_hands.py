@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QContextMenuEvent, QCursor, QFocusEvent, QKeyEvent, QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QContextMenuEvent, QCursor, QFocusEvent, QKeyEvent, QMouseEvent, QPixmap, QWheelEvent
+from PySide6.QtWidgets import QLabel, QWidget
 
 from forge_desktop.panels.chart_series import ChartLink, Range
 
@@ -20,7 +20,7 @@ KEYS_MOVE = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1}
 KEYS_PAGE = {Qt.Key.Key_PageUp: -PAGE, Qt.Key.Key_PageDown: PAGE}
 
 
-class ChartHands(QWidget):
+class ChartHands(QLabel):
     """The part of a chart that people touch. What it changes it changes in the link that all charts of a page share."""
 
     menu_wanted = Signal(QPoint)
@@ -34,6 +34,9 @@ class ChartHands(QWidget):
         self._pressed: QPointF | None = None
         self._origin: Range | None = None
         self._y_origin: Range | None = None
+        nothing = QPixmap(1, 1)
+        nothing.fill(Qt.GlobalColor.transparent)
+        self.setPixmap(nothing)  # a label with a picture is what screen readers call a graphic; it is painted over
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 

@@ -30,7 +30,7 @@ from tests.helpers.journals import before_training, demo_spec, resumed, saved
 
 TOTAL = 8000
 BEGAN = 1_790_000_100.0
-LOAD_MS = 3000
+LOAD_ROUNDS = 200
 
 
 def long_steps(first: int, last: int, later: float = 0.0, odd: bool = False) -> list[JournalLine]:
@@ -64,7 +64,7 @@ def chart_pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield "charts-empty"
     backend.play(uid, [*long_steps(1, 4880, odd=True), *saved(2000, best=True), *saved(4500)])
     window.go(f"run/{uid}")
-    QTest.qWait(LOAD_MS)
+    reached(desktop, 4880)
     yield "charts-loss"
     card = shown(desktop)
     card.chart.setFocus()
@@ -93,7 +93,7 @@ def chart_pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield "charts-spikes"
     card.choose("loss")
     backend.play(uid, [*resumed(3000, 1, TOTAL), *long_steps(3001, 3900, later=4000)])
-    QTest.qWait(LOAD_MS)
+    reached(desktop, 3900)
     card.link.look_at((1800.0, 5000.0))
     card.link.point_at(3001.0)
     yield "charts-attempts"
@@ -168,3 +168,14 @@ def pressed(desktop: Desktop, name: str) -> None:
     found = shown(desktop).findChild(QPushButton, name)
     assert found is not None
     found.click()
+
+
+def reached(desktop: Desktop, step: int) -> None:
+    """Wait until the page has the curve up to a step."""
+    page = desktop.window.page
+    assert isinstance(page, RunPage)
+    for _ in range(LOAD_ROUNDS):
+        curve = page.model.curve("loss")
+        if len(curve) and curve.x[-1] == step and page.model.detail is not None:
+            return
+        QTest.qWait(50)
