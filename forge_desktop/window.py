@@ -194,7 +194,7 @@ class Window(QMainWindow):
         return RunsPage(self.session, self.actions_of_runs)
 
     def _run_page(self, uid: str) -> Page:
-        return RunPage(self.session, self.actions_of_runs, uid) if uid else self._runs_page("")
+        return RunPage(self.session, self.actions_of_runs, uid, self.preferences) if uid else self._runs_page("")
 
     def _wizard_page(self, rest: str) -> Page:
         uid, _, changes = rest.partition("?")

@@ -162,25 +162,54 @@ class Pyramid:
     def __init__(self) -> None:
         self._x, self._y = _Growing(np.dtype("<f8")), _Growing(np.dtype("<f8"))
         self._levels = [_Growing(BUCKET) for _ in LEVELS]
+        self._rising = True
 
     def __len__(self) -> int:
         return self._x.count
 
+    @property
+    def x(self) -> Array:
+        """x of all points."""
+        return self._x.array
+
+    @property
+    def y(self) -> Array:
+        """Values of all points."""
+        return self._y.array
+
+    @property
+    def rising(self) -> bool:
+        """Every x is at least the one before it, so that a range of x is an unbroken piece of the curve."""
+        return self._rising
+
     def extend(self, x: Array, y: Array) -> None:
         """Add points at the end; only what they complete is computed."""
+        joint = np.concatenate([self._x.array[-1:], x])
+        self._rising = self._rising and bool(np.all(joint[1:] >= joint[:-1]))
         self._x.extend(x)
         self._y.extend(y)
         finest, size = self._levels[0], LEVELS[0]
         begin, end = finest.count * size, len(self) // size * size
+        if begin == end:
+            return
         finest.extend(of_points(self._x.array[begin:end], self._y.array[begin:end], size))
         for place in range(1, len(LEVELS)):
             finer, coarser = self._levels[place - 1], self._levels[place]
             ratio = LEVELS[place] // LEVELS[place - 1]
             coarser.extend(coarsen(finer.array[coarser.count * ratio : finer.count // ratio * ratio], ratio))
 
+    def cut(self, count: int) -> None:
+        """Keep the first `count` points only."""
+        self._x.count = self._y.count = min(count, len(self))
+        for size, level in zip(LEVELS, self._levels, strict=True):
+            level.count = min(level.count, len(self) // size)
+
     def view(self, from_x: float = -np.inf, to_x: float = np.inf, limit: int = 2000) -> Array:
         """At most `limit` buckets of the points with from_x <= x <= to_x."""
         x, y = self._x.array, self._y.array
+        if self._rising:
+            first, last = np.searchsorted(x, from_x, "left"), np.searchsorted(x, to_x, "right")
+            return self.piece(int(first), int(last), limit)
         within = (x >= from_x) & (x <= to_x)
         size = size_for(int(np.count_nonzero(within)), limit)
         level = level_for(size)
@@ -192,6 +221,24 @@ class Pyramid:
         alone, whole = np.flatnonzero(within), np.flatnonzero(inside)
         buckets = np.concatenate([ready[inside], of_points(x[alone], y[alone])])
         return group(buckets[np.argsort(np.concatenate([whole * level, alone]), kind="stable")], size)
+
+    def piece(self, first: int, last: int, limit: int = 2000, most: int = 0) -> Array:
+        """At most `limit` buckets of the points number `first` up to, not including, `last`.
+
+        Up to `most` may be had sooner: those of a level as they are, without merging them anew each time.
+        """
+        first, last = max(0, first), min(last, len(self))
+        x, y = self._x.array, self._y.array
+        size = size_for(max(0, last - first), limit)
+        level = level_for(size)
+        if level == 1:
+            return of_points(x[first:last], y[first:last], size)
+        ready = self._levels[LEVELS.index(level)].array
+        begin = min(-(-first // level), len(ready))
+        end = max(begin, min(last // level, len(ready)))
+        head, tail = slice(first, min(last, begin * level)), slice(max(first, end * level), last)
+        every = np.concatenate([of_points(x[head], y[head]), ready[begin:end], of_points(x[tail], y[tail])])
+        return every if len(every) <= most else group(every, size)
 
 
 class _Growing:

@@ -7,29 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engine.client.download import Cancelled, Exists, Item, Tell
 from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunPage, RunSummary, SampleNow
 from engine.contract.errors import Problem
 from engine.contract.events import Resources, StreamMessage
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend_notices import NoticesBackend
+from forge_desktop.bridge.backend_series import SeriesBackend
 from forge_desktop.bridge.backend_settings import SettingsBackend
+from forge_desktop.bridge.points import Floats, SeriesPart
 
 __all__ = ["Backend", "Cancelled", "Connect", "Exists", "Floats", "Item", "LogPart", "SeriesPart", "Tell"]
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class SeriesPart:
-    """Points of one metric in the order they were made: attempt, x (step or time), wall time, value."""
-
-    attempt: NDArray[np.int32]
-    x: Floats
-    t: Floats
-    value: Floats
 
 
 @dataclass(frozen=True)
@@ -41,7 +29,7 @@ class LogPart:
     size: int
 
 
-class Backend(NoticesBackend, SettingsBackend, Protocol):
+class Backend(NoticesBackend, SettingsBackend, SeriesBackend, Protocol):
     """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""
 
     def health(self) -> Health:

@@ -21,6 +21,7 @@ from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend import LogPart, SeriesPart
 from forge_desktop.bridge.controller_notices import ControllerNotices
+from forge_desktop.bridge.controller_series import ControllerSeries
 from forge_desktop.bridge.controller_settings import ControllerSettings
 
 RESTART_PAUSE_S = 5.0
@@ -38,7 +39,7 @@ def connect_to_controller(home: Home) -> ControllerBackend:
     return ControllerBackend(home, ControllerClient(home, timeout=TIMEOUT_S))
 
 
-class ControllerBackend(ControllerNotices, ControllerSettings):
+class ControllerBackend(ControllerNotices, ControllerSettings, ControllerSeries):
     """Passes the desktop's questions on to a controller; its stream starts the controller again when it is gone."""
 
     def __init__(self, home: Home, client: ControllerClient) -> None:

@@ -39,6 +39,7 @@ from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
 from forge_desktop.bridge.replay_notices import ReplayNotices
+from forge_desktop.bridge.replay_series import ReplaySeries
 from forge_desktop.bridge.replay_settings import ReplaySettings
 from forge_desktop.bridge.replayed import Played, detail, part_of, points_of
 
@@ -53,7 +54,7 @@ def read_journal(file: Path) -> list[JournalLine]:
     return [journal_line.validate_json(text) for text in file.read_text(encoding="utf-8").splitlines() if text.strip()]
 
 
-class ReplayBackend(ReplayNotices, ReplaySettings):
+class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 
     def __init__(self) -> None:
@@ -73,6 +74,7 @@ class ReplayBackend(ReplayNotices, ReplaySettings):
         self.gate = threading.Event()
         """Set: downloads go on."""
         self.gate.set()
+        self.views_asked = []
         self.hangs = False
         """Requests find nobody, although the stream stands."""
         self.closed = False

@@ -1,4 +1,4 @@
-"""Curves that grow: points by attempt and x, and the view a chart draws of them."""
+"""Curves that grow: points by attempt and x, which of them are shown, and what is known only in buckets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forge_desktop.bridge.backend import Floats, SeriesPart
+from forge_desktop.bridge.backend_series import LongPart, SeriesView
+from forge_desktop.bridge.overwriting import split
 
 BLOCK = 128
 """Steps that are smoothed at once."""
@@ -31,8 +33,19 @@ class Curve:
         """Where the live piece begins; None while nothing came live since the last break."""
         self._next = 0
         """Where the next live point belongs, once some came."""
-        self._split: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
+        self._shown: NDArray[np.intp] = np.empty(256, np.intp)
+        self._shown_n = 0
+        self._lost: NDArray[np.intp] = np.empty(0, np.intp)
+        self._split_upto: int | None = None
+        """How many points are told apart already; None: all of them anew."""
         self._since: tuple[tuple[int, float], ...] = ()
+        self.generation = 0
+        """Another number whenever what is shown changed in any other way than by points at its end."""
+        self.coarse: SeriesView | None = None
+        """Of a long curve: everything before its points, at few buckets."""
+        self.fine: SeriesView | None = None
+        """A piece of that at more of them."""
+        self._coarse_end: tuple[int, float] = (0, -np.inf)
 
     def __len__(self) -> int:
         return self._n
@@ -44,16 +57,43 @@ class Curve:
     def replace(self, part: SeriesPart) -> None:
         """Take fetched points instead of what is here, then the live ones that they do not hold yet."""
         live = None if self._live is None else self._cut(slice(self._live, self._next))
-        self._n, self._live, self._split = 0, None, None
+        self._n, self._live = 0, None
+        self.coarse, self.fine, self._coarse_end = None, None, (0, -np.inf)
+        self._anew()
         self._extend(SeriesPart(part.attempt, _micro(part.x), _micro(part.t), part.value))
         if live is not None:
             self._take(live)
+
+    def replace_long(self, part: LongPart) -> None:
+        """Take buckets and the newest points of a long curve, then the live points that neither of them holds."""
+        live = None if self._live is None else self._cut(slice(self._live, self._next))
+        self.replace(part.tail)
+        self.coarse, self._coarse_end = part.coarse, part.end
+        if live is None:
+            return
+        last = (int(self.attempt[-1]), float(self.x[-1])) if self._n else part.end
+        newer = (live.attempt > last[0]) | ((live.attempt == last[0]) & (live.x > last[1]))
+        self._n, self._live = len(part.tail.x), None
+        self._anew()
+        self._take(SeriesPart(live.attempt[newer], live.x[newer], live.t[newer], live.value[newer]))
+
+    def refine(self, view: SeriesView) -> None:
+        """Take a finer view of a piece of what is held in buckets."""
+        self.fine = view
+        self.generation += 1
+
+    @property
+    def goes_back(self) -> bool:
+        """A long curve that a newer attempt overwrites: its buckets need to be fetched anew."""
+        return self.coarse is not None and self._n > 0 and int(self.attempt[-1]) > self._coarse_end[0]
 
     def append(self, attempt: int, points: list[tuple[float, float, float]]) -> None:
         """Take live points (x, t, value); those that were fetched already are left out."""
         if points:
             x, t, value = np.array(points, float).T
-            self._take(SeriesPart(np.full(len(x), attempt, np.int32), _micro(x), _micro(t), value.copy()))
+            new = (attempt > self._coarse_end[0]) | ((attempt == self._coarse_end[0]) & (x > self._coarse_end[1]))
+            x, t, value = x[new], t[new], value[new]
+            self._take(SeriesPart(np.full(len(x), attempt, np.int32), _micro(x), _micro(t), value))
 
     def last(self) -> float | None:
         """The newest value."""
@@ -82,28 +122,68 @@ class Curve:
     def set_begins(self, begins: list[tuple[int, float]]) -> None:
         """Where attempts begin, of a curve with points at every step: a later attempt overwrites from there on."""
         if tuple(begins) != self._since:
-            self._since, self._split = tuple(begins), None
+            self._since = tuple(begins)
+            self._anew()
 
     def shown(self) -> tuple[Floats, Floats]:
         """x and value by rising x: for each step the latest point of the latest attempt that came so far."""
-        shown = self._parts()[0]
+        shown = self.places()
         return self.x[shown], self.value[shown]
 
     def overwritten(self) -> tuple[Floats, Floats, NDArray[np.int32]]:
         """x, value and attempt of all points that a later one took the place of."""
-        hidden = self._parts()[1]
-        return self.x[hidden], self.value[hidden], self.attempt[hidden]
+        self._tell_apart()
+        return self.x[self._lost], self.value[self._lost], self.attempt[self._lost]
+
+    def places(self, begin: int = 0) -> NDArray[np.intp]:
+        """Where the points that are shown stand, by rising x, from the `begin`th of them on."""
+        self._tell_apart()
+        return self._shown[begin : self._shown_n]
+
+    def lost_places(self) -> NDArray[np.intp]:
+        """Where the points stand that a later one took the place of."""
+        self._tell_apart()
+        return self._lost
 
     def begins(self) -> list[tuple[int, float]]:
         """Each attempt and the first x it has."""
         numbers, first = np.unique(self.attempt, return_index=True)
-        return [(int(number), float(self.x[place])) for number, place in zip(numbers, first, strict=True)]
+        here = {int(number): float(self.x[place]) for number, place in zip(numbers, first, strict=True)}
+        return sorted((here | dict(self.coarse.begins if self.coarse is not None else ())).items())
 
-    def _parts(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Places of the points that are shown, and of those that were overwritten."""
-        if self._split is None:
-            self._split = split(self.attempt, self.x, self._since)
-        return self._split
+    def _anew(self) -> None:
+        self._split_upto = None
+        self.generation += 1
+
+    def _tell_apart(self) -> None:
+        """Which points are shown. Those that only go on cost nothing; one that goes back has all looked at anew."""
+        if self._split_upto == self._n:
+            return
+        begin = self._split_upto or 0
+        if begin and self._goes_on(begin):
+            self._show(np.arange(begin, self._n))
+        else:
+            shown, self._lost = split(self.attempt, self.x, self._since)
+            self._shown_n = 0
+            self._show(shown)
+            self.generation += 1
+        self._split_upto = self._n
+
+    def _goes_on(self, begin: int) -> bool:
+        """Everything from `begin` on belongs to the latest attempt and lies behind all that is shown."""
+        newest = self._attempt[begin - 1]
+        known = max((number for number, _ in self._since), default=0)
+        if known > newest or not self._shown_n or bool(np.any(self._attempt[begin : self._n] != newest)):
+            return False
+        x = np.append(self._x[self._shown[self._shown_n - 1]], self._x[begin : self._n])
+        return bool(np.all(x[1:] > x[:-1]))
+
+    def _show(self, places: NDArray[np.intp]) -> None:
+        end = self._shown_n + len(places)
+        if end > len(self._shown):
+            self._shown = _grown(self._shown, max(end, 2 * len(self._shown)))
+        self._shown[self._shown_n : end] = places
+        self._shown_n = end
 
     def _take(self, live: SeriesPart) -> None:
         """Lay a piece of the journal over what is here, from the place where it belongs."""
@@ -148,36 +228,6 @@ class Curve:
         self._attempt[self._n : end], self._x[self._n : end] = part.attempt, part.x
         self._t[self._n : end], self._value[self._n : end] = part.t, part.value
         self._n = end
-        self._split = None
-
-
-def split(
-    attempt: NDArray[np.int32], x: Floats, since: tuple[tuple[int, float], ...] = ()
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Places of the points to show, by rising x, and of those that were overwritten, in the order of the journal.
-
-    A later attempt overwrites everything from its first step on; a repeated step overwrites the one before.
-    """
-    number = len(x)
-    every = np.arange(number)
-    known = dict(since)
-    if number == 0 or (
-        attempt[0] == attempt[-1] and max(known, default=0) <= attempt[0] and bool(np.all(np.diff(x) > 0))
-    ):
-        return every, every[:0]
-    keep = np.ones(number, bool)
-    first_later = np.inf
-    for one in sorted({*np.unique(attempt).tolist(), *known}, reverse=True):
-        mine = attempt == one
-        keep[mine] = x[mine] < first_later
-        first_later = min(first_later, known.get(one, np.inf), float(x[mine].min(initial=np.inf)))
-    kept = every[keep]
-    kept = kept[np.argsort(x[kept], kind="stable")]
-    last_of_step = np.append(x[kept][1:] != x[kept][:-1], True) if len(kept) else np.empty(0, bool)
-    shown = kept[last_of_step]
-    hidden = np.ones(number, bool)
-    hidden[shown] = False
-    return shown, every[hidden]
 
 
 def _micro(values: Floats) -> Floats:
@@ -214,16 +264,3 @@ def _decayed_sum(values: Floats, weight: float) -> Floats:
     for block in range(1, blocks):
         sums[block] += sums[block - 1, -1] * carry
     return sums.reshape(-1)[: len(values)]
-
-
-def thinned(x: Floats, value: Floats, pixels: int) -> tuple[Floats, Floats]:
-    """At most about two points a pixel, the least and greatest of each bucket, so that no spike is lost."""
-    if len(x) <= 2 * pixels or pixels < 1:
-        return x, value
-    size = len(x) // pixels
-    whole = size * pixels
-    blocks = np.where(np.isfinite(value[:whole]), value[:whole], 0.0).reshape(pixels, size)
-    base = np.arange(pixels) * size
-    picks = np.sort(np.concatenate([base + blocks.argmin(axis=1), base + blocks.argmax(axis=1)]))
-    picks = np.concatenate([picks, np.arange(whole, len(x))])
-    return x[picks], value[picks]

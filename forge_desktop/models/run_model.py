@@ -6,10 +6,11 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.api import RunDetail, RunSummary
 from engine.contract.errors import ErrorBody
-from engine.contract.events import LogGrew, Points, RunEvent
-from forge_desktop.bridge.backend import LogPart, SeriesPart
+from engine.contract.events import LogGrew, RunEvent
+from forge_desktop.bridge.backend import LogPart
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.curves import Curve
+from forge_desktop.models.run_series import RunSeries
 
 LOG_TAIL_BYTES = 400_000
 LOG_PART_BYTES = 1_000_000
@@ -36,7 +37,6 @@ class RunModel(QObject):
         super().__init__(parent)
         self.session, self.uid = session, uid
         self.detail: RunDetail | None = None
-        self.curves: dict[str, Curve] = {}
         self.log_tail = ""
         """The last lines of the log, for reports."""
         self._log_end = -1
@@ -46,16 +46,13 @@ class RunModel(QObject):
         self._detail_busy = False
         self._detail_again = False
         self._log_again = False
-        self._is_gone = False
-        self._series_asked = 0
-        self._series_soon = QTimer(self, singleShot=True, interval=AGAIN_MS)
-        self._series_soon.timeout.connect(self._fetch_series)
+        self.series = RunSeries(session, uid, self)
+        self.series.changed.connect(self.points_changed)
         self._detail_soon = QTimer(self, singleShot=True, interval=AGAIN_MS)
         self._detail_soon.timeout.connect(self._fetch_detail)
         session.run_changed.connect(self._run_changed)
         session.run_noted.connect(self._run_noted)
         session.run_deleted.connect(self._run_deleted)
-        session.points.connect(self._points)
         session.run_event.connect(self._run_event)
         session.log_grew.connect(self._log_grew)
         session.online.connect(self._line_is_new)
@@ -63,8 +60,7 @@ class RunModel(QObject):
     @Slot()
     def _line_is_new(self) -> None:
         """Points may have been missed while the line was down."""
-        for curve in self.curves.values():
-            curve.break_off()
+        self.series.break_off()
         self.refetch()
 
     @Slot()
@@ -72,12 +68,17 @@ class RunModel(QObject):
         """Load everything again: at first, and after the line was down."""
         self._detail_soon.stop()
         self._fetch_detail()
-        self._fetch_series()
+        self.series.refetch()
         self._fetch_log(restart=True)
+
+    @property
+    def curves(self) -> dict[str, Curve]:
+        """All curves that were asked for or came, by metric."""
+        return self.series.curves
 
     def curve(self, metric: str) -> Curve:
         """The curve of a metric, empty until it has points."""
-        return self.curves.setdefault(metric, Curve())
+        return self.series.curve(metric)
 
     @Slot()
     def _fetch_detail(self) -> None:
@@ -98,7 +99,7 @@ class RunModel(QObject):
         self._detail_done()
 
     def _detail_failed(self, error: ErrorBody) -> None:
-        self._is_gone = error.code == "run.unknown"
+        self.series.is_gone = error.code == "run.unknown"
         self.failed.emit(error)
         self._detail_busy = False
         if self._detail_again:  # not at once: what failed now would fail again
@@ -109,29 +110,6 @@ class RunModel(QObject):
         if self._detail_again:
             self._detail_again = False
             self._fetch_detail()
-
-    @Slot()
-    def _fetch_series(self) -> None:
-        """Ask for all curves; an answer to an earlier question may lack what was missed since."""
-        self._series_asked += 1
-        uid, number = self.uid, self._series_asked
-        self.session.ask(
-            lambda backend: backend.series(uid, ()),
-            lambda series: self._got_series(number, series),
-            lambda _error: self._series_failed(number),
-            owner=self,
-        )
-
-    def _got_series(self, number: int, series: dict[str, SeriesPart]) -> None:
-        if number != self._series_asked:
-            return
-        for metric, part in series.items():
-            self.curve(metric).replace(part)
-        self.points_changed.emit(set(series))
-
-    def _series_failed(self, number: int) -> None:
-        if number == self._series_asked and self.session.is_online and not self._is_gone:
-            self._series_soon.start()
 
     def _fetch_log(self, restart: bool = False) -> None:
         if self._log_busy:
@@ -193,14 +171,6 @@ class RunModel(QObject):
     def _run_deleted(self, uid: str) -> None:
         if uid == self.uid:
             self.gone.emit()
-
-    @Slot(object)
-    def _points(self, message: Points) -> None:
-        if message.run != self.uid:
-            return
-        for metric, points in message.points.items():
-            self.curve(metric).append(message.attempt, points)
-        self.points_changed.emit(set(message.points))
 
     @Slot(object)
     def _run_event(self, event: RunEvent) -> None:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QButtonGroup, QMenu, QPushButton, QStackedWidget, 
 from engine.contract.api import ArtifactInfo, CheckpointInfo, Diagnosis
 from engine.contract.errors import ErrorBody
 from forge_desktop.bridge.backend import Item
+from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.deeds import Deed, deeds_of
 from forge_desktop.models.run_model import RunModel
@@ -44,8 +45,9 @@ IN_HEAD = {"start": "primary", "resume": "primary", "ask": "default", "pause": "
 class RunPage(Page):
     """One run."""
 
-    def __init__(self, session: Session, actions: RunActions, uid: str) -> None:
+    def __init__(self, session: Session, actions: RunActions, uid: str, preferences: Preferences | None = None) -> None:
         super().__init__()
+        self._preferences = preferences
         self.model = RunModel(session, uid, self)
         self._actions = actions
         self._build_head()
@@ -120,7 +122,9 @@ class RunPage(Page):
 
     def _build_overview(self) -> QWidget:
         main, rail = QWidget(), QWidget()
-        charts = ChartsCard(self.model)
+        charts = ChartsCard(self.model, self._preferences)
+        charts.told.connect(self._actions.told)
+        charts.failed.connect(self._actions.failed)
         self.chart = charts.chart
         self.log = LogPanel(self.model, lambda: self._save(Item("log")))
         main_layout = column(charts, self.log, spacing=14)

@@ -1,110 +1,279 @@
-"""The card with a run's charts: which metric, log scale, legend."""
+"""The card with a run's charts: one metric or all, how they are shown, and ways to take them along."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Slot
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QPoint, Qt, Signal, Slot
+from PySide6.QtGui import QAction, QShowEvent
+from PySide6.QtWidgets import QGridLayout, QMenu, QWidget
 
-from forge_desktop.models.curves import Curve
+from engine.contract.api import RunDetail
+from forge_desktop.bridge.backend_series import Axis
+from forge_desktop.bridge.preferences import Preferences
+from forge_desktop.models.chart_memory import ChartMemory
 from forge_desktop.models.run_model import RunModel
+from forge_desktop.models.series_view import CurveSource
 from forge_desktop.panels.attempts_card import attempt_title
-from forge_desktop.panels.curve_chart import GHOST, SMOOTHING, CurveChart
-from forge_desktop.theme.controls import Card, Segments, button, label, row
-from forge_desktop.theme.language import tr, word
-from forge_desktop.theme.look import tokens
+from forge_desktop.panels.chart_export import ChartExport
+from forge_desktop.panels.chart_legend import ChartLegend, LegendEntry
+from forge_desktop.panels.chart_options import ChartOptions, weight_text
+from forge_desktop.panels.chart_series import ChartLink, ChartMark, ChartSeries, ChartSwitches
+from forge_desktop.panels.curve_chart import CurveChart
+from forge_desktop.theme.controls import Card, Segments, button, column, label
+from forge_desktop.theme.flow import FlowLayout
+from forge_desktop.theme.language import labelled, tr, word
 
 METRICS = ("loss", "learning_rate", "grad_norm", "tokens_per_second")
 SMOOTHED = {"loss", "grad_norm", "tokens_per_second"}
+SEEN, VALIDATION = "tokens_seen", "validation_loss"
+ALL = "all"
+HEIGHT, SMALL_HEIGHT = 290, 160
 
 
 class ChartsCard(Card):
-    """Shows one metric of a run at a time."""
+    """Charts of one run, which share crosshair, zoom and switches."""
 
-    def __init__(self, model: RunModel) -> None:
+    told = Signal(str)
+    failed = Signal(object)
+    """ErrorBody: something could not be saved."""
+
+    def __init__(self, model: RunModel, preferences: Preferences | None = None) -> None:
         super().__init__(word("metric", "loss"))
         self.setObjectName("run.charts")
-        self._model = model
-        self._metric = "loss"
-        t = tokens()
-        legend = row(
-            _Stroke(t.series[0]),
-            label(tr("Smoothed {weight}", weight=SMOOTHING), "hint"),
-            6,
-            _Stroke(t.series[0], faint=True),
-            label(tr("Raw"), "hint"),
-            6,
-            _Stroke(t.series[1], dot=True),
-            label(tr("Validation"), "hint"),
-            spacing=6,
-        )
-        self._choice = Segments([(name, word("metric", name)) for name in METRICS], "loss", name="chart")
-        self._choice.chosen.connect(self._choose)
-        self._log = button(tr("Log scale"), "segment", tip=tr("Logarithmic scale"))
-        self._log.setCheckable(True)
-        self._log.toggled.connect(self._set_log)
-        self._lost = QWidget()
-        self._lost.setLayout(row(6, _Stroke(t.series[0], ghost=True), label(tr("Overwritten"), "hint"), spacing=6))
-        self._lost.hide()
-        legend.addWidget(self._lost)
-        self._legend = QWidget()
-        self._legend.setLayout(legend)
-        self.head.addWidget(self._legend)
-        self.head.addStretch(1)
-        self.head.addWidget(self._log)
-        self.body.addLayout(row(self._choice, None))
-        self.chart = CurveChart()
-        self.chart.setMinimumHeight(230)
-        self.body.addWidget(self.chart, 1)
+        self._model, self._memory = model, ChartMemory(preferences)
+        switches = self._memory.switches(ChartSwitches)
+        self.link = ChartLink(self)
+        self.options = ChartOptions(switches)
+        self.export = ChartExport(model.session, model.uid, self)
+        self.export.told.connect(self.told)
+        self.export.failed.connect(self.failed)
+        self.charts = {metric: self._make_chart(metric, switches) for metric in METRICS}
+        self.chart = self.charts["loss"]
+        self.legend = ChartLegend()
+        self._build_head()
+        self._build_charts()
+        self.options.changed.connect(self._switched)
+        self.link.zoomed.connect(self._keep_zoom)
         model.points_changed.connect(self._points_changed)
         model.changed.connect(self._run_changed)
-        self._choose("loss")
+        model.series.state_changed.connect(self._show_states)
+        self.link.look_at(self._memory.zoom(model.uid, switches.axis))
+        metric = self._memory.metric()
+        self.choose(metric if metric in (*METRICS, ALL) else "loss")
         self._run_changed()
+        self._switched(switches)
 
-    @Slot(str)
-    def _choose(self, metric: str) -> None:
-        self._metric = metric
-        self.title.setText(word("metric", metric))
-        validation = self._model.curve("validation_loss") if metric == "loss" else Curve()
-        self.chart.show_curves(self._model.curve(metric), validation, word("metric", metric), metric in SMOOTHED)
-        self._legend.setVisible(metric == "loss")
+    def choose(self, metric: str) -> None:
+        """Show the chart of one metric, or all."""
+        self.choice.set_value(metric)
+        self.title.setText(tr("Charts") if metric == ALL else word("metric", metric))
+        kept = self.charts["loss" if metric == ALL else metric]
+        had_focus = any(chart.hasFocus() for chart in self.charts.values())
+        self._cells[metric if metric in METRICS else "loss"].show()
+        if had_focus:
+            kept.setFocus()
+        for key, chart in self.charts.items():
+            self._cells[key].setVisible(metric in (key, ALL))
+            self._names[key].setVisible(metric == ALL)
+            chart.setMinimumHeight(SMALL_HEIGHT if metric == ALL else HEIGHT)
+        self._memory.keep_metric(metric)
+        self._show_legend()
+        self._look()
 
-    @Slot(bool)
-    def _set_log(self, on: bool) -> None:
-        self.chart.set_log(on)
+    def shown(self) -> list[str]:
+        """The metrics whose charts are seen."""
+        chosen = self.choice.value()
+        return list(METRICS) if chosen == ALL else [chosen]
+
+    def fill_menu(self, menu: QMenu, metric: str) -> None:
+        """What can be done with one chart."""
+        chart = self.charts[metric]
+        whole = menu.addAction(tr("Show everything"), chart.reset_view)
+        whole.setObjectName("chart.reset")
+        for made, text in ((self.options.log, tr("Log scale")), (self.options.clip, tr("Clip outliers"))):
+            action = QAction(text, menu, checkable=True, checked=made.isChecked())
+            action.triggered.connect(made.setChecked)
+            menu.addAction(action)
+        menu.addSeparator()
+        detail = self._model.detail
+        name = f"{detail.run.name if detail else self._model.uid}-{metric}"
+        self.export.fill(menu, chart, [metric, VALIDATION] if metric == "loss" else [metric], name)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Qt's own hook: what was arranged while hidden is measured anew."""
+        self._grid.invalidate()
+        self.body.invalidate()
+        self.updateGeometry()
+        super().showEvent(event)
+
+    def _make_chart(self, metric: str, switches: ChartSwitches) -> CurveChart:
+        tokens = self._model.curve(SEEN)
+        made = CurveChart()
+        made.setObjectName(f"chart.of.{metric}")
+        made.set_link(self.link)
+        made.set_switches(switches)
+        source = CurveSource(self._model.curve(metric), switches.axis, tokens=tokens)
+        series = [ChartSeries(word("metric", metric), source, smooth=metric in SMOOTHED)]
+        if metric == "loss":
+            seldom = CurveSource(self._model.curve(VALIDATION), switches.axis, tokens=tokens)
+            series.append(ChartSeries(tr("Validation"), seldom, colour=1, form="dots"))
+        made.set_series(series, labelled(tr("Chart"), word("metric", metric)))
+        made.notice.retry.connect(self._model.series.refetch)
+        made.range_changed.connect(self._look)
+        made.menu_wanted.connect(lambda place: self._open_menu(metric, place))
+        return made
+
+    def _build_head(self) -> None:
+        short = {"learning_rate": tr("LR"), "grad_norm": tr("Grad norm")}
+        choices = [(name, short.get(name, word("metric", name))) for name in METRICS]
+        self.choice = Segments([*choices, (ALL, tr("All"))], "loss", name="chart")
+        for name in METRICS:
+            self.choice.button(name).setAccessibleName(word("metric", name))
+        self.choice.chosen.connect(self.choose)
+        self.head.addWidget(self.legend, 1, Qt.AlignmentFlag.AlignVCenter)
+        self._save = button("", "quiet", "download", self._open_save, "chart.export", tr("Save or copy the chart"))
+        self._save.setFixedWidth(40)
+        self.head.addWidget(self._save)
+        bar = QWidget()
+        flow = FlowLayout(bar, spacing=8)
+        flow.addWidget(self.choice)
+        flow.addWidget(self.options.bar())
+        self.body.addWidget(bar)
+        self.body.addWidget(self.options.more)
+        self.options.setParent(self)
+        self.options.hide()
+
+    def _build_charts(self) -> None:
+        self._cells: dict[str, QWidget] = {}
+        self._names: dict[str, QWidget] = {}
+        self._grid = grid = QGridLayout()
+        grid.setSpacing(12)
+        for place, (metric, chart) in enumerate(self.charts.items()):
+            cell = QWidget()
+            self._names[metric] = label(word("metric", metric), "label")
+            cell.setLayout(column(self._names[metric], chart, spacing=4))
+            grid.addWidget(cell, place // 2, place % 2)
+            self._cells[metric] = cell
+        self.body.addLayout(grid, 1)
+
+    @Slot(object)
+    def _switched(self, switches: ChartSwitches) -> None:
+        if switches.axis != self.chart.switches.axis:
+            self.link.point_at(None)
+            self.link.look_at(None)
+        held: Axis = "time" if switches.axis == "relative" else switches.axis
+        self._model.series.set_axis(held)
+        for chart in self.charts.values():
+            chart.set_switches(switches)
+        self._memory.keep_switches(switches)
+        self._show_legend()
+
+    @Slot()
+    def _keep_zoom(self) -> None:
+        self._memory.keep_zoom(self._model.uid, self.options.switches.axis, self.link.zoom)
+
+    def _show_legend(self) -> None:
+        entries = []
+        weight = self.options.switches.smoothing
+        chosen = self.choice.value()
+        if chosen in SMOOTHED | {ALL} and weight > 0:
+            entries = [
+                LegendEntry(tr("Smoothed {weight}", weight=weight_text(weight))),
+                LegendEntry(tr("Raw"), form="raw"),
+            ]
+        if chosen in ("loss", ALL):
+            entries.append(LegendEntry(tr("Validation"), 1, form="dots"))
+        detail = self._model.detail
+        if detail is not None and len(detail.attempts) > 1:
+            entries.append(LegendEntry(tr("Overwritten"), form="lost"))
+        self.legend.set_entries(entries)
 
     @Slot(object)
     def _points_changed(self, metrics: set[str]) -> None:
-        if self._metric in metrics or (self._metric == "loss" and "validation_loss" in metrics):
-            self.chart.touch()
+        if {"loss", VALIDATION} & metrics:
+            self._model.curve(VALIDATION).set_begins(self._model.curve("loss").begins())
+            self._show_marks()
+        if SEEN in metrics:
+            self.options.set_tokens_known(True)
+        for metric, chart in self.charts.items():
+            if metric in metrics or (metric == "loss" and VALIDATION in metrics):
+                chart.touch()
+        self._show_states()
+        self._look()
+
+    @Slot()
+    def _look(self) -> None:
+        """Long curves are fetched finer where somebody looks."""
+        axis, switches = self._model.series.axis, self.options.switches
+        for metric in self.shown():
+            chart = self.charts[metric]
+            if self._model.curve(metric).coarse is not None and chart.isVisible():
+                low, high = chart.seen()[0]
+                shift = self._origin() if axis == "time" and switches.axis == "relative" else 0.0
+                self._model.series.look_at(metric, (low + shift, high + shift))
 
     @Slot()
     def _run_changed(self) -> None:
         detail = self._model.detail
-        if detail is not None:
-            self.chart.set_end(detail.run.total_steps)
-            self.chart.set_attempts({attempt.n: attempt_title(attempt) for attempt in detail.attempts})
-            self._lost.setVisible(len(detail.attempts) > 1)
+        if detail is None:
+            return
+        self.options.set_tokens_known(len(self._model.curve(SEEN)) > 0)
+        for chart in self.charts.values():
+            chart.set_end(detail.run.total_steps)
+            for one in chart.series:
+                one.source.set_axis(self.options.switches.axis, self._origin())
+            chart.touch()
+        self._show_marks()
+        self._show_legend()
+        self._show_states()
+
+    def _origin(self) -> float:
+        """When the first attempt began: the zero of the time since the start."""
+        detail = self._model.detail
+        first = next((a.started for a in detail.attempts if a.started), None) if detail else None
+        return first or (detail.run.started if detail is not None else None) or 0.0
+
+    @Slot()
+    def _show_states(self) -> None:
+        series, detail = self._model.series, self._model.detail
+        ended = detail is not None and detail.run.state.ended
+        for chart in self.charts.values():
+            state = "ready" if chart.has_points() else "none" if ended else "empty"
+            if state != "ready" and series.state != "ready":
+                state = series.state
+            chart.show_state(state, series.error)
+
+    def _show_marks(self) -> None:
+        detail = self._model.detail
+        if detail is None:
+            return
+        marks = [*self._attempt_marks(detail), *_happened(detail)]
+        for chart in self.charts.values():
+            chart.set_marks(marks)
+
+    def _attempt_marks(self, detail: RunDetail) -> list[ChartMark]:
+        titles = {attempt.n: attempt_title(attempt) for attempt in detail.attempts}
+        made = []
+        for number, first in self._model.curve("loss").begins()[1:]:
+            title = titles.get(number) or tr("Attempt {n}", n=number)
+            text = labelled(title, tr("step {step}", step=f"{first:,.0f}"))
+            made.append(ChartMark(first, text, "attempt", tr("Attempt {n}", n=number)))
+        return made
+
+    def _open_menu(self, metric: str, place: QPoint) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.fill_menu(menu, metric)
+        menu.popup(place)
+
+    def _open_save(self) -> None:
+        self._open_menu(self.shown()[0], self._save.mapToGlobal(self._save.rect().bottomLeft()))
 
 
-class _Stroke(QWidget):
-    """A sample of a line for the legend."""
-
-    def __init__(self, colour: str, faint: bool = False, dot: bool = False, ghost: bool = False) -> None:
-        super().__init__()
-        self._colour, self._dot = QColor(colour), dot
-        if faint or ghost:
-            self._colour.setAlpha(GHOST if ghost else 110)
-        self.setFixedSize(QSize(16, 12))
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        """Qt's own hook."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setBrush(self._colour)
-        painter.setPen(self._colour)
-        if self._dot:
-            painter.drawEllipse(4, 2, 8, 8)
-        else:
-            painter.drawRoundedRect(0, 5, 15, 2, 1, 1)
-        painter.end()
+def _happened(detail: RunDetail) -> list[ChartMark]:
+    """Checkpoints that are there, and from where attempts went on."""
+    made = [
+        ChartMark(one.step, tr("Best checkpoint") if one.best else tr("Checkpoint saved"), "saved")
+        for one in detail.checkpoints
+    ]
+    steps = sorted({one.resumed_step for one in detail.attempts if one.resumed_step is not None})
+    return made + [ChartMark(step, tr("Went on from here"), "resumed") for step in steps]

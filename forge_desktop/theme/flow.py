@@ -33,12 +33,12 @@ class FlowLayout(QLayout):
 
     def clear(self) -> None:
         """Remove all widgets."""
-        for item in self._items:
-            widget = item.widget()
+        widgets = [item.widget() for item in self._items]
+        self._items = []  # first: Qt takes an item out itself when its widget goes
+        for widget in widgets:
             if widget is not None:
                 widget.setParent(None)
                 widget.deleteLater()
-        self._items = []
         self.invalidate()
 
     def expandingDirections(self) -> Qt.Orientation:

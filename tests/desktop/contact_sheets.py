@@ -34,6 +34,7 @@ from forge_desktop.panels.resume_dialog import ResumeDialog
 from forge_desktop.wizard.wizard_page import WizardPage
 from tests.desktop import sheets_notices, sheets_settings
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
+from tests.desktop.sheets_charts import chart_pages
 from tests.helpers.journals import after_training, before_training, demo_spec, failed, resumed, saved, steps
 
 SIZES = ((1440, 900), (1024, 700))
@@ -118,6 +119,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
             yield "wizard-limits"
         wizard.draft.set("training.learning_rate", 2e-4)
     yield from sheets_notices.pages(desktop, backend)
+    yield from chart_pages(desktop, backend)
 
 
 def recovery_pages(desktop: Desktop, backend: ReplayBackend, live: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forge_desktop.bridge.backend import SeriesPart
-from forge_desktop.models.curves import Curve, smoothed, thinned
+from forge_desktop.models.curves import Curve, smoothed
 
 
 def part(attempts, xs, values) -> SeriesPart:
@@ -126,18 +126,6 @@ def check_split(curve) -> None:
         later = curve.x[curve.attempt > number]
         if not len(later) or first < later.min():
             assert first in x
-
-
-@given(st.integers(0, 3000), st.integers(1, 400), st.integers(0, 10**6))
-def test_that_thinning_keeps_the_extremes(number, pixels, seed):
-    value = np.random.default_rng(seed).normal(size=number)
-    x = np.arange(number, dtype=float)
-    few_x, few = thinned(x, value, pixels)
-    assert len(few_x) <= max(number if number <= 2 * pixels else 0, 3 * pixels)
-    assert np.all(np.diff(few_x) >= 0)
-    if number:
-        assert few.max() == value.max()
-        assert few.min() == value.min()
 
 
 def test_that_smoothing_passes_over_values_that_are_no_numbers():
