@@ -1,4 +1,4 @@
-"""A dataset's first rows as the model will see them: pieces of text, each learned or only read, and how long rows are."""
+"""A dataset's first rows as the model will see them: what is learned, what is only read, and how long rows are."""
 
 from __future__ import annotations
 

@@ -29,6 +29,12 @@ def test_that_a_model_is_described_from_its_files(tmp_path, kind):
     from engine.compute.training.tuners import linear_names
 
     assert sorted(found["targets"]) == linear_names(model)
+    from engine.compute.training.tuners import apply_tuner
+    from engine.contract.tuner import TunerConfig
+
+    tuned = apply_tuner(model, TunerConfig(rank=4))
+    trained = sum(p.numel() for p in tuned.parameters() if p.requires_grad)
+    assert trained == 4 * sum(found["adapter_widths"].values())
     assert found["template"]["choice"] == "tokenizer"
     assert found["type"]["value"] == "chat"
     assert found["problems"] == []
