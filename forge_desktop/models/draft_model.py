@@ -232,8 +232,7 @@ class DraftModel(DraftQueries):
 
     def _check(self) -> None:
         self._gather()
-        if self.config is not None:
-            self._soon.start()
+        self._soon.start()
 
     def _gather(self) -> None:
         """All that is wrong: the form, the files, the rows; one of each for a setting."""
@@ -254,17 +253,29 @@ class DraftModel(DraftQueries):
 
     @Slot()
     def _ask_controller(self) -> None:
-        if self.config is None:
+        config, stand_ins = (self.config, ()) if self.config is not None else self._probe()
+        if config is None:
             return
-        spec = self.config.to_spec()
+        spec = config.to_spec()
         self._check_asked += 1
         number = self._check_asked
         self.session.ask(
             lambda backend: backend.check(spec),
-            lambda problems: self._got_check(number, problems),
+            lambda problems: self._got_check(number, [one for one in problems if not one.field.startswith(stand_ins)]),
             lambda _error: None,
             owner=self,
         )
+
+    def _probe(self) -> tuple[RunConfig | None, tuple[str, ...]]:
+        """The draft with the bundled things where nothing is chosen yet, so that what is chosen can be checked."""
+        document, stand_ins = copy.deepcopy(self.document), list[str]()
+        document["name"] = document["name"] or "draft"
+        for place in ("model", *(f"data.train.{number}" for number in range(len(document["data"]["train"])))):
+            if not at(document, f"{place}.path"):
+                put(document, f"{place}.path", "demo")
+                put(document, f"{place}.hub", "bundled")
+                stand_ins.append(place)
+        return check_document(document)[0], tuple(stand_ins)
 
     def _got_check(self, number: int, problems: list[Problem]) -> None:
         if number != self._check_asked:

@@ -292,6 +292,13 @@ class Segments(QFrame):
         if key in self._buttons:
             self._buttons[key].setChecked(True)
 
+    def choose_none(self) -> None:
+        """Leave every choice open."""
+        self._group.setExclusive(False)
+        for made in self._buttons.values():
+            made.setChecked(False)
+        self._group.setExclusive(True)
+
     def set_text(self, key: str, text: str) -> None:
         """Another text for a choice."""
         self._buttons[key].setText(text.replace("&", "&&"))
