@@ -82,7 +82,7 @@ class Presets(QObject):
     def own(self) -> list[Preset]:
         """The person's own, by name; what another version wrote and this one does not know is left out."""
         stored = self._preferences.get(STORED, [])
-        found = [_read(entry) for entry in stored if isinstance(stored, list)]
+        found = [_read(entry) for entry in stored] if isinstance(stored, list) else []
         return sorted((preset for preset in found if preset is not None), key=lambda preset: preset.name.lower())
 
     def find(self, wanted: str) -> Preset | None:

@@ -134,7 +134,7 @@ QTreeView[role="catalogue"]::item { border: none; }
 QTreeView[role="catalogue"]::branch { background: transparent; }
 QTreeView[role="catalogue"]::branch:has-children:closed { image: url("$icons/chevron-right-$name.svg"); }
 QTreeView[role="catalogue"]::branch:has-children:open { image: url("$icons/chevron-down-$name.svg"); }
-QLabel[role="seen"] { font-family: "JetBrains Mono", "Noto Sans Mono CJK SC", monospace; font-size: 12px; color: $secondary; }
+QLabel[role="seen"] { font-size: 12px; color: $secondary; }
 QTableView, QListView { background: $surface; border: none; gridline-color: transparent; selection-background-color: $surface2;
   selection-color: $text; }
 QTableView::item { border: none; }

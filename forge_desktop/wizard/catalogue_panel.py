@@ -28,6 +28,7 @@ class CataloguePanel(QWidget):
         self._draft = draft
         self._memory: float | None = None
         self._precision = "bf16"
+        self._marked: Listed | None = None
         self._search = Field(hint=tr("Search models, makers, licences…"), name="wizard.catalogue.search")
         self._search.setAccessibleName(tr("Search the catalogue"))
         self._search.textChanged.connect(self._refresh)
@@ -55,10 +56,10 @@ class CataloguePanel(QWidget):
         self._demo.clicked.connect(self._take_demo)
         self._lay_out()
         draft.changed.connect(self._mark_demo)
-        self._mark_demo()
         session.resources.connect(self._machine)
         session.ask(lambda backend: backend.resources(), self._machine, lambda _error: None, owner=self)
         self._refresh()
+        self._mark_demo()
 
     def _lay_out(self) -> None:
         above = row(self._search, label(tr("Download from"), "label"), self._hub, spacing=10)
@@ -76,8 +77,14 @@ class CataloguePanel(QWidget):
         self._mark_demo()
 
     @Slot()
-    def _mark_demo(self) -> None:
+    def _mark_demo(self, *_news: object) -> None:
         self._demo.setChecked(self._draft.get("model.hub") == "bundled")
+        listed = self._draft.listed
+        if listed is not None and listed != self._marked:
+            self._hub.set_value(str(self._draft.get("model.hub")))
+            self._refresh()
+            self._tree.stand_on(listed)
+        self._marked = listed
 
     def _choice(self, name: str, every: str, choices: list[tuple[str, str]]) -> Choice:
         made = Choice([("", every), *choices])

@@ -13,7 +13,6 @@ from forge_desktop.theme import icons
 from forge_desktop.theme.controls import paint_chip
 from forge_desktop.theme.language import tr, word
 from forge_desktop.theme.look import tokens
-from forge_desktop.theme.measures import count_of
 
 ENTRY = Qt.ItemDataRole.UserRole
 SECOND = Qt.ItemDataRole.UserRole + 1
@@ -65,6 +64,18 @@ class CatalogueTree(QTreeView):
             self.expandAll()
         self._return_to(current)
 
+    def stand_on(self, one: Listed) -> None:
+        """Open its family and mark it, without picking it again."""
+        for place in range(self._items.rowCount()):
+            family = self._items.index(place, 0)
+            for row in range(self._items.rowCount(family)):
+                index = self._items.index(row, 0, family)
+                if index.data(ENTRY) == one:
+                    self.expand(family)
+                    self.setCurrentIndex(index)
+                    self.scrollTo(index)
+                    return
+
     def pick_current(self) -> None:
         """Take the line the keyboard stands on; a family opens."""
         self._clicked(self.currentIndex())
@@ -109,7 +120,7 @@ class CatalogueTree(QTreeView):
 
 def _family(one: Listed, members: Sequence[Listed]) -> QStandardItem:
     made = QStandardItem(one.family.name)
-    sizes = [count_of(member.size.parameters) for member in (members[0], members[-1])]
+    sizes = [amount(member.size.parameters) for member in (members[0], members[-1])]
     spread = sizes[0] if sizes[0] == sizes[1] else f"{sizes[0]} – {sizes[1]}"
     made.setData(f"{one.family.maker} · {spread} · {one.family.licence}", SECOND)
     return made
@@ -132,12 +143,17 @@ def _size(one: Listed, hub: str, memory: float | None, precision: str) -> QStand
     return made
 
 
+def amount(parameters: int) -> str:
+    """A parameter count as makers write it: 0.49 B, 8.2 B, 70.6 B."""
+    return f"{parameters / 1e9:.3g} B"
+
+
 def about(one: Listed) -> str:
     """What is known of a model, in one line."""
     size = one.size
-    parts = [count_of(size.parameters)]
+    parts = [amount(size.parameters)]
     if size.active:
-        parts[0] += tr(" ({active} active)", active=count_of(size.active))
+        parts[0] += tr(" ({active} active)", active=amount(size.active))
     parts += [tr("{n} tokens", n=f"{size.context:,}"), one.licence]
     if size.kind == "base":
         parts.append(tr("base"))

@@ -12,7 +12,7 @@ from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.models.presets import Preset, Presets, bundled_presets
 from forge_desktop.panels.questions import ask_before
 from forge_desktop.theme.controls import Segments, button, column, label, row
-from forge_desktop.theme.language import count, labelled, sentences, tr, word
+from forge_desktop.theme.language import count, labelled, tr, word
 from forge_desktop.wizard.fields import written
 from forge_desktop.wizard.titles import title_of
 
@@ -59,9 +59,9 @@ class PresetBar(QWidget):
         self._segments.set_value(preset.id)
         if preset.own:
             self._segments.choose_none()
-        text = f"{preset_name(preset)}: {what_it_changes(preset)}"
+        text = labelled(preset_name(preset), what_it_changes(preset))
         if changed:
-            text = sentences(text, count(changed, "1 setting differs from it.", "{n} settings differ from it."))
+            text += " · " + count(changed, "1 setting differs from it", "{n} settings differ from it")
         self._says.setText(text)
         self._reset.setVisible(bool(changed))
 
@@ -122,7 +122,7 @@ def preset_name(preset: Preset) -> str:
 def what_it_changes(preset: Preset) -> str:
     """The settings it has other than the defaults, the first few by name."""
     if not preset.settings:
-        return tr("every setting at its default.")
+        return tr("every setting at its default")
     named = [
         labelled(title_of(path), written(value) or tr("empty"))
         for path, value in list(preset.settings.items())[:MOST_NAMED]
@@ -130,4 +130,4 @@ def what_it_changes(preset: Preset) -> str:
     ]
     more = len(preset.settings) - len(named)
     text = " · ".join(named)
-    return f"{text} · {count(more, '1 more', '{n} more')}." if more > 0 else f"{text}."
+    return f"{text} · {count(more, '1 more', '{n} more')}" if more > 0 else text

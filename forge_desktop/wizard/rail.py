@@ -127,7 +127,7 @@ class Rail(QWidget):
 
     def _good_news(self) -> list[Line]:
         draft, found = self._draft, list[Line]()
-        if not draft.problems:
+        if not draft.problems and not self._no_worker:
             found.append(("ok", tr("Settings are complete and can run."), ""))
         if draft.model_facts and not draft.model_facts.get("problems"):
             found.append(("ok", tr("The model's files fit together."), ""))

@@ -78,7 +78,7 @@ def rank_cost(draft: DraftModel) -> str:
         parts.append(tr("Alpha {alpha:g} is rank × {ratio:g}.", alpha=alpha, ratio=alpha / rank))
     trained = draft.trained_parameters()
     if trained:
-        parts.append(tr("Trains {n}; an adapter of {size}.", n=count_of(trained), size=size(4 * trained)))
+        parts.append(tr("Trains {n} numbers; an adapter of {size}.", n=count_of(trained), size=size(4 * trained)))
     return sentences(*parts)
 
 

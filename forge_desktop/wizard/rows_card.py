@@ -6,13 +6,14 @@ import html
 from typing import Any
 
 from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from engine.contract.errors import Problem
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.theme.controls import Card, button, clear, label, row
 from forge_desktop.theme.language import explain, labelled, problem_text, sentences, tr
-from forge_desktop.theme.look import tokens
+from forge_desktop.theme.look import mono_font, tokens
 from forge_desktop.wizard.fields import sign_of
 
 MAX_PROBLEMS = 8
@@ -108,6 +109,10 @@ def _seen_row(found: dict[str, Any]) -> QWidget:
     text.setTextFormat(Qt.TextFormat.RichText)
     text.setWordWrap(True)
     text.setProperty("role", "seen")
+    font = mono_font()
+    for feature in ("liga", "calt"):  # a token such as <|im_end|> is shown letter by letter
+        font.setFeature(QFont.Tag(feature), 0)
+    text.setFont(font)
     text.setText(marked_up(found.get("spans", [])))
     text.setAccessibleName(spoken(found.get("spans", [])))
     text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -129,7 +134,7 @@ def marked_up(spans: list[dict[str, Any]]) -> str:
         if left <= 0:
             parts.append("…")
             break
-    return "".join(parts)
+    return "".join(parts).removesuffix("<br>").removesuffix("<br></span>")
 
 
 def spoken(spans: list[dict[str, Any]]) -> str:

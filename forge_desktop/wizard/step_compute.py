@@ -111,8 +111,8 @@ def placement(draft: DraftModel, now: Resources) -> list[tuple[str, str, str]]:
         turn = (tr("at once"), tr("A slot is free, so it starts at once."))
     else:
         ahead = now.waiting + now.used.get("gpu", 0)
-        why = count(ahead, "1 run is ahead of it", "{n} runs are ahead of it")
-        turn = (tr("waits"), f"{why}; {tr('it waits its turn by priority and age.')}")
+        why = count(ahead, "1 run is ahead of it.", "{n} runs are ahead of it.")
+        turn = (tr("waits"), sentences(why, tr("It waits its turn by priority and age.")))
     memory = size(now.values.get("ram.total"))
     slots = f"{now.used.get('gpu', 0)} / {now.slots.get('gpu', 0)}"
     return [

@@ -61,7 +61,7 @@ def _saving(config: RunConfig) -> str:
         every.append(tr("at the end"))
     if not every:
         return tr("Saves no checkpoints by itself.")
-    return tr("Saves a checkpoint {when}; the newest {last} and the best {best} are kept.", when=", ".join(every),
+    return tr("Saves a checkpoint {when}; the newest {last} and the best {best} are kept.", when=tr(", ").join(every),
               last=saving.keep_last, best=saving.keep_best)  # fmt: skip
 
 

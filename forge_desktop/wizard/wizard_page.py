@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, Slot
+from PySide6.QtCore import QSize, Qt, Slot
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QFocusEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QPushButton, QWidget
 
@@ -33,6 +33,7 @@ from forge_desktop.wizard.fields import FoldedForm, SettingField
 from forge_desktop.wizard.rail import Rail
 from forge_desktop.wizard.step_compute import ComputeStep
 from forge_desktop.wizard.step_data import DataStep
+from forge_desktop.wizard.step_icon import SIZE, step_icon
 from forge_desktop.wizard.step_model import ModelStep
 from forge_desktop.wizard.step_review import ReviewStep
 from forge_desktop.wizard.step_training import TrainingStep
@@ -133,6 +134,8 @@ class WizardPage(Page):
         for place, (key, text, _paths) in enumerate(STEPS):
             made = button(tr(text), "step", name=f"wizard.step.{key}", tip=f"Alt+{place + 1}")
             made.setAccessibleName(tr(text))
+            made.setText(f" {tr(text)}")
+            made.setIconSize(QSize(SIZE, SIZE))
             made.clicked.connect(lambda _checked=False, place=place: self._show(place))
             self._heads.append(made)
             bar.addWidget(made)
@@ -277,21 +280,12 @@ class WizardPage(Page):
             self._mark(made, number)
 
     def _mark(self, made: QPushButton, number: int) -> None:
-        t = tokens()
         broken = sum(step_of(problem.field) == number for problem in self.draft.problems)
-        if number == self._step:
-            restyle(made, state="now")
-            made.setIcon(icons.icon("circle-dot", t.accent))
-            said = tr("this step")
-        elif broken:
-            restyle(made, state="open")
-            made.setIcon(icons.icon("circle", t.muted))
-            said = count(broken, "1 problem", "{n} problems")
-        else:
-            restyle(made, state="done")
-            made.setIcon(icons.icon("circle-check", t.ok_fill))
-            said = tr("in order")
-        made.setAccessibleDescription(said)
+        state = "now" if number == self._step else "open" if broken else "done"
+        said = {"now": tr("this step"), "open": count(broken, "1 problem", "{n} problems"), "done": tr("in order")}
+        restyle(made, state=state)
+        made.setIcon(step_icon(number + 1, state, self.devicePixelRatioF()))
+        made.setAccessibleDescription(said[state])
 
     def _send(self, start: bool) -> None:
         config = self.draft.config

@@ -37,7 +37,7 @@ SEEN: dict[str, Any] = {
             "line": 2,
             "spans": [
                 {
-                    "text": "<|im_start|>user\n请将二〇三五年一月十七日写成 ISO 日期。<|im_end|>\n<|im_start|>assistant\n",
+                    "text": "<|im_start|>user\n二〇三五年一月十七日写成 ISO 日期？<|im_end|>\n<|im_start|>assistant\n",
                     "trained": False,
                     "tokens": 29,
                 },
