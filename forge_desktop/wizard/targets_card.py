@@ -50,7 +50,8 @@ class TargetsCard(Card):
 
     @Slot()
     def _refresh(self) -> None:
-        self.setVisible(self._draft.get("tuner.kind") != "full")
+        if self.parentWidget() is not None:  # shown before it has a parent it would be a window for a moment
+            self.setVisible(self._draft.get("tuner.kind") != "full")
         chosen = self._draft.get("tuner.targets")
         everything = chosen == ["all-linear"]
         self._all.setChecked(everything)

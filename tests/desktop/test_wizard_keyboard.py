@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QPushButton, QWidget
 
@@ -63,7 +63,9 @@ def test_that_a_run_is_made_and_started_without_a_mouse(replay, page, qtbot):
 
     press(Qt.Key.Key_PageDown, CTRL)
     assert holder().startswith("field.tuner.kind")
-    tab_to("wizard.preset.balanced")
+    tab_to("wizard.preset.quick")
+    press(Qt.Key.Key_Right)  # the arrows choose among the three
+    assert page.draft.preset.id == "balanced"
     tab_to("wizard.rank.slider")
     press(Qt.Key.Key_Right)
     assert (page.draft.get("tuner.rank"), page.draft.get("tuner.alpha")) == (32, 64)
@@ -121,6 +123,7 @@ def test_that_a_line_of_the_list_leads_to_its_field(page, qtbot):
     before = page.findChild(QWidget, "wizard.before")
     line = before.findChild(QPushButton, "wizard.check.training.weight_decay")
     assert "Weight decay" in line.accessibleName()
+    qtbot.waitUntil(line.isVisible)
     line.setFocus()
     press(Qt.Key.Key_Space)
     assert holder() == "field.training.weight_decay"
@@ -136,3 +139,27 @@ def test_that_every_step_gives_the_keyboard_to_its_first_field(page, qtbot):
     assert holder() == "field.compute.gpus"
     press(Qt.Key.Key_Left, ALT)
     assert holder().startswith("field.tuner.kind")
+
+
+class _Windows(QObject):
+    """Notes every widget that is shown as a window of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[QObject] = []
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Show and watched.isWidgetType() and watched.isWindow():
+            self.shown.append(watched)
+        return False
+
+
+def test_that_no_part_of_the_wizard_is_a_window_for_a_moment(replay, qtbot):
+    """Such a window would take the keyboard away from the real one."""
+    watch = _Windows()
+    QApplication.instance().installEventFilter(watch)
+    replay.window.go("new")
+    replay.window.page.draft.set_model("demo", "bundled")
+    qtbot.waitUntil(lambda: bool(replay.window.page.draft.model_facts))
+    QApplication.instance().removeEventFilter(watch)
+    assert watch.shown == []
