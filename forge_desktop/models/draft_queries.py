@@ -92,6 +92,12 @@ class DraftQueries(QObject):
         listed = self.listed
         return [str(name) for name in self.model_facts.get("targets", [])] or (listed.family.targets if listed else [])
 
+    def context(self) -> int | None:
+        """The longest input the model can read, where it is known."""
+        listed = self.listed
+        known = self.model_facts.get("context_length") or (listed.size.context if listed else None)
+        return known if isinstance(known, int) else None
+
     @Slot()
     def inspect(self) -> None:
         """Have a helper read the model's config."""

@@ -127,6 +127,7 @@ class CataloguePanel(QWidget):
         narrowed = narrowed or any(choice.value() for choice in (self._size, self._licence, self._tongue))
         self._tree.show_entries(found, self._hub.value(), self._memory, self._precision, narrowed)
         self._fits.setEnabled(bool(self._memory))
+        self._tree.setVisible(bool(found))
         self._rule.setText(self._said(len(found)))
 
     def _passes(self, one: Listed) -> bool:

@@ -13,6 +13,7 @@ from forge_desktop.theme.controls import Card, Elided, clear, column, label, row
 from forge_desktop.theme.language import explain, labelled, problem_text, sentences, tr, word
 from forge_desktop.theme.measures import count_of
 from forge_desktop.wizard.check_line import CheckLine
+from forge_desktop.wizard.recipe_fields import length_warning, rate_warning
 from forge_desktop.wizard.titles import title_of
 
 MAX_LINES = 10
@@ -114,6 +115,9 @@ class Rail(QWidget):
             text = tr("{setting} {value} is unusual ({low} to {high})", setting=title_of(path), value=f"{value:g}",
                       low=f"{low:g}", high=f"{high:g}")  # fmt: skip
             found.append(("warn", text, path))
+        for text, path in ((rate_warning(draft), "training.learning_rate"), (length_warning(draft), "data.max_length")):
+            if text:
+                found.append(("warn", labelled(title_of(path), text), path))
         fitting = draft.fitting()
         if fitting is not None and fitting < 0.95:
             found.append(

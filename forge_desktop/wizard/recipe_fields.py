@@ -96,23 +96,21 @@ def epochs_field(draft: DraftModel, path: str) -> SettingField:
     return SettingField(draft, path, said)
 
 
-def length_field(draft: DraftModel, path: str) -> SettingField:
-    """The longest row, with how many of the measured rows fit."""
-
-    def said() -> str:
-        share, lengths = draft.fitting(), draft.seen_rows.get("lengths") or []
-        if share is None:
-            return ""
-        measured, cut = len(lengths), round((1 - share) * len(lengths))
-        if not cut:
-            longest = f"{max(lengths):,}"
-            return tr(
-                "All {n} measured rows fit; the longest has {longest} tokens.", n=f"{measured:,}", longest=longest
-            )
-        return tr("{share} of {n} measured rows fit; {cut} would be cut.", share=percent(share, 1), n=f"{measured:,}",
-                  cut=f"{cut:,}")  # fmt: skip
-
-    return SettingField(draft, path, said)
+def fitting_text(draft: DraftModel) -> str:
+    """How many of the measured rows are not cut."""
+    share, lengths = draft.fitting(), draft.seen_rows.get("lengths") or []
+    if share is None:
+        return ""
+    measured, cut = len(lengths), round((1 - share) * len(lengths))
+    if not cut:
+        longest = f"{max(lengths):,}"
+        return tr("All {n} measured rows fit; the longest has {longest} tokens.", n=f"{measured:,}", longest=longest)
+    return tr(
+        "{share} of {n} measured rows fit; {cut} would be cut.",
+        share=percent(share, 1),
+        n=f"{measured:,}",
+        cut=f"{cut:,}",
+    )
 
 
 def batch_field(draft: DraftModel, path: str) -> SettingField:
@@ -128,17 +126,39 @@ def batch_field(draft: DraftModel, path: str) -> SettingField:
     return SettingField(draft, path, said)
 
 
-def rate_field(draft: DraftModel, path: str) -> SettingField:
-    """The learning rate, with a word on methods that want another magnitude."""
+class RateField(SettingField):
+    """The learning rate, with a warning where the method wants another magnitude."""
 
-    def said() -> str:
-        rate = draft.get(path)
-        if not isinstance(rate, float):
-            return ""
-        if draft.get("tuner.kind") == "full" and rate > 5e-5:
-            return tr("High for training every weight: 1e-5 to 5e-5 is usual there.")
-        if draft.get("tuner.kind") != "full" and rate < 2e-5:
-            return tr("Low for an adapter: 1e-4 to 3e-4 is usual there.")
+    def _warning(self) -> str:
+        return super()._warning() or rate_warning(self._draft)
+
+
+def rate_warning(draft: DraftModel) -> str:
+    """Training every weight wants smaller steps than an adapter."""
+    rate, kind = draft.get("training.learning_rate"), draft.get("tuner.kind")
+    if not isinstance(rate, float):
         return ""
+    if kind == "full" and rate > 5e-5 and draft.get("stage") == "sft":
+        return tr("High for training every weight: 1e-5 to 5e-5 is usual there.")
+    if kind != "full" and 0 < rate < 2e-5:
+        return tr("Low for an adapter: 1e-4 to 3e-4 is usual there.")
+    return ""
 
-    return SettingField(draft, path, said)
+
+class LengthField(SettingField):
+    """The longest row, with how many of the measured rows fit, and a warning beyond what the model can read."""
+
+    def __init__(self, draft: DraftModel, path: str) -> None:
+        super().__init__(draft, path, lambda: fitting_text(draft))
+
+    def _warning(self) -> str:
+        return super()._warning() or length_warning(self._draft)
+
+
+def length_warning(draft: DraftModel) -> str:
+    """Longer than the model's context, unless no row is."""
+    longest, context = draft.get("data.max_length"), draft.context()
+    lengths = draft.seen_rows.get("lengths")
+    if isinstance(longest, int) and context and longest > context and not (lengths and max(lengths) <= context):
+        return tr("The model reads at most {context} tokens.", context=f"{context:,}")
+    return ""

@@ -8,9 +8,9 @@ from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.models.presets import Presets
 from forge_desktop.theme.controls import Card, column
 from forge_desktop.theme.language import tr, word
-from forge_desktop.wizard.fields import FoldedForm, Form, paths_of, written
+from forge_desktop.wizard.fields import FoldedForm, Form, Make, paths_of, written
 from forge_desktop.wizard.preset_bar import PresetBar
-from forge_desktop.wizard.recipe_fields import RankField, batch_field, epochs_field, length_field, rate_field
+from forge_desktop.wizard.recipe_fields import LengthField, RankField, RateField, batch_field, epochs_field
 from forge_desktop.wizard.targets_card import TargetsCard
 
 BASICS = [
@@ -23,11 +23,11 @@ BASICS = [
     "training.micro_batch_size",
     "training.accumulation",
 ]
-SPECIAL = {
+SPECIAL: dict[str, Make] = {
     "tuner.rank": RankField,
-    "training.learning_rate": rate_field,
+    "training.learning_rate": RateField,
     "training.epochs": epochs_field,
-    "data.max_length": length_field,
+    "data.max_length": LengthField,
     "training.micro_batch_size": batch_field,
     "training.accumulation": batch_field,
 }

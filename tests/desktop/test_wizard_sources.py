@@ -220,3 +220,17 @@ def test_that_the_cost_of_a_rank_is_counted_from_the_models_own_layers(page, qtb
     assert page.draft.trained_parameters() == 32 * WIDTHS["q_proj"]
     page.draft.set_model("Qwen/Qwen3-8B", "huggingface")
     assert page.draft.trained_parameters() is None  # not guessed
+
+
+def test_that_a_length_beyond_the_models_context_warns_only_if_a_row_is_that_long(page, qtbot):
+    page.draft.set_model("Qwen/Qwen3-8B", "huggingface")
+    page.draft.set("data.max_length", 40_000)
+    field = page.findChild(QLineEdit, "field.data.max_length")
+    assert field.property("tone") == "warn"
+    page.draft.set_model("demo", "bundled")
+    page.draft.set_data("demo", "bundled")
+    qtbot.waitUntil(lambda: bool(page.draft.seen_rows))
+    qtbot.waitUntil(lambda: field.property("tone") == "")
+    assert page.draft.fitting() == 1
+    page.draft.set("data.max_length", 39)
+    assert page.draft.fitting() == 0.6
