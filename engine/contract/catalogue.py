@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from engine.contract.paths import resources_folder
 HUB_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$"
 """`owner/name`, as both hubs write it."""
 BYTES_A_PARAMETER = {"bf16": 2, "fp32": 4}
+HUBS = ("huggingface", "modelscope")
 FIT_SHARE = 0.7
 """Weights that take more than this share of the memory leave too little for training: a rough rule."""
 LicenceClass = Literal["open", "conditions"]
@@ -133,12 +134,20 @@ class Catalogue(_Entry):
 
     def listed(self) -> list[Listed]:
         """Every model, family by family."""
-        return [Listed(family=family, size=size) for family in self.families for size in family.sizes]
+        return list(self._every)
 
     def find(self, hub: str, path: str) -> Listed | None:
         """The model of a hub id."""
-        wanted = path.strip().lower()
-        return next((one for one in self.listed() if wanted and one.size.hub_id(hub).lower() == wanted), None)
+        return self._by_id.get((hub, path.strip().lower()))
+
+    @cached_property
+    def _every(self) -> list[Listed]:
+        return [Listed.model_construct(family=family, size=size) for family in self.families for size in family.sizes]
+
+    @cached_property
+    def _by_id(self) -> dict[tuple[str, str], Listed]:
+        ids = ((hub, one.size.hub_id(hub).lower(), one) for hub in HUBS for one in self._every)
+        return {(hub, name): one for hub, name, one in ids if name}
 
 
 def well_formed(hub_id: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from engine.contract.config_file import to_yaml
@@ -46,7 +46,7 @@ class ReviewStep(QWidget):
         for news in (draft.checked, draft.inspected, draft.seen):
             news.connect(self._refresh)
         session.resources.connect(self._machine)
-        self._refresh()
+        self._write()
 
     def focus_first(self) -> None:
         """Where the keyboard begins."""
@@ -59,8 +59,17 @@ class ReviewStep(QWidget):
     def _machine(self, now: Resources) -> None:
         self._now = now
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Qt's own hook: what was not looked at was not written either."""
+        super().showEvent(event)
+        self._write()
+
     @Slot()
     def _refresh(self) -> None:
+        if self.isVisible():
+            self._write()
+
+    def _write(self) -> None:
         config = self._draft.config
         self._copy.setEnabled(config is not None)
         if config is None:
