@@ -77,7 +77,7 @@ def test_that_templates_outlive_the_program(qapp, tmp_path):
     file = tmp_path / "preferences.json"
     preferences = Preferences(file)
     Presets(preferences).save("Mine", blank_document())
-    preferences.flush()
+    preferences.close()
     assert [one.name for one in Presets(Preferences(file)).own()] == ["Mine"]
 
 
