@@ -13,8 +13,8 @@ from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.theme.controls import Choice, Field, Segments, column, label, row
 from forge_desktop.theme.language import count, language, tr, word
 from forge_desktop.theme.measures import percent, size
-from forge_desktop.wizard.big_choice import big_choice
 from forge_desktop.wizard.catalogue_tree import CatalogueTree
+from forge_desktop.wizard.check_line import BigChoice
 
 SIZES = (("", 0.0, 1e15), ("small", 0.0, 2e9), ("medium", 2e9, 9e9), ("large", 9e9, 1e15))
 LANGUAGES = ("en", "zh", "de", "fr", "es", "ja", "ko", "ru", "ar", "pt", "it", "hi", "th", "vi")
@@ -29,7 +29,7 @@ class CataloguePanel(QWidget):
         self._memory: float | None = None
         self._precision = "bf16"
         self._marked: Listed | None = None
-        self._search = Field(hint=tr("Search models, makers, licences…"), name="wizard.catalogue.search")
+        self._search = Field(hint=tr("Search models…"), name="wizard.catalogue.search")
         self._search.setAccessibleName(tr("Search the catalogue"))
         self._search.textChanged.connect(self._refresh)
         self._search.installEventFilter(self)
@@ -50,7 +50,7 @@ class CataloguePanel(QWidget):
         self._tree = CatalogueTree()
         self._tree.picked.connect(self._picked)
         self._rule = label("", "hint", wrap=True)
-        self._demo = big_choice(
+        self._demo = BigChoice(
             tr("Bundled demo model"), tr("Small, made to be trained in a minute on any computer"), "wizard.model.demo"
         )
         self._demo.clicked.connect(self._take_demo)

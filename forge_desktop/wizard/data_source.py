@@ -11,9 +11,10 @@ from forge_desktop.models.draft_queries import Look
 from forge_desktop.models.recents import Recents
 from forge_desktop.theme.controls import Card, Chip, Choice, Elided, Field, button, clear, label, row
 from forge_desktop.theme.language import explain, problem_text, sentences, tr, word
-from forge_desktop.wizard.big_choice import big_choice, pick_files, pick_folder, recent_button, short
+from forge_desktop.wizard.check_line import BigChoice
 from forge_desktop.wizard.facts_card import reason_text
 from forge_desktop.wizard.fields import sign_of
+from forge_desktop.wizard.places import pick_files, pick_folder, recent_button, short
 
 FORMATS = ("auto", "messages", "prompt_completion", "alpaca", "sharegpt", "text")
 
@@ -26,11 +27,11 @@ class DataSourceCard(Card):
         self._draft, self._shown = draft, ""
         self.head.addStretch(1)
         self.head.addWidget(recent_button("wizard.data.recent", recents.datasets, self._take_recent))
-        self._demo = big_choice(
+        self._demo = BigChoice(
             tr("Bundled demo data"), tr("Dates in words → ISO dates, English and Chinese"), "wizard.data.demo"
         )
         self._demo.clicked.connect(self._take_demo)
-        self._files = big_choice(
+        self._files = BigChoice(
             tr("Files on this computer"),
             tr("JSONL, JSON, CSV, Parquet or text; or drop them here"),
             "wizard.data.local",

@@ -140,8 +140,8 @@ def listed_lines(one: Listed) -> Lines:
 def fact(name: str, value: str, reason: str) -> QWidget:
     """One line: name, value, reason."""
     made = QWidget()
-    head = label(name, "label")
-    head.setFixedWidth(96)
+    head = label(name, "label", wrap=True)
+    head.setFixedWidth(116)
     layout = row(head, label(value, "strong", wrap=True), label(reason, "hint", wrap=True), spacing=10)
     layout.setStretch(1, 2)
     layout.setStretch(2, 3)

@@ -15,9 +15,9 @@ from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.models.recents import Recents
 from forge_desktop.theme.controls import Card, Field, Segments, button, column, label, restyle, row
 from forge_desktop.theme.language import problem_text, tr, word
-from forge_desktop.wizard.big_choice import pick_folder, recent_button
 from forge_desktop.wizard.catalogue_panel import CataloguePanel
 from forge_desktop.wizard.fields import SettingField, sign_of
+from forge_desktop.wizard.places import pick_folder, recent_button
 
 WAYS = (("catalogue", "Catalogue"), ("local", "Folder"), ("hub", "Hub id"), ("url", "Web address"))
 HUBS = ("huggingface", "modelscope")

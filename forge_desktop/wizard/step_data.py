@@ -13,9 +13,9 @@ from forge_desktop.models.recents import Recents
 from forge_desktop.theme.controls import Card, Field, button, column, label, row
 from forge_desktop.theme.language import tr
 from forge_desktop.theme.measures import percent
-from forge_desktop.wizard.big_choice import pick_files, show_problem
 from forge_desktop.wizard.data_source import DataSourceCard, dropped_paths
 from forge_desktop.wizard.fields import Form, SettingField
+from forge_desktop.wizard.places import pick_files, show_problem
 from forge_desktop.wizard.rows_card import RowsCard
 
 

@@ -35,6 +35,7 @@ class ReviewStep(QWidget):
         self._story.setObjectName("wizard.story")
         happens.body.addWidget(self._story)
         config = Card(tr("Config"))
+        config.setMinimumHeight(390)  # the text scrolls in itself; in a short window the page scrolls as well
         config.head.addStretch(1)
         self._copy = button(tr("Copy all"), "default", "copy", self._do_copy, name="wizard.yaml.copy")
         config.head.addWidget(self._copy)

@@ -41,11 +41,14 @@ class TargetsCard(Card):
         if names != self._names:
             self._names = names
             self._flow.clear()
+            before: QWidget = self._all
             for name in names:
                 chip = button(name, "toggle-chip", name=f"wizard.target.{name}")
                 chip.setCheckable(True)
                 chip.clicked.connect(self._clicked)
                 self._flow.addWidget(chip)
+                self.setTabOrder(before, chip)
+                before = chip
         self._refresh()
 
     @Slot()

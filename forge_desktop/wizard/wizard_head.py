@@ -19,7 +19,7 @@ from forge_desktop.panels.questions import ask_before, question
 from forge_desktop.theme.controls import Elided, button, column, label, row, set_enabled
 from forge_desktop.theme.language import tr
 from forge_desktop.theme.measures import ago
-from forge_desktop.wizard.big_choice import short
+from forge_desktop.wizard.places import short
 
 MOST_SAVED = 12
 

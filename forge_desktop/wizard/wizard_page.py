@@ -272,7 +272,8 @@ class WizardPage(Page):
         set_enabled(
             self._save, not self._busy and self.draft.config is not None and online, complete if online else why
         )
-        said = why if (problems and last) or not online else ""
+        said = (why if problems else tr("Offline: the draft is kept.")) if (problems and last) or not online else ""
+        self._problems.setToolTip(why if said else "")
         self._problems.setText(said)
         self._problems.setAccessibleName(said or tr("Problems"))
         self._problems.setVisible(bool(said))

@@ -1,4 +1,4 @@
-"""Small parts that several steps of the wizard share: a large choice, a file dialog, a list of recent places."""
+"""Small parts that several steps of the wizard share: file dialogs, recent places, the problem below a field."""
 
 from __future__ import annotations
 
@@ -14,15 +14,6 @@ from forge_desktop.theme.language import problem_text, tr, word
 from forge_desktop.wizard.fields import sign_of
 
 FILES = "*.jsonl *.ndjson *.json *.csv *.tsv *.parquet *.arrow *.feather *.txt *.text *.md"
-
-
-def big_choice(title: str, sentence: str, name: str) -> QPushButton:
-    """A large button with a title and a sentence."""
-    made = button(f"{title}\n{sentence}", "choice", name=name)
-    made.setAccessibleName(title)
-    made.setAccessibleDescription(sentence)
-    made.setCheckable(True)
-    return made
 
 
 def pick_files(parent: QWidget, title: str, chosen: Callable[[list[str]], object], several: bool = True) -> None:
