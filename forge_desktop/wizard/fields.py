@@ -16,7 +16,8 @@ from forge_desktop.theme.controls import Card, Choice, Elided, Field, Segments, 
 from forge_desktop.theme.language import count, problem_text, setting_label, setting_sentence, tr, word
 from forge_desktop.theme.look import tokens
 
-MAX_SEGMENTS = 4
+MAX_SEGMENTS, MAX_LETTERS = 4, 28
+"""Of choices shown side by side; more, or longer ones, are a list."""
 HIDDEN = {
     *("version", "kind", "model", "data", "tuner", "training", "evaluation", "compute", "outputs"),
     *("limits", "train", "validation"),
@@ -74,7 +75,7 @@ class SettingField(QWidget):
             box.toggled.connect(self._write)
             self._limit_box(box)
             return box, lambda value: box.setChecked(bool(value))
-        if choices and len(choices) <= MAX_SEGMENTS:
+        if choices and len(choices) <= MAX_SEGMENTS and sum(len(word("choice", one)) for one in choices) < MAX_LETTERS:
             return self._segments(choices)
         if choices:
             made = Choice([(value, word("choice", value)) for value in choices])

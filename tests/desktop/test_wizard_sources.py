@@ -234,3 +234,10 @@ def test_that_a_length_beyond_the_models_context_warns_only_if_a_row_is_that_lon
     assert page.draft.fitting() == 1
     page.draft.set("data.max_length", 39)
     assert page.draft.fitting() == 0.6
+
+
+def test_that_no_module_of_another_model_stays_behind(page, qtbot):
+    page.draft.set_model("microsoft/phi-4", "huggingface")
+    page.draft.set_model("Qwen/Qwen3-8B", "huggingface")
+    chips = [made.text() for made in page.findChildren(QPushButton) if made.objectName().startswith("wizard.target.")]
+    assert chips == page.draft.targets()
