@@ -260,7 +260,6 @@ class WizardPage(Page):
         problems, online = len(self.draft.problems), self._session.is_online
         last = self._step == len(STEPS) - 1
         self._back.setVisible(self._step > 0)
-        self._template.setVisible(STEPS[self._step][0] == "training")
         text = ONWARD[self._step]
         self._next.setText(tr(text))
         self._next.setAccessibleName(self._next.text())
@@ -277,6 +276,7 @@ class WizardPage(Page):
         self._problems.setText(said)
         self._problems.setAccessibleName(said or tr("Problems"))
         self._problems.setVisible(bool(said))
+        self._template.setVisible(STEPS[self._step][0] == "training" and not said)  # "My templates" has it, too
         for number, made in enumerate(self._heads):
             self._mark(made, number)
 

@@ -61,6 +61,7 @@ def wizard_pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     window = desktop.window
     backend.answers["preview_row"] = dict(SEEN)
     backend.answers["inspect_model"] |= {"adapter_widths": WIDTHS}
+    window.session.online.emit()
     window.go("new/draft-sheet")
     wizard = _page(desktop)
     now = Resources(slots={"gpu": 1}, used={"gpu": 0}, waiting=0, values=LOAD,
