@@ -262,7 +262,8 @@ class CheckResult(_Body):
 
 
 class QueryRequest(_Body):
-    """A helper query: inspect_model {path, hub, revision} | preview_data {path, hub, format, rows}."""
+    """A helper query: inspect_model {path, hub, revision} | preview_data {path, hub, format, rows} |
+    preview_row {model, source, stage, max_length, assistant_only_loss, rows}."""
 
     kind: str
     params: dict[str, Any] = {}

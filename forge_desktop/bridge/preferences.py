@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.durable import write_durably
 from forge_desktop.bridge.pool import Pool
@@ -21,6 +21,10 @@ WRITE_AFTER_MS, LAST_WRITE_S = 500, 10.0
 
 class Preferences(QObject):
     """Plain values by name. A file that is damaged or cannot be written costs what it held, and nothing else."""
+
+    written = Signal()
+    """Everything set so far is on the disk; comes from the writing thread."""
+    not_written = Signal()
 
     def __init__(self, file: Path, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -61,14 +65,16 @@ class Preferences(QObject):
     @Slot()
     def _write(self) -> None:
         content = json.dumps(self._values, ensure_ascii=False, indent=1).encode()
-        self._writer.start(lambda: _save(self._file, content))
+        self._writer.start(lambda: self._save(content))
 
-
-def _save(file: Path, content: bytes) -> None:
-    try:
-        write_durably(file, content, mode=0o600)
-    except OSError as error:
-        log.warning("the desktop's preferences could not be saved: %s", error)
+    def _save(self, content: bytes) -> None:
+        try:
+            write_durably(self._file, content, mode=0o600)
+        except OSError as error:
+            log.warning("the desktop's preferences could not be saved: %s", error)
+            self.not_written.emit()
+        else:
+            self.written.emit()
 
 
 def kept_value(file: Path, name: str) -> Any:

@@ -78,6 +78,8 @@ class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries):
         self.hangs = False
         """Requests find nobody, although the stream stands."""
         self.closed = False
+        self.worker_python: str | None = "python"
+        """The interpreter of workers; None: there is no worker environment."""
 
     def add(self, spec: RunSpec, created: float = 0.0, state: RunState = RunState.QUEUED) -> str:
         """A run that has not begun."""

@@ -291,6 +291,21 @@ class Segments(QFrame):
         """Choose without a signal."""
         if key in self._buttons:
             self._buttons[key].setChecked(True)
+        self._tab_stop(key)
+
+    def _tab_stop(self, key: str) -> None:
+        """Tab comes to the chosen one, or to the first where none is; arrows go on from there."""
+        stop = self._buttons.get(key) or next(iter(self._buttons.values()), None)
+        for made in self._buttons.values():
+            made.setFocusPolicy(Qt.FocusPolicy.StrongFocus if made is stop else Qt.FocusPolicy.ClickFocus)
+
+    def choose_none(self) -> None:
+        """Leave every choice open."""
+        self._group.setExclusive(False)
+        for made in self._buttons.values():
+            made.setChecked(False)
+        self._group.setExclusive(True)
+        self._tab_stop("")
 
     def set_text(self, key: str, text: str) -> None:
         """Another text for a choice."""

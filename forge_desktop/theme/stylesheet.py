@@ -94,6 +94,10 @@ QPushButton[variant="tab"] { background: transparent; border: none; border-radiu
 QPushButton[variant="tab"]:hover { color: $text; }
 QPushButton[variant="tab"]:checked { color: $text; font-weight: 600; border-bottom: 2px solid $accent; }
 QPushButton[variant="tab"]:focus { color: $accent_text; }
+QPushButton[variant="check-line"] { background: transparent; border: 1px solid transparent; border-radius: ${radius_chip}px; padding: 0;
+  min-height: 0; text-align: left; }
+QPushButton[variant="check-line"]:hover { background: $hover; }
+QPushButton[variant="check-line"]:focus { border: 1px solid $accent; padding: 0; min-height: 0; }
 QPushButton[variant="choice"] { background: $surface; border: 1px solid $border; border-radius: ${radius_control}px; text-align: left;
   padding: 0 12px; min-height: 50px; font-weight: 500; }
 QPushButton[variant="choice"]:hover { background: $hover; }
@@ -123,6 +127,14 @@ QSlider::sub-page:horizontal { background: $accent; border-radius: 2px; }
 QSlider::handle:horizontal { width: 14px; height: 14px; margin: -6px 0; border-radius: ${radius_control}px; background: $surface;
   border: 2px solid $accent; }
 
+QTreeView[role="catalogue"] { background: $surface; border: 1px solid $border; border-radius: ${radius_control}px; padding: 4px;
+  show-decoration-selected: 0; selection-background-color: transparent; }
+QTreeView[role="catalogue"]:focus { border-color: $accent; }
+QTreeView[role="catalogue"]::item { border: none; }
+QTreeView[role="catalogue"]::branch { background: transparent; }
+QTreeView[role="catalogue"]::branch:has-children:closed { image: url("$icons/chevron-right-$name.svg"); }
+QTreeView[role="catalogue"]::branch:has-children:open { image: url("$icons/chevron-down-$name.svg"); }
+QLabel[role="seen"] { font-size: 12px; color: $secondary; }
 QTableView, QListView { background: $surface; border: none; gridline-color: transparent; selection-background-color: $surface2;
   selection-color: $text; }
 QTableView::item { border: none; }

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
-from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QSizePolicy, QWidget
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QAbstractButton, QCheckBox, QGridLayout, QSizePolicy, QWidget
 
 from engine.contract.setting import extra
 from forge_desktop.models.draft_model import DraftModel, groups
 from forge_desktop.theme import icons
-from forge_desktop.theme.controls import Card, Choice, Field, Segments, button, column, label, restyle, row
+from forge_desktop.theme.controls import Card, Choice, Elided, Field, Segments, button, column, label, restyle, row
 from forge_desktop.theme.language import count, problem_text, setting_label, setting_sentence, tr, word
 from forge_desktop.theme.look import tokens
 
-MAX_SEGMENTS = 4
+MAX_SEGMENTS, MAX_LETTERS = 4, 28
+"""Of choices shown side by side; more, or longer ones, are a list."""
 HIDDEN = {
     *("version", "kind", "model", "data", "tuner", "training", "evaluation", "compute", "outputs"),
     *("limits", "train", "validation"),
@@ -28,9 +29,10 @@ class SettingField(QWidget):
 
     edited = Signal()
 
-    def __init__(self, draft: DraftModel, path: str) -> None:
+    def __init__(self, draft: DraftModel, path: str, explain: Callable[[], str] | None = None) -> None:
+        """`explain` says what the present value means, in place of the setting's sentence."""
         super().__init__()
-        self._draft, self.path, self._writing = draft, path, False
+        self._draft, self.path, self._writing, self._explain = draft, path, False, explain
         group, _, name = path.rpartition(".")
         model = groups()[group]
         self._field = model.model_fields[name]
@@ -45,14 +47,25 @@ class SettingField(QWidget):
         heading = f"{self.title} ({word('unit', unit)})" if unit else self.title
         self._below = label(self.sentence, "hint", wrap=True)
         self._below.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
-        parts = [self._control, self._below]
+        parts = [self._dressed(self._control), self._below]
         if not isinstance(self._control, QCheckBox):
             parts.insert(0, label(heading, "label"))
         self.setLayout(column(*parts, None, spacing=5))
         self.refresh()
         draft.changed.connect(self._changed)
         draft.checked.connect(self._show_problems)
+        if explain is not None:
+            for news in (draft.inspected, draft.previewed, draft.seen):
+                news.connect(self._show_problems)
         self._show_problems()
+
+    def _dressed(self, control: QWidget) -> QWidget:
+        """Hook: the control with something beside it."""
+        return control
+
+    def focus(self) -> None:
+        """Take the keyboard."""
+        focus_into(self._control)
 
     def _make_control(self) -> tuple[QWidget, Callable[[Any], object]]:
         annotation = self._field.annotation
@@ -62,7 +75,7 @@ class SettingField(QWidget):
             box.toggled.connect(self._write)
             self._limit_box(box)
             return box, lambda value: box.setChecked(bool(value))
-        if choices and len(choices) <= MAX_SEGMENTS:
+        if choices and len(choices) <= MAX_SEGMENTS and sum(len(word("choice", one)) for one in choices) < MAX_LETTERS:
             return self._segments(choices)
         if choices:
             made = Choice([(value, word("choice", value)) for value in choices])
@@ -133,9 +146,10 @@ class SettingField(QWidget):
             was = written(self._draft.marks[self.path]) or tr("empty")
             text, tone = tr("Changed by the diagnosis; it was {was}.", was=was), "accent"
         else:
-            text, tone = self.sentence, ""
-        self._below.setText(text)
-        self._below.setToolTip(self.sentence if tone else "")
+            text, tone = (self._explain() if self._explain is not None else "") or self.sentence, ""
+        self._below.setText(sign_of(tone) + text)
+        self._below.setAccessibleName(text)
+        self._below.setToolTip(self.sentence if text != self.sentence else "")
         restyle(self._below, tone=tone)
         restyle(self._control, tone=tone)
 
@@ -149,12 +163,31 @@ class SettingField(QWidget):
         return tr("Unusual: most runs use {low} to {high}.", low=f"{usual[0]:g}", high=f"{usual[1]:g}")
 
 
-class Form(QWidget):
-    """Settings in two columns, one when the room is narrow."""
+def sign_of(tone: str) -> str:
+    """A sign before a text, so that its meaning is not in its colour alone."""
+    return {"bad": "✗ ", "warn": "⚠ "}.get(tone, "")
 
-    def __init__(self, draft: DraftModel, paths: list[str], columns: int = 2) -> None:
+
+def focus_into(widget: QWidget) -> None:
+    """Give the keyboard to a control, or to the chosen one of several."""
+    inner = [made for made in widget.findChildren(QAbstractButton) if made.isEnabled()]
+    if isinstance(widget, Segments) and inner:
+        widget = next((made for made in inner if made.isChecked()), inner[0])
+    widget.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+
+Make = Callable[[DraftModel, str], SettingField]
+
+
+class Form(QWidget):
+    """Settings in two columns, one when the room is narrow; `special` makes some of them in another way."""
+
+    def __init__(
+        self, draft: DraftModel, paths: list[str], columns: int = 2, special: Mapping[str, Make] | None = None
+    ) -> None:
         super().__init__()
-        self.fields = {path: SettingField(draft, path) for path in paths}
+        made = special or {}
+        self.fields = {path: made.get(path, SettingField)(draft, path) for path in paths}
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(20)
@@ -168,17 +201,28 @@ class Form(QWidget):
 class FoldedForm(Card):
     """Settings that few people touch, folded, with a count of those that were changed."""
 
-    def __init__(self, draft: DraftModel, title: str, paths: list[str], name: str) -> None:
+    def __init__(
+        self,
+        draft: DraftModel,
+        title: str,
+        paths: list[str],
+        name: str,
+        about: Callable[[], str] | None = None,
+        special: Mapping[str, Make] | None = None,
+    ) -> None:
         super().__init__(margins=(14, 8, 16, 10))
+        self._about = about
         self._draft, self._paths = draft, paths
         marked = any(path in draft.marks for path in paths)
         picture = "chevron-down" if marked else "chevron-right"
         self._fold = button(title, "fold", picture, self._toggle, name=name)
-        self._count = label("", "hint")
-        self._reset = button(tr("Reset"), "link", on_click=self._do_reset, name=f"{name}.reset")
-        self._form = Form(draft, paths)
+        self._count = Elided("", "hint")
+        self._reset = button(tr("Reset to preset"), "link", on_click=self._do_reset, name=f"{name}.reset")
+        self._form = Form(draft, paths, special=special)
         self._form.setVisible(marked)
-        self.body.addLayout(row(self._fold, self._count, None, self._reset))
+        head = row(self._fold, self._count, self._reset)
+        head.setStretch(1, 1)
+        self.body.addLayout(head)
         self.body.addWidget(self._form)
         draft.changed.connect(self._refresh)
         draft.checked.connect(self._refresh)
@@ -189,9 +233,18 @@ class FoldedForm(Card):
         if not self._form.isVisibleTo(self):
             self._toggle()
 
+    def owns(self, path: str) -> bool:
+        """This setting is inside."""
+        return path in self._paths
+
+    def field(self, path: str) -> SettingField:
+        """One of its fields."""
+        return self._form.fields[path]
+
     def _toggle(self) -> None:
         shown = not self._form.isVisibleTo(self)
         self._form.setVisible(shown)
+        self._fold.setAccessibleDescription(tr("open") if shown else tr("folded"))
         self._fold.setIcon(icons.icon("chevron-down" if shown else "chevron-right", tokens().secondary))
 
     @Slot()
@@ -200,10 +253,12 @@ class FoldedForm(Card):
         broken = sum(bool(self._draft.problems_of(path)) for path in self._paths)
         parts = [count(len(self._paths), "1 setting", "{n} settings")]
         if changed:
-            parts.append(tr("{n} changed", n=changed))
+            parts.append(tr("{n} changed from preset", n=changed))
         if broken:
             parts.append(count(broken, "1 problem", "{n} problems"))
-        self._count.setText(" · ".join(parts))
+        elif self._about is not None:
+            parts.append(self._about())
+        self._count.set_text(" · ".join(parts))
         restyle(self._count, tone="bad" if broken else "")
         self._reset.setVisible(bool(changed))
 

@@ -1,81 +1,86 @@
-"""Steps 3 and 4: the recipe, and where it runs. Both forms are made from the run config's declarations."""
+"""Step 3: the recipe. A preset to begin with, the basics with what they mean, and the rest folded."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QWidget
 
-from engine.contract.events import Resources
-from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import DraftModel
-from forge_desktop.theme.controls import Card, Chip, column, label, row
-from forge_desktop.theme.language import sentences, tr
-from forge_desktop.theme.measures import size
-from forge_desktop.wizard.fields import FoldedForm, Form, paths_of
+from forge_desktop.models.presets import Presets
+from forge_desktop.theme.controls import Card, column
+from forge_desktop.theme.language import tr, word
+from forge_desktop.wizard.fields import FoldedForm, Form, Make, paths_of, written
+from forge_desktop.wizard.preset_bar import PresetBar
+from forge_desktop.wizard.recipe_fields import LengthField, RankField, RateField, batch_field, epochs_field
+from forge_desktop.wizard.targets_card import TargetsCard
 
 BASICS = [
     "tuner.kind",
     "tuner.rank",
     "training.learning_rate",
     "training.epochs",
+    "data.max_length",
+    "stage",
     "training.micro_batch_size",
     "training.accumulation",
 ]
-BATCH = ["training.log_every", "training.validate_every", "training.seed", "training.threads"]
+SPECIAL: dict[str, Make] = {
+    "tuner.rank": RankField,
+    "training.learning_rate": RateField,
+    "training.epochs": epochs_field,
+    "data.max_length": LengthField,
+    "training.micro_batch_size": batch_field,
+    "training.accumulation": batch_field,
+}
+LOGGING = ["training.log_every", "training.seed", "training.threads"]
+SAVING = ["training.validate_every"]
+LIMITS = ["training.max_steps", "training.max_grad_norm"]
 
 
 class TrainingStep(QWidget):
     """How training proceeds."""
 
-    def __init__(self, draft: DraftModel) -> None:
+    def __init__(self, draft: DraftModel, presets: Presets) -> None:
         super().__init__()
+        self._draft = draft
+        self.presets = PresetBar(draft, presets)
         basics = Card(tr("Basics"))
-        basics.body.addWidget(Form(draft, ["stage"], columns=1))
-        basics.body.addWidget(Form(draft, BASICS))
-        advanced = [path for path in paths_of("training", basic=False) if path not in BATCH]
-        method = [path for path in paths_of("tuner", basic=False) if path != "tuner.targets"]
-        results = [path for path in paths_of("evaluation", basic=False) if path != "evaluation.data"]
-        model = ["model.dtype", "model.attention"]
-        folds = [
-            FoldedForm(draft, tr("Optimiser and precision"), advanced, "wizard.fold.training"),
-            FoldedForm(draft, tr("Adapter and weights"), method + model, "wizard.fold.tuner"),
-            FoldedForm(draft, tr("Logging and reproducibility"), BATCH, "wizard.fold.logging"),
-            FoldedForm(draft, tr("Checkpoints"), paths_of("checkpoints", basic=False), "wizard.fold.checkpoints"),
-            FoldedForm(draft, tr("Evaluation"), results, "wizard.fold.evaluation"),
+        basics.body.addWidget(self.presets)
+        self._basics = Form(draft, BASICS, special=SPECIAL)
+        basics.body.addWidget(self._basics)
+        elsewhere = {*LOGGING, *SAVING, *LIMITS}
+        optimiser = [path for path in paths_of("training", basic=False) if path not in elsewhere]
+        adapter = [path for path in paths_of("tuner", basic=False) if path != "tuner.targets"]
+        measured = [path for path in paths_of("evaluation", basic=False) if path != "evaluation.data"]
+        self.folds = [
+            FoldedForm(draft, tr("Optimiser and precision"), optimiser, "wizard.fold.training", self._optimiser),
+            FoldedForm(
+                draft, tr("Adapter and weights"), [*adapter, "model.dtype", "model.attention"], "wizard.fold.tuner"
+            ),
+            FoldedForm(
+                draft,
+                tr("Checkpoints and evaluation"),
+                [*paths_of("checkpoints", basic=False), *SAVING, *measured],
+                "wizard.fold.checkpoints",
+                self._saving,
+            ),
+            FoldedForm(draft, tr("Limits and safety"), LIMITS, "wizard.fold.limits.training"),
+            FoldedForm(draft, tr("Logging and reproducibility"), LOGGING, "wizard.fold.logging", self._logging),
         ]
-        self.setLayout(column(basics, *folds, None, spacing=14))
+        self.setLayout(column(basics, TargetsCard(draft), *self.folds, None, spacing=14))
 
+    def focus_first(self) -> None:
+        """Where the keyboard begins."""
+        self._basics.fields[BASICS[0]].focus()
 
-class ComputeStep(QWidget):
-    """Where the run works."""
+    def _optimiser(self) -> str:
+        schedule, precision = (str(self._draft.get(f"training.{name}")) for name in ("schedule", "precision"))
+        return f"{word('choice', schedule)} · {word('choice', precision)}"
 
-    def __init__(self, draft: DraftModel, session: Session) -> None:
-        super().__init__()
-        place = Card(tr("Where it runs"))
-        self._name = label(tr("This computer"), "strong")
-        self._chip = Chip(tr("Proposed"), "accent", "check")
-        self._why = label(tr("Asking the job controller…"), "hint", wrap=True)
-        place.body.addLayout(row(self._name, self._chip, None))
-        place.body.addWidget(self._why)
-        options = Card(tr("Order and devices"))
-        options.body.addWidget(Form(draft, ["compute.priority", "compute.gpus"]))
-        limits = FoldedForm(
-            draft, tr("Retries and limits"), paths_of("compute.limits", basic=False), "wizard.fold.limits"
-        )  # fmt: skip
-        self.setLayout(column(place, options, limits, None, spacing=14))
-        session.resources.connect(self._show)
-        session.ask(lambda backend: backend.resources(), self._show, lambda _error: None, owner=self)
+    def _saving(self) -> str:
+        minutes, best = self._draft.get("checkpoints.every_minutes"), self._draft.get("checkpoints.keep_best")
+        if minutes is None:
+            return ""
+        return tr("every {minutes} min, the best {best} kept", minutes=written(minutes), best=best)
 
-    @Slot(object)
-    def _show(self, now: Resources) -> None:
-        gpu = now.names.get("gpu0")
-        device = gpu or now.names.get("cpu") or tr("processor")
-        memory = now.values.get("gpu0.memory_total" if gpu else "ram.total")
-        free = now.slots.get("gpu", 0) - now.used.get("gpu", 0)
-        if free > 0 and now.waiting == 0:
-            queue = tr("A slot is free, so it starts at once.")
-        else:
-            ahead = now.waiting + now.used.get("gpu", 0)
-            queue = tr("{n} runs are ahead of it; it waits its turn by priority and age.", n=ahead)
-        only = tr("It is the only node known, with {device} and {memory}.", device=device, memory=size(memory))
-        self._why.setText(sentences(only, queue))
+    def _logging(self) -> str:
+        return tr("seed {seed}", seed=self._draft.get("training.seed"))

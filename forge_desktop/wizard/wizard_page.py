@@ -2,38 +2,64 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QFileDialog, QPushButton, QWidget
+from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QFocusEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from engine.contract.api import EditRun, RunSummary
-from engine.contract.config_file import anchored, read_config
-from engine.contract.errors import ErrorBody, UserError
+from engine.contract.errors import ErrorBody
+from engine.contract.ids import new_id
 from forge_desktop.bridge.backend import Backend
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
-from forge_desktop.models.draft_model import DraftModel, blank_document
+from forge_desktop.models.draft_model import DraftModel
+from forge_desktop.models.draft_store import ADDRESS, DraftStore, Kept
+from forge_desktop.models.presets import Presets, bundled_presets
+from forge_desktop.models.recents import Recents
 from forge_desktop.panels.page import ErrorCard, Page, TwoColumns
 from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import button, column, label, line, restyle, row, set_enabled
 from forge_desktop.theme.language import count, tr
 from forge_desktop.theme.look import tokens
+from forge_desktop.wizard.config_files import SUFFIXES, ConfigFiles
+from forge_desktop.wizard.data_source import dropped_paths
+from forge_desktop.wizard.facts_card import NO_WORKER
+from forge_desktop.wizard.fields import FoldedForm, SettingField
 from forge_desktop.wizard.rail import Rail
+from forge_desktop.wizard.step_compute import ComputeStep
 from forge_desktop.wizard.step_data import DataStep
+from forge_desktop.wizard.step_icon import SIZE, step_icon
 from forge_desktop.wizard.step_model import ModelStep
 from forge_desktop.wizard.step_review import ReviewStep
-from forge_desktop.wizard.step_training import ComputeStep, TrainingStep
+from forge_desktop.wizard.step_training import TrainingStep
+from forge_desktop.wizard.wizard_head import WizardHead
 
 STEPS = (
-    ("model", "Model", ("model", "tuner.targets")),
+    ("model", "Model", ("model",)),
     ("data", "Dataset", ("data", "evaluation.data")),
-    ("training", "Training", ("training", "tuner", "stage", "evaluation", "checkpoints")),
+    (
+        "training",
+        "Training",
+        (
+            "training",
+            "tuner",
+            "stage",
+            "evaluation",
+            "checkpoints",
+            "data.max_length",
+            "model.dtype",
+            "model.attention",
+        ),
+    ),
     ("compute", "Compute", ("compute",)),
     ("review", "Review", ("name", "project", "tags", "")),
 )
+ONWARD = ("Continue to dataset", "Continue to training", "Continue to compute", "Continue to review", "Start run")
 
 
 class WizardPage(Page):
@@ -48,43 +74,68 @@ class WizardPage(Page):
         marks: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self._session, self._actions, self._preferences, self._uid = session, actions, preferences, uid
-        stored = None if uid else preferences.get("draft")
-        self.draft = DraftModel(session, _usable(stored), self)
+        self._session, self._actions = session, actions
+        self.store, self.presets, self._recents = (
+            DraftStore(preferences, self),
+            Presets(preferences, self),
+            Recents(preferences),
+        )
+        kept = self._open(uid)
+        self.draft = DraftModel(session, kept.document if kept else None, self)
         self.draft.marks = marks or {}
-        self._step = 0
-        self._busy = False
-        self._build_head()
+        if kept is not None:
+            self.draft.preset = self.presets.find(kept.preset) or bundled_presets()["balanced"]
+        self._step, self._busy, self._kept = 0, False, False
+        self._files = ConfigFiles(self, self._failed)
+        self.setAcceptDrops(True)
+        self._build()
+        self._bind_keys()
+        self.draft.changed.connect(self._keep)
+        self.draft.checked.connect(self._refresh)
+        self.draft.inspected.connect(self._refresh)
+        self.store.saved.connect(self._say_saved)
+        self.store.not_saved.connect(self._say_not_saved)
+        session.online.connect(self._refresh)
+        session.offline.connect(self._refresh)
+        self._show(self._first_marked())
+        if self._uid:
+            session.ask(lambda backend: self.draft.load(backend, uid), self.draft.replace, self._failed, owner=self)
+        elif kept is not None:
+            self.draft.inspect()
+            self.draft.preview()
+
+    def _open(self, uid: str) -> Kept | None:
+        """Which draft this is: one the controller keeps, one of this computer, or the newest unfinished one."""
+        self._uid = "" if uid.startswith(ADDRESS) else uid
+        self._draft_id = ""
+        if self._uid:
+            return None
+        kept = self.store.find(uid.removeprefix(ADDRESS)) if uid else next(iter(self.store.all()), None)
+        self._draft_id = kept.id if kept else uid.removeprefix(ADDRESS) or new_id()
+        return kept
+
+    def _build(self) -> None:
+        title = tr("Edit draft") if self._uid else tr("New run")
+        self._head = WizardHead(self._session, self.draft, self.store, lambda: self._draft_id, title)
+        self._head.navigate.connect(self.navigate)
+        self._head.import_wanted.connect(lambda: self._files.ask_import(self.import_file))
+        self._head.export_wanted.connect(self._export)
+        self.outer.addWidget(self._head)
         self._build_steps()
         self._error = ErrorCard("wizard.error")
         self.outer.addWidget(self._error)
         self.outer.addWidget(self._columns(), 1)
         self.outer.addWidget(line())
         self._build_foot()
-        self.draft.changed.connect(self._keep)
-        self.draft.checked.connect(self._refresh)
-        self.draft.inspected.connect(self._refresh)
-        self._show(self._first_marked())
-        if uid:
-            session.ask(lambda backend: self.draft.load(backend, uid), self.draft.replace, self._failed, owner=self)
-        elif stored:
-            self.draft.inspect()
-            self.draft.preview()
-
-    def _build_head(self) -> None:
-        self._under = label("", "hint")
-        titles = column(label(tr("Edit draft") if self._uid else tr("New run"), "title"), self._under, spacing=2)
-        layout = row(spacing=10)
-        layout.addLayout(titles, 1)
-        layout.addWidget(button(tr("Import config"), "quiet", "upload", self._import, name="wizard.import"))
-        layout.addWidget(button(tr("Start over"), "quiet", "rotate-ccw", self._start_over, name="wizard.again"))
-        self.outer.addLayout(layout)
 
     def _build_steps(self) -> None:
         self._heads: list[QPushButton] = []
         bar = row(spacing=4)
         for place, (key, text, _paths) in enumerate(STEPS):
-            made = button(tr(text), "step", name=f"wizard.step.{key}")
+            made = button(tr(text), "step", name=f"wizard.step.{key}", tip=f"Alt+{place + 1}")
+            made.setAccessibleName(tr(text))
+            made.setText(f" {tr(text)}")
+            made.setIconSize(QSize(SIZE, SIZE))
             made.clicked.connect(lambda _checked=False, place=place: self._show(place))
             self._heads.append(made)
             bar.addWidget(made)
@@ -93,36 +144,69 @@ class WizardPage(Page):
                 arrow.setPixmap(icons.pixmap("chevron-right", tokens().border_strong, 14))
                 bar.addWidget(arrow)
         bar.addStretch(1)
+        self._saved = label("", "hint")
+        self._saved.setObjectName("wizard.saved")
+        bar.addWidget(self._saved)
         self.outer.addLayout(bar)
 
     def _columns(self) -> QWidget:
-        steps: list[QWidget] = [
-            ModelStep(self.draft),
-            DataStep(self.draft),
-            TrainingStep(self.draft),
-            ComputeStep(self.draft, self._session),
-            ReviewStep(self.draft),
-        ]
-        self._steps = steps
+        model, data = ModelStep(self.draft, self._session, self._recents), DataStep(self.draft, self._recents)
+        training, compute = TrainingStep(self.draft, self.presets), ComputeStep(self.draft, self._session)
+        review = ReviewStep(self.draft, self._session)
+        self._steps: list[ModelStep | DataStep | TrainingStep | ComputeStep | ReviewStep]
+        self._steps = [model, data, training, compute, review]
+        self._training = training
+        for going in (model.navigate, compute.navigate):
+            going.connect(self.navigate)
+        for telling in (training.presets.told, review.told):
+            telling.connect(self._actions.told)
         # Not a stacked widget: that is as tall as its tallest page, and a short step would scroll over nothing.
         holder = QWidget()
-        holder.setLayout(column(*steps))
-        columns = TwoColumns(holder, Rail(self.draft))
+        holder.setLayout(column(*self._steps))
+        rail = Rail(self.draft, self._session)
+        rail.wanted.connect(self.go_to)
+        columns = TwoColumns(holder, rail)
         self._area = columns.area
         return columns
 
     def _build_foot(self) -> None:
         self._back = button(tr("Back"), "default", on_click=lambda: self._show(self._step - 1), name="wizard.back")
-        self._problems = label("", tone="bad")
-        self._problems.setObjectName("wizard.problems")
+        self._problems = button("", "link", on_click=self._to_first_problem, name="wizard.problems")
+        self._worker = button(tr("Set up a worker"), "default", name="wizard.error.worker")
+        self._worker.clicked.connect(lambda: self.navigate.emit("settings/workers"))
+        self._worker.hide()
+        self._template = button(
+            tr("Save as template"), "default", "layers", lambda: self._training.presets.save_as(), "wizard.template"
+        )
         self._save = button(tr("Save as draft"), "default", "save", lambda: self._send(start=False), name="wizard.save")
-        self._next = button(tr("Continue"), "primary", on_click=self._go_on, name="wizard.next")
-        self.outer.addLayout(row(self._back, None, self._problems, self._save, self._next, spacing=12))
+        self._next = button(tr("Start run"), "primary", on_click=self._go_on, name="wizard.next")
+        self.outer.addLayout(
+            row(self._back, None, self._problems, self._worker, self._template, self._save, self._next, spacing=12)
+        )
+
+    def _bind_keys(self) -> None:
+        for keys, does in (
+            ("Alt+Left", lambda: self._show(self._step - 1)),
+            ("Alt+Right", lambda: self._show(self._step + 1)),
+            ("Ctrl+PgUp", lambda: self._show(self._step - 1)),
+            ("Ctrl+PgDown", lambda: self._show(self._step + 1)),
+            ("Ctrl+Return", self._start_by_key),
+            ("Ctrl+Enter", self._start_by_key),
+            ("Ctrl+S", lambda: self._save.click()),
+        ):
+            QShortcut(QKeySequence(keys), self, does)
+        for place in range(len(STEPS)):
+            QShortcut(QKeySequence(f"Alt+{place + 1}"), self, lambda place=place: self._show(place))
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Qt's own hook: a page that opens gives the keyboard to its first field."""
+        super().focusInEvent(event)
+        if event.reason() == Qt.FocusReason.OtherFocusReason:
+            self._steps[self._step].focus_first()
 
     def _first_marked(self) -> int:
         """The step with a setting that a diagnosis changed, so that it is seen; else the first."""
-        places = [place for place in range(len(STEPS)) if any(self._belongs(path, place) for path in self.draft.marks)]
-        return min(places, default=0)
+        return min((step_of(path) for path in self.draft.marks), default=0)
 
     def error_text(self) -> str:
         """The error shown, if any."""
@@ -134,6 +218,27 @@ class WizardPage(Page):
             step.setVisible(number == self._step)
         self._area.verticalScrollBar().setValue(0)
         self._refresh()
+        self._steps[self._step].focus_first()
+
+    @Slot(str)
+    def go_to(self, path: str) -> None:
+        """Turn to a setting: its step, its fold, its field."""
+        if path.startswith("settings/"):
+            self.navigate.emit(path)
+            return
+        self._show(step_of(path))
+        step = self._steps[self._step]
+        for fold in step.findChildren(FoldedForm):
+            if fold.owns(path):
+                fold.open()
+        field = next((found for found in step.findChildren(SettingField) if found.path == path), None)
+        if field is not None:
+            field.focus()
+            self._area.ensureWidgetVisible(field)
+
+    def _to_first_problem(self) -> None:
+        if self.draft.problems:
+            self.go_to(self.draft.problems[0].field)
 
     def _go_on(self) -> None:
         if self._step < len(STEPS) - 1:
@@ -141,46 +246,54 @@ class WizardPage(Page):
         else:
             self._send(start=True)
 
+    def _start_by_key(self) -> None:
+        """Start from the review; from elsewhere look once more first."""
+        if self._step < len(STEPS) - 1:
+            self._show(len(STEPS) - 1)
+        elif self._next.isEnabled():
+            self._send(start=True)
+        else:
+            self._to_first_problem()
+
     @Slot()
-    def _refresh(self) -> None:
-        problems = len(self.draft.problems)
+    def _refresh(self, *_news: object) -> None:
+        problems, online = len(self.draft.problems), self._session.is_online
         last = self._step == len(STEPS) - 1
-        self._under.setText(str(self.draft.get("name") or tr("Pick a model, a dataset and a recipe")))
         self._back.setVisible(self._step > 0)
-        self._next.setText(tr("Start run") if last else tr("Continue"))
+        text = ONWARD[self._step]
+        self._next.setText(tr(text))
         self._next.setAccessibleName(self._next.text())
         why = count(problems, "1 problem keeps it from starting", "{n} problems keep it from starting")
-        set_enabled(self._next, not self._busy and not (last and problems), why)
-        set_enabled(self._save, not self._busy and self.draft.config is not None, tr("Complete the settings first."))
-        self._problems.setText(why if problems and last else "")
+        if not problems and not online:
+            why = tr("Offline: the draft can go on; it starts once the controller answers.")
+        set_enabled(self._next, not self._busy and not (last and (problems or not online)), why)
+        complete = tr("Complete the settings first.")
+        set_enabled(
+            self._save, not self._busy and self.draft.config is not None and online, complete if online else why
+        )
+        said = (why if problems else tr("Offline: the draft is kept.")) if (problems and last) or not online else ""
+        self._problems.setToolTip(why if said else "")
+        self._problems.setText(said)
+        self._problems.setAccessibleName(said or tr("Problems"))
+        self._problems.setVisible(bool(said))
+        self._template.setVisible(STEPS[self._step][0] == "training" and not said)  # "My templates" has it, too
         for number, made in enumerate(self._heads):
             self._mark(made, number)
 
     def _mark(self, made: QPushButton, number: int) -> None:
-        t = tokens()
-        broken = any(self._belongs(problem.field, number) for problem in self.draft.problems)
-        if number == self._step:
-            restyle(made, state="now")
-            made.setIcon(icons.icon("circle-dot", t.accent))
-        elif broken:
-            restyle(made, state="open")
-            made.setIcon(icons.icon("circle", t.muted))
-        else:
-            restyle(made, state="done")
-            made.setIcon(icons.icon("circle-check", t.ok_fill))
-
-    def _belongs(self, field: str, number: int) -> bool:
-        for place, (_key, _text, paths) in enumerate(STEPS):
-            if any(field == path or (path and field.startswith(f"{path}.")) for path in paths):
-                return place == number
-        return number == len(STEPS) - 1
+        broken = sum(step_of(problem.field) == number for problem in self.draft.problems)
+        state = "now" if number == self._step else "open" if broken else "done"
+        said = {"now": tr("this step"), "open": count(broken, "1 problem", "{n} problems"), "done": tr("in order")}
+        restyle(made, state=state)
+        made.setIcon(step_icon(number + 1, state, self.devicePixelRatioF()))
+        made.setAccessibleDescription(said[state])
 
     def _send(self, start: bool) -> None:
         config = self.draft.config
         if config is None or self._busy:
             return
         self._busy = True
-        self._error.show_error(None)
+        self._say_error(None)
         self._refresh()
         spec, uid = config.to_spec(), self._uid
 
@@ -194,8 +307,9 @@ class WizardPage(Page):
 
     def _sent(self, run: RunSummary, start: bool) -> None:
         self._busy = False
-        if not self._uid:
-            self._preferences.set("draft", None)
+        self._recents.note(self.draft.document)
+        if self._draft_id:
+            self.store.forget(self._draft_id)
         if start:
             self.navigate.emit(f"run/{run.uid}")
         else:
@@ -204,45 +318,67 @@ class WizardPage(Page):
 
     def _failed(self, error: ErrorBody) -> None:
         self._busy = False
-        self._error.show_error(error)
+        self._say_error(error)
         self._refresh()
+
+    def _say_error(self, error: ErrorBody | None) -> None:
+        self._error.show_error(error)
+        self._worker.setVisible(error is not None and error.code in NO_WORKER)
 
     @Slot(str)
     def _keep(self, _path: str) -> None:
-        if not self._uid:
-            self._preferences.set("draft", self.draft.document)
+        if self._draft_id and not self.draft.is_blank:
+            self._kept = True
+            self.store.keep(self._draft_id, self.draft.document, self.draft.preset.id)
 
-    def _start_over(self) -> None:
-        if not self._uid:
-            self._preferences.set("draft", None)
-        self.navigate.emit("new")
+    @Slot(float)
+    def _say_saved(self, when: float) -> None:
+        if self._kept:
+            clock = time.strftime("%H:%M", time.localtime(when))
+            self._saved.setText(tr("Draft saved {time}", time=clock))
+            restyle(self._saved, tone="")
 
-    def _import(self) -> None:
-        dialog = QFileDialog(self, tr("Import config"), filter=f"{tr('Run configs')} (*.yaml *.yml *.json)")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        dialog.fileSelected.connect(self.import_file)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+    @Slot()
+    def _say_not_saved(self) -> None:
+        self._saved.setText(tr("⚠ The draft could not be saved: the disk may be full."))
+        restyle(self._saved, tone="warn")
+
+    def _export(self) -> None:
+        if self.draft.config is not None:
+            self._files.ask_export(self.draft.config, self._exported)
+
+    def _exported(self, file: str) -> None:
+        self._say_error(None)
+        self._actions.told.emit(tr("Saved as {path}", path=file))
 
     def import_file(self, file: str) -> None:
         """Take the settings of a config file, or show everything that is wrong with it."""
-        try:
-            config = anchored(read_config(Path(file)), Path(file).parent)
-        except UserError as error:
-            self._error.show_error(error.body())
-            return
-        self._error.show_error(None)
-        self.draft.replace(config.document())
+        self._files.read(file, self._imported)
+
+    def _imported(self, document: dict[str, Any]) -> None:
+        self._say_error(None)
+        if self._draft_id and not self.draft.is_blank:
+            self._draft_id = new_id()  # what was there stays among the drafts
+        self.draft.replace(document)
+        self._keep("")
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Qt's own hook: one config file may be dropped."""
+        paths = dropped_paths(event)
+        if len(paths) == 1 and Path(paths[0]).suffix.lower() in SUFFIXES:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Qt's own hook."""
+        self.import_file(dropped_paths(event)[0])
+        event.acceptProposedAction()
 
 
-def _usable(stored: Any) -> dict[str, Any] | None:
-    """A kept draft, unless it is of another version's form."""
-    if not isinstance(stored, dict):
-        return None
-    blank = blank_document()
-    same = stored.keys() == blank.keys() and all(
-        not isinstance(blank[key], dict) or (isinstance(stored[key], dict) and stored[key].keys() == blank[key].keys())
-        for key in blank
-    )
-    train = stored["data"].get("train") if same else None
-    return stored if same and isinstance(train, list) and train else None
+def step_of(field: str) -> int:
+    """The step a setting belongs to: the one that names the longest beginning of its path."""
+    best, length = len(STEPS) - 1, -1
+    for place, (_key, _text, paths) in enumerate(STEPS):
+        for path in paths:
+            if (field == path or (path and field.startswith(f"{path}."))) and len(path) > length:
+                best, length = place, len(path)
+    return best

@@ -31,10 +31,10 @@ from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.ask_dialog import AskDialog
 from forge_desktop.panels.resume_dialog import ResumeDialog
-from forge_desktop.wizard.wizard_page import WizardPage
 from tests.desktop import sheets_notices, sheets_settings
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.desktop.sheets_charts import chart_pages
+from tests.desktop.sheets_wizard import wizard_pages
 from tests.helpers.journals import after_training, before_training, demo_spec, failed, resumed, saved, steps
 
 SIZES = ((1440, 900), (1024, 700))
@@ -98,26 +98,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield "offline"
     window.banner.hide()
     yield from sheets_settings.pages(desktop, backend)
-    window.go("new")
-    yield "wizard-blank"
-    wizard = window.page
-    assert isinstance(wizard, WizardPage)
-    wizard.draft.set_model("demo", "bundled")
-    wizard.draft.set_data("demo", "bundled", "demo/held_out", "demo/validation")
-    for key in ("model", "data", "training", "compute", "review"):
-        if key == "training":
-            wizard.draft.set("training.learning_rate", "fast")
-            wizard.draft.set("training.epochs", 50.0)
-        window.findChild(object, f"wizard.step.{key}").click()
-        yield f"wizard-{key}"
-        if key == "training":
-            window.findChild(object, "wizard.fold.checkpoints").click()
-            wizard._area.verticalScrollBar().setValue(wizard._area.verticalScrollBar().maximum())
-            yield "wizard-checkpoints"
-        if key == "compute":
-            window.findChild(object, "wizard.fold.limits").click()
-            yield "wizard-limits"
-        wizard.draft.set("training.learning_rate", 2e-4)
+    yield from wizard_pages(desktop, backend)
     yield from sheets_notices.pages(desktop, backend)
     yield from chart_pages(desktop, backend)
 

@@ -92,7 +92,7 @@ def test_that_a_wrong_number_is_said_beside_the_field_as_it_is_typed(replay, qtb
     field = type_into(page, qtbot, "training.learning_rate", "fast")
     assert field.property("tone") == "bad"
     texts = [made.text() for made in field.parentWidget().findChildren(QLabel)]
-    assert "'fast' is not a number. Write a number." in texts
+    assert "✗ 'fast' is not a number. Write a number." in texts
     to_step(page, qtbot, "review")
     start = page.findChild(QPushButton, "wizard.next")
     assert not start.isEnabled()
@@ -123,12 +123,14 @@ def test_that_what_cannot_run_yet_cannot_be_chosen(replay, qtbot):
     to_step(page, qtbot, "training")
     assert not page.findChild(QPushButton, "field.tuner.kind.dora").isEnabled()
     stage = page.findChild(QComboBox, "field.stage")
+    assert page.findChild(QPushButton, "field.tuner.kind.dora").toolTip()
     assert [stage.itemData(place) for place in range(stage.count())] == ["sft", "pretrain"]
 
 
 def test_that_target_modules_come_from_the_model_and_can_be_changed(replay, qtbot):
     page = wizard_of(replay, qtbot)
     choose_demo(page, qtbot)
+    to_step(page, qtbot, "training")
     click(qtbot, page, "wizard.target.o_proj")
     assert page.draft.get("tuner.targets") == ["q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "down_proj"]
     click(qtbot, page, "wizard.targets.all")
@@ -161,7 +163,7 @@ def test_that_a_config_file_fills_the_wizard(replay, qtbot, tmp_path: Path):
     file.write_text(to_yaml(RunConfig.from_spec(demo_spec("from-file"))), encoding="utf-8")
     page = wizard_of(replay, qtbot)
     page.import_file(str(file))
-    assert page.draft.get("name") == "from-file"
+    qtbot.waitUntil(lambda: page.draft.get("name") == "from-file")
     qtbot.waitUntil(lambda: bool(page.draft.model_facts))
 
 
@@ -171,6 +173,7 @@ def test_that_a_bad_config_file_is_refused_whole(replay, qtbot, tmp_path: Path):
     page = wizard_of(replay, qtbot)
     page.import_file(str(file))
     card = page.findChild(QWidget, "wizard.error")
+    qtbot.waitUntil(card.isVisible)
     for expected in ("'pth' is no setting", "-1 is too small", "data: A value is needed"):
         assert expected in card.why.text()
     assert page.draft.get("name") == ""
@@ -217,8 +220,11 @@ def test_that_looking_into_the_path_keeps_the_chosen_modules(replay, qtbot, tmp_
     page = wizard_of(replay, qtbot)
     page.draft.set_model(str(tmp_path), "local")
     qtbot.waitUntil(lambda: bool(page.draft.model_facts))
+    to_step(page, qtbot, "training")
     click(qtbot, page, "wizard.target.o_proj")
     chosen = list(page.draft.get("tuner.targets"))
+    to_step(page, qtbot, "model")
+    click(qtbot, page, "wizard.model.source.local")
     path = page.findChild(QLineEdit, "wizard.model.path")
     path.setFocus()
     qtbot.keyClick(path, Qt.Key.Key_Return)
@@ -227,6 +233,7 @@ def test_that_looking_into_the_path_keeps_the_chosen_modules(replay, qtbot, tmp_
 
 def test_that_a_typed_path_is_taken_when_the_field_is_left(replay, qtbot):
     page = wizard_of(replay, qtbot)
+    click(qtbot, page, "wizard.model.source.local")
     path = page.findChild(QLineEdit, "wizard.model.path")
     qtbot.keyClicks(path, "/models/mine")
     assert not page.draft.model_facts

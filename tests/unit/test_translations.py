@@ -41,7 +41,7 @@ from forge_desktop.panels import (
     sidebar,
 )
 from forge_desktop.theme import language
-from forge_desktop.wizard import wizard_page
+from forge_desktop.wizard import model_source, wizard_page
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("widgets", "messages", "settings", "words")
@@ -99,7 +99,8 @@ TABLES: dict[tuple[str, str], list[str]] = {
         *(text for _key, text in onboarding.STEPS),
     ],
     ("panels/sidebar.py", "text"): [text for *_keys, text in (*sidebar.PAGES, *sidebar.LAST_PAGES, *sidebar.THEMES)],
-    ("wizard/wizard_page.py", "text"): [text for _key, text, _paths in wizard_page.STEPS],
+    ("wizard/wizard_page.py", "text"): [*(text for _key, text, _paths in wizard_page.STEPS), *wizard_page.ONWARD],
+    ("wizard/model_source.py", "text"): [text for _key, text in model_source.WAYS],
 }
 """Calls of `tr` whose text comes out of a table: file and argument, and the texts of the table."""
 SAME_IN_CHINESE = {

@@ -44,6 +44,7 @@ def inspect_folder(folder: Path, name: str = "") -> dict[str, Any]:
         "layers": text.get("num_hidden_layers", text.get("n_layer")),
         "vocab_size": text.get("vocab_size"),
         "targets": linear,
+        "adapter_widths": adapter_widths(tensors, linear),
         "suggested_targets": ["all-linear"],
         "template": template,
         "type": _type(name or folder.name, bool(template["has_own"])),
@@ -58,6 +59,16 @@ def linear_targets(tensors: list[Tensor]) -> list[str]:
     names = (name for name, shape, _ in tensors if len(shape) == 2 and name.endswith(".weight") and LAYER.search(name))
     found = {name.removesuffix(".weight").rpartition(".")[2] for name in names}
     return sorted(found, key=lambda name: (USUAL.index(name) if name in USUAL else len(USUAL), name))
+
+
+def adapter_widths(tensors: list[Tensor], names: list[str]) -> dict[str, int]:
+    """How many numbers an adapter of rank 1 has on each of these modules, all layers together."""
+    widths = dict.fromkeys(names, 0)
+    for name, shape, _ in tensors:
+        last = name.removesuffix(".weight").rpartition(".")[2]
+        if last in widths and len(shape) == 2 and name.endswith(".weight") and LAYER.search(name):
+            widths[last] += sum(shape)
+    return widths
 
 
 def _dtype(tensors: list[Tensor], config: dict[str, Any]) -> str:

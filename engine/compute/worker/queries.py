@@ -37,6 +37,17 @@ class QueryOrder(QueryRequest):
     secrets: GivenSecrets = GivenSecrets()
 
 
+class RowParams(BaseModel):
+    """What `preview_row` takes: the settings that decide how a row becomes tokens."""
+
+    model: ModelConfig
+    source: DataSource
+    stage: str = "sft"
+    max_length: int = Field(1024, ge=8)
+    assistant_only_loss: bool = True
+    rows: int = Field(3, ge=0, le=50)
+
+
 def inspect_model(order: QueryOrder) -> dict[str, Any]:
     """What a model says about itself: the files of its folder, or the small ones of a hub."""
     from engine.compute.inference.inspect import inspect_folder
@@ -67,9 +78,31 @@ def preview_data(order: QueryOrder) -> dict[str, Any]:
     return preview(path, source.format, asked.rows)
 
 
+def preview_row(order: QueryOrder) -> dict[str, Any]:
+    """A dataset's first rows as the model will see them, with what is learned of each."""
+    from engine.compute.data.row_view import first_examples, view
+    from engine.compute.data.templates import choose_template
+    from engine.compute.inference.base import load_tokenizer, model_folder
+    from engine.compute.training.stages import STAGES
+    from engine.contract.bundled import DATASETS, locate
+
+    asked = RowParams.model_validate(order.params)
+    path = locate(asked.source)
+    if path is None:
+        raise UserError("data.not_here", path=asked.source.path, choices=", ".join(DATASETS))
+    examples = first_examples(path, asked.source.format)
+    stage = STAGES[asked.stage]
+    stage.check(examples)
+    template = choose_template(load_tokenizer(model_folder(asked.model)), asked.model.template)
+    tokeniser = stage.tokeniser(template, asked.max_length, asked.assistant_only_loss)
+    seen = view(examples, tokeniser, asked.rows, asked.model.system)
+    return {**seen, "template": {"choice": template.choice, "reason": {"code": template.note, "params": {}}}}
+
+
 QUERIES: dict[str, Callable[[QueryOrder], dict[str, Any]]] = {
     "inspect_model": inspect_model,
     "preview_data": preview_data,
+    "preview_row": preview_row,
 }
 
 

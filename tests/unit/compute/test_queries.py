@@ -29,6 +29,12 @@ def test_that_a_model_is_described_from_its_files(tmp_path, kind):
     from engine.compute.training.tuners import linear_names
 
     assert sorted(found["targets"]) == linear_names(model)
+    from engine.compute.training.tuners import apply_tuner
+    from engine.contract.tuner import TunerConfig
+
+    tuned = apply_tuner(model, TunerConfig(rank=4))
+    trained = sum(p.numel() for p in tuned.parameters() if p.requires_grad)
+    assert trained == 4 * sum(found["adapter_widths"].values())
     assert found["template"]["choice"] == "tokenizer"
     assert found["type"]["value"] == "chat"
     assert found["problems"] == []
@@ -83,3 +89,42 @@ def test_that_a_process_answers_on_stdout_without_importing_torch(model):
     done = subprocess.run([sys.executable, "-c", program], input=request, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["result"]["model_type"] == "qwen3"
+
+
+def test_that_rows_are_shown_as_the_model_sees_them(tmp_path):
+    data = tmp_path / "rows.jsonl"
+    rows = [{"prompt": f"q{n}", "completion": "the answer" * n} for n in range(1, 6)]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = str(tiny.save_model(tmp_path / "m", template=None))
+    found = ask("preview_row", model={"path": model, "system": "be brief"}, source={"path": str(data)}, rows=2).result
+    assert found["template"]["choice"] == "chatml"
+    first, second = found["rows"]
+    assert (first["line"], second["line"]) == (1, 2)
+    text = "".join(span["text"] for span in first["spans"])
+    learned = "".join(span["text"] for span in first["spans"] if span["trained"])
+    assert "be brief" in text
+    assert "q1" in text
+    assert learned.strip().startswith("the answer")
+    assert "q1" not in learned
+    assert sum(span["tokens"] for span in first["spans"]) == first["tokens"] == found["lengths"][0]
+    assert len(found["lengths"]) == 5
+    assert 0 < found["trained_share"] < 1
+
+
+def test_that_a_row_that_is_cut_says_so(tmp_path):
+    data = tmp_path / "rows.jsonl"
+    data.write_text(json.dumps({"prompt": "q", "completion": "long " * 200}) + "\n")
+    model = {"path": str(tiny.save_model(tmp_path / "m", template=None))}
+    found = ask("preview_row", model=model, source={"path": str(data)}, max_length=16).result
+    assert found["rows"][0]["cut"]
+    assert found["rows"][0]["tokens"] == 16
+    assert found["lengths"][0] > 16
+
+
+def test_that_plain_text_is_not_shown_as_answers(tmp_path):
+    data = tmp_path / "rows.txt"
+    data.write_text("once upon a time\n")
+    model = {"path": str(tiny.save_model(tmp_path / "m", template=None))}
+    source = {"path": str(data)}
+    assert ask("preview_row", model=model, source=source).error.code == "data.text_needs_pretrain"
+    assert ask("preview_row", model=model, source=source, stage="pretrain").result["rows"][0]["spans"]

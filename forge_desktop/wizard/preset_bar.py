@@ -1,0 +1,135 @@
+"""Recipes to begin with: the three that ship, and the person's own templates with save, rename, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QInputDialog, QLineEdit, QMenu, QWidget
+
+from forge_desktop.models.draft_model import DraftModel
+from forge_desktop.models.presets import Preset, Presets, bundled_presets
+from forge_desktop.panels.questions import ask_before
+from forge_desktop.theme.controls import Segments, button, column, label, row
+from forge_desktop.theme.language import count, labelled, tr, word
+from forge_desktop.wizard.fields import written
+from forge_desktop.wizard.titles import title_of
+
+MOST_NAMED = 5
+
+
+class PresetBar(QWidget):
+    """Which recipe the draft began with, what that changes, and how far it has moved from it."""
+
+    told = Signal(str)
+
+    def __init__(self, draft: DraftModel, presets: Presets) -> None:
+        super().__init__()
+        self._draft, self._presets = draft, presets
+        choices = [(key, word("preset", key)) for key in bundled_presets()]
+        self._segments = Segments(choices, name="wizard.preset")
+        self._segments.chosen.connect(self.take)
+        self._own = button(tr("My templates"), "default", "layers", name="wizard.templates")
+        self._menu = QMenu(self._own)
+        self._own.setMenu(self._menu)
+        self._says = label("", "hint", wrap=True)
+        self._reset = button(tr("Reset to preset"), "link", on_click=self._do_reset, name="wizard.preset.reset")
+        above = row(label(tr("Preset"), "label"), self._segments, self._own, None, spacing=10)
+        below = row(self._says, self._reset, spacing=10)
+        below.setStretch(0, 1)
+        layout = column(spacing=6)
+        layout.addLayout(above)
+        layout.addLayout(below)
+        self.setLayout(layout)
+        draft.changed.connect(self._refresh)
+        presets.changed.connect(self._fill)
+        self._fill()
+        self._refresh()
+
+    @Slot(str)
+    def take(self, uid: str) -> None:
+        """Apply one by its id."""
+        preset = self._presets.find(uid)
+        if preset is not None:
+            self._draft.apply(preset)
+            self._refresh()
+
+    @Slot()
+    def _refresh(self, *_news: object) -> None:
+        preset, changed = self._draft.preset, len(self._draft.differs())
+        self._segments.set_value(preset.id)
+        if preset.own:
+            self._segments.choose_none()
+        text = labelled(preset_name(preset), what_it_changes(preset))
+        if changed:
+            text += " · " + count(changed, "1 setting differs from it", "{n} settings differ from it")
+        self._says.setText(text)
+        self._reset.setVisible(bool(changed))
+
+    def _do_reset(self) -> None:
+        self._draft.apply(self._draft.preset)
+
+    @Slot()
+    def _fill(self) -> None:
+        self._menu.clear()
+        for preset in self._presets.own():
+            inner = self._menu.addMenu(preset.name.replace("&", "&&"))
+            inner.addAction(tr("Apply"), partial(self.take, preset.id))
+            inner.addAction(tr("Rename…"), partial(self._rename, preset))
+            inner.addAction(tr("Delete…"), partial(self._delete, preset))
+        if not self._menu.isEmpty():
+            self._menu.addSeparator()
+        self._menu.addAction(tr("Save as template…"), self.save_as)
+
+    def save_as(self) -> None:
+        """Keep the present recipe under a name."""
+
+        def keep(name: str) -> None:
+            self._draft.preset = self._presets.save(name, self._draft.document)
+            self._refresh()
+            self.told.emit(tr("Template '{name}' is saved.", name=name))
+
+        proposed = self._draft.preset.name or str(self._draft.get("name"))
+        ask_name(self, tr("Save as template"), proposed, keep)
+
+    def _rename(self, preset: Preset) -> None:
+        ask_name(self, tr("Rename template"), preset.name, lambda name: self._presets.rename(preset.id, name))
+
+    def _delete(self, preset: Preset) -> None:
+        text = tr("Runs made with it stay as they are.")
+        title = tr("Delete the template '{name}'?", name=preset.name)
+        ask_before(self, title, text, tr("Delete"), "template.delete", lambda: self._presets.delete(preset.id))
+
+
+def ask_name(parent: QWidget, title: str, proposed: str, take: Callable[[str], object]) -> None:
+    """Ask for a name; nothing happens without one."""
+    dialog = QInputDialog(parent)
+    dialog.setObjectName("name")
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.setWindowTitle(title)
+    dialog.setLabelText(tr("Name"))
+    dialog.setTextEchoMode(QLineEdit.EchoMode.Normal)
+    dialog.setTextValue(proposed)
+    dialog.setMinimumWidth(360)
+    dialog.textValueSelected.connect(lambda name: take(name.strip()[:80]) if name.strip() else None)
+    dialog.open()
+
+
+def preset_name(preset: Preset) -> str:
+    """What a recipe is called."""
+    return preset.name or word("preset", preset.id)
+
+
+def what_it_changes(preset: Preset) -> str:
+    """The settings it has other than the defaults, the first few by name."""
+    if not preset.settings:
+        return tr("every setting at its default")
+    named = [
+        labelled(title_of(path), written(value) or tr("empty"))
+        for path, value in list(preset.settings.items())[:MOST_NAMED]
+        if not isinstance(value, bool)
+    ]
+    more = len(preset.settings) - len(named)
+    text = " · ".join(named)
+    return f"{text} · {count(more, '1 more', '{n} more')}" if more > 0 else text
