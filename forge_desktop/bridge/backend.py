@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.client.download import Cancelled, Exists, Item, Tell
-from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunPage, RunSummary, SampleNow
+from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunSummary, SampleNow
 from engine.contract.errors import Problem
 from engine.contract.events import Resources, StreamMessage
 from engine.contract.run_spec import RunSpec
+from forge_desktop.bridge.backend_listing import ListingBackend
 from forge_desktop.bridge.backend_notices import NoticesBackend
 
 __all__ = ["Backend", "Cancelled", "Connect", "Exists", "Floats", "Item", "LogPart", "SeriesPart", "Tell"]
@@ -40,14 +41,11 @@ class LogPart:
     size: int
 
 
-class Backend(NoticesBackend, Protocol):
+class Backend(ListingBackend, NoticesBackend, Protocol):
     """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""
 
     def health(self) -> Health:
         """Who answers."""
-
-    def runs(self, states: Sequence[str], search: str, offset: int, limit: int) -> RunPage:
-        """A page of runs, newest first."""
 
     def run(self, uid: str) -> RunDetail:
         """Everything about a run besides curves and log."""

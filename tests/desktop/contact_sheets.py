@@ -32,7 +32,7 @@ from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.ask_dialog import AskDialog
 from forge_desktop.panels.resume_dialog import ResumeDialog
 from forge_desktop.wizard.wizard_page import WizardPage
-from tests.desktop import sheets_notices
+from tests.desktop import sheets_notices, sheets_runs
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.helpers.journals import after_training, before_training, demo_spec, failed, resumed, saved, steps
 
@@ -83,6 +83,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
             Resources(slots={"gpu": 1}, used={"gpu": 1}, waiting=1, values=load, names={"cpu": "AMD EPYC"})
         )
     yield "runs"
+    yield from sheets_runs.pages(desktop, backend)
     for name, uid in (("run-live", live), ("run-failed", bad), ("run-done", done)):
         window.go(f"run/{uid}")
         yield name
