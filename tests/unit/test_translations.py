@@ -31,6 +31,9 @@ from engine.contract.tuner import TunerConfig
 from forge_desktop.models import command_table, notices, runs_model
 from forge_desktop.pages import run_page, runs_page
 from forge_desktop.panels import charts_card, device_panel, onboarding, sidebar
+from forge_desktop.models import run_columns, search_operators
+from forge_desktop.pages import run_page, runs_page
+from forge_desktop.panels import charts_card, device_panel, run_search, sidebar
 from forge_desktop.theme import language
 from forge_desktop.wizard import wizard_page
 
@@ -51,10 +54,16 @@ GROUPS: tuple[type[BaseModel], ...] = (
     Limits,
 )
 READINGS = [reading.title for reading in (*device_panel.GPU, *device_panel.PROCESSOR)]
+COLUMN_TITLES = [column.title for column in run_columns.COLUMNS]
 TABLES: dict[tuple[str, str], list[str]] = {
     ("models/commands.py", "entry.text"): [entry.text for entry in command_table.EVERY_KEY],
     ("models/commands.py", "GROUP_TEXTS[group]"): list(command_table.GROUP_TEXTS.values()),
     ("models/runs_model.py", "COLUMNS[section]"): list(runs_model.COLUMNS),
+    ("models/runs_model.py", "COLUMNS[section].title"): COLUMN_TITLES,
+    ("panels/runs_header.py", "COLUMNS[logical].title"): COLUMN_TITLES,
+    ("panels/runs_header.py", "column.title"): COLUMN_TITLES,
+    ("panels/run_search.py", "MEANINGS[operator.name]"): list(search_operators.MEANINGS.values()),
+    ("panels/run_search.py", "title"): [title for _key, title in run_search.FACETS],
     ("pages/run_page.py", "text"): [text for _key, text in run_page.TABS],
     ("pages/runs_page.py", "text"): [text for _key, text in runs_page.FILTER_TEXTS],
     ("panels/device_panel.py", "reading.title"): READINGS,
@@ -70,7 +79,7 @@ TABLES: dict[tuple[str, str], list[str]] = {
 }
 """Calls of `tr` whose text comes out of a table: file and argument, and the texts of the table."""
 SAME_IN_CHINESE = {
-    *("Ctrl+N", "GPU", "LoRA alpha", "LoRA dropout", "token"),
+    *("Ctrl+N", "GPU {n}", "LoRA alpha", "LoRA dropout", "token"),
     *("LoRA", "QLoRA", "DoRA", "DPO", "KTO", "ORPO", "CPO", "SimPO", "GRPO", "fp32", "bf16", "fp16"),
     *("Hugging Face", "ModelScope", "Eager", "SDPA", "FlashAttention 2", "ChatML", "Alpaca", "ShareGPT", "Docker"),
 }
