@@ -112,6 +112,12 @@ class RunsModel(QAbstractTableModel):
         return len(self._pages)
 
     @property
+    def is_current(self) -> bool:
+        """Whether what is shown answers the present question and nothing is on its way."""
+        waiting = self._typed.isActive() or self._refresh.isActive() or self._look.isActive()
+        return self.question == self._answered and not self._tickets and not waiting
+
+    @property
     def filter(self) -> str:
         """The filter in force."""
         return self.question.filter

@@ -20,6 +20,12 @@ PREFERENCE = "runs.columns"
 HEIGHT = 40
 LEAST_NAME = 220
 LEAST_WIDTH, MOST_WIDTH = 60, 600
+EXTRA_RANK = 2.5
+
+
+def _importance(column: Column) -> float:
+    """What a person asked for stays longer than what is there by itself, besides name, status and progress."""
+    return column.rank if column.shown else EXTRA_RANK + column.rank / 100
 
 
 class RunsHeader(QHeaderView):
@@ -94,7 +100,7 @@ class RunsHeader(QHeaderView):
         """Hide what was not chosen and, by importance, what finds no room."""
         wanted = [column for column in COLUMNS if column.key in self.chosen and (column.key != "cost" or self._costs)]
         room, shown = self._table.viewport().width() - LEAST_NAME, set[str]()
-        for column in sorted(wanted, key=lambda column: column.rank):
+        for column in sorted(wanted, key=_importance):
             width = 0 if column.key == "run" else self._width(column)
             if column.rank and width > room:
                 break
@@ -179,9 +185,12 @@ class RunsHeader(QHeaderView):
         menu.setObjectName("runs.columns.menu")
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         for column in (column for column in COLUMNS if column.key not in FIXED):
-            action = menu.addAction(tr(column.title))
+            chosen = column.key in self.chosen
+            lacks_room = chosen and self.isSectionHidden(PLACE[column.key]) and (column.key != "cost" or self._costs)
+            title = tr(column.title)
+            action = menu.addAction(tr("{column} (no room)", column=title) if lacks_room else title)
             action.setCheckable(True)
-            action.setChecked(column.key in self.chosen)
+            action.setChecked(chosen)
             action.toggled.connect(partial(self.choose, column.key))
         menu.addSeparator()
         sorts = menu.addMenu(tr("Sort by"))

@@ -20,6 +20,7 @@ from forge_desktop.pages.runs_page import RunsPage
 from tests.helpers.journals import demo_spec
 
 WAIT_MS = 500
+LIMIT_S = 30
 DAY = (
     ("qwen3-8b-support-zh", "Qwen3-8B", "support-tickets-zh", "QLoRA r32", RunState.RUNNING, 0.61, 0.901, 6480, 9.42),
     ("llama4-8b-sql-v3", "Llama-4-8B", "spider-sql", "LoRA r16", RunState.RUNNING, 0.84, 0.402, 1560, 6.10),
@@ -100,7 +101,10 @@ def click(parent: QWidget, name: str) -> None:
 
 def until(true: Callable[[], bool]) -> None:
     """Wait for a condition."""
-    assert QTest.qWaitFor(true, 20_000)
+    limit = time.monotonic() + LIMIT_S
+    while not true():
+        assert time.monotonic() < limit, "the page did not get there"
+        QTest.qWait(20)
 
 
 def close_menus() -> None:
@@ -128,10 +132,12 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield "runs-picked"
     page.picked.clear()
     page.search.setText("state:completed,running tag:nightly loss<1")
+    until(lambda: page.model.is_current)
     yield "runs-searched"
     page.search.setText("stat:failed")
     yield "runs-search-wrong"
     page.search.setText("nothing like it")
+    until(lambda: page.model.is_current)
     yield "runs-no-match"
     page.search.clear()
     QTest.qWait(WAIT_MS)
