@@ -160,7 +160,7 @@ class RunsHeader(QHeaderView):
         if 1 <= there < self.count() - 1:
             self.moveSection(here, there)
 
-    def reset(self) -> None:
+    def forget_choices(self) -> None:
         """As they were at first."""
         self.chosen = {column.key for column in COLUMNS if column.shown}
         self._kept = {}
@@ -201,7 +201,7 @@ class RunsHeader(QHeaderView):
         if key and key not in FIXED:
             menu.addAction(tr("Move left"), partial(self.move_column, key, -1))
             menu.addAction(tr("Move right"), partial(self.move_column, key, 1))
-        menu.addAction(tr("As at first"), self.reset)
+        menu.addAction(tr("As at first"), self.forget_choices)
         return menu
 
     def paintSection(self, painter: QPainter, rect: QRect, logical: int) -> None:

@@ -144,7 +144,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     for key in ("created", "tags", "priority", "score"):
         page.table.header.choose(key, True)
     yield "runs-columns"
-    page.table.header.reset()
+    page.table.header.forget_choices()
     many(backend, 100_000)
     backend.move(uids[-1], pinned=True)
     until(lambda: page.model.total > 100_000)
