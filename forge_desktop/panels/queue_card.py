@@ -101,6 +101,20 @@ class QueueList(QListView):
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.customContextMenuRequested.connect(self._menu_at)
         self.doubleClicked.connect(self._open)
+        self._chosen = ""
+        model.modelAboutToBeReset.connect(self._note_chosen)
+        model.modelReset.connect(self._choose_again)
+
+    @Slot()
+    def _note_chosen(self) -> None:
+        entry = self._entry(self.currentIndex())
+        self._chosen = entry.run.uid if entry is not None else ""
+
+    @Slot()
+    def _choose_again(self) -> None:
+        row = self._queue.row_of(self._chosen)
+        if row >= 0:
+            self.setCurrentIndex(self._queue.index(row))
 
     def _entry(self, index: QModelIndex) -> QueueEntry | None:
         found = index.data(EntryRole)

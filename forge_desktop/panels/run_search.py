@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QObject, QPoint, Qt, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QCompleter, QFrame, QGridLayout, QMenu, QPushButton, QWidget
 
@@ -81,6 +81,15 @@ class SearchField(Field):
     def offers(self) -> list[str]:
         """What is offered to complete the text."""
         return [self._items.item(row).text() for row in range(self._items.rowCount())]
+
+    def event(self, event: QEvent) -> bool:
+        """Qt's own hook: F1, and Escape while there is a text, are for the field and not for the window."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            own = event.key() == Qt.Key.Key_F1 or (event.key() == Qt.Key.Key_Escape and bool(self.text()))
+            if own:
+                event.accept()
+                return True
+        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Qt's own hook: Down into the list goes by itself; F1 helps; Escape empties."""

@@ -38,6 +38,7 @@ class RunSelection(QObject):
         self._clears = clears
         """Tells whether what is picked so far is given up."""
         marks.selectionChanged.connect(self._marked)
+        model.arranging.connect(self._arranging)
         model.arranged.connect(self._arranged)
         picked.changed.connect(self.show_picked)
 
@@ -96,8 +97,14 @@ class RunSelection(QObject):
     def _failed(self, error: ErrorBody) -> None:
         self.failed.emit(error)
 
+    @Slot()
+    def _arranging(self) -> None:
+        """Rows go at the end of the list, and their marks with them: it does not mean that runs were unpicked."""
+        self._setting = True
+
     @Slot(bool)
     def _arranged(self, _other: bool) -> None:
+        self._setting = False
         self.show_picked()
 
     @Slot()

@@ -120,6 +120,15 @@ class RunsTable(QTableView):
         """Qt's own hook: also what is not here."""
         self.selection.pick_all()
 
+    def event(self, event: QEvent) -> bool:
+        """Qt's own hook: while several are picked, Escape is for them and not for the window."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            own = event.key() == Qt.Key.Key_Escape and len(self.selection.picked) > 1
+            if own:
+                event.accept()
+                return True
+        return super().event(event)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Qt's own hook."""
         key, held = event.key(), event.modifiers()

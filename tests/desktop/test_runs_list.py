@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 from PySide6.QtCore import QItemSelectionModel, QModelIndex, Qt
@@ -23,17 +24,24 @@ MANY = 100_000
 Flag = QItemSelectionModel.SelectionFlag
 
 
-def long_history(backend: ReplayBackend, number: int = MANY) -> None:
-    """Ended runs, `run 000000` the oldest; loss and name in different orders."""
-    spec = demo_spec()
-    for n in range(number):
-        summary = RunSummary.model_construct(
+@cache
+def ended_runs() -> list[RunSummary]:
+    """`run 000000` the oldest; loss and name in different orders."""
+    return [
+        RunSummary.model_construct(
             uid=new_id(), name=f"run {n:06}", project="default", owner="lin", kind="train", lane="gpu",
             state=RunState.FAILED if n % 10 == 0 else RunState.COMPLETED, model="tiny", dataset=f"rows-{n % 97}",
-            method="lora", created=float(n), loss=float(n * 7919 % number), tags=[f"t{n % 100}"], attempt=1,
+            method="lora", created=float(n), loss=float(n * 7919 % MANY), tags=[f"t{n % 100}"], attempt=1,
             pinned=False, priority=0, reason=None, sparkline=[],
-        )  # fmt: skip
-        backend._runs[summary.uid] = Played(summary, spec)
+        )
+        for n in range(MANY)
+    ]  # fmt: skip
+
+
+def long_history(backend: ReplayBackend) -> None:
+    """Put them in, all at once."""
+    spec = demo_spec()
+    backend._runs.update((run.uid, Played(run, spec)) for run in ended_runs())
 
 
 @pytest.fixture
