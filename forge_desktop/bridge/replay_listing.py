@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,9 +60,7 @@ class ReplayListing:
         else:
             found = self._find_runs(every, states, search, sort, descending)
             self._ordered = (key, found)
-        counts: dict[str, int] = {}
-        for run in every:
-            counts[run.state] = counts.get(run.state, 0) + 1
+        counts = {str(state): number for state, number in Counter(run.state for run in every).items()}
         page = [self._runs[run.uid].summary for run in found[offset : offset + limit] if run.uid in self._runs]
         return RunPage(runs=page, total=len(found), counts=counts, cursor=cursor)
 
@@ -69,13 +68,14 @@ class ReplayListing:
         self, every: list[RunSummary], states: Sequence[str], search: str, sort: str, descending: bool
     ) -> list[RunSummary]:
         query, field = parse(search), SORTS.get(sort, sort)
+        searched = bool(search.strip())
 
         def place(run: RunSummary) -> tuple[bool, Any, float, str]:
             value = getattr(run, field, None)
             value = value.casefold() if isinstance(value, str) else value
             return (value is not None, value if value is not None else 0, run.created, run.uid)
 
-        found = [run for run in every if (not states or run.state in states) and matches(query, run)]
+        found = [run for run in every if (not states or run.state in states) and (not searched or matches(query, run))]
         return sorted(found, key=place, reverse=descending)
 
     def bulk(self, request: BulkRequest) -> BulkResult:
