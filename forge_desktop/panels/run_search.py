@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QKeyEvent, QStandardItem, QStandardItemModel
+from PySide6.QtGui import QKeyEvent, QResizeEvent, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QCompleter, QFrame, QGridLayout, QMenu, QPushButton, QWidget
 
 from engine.contract.errors import ErrorBody
@@ -31,6 +31,8 @@ from forge_desktop.theme.language import explain, sentences, tr, word
 from forge_desktop.theme.look import tokens
 
 FACETS = (("tag", "Tag"), ("model", "Model"), ("project", "Project"))
+BUTTONS = 104
+"""Room for the icons in the field, in pixels."""
 WholeRole = int(Qt.ItemDataRole.UserRole) + 1
 
 
@@ -38,7 +40,7 @@ class SearchField(Field):
     """Words and operators; Tab or Enter takes the completion, F1 or ? explains the operators."""
 
     def __init__(self, model: RunsModel) -> None:
-        super().__init__(hint=tr("Search runs, models, tags…"), name="runs.search")
+        super().__init__(hint=tr("Search…"), name="runs.search")
         self._model = model
         self.setAccessibleName(tr("Search runs"))
         self.setAccessibleDescription(tr("Words, and operators such as state:failed"))
@@ -90,6 +92,13 @@ class SearchField(Field):
                 event.accept()
                 return True
         return super().event(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt's own hook: the hint says as much as there is room for."""
+        super().resizeEvent(event)
+        hint = tr("Search runs, models, tags…")
+        fits = self.fontMetrics().horizontalAdvance(hint) + BUTTONS <= self.width()
+        self.setPlaceholderText(hint if fits else tr("Search…"))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Qt's own hook: Down into the list goes by itself; F1 helps; Escape empties."""

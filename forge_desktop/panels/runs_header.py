@@ -21,11 +21,18 @@ HEIGHT = 40
 LEAST_NAME = 220
 LEAST_WIDTH, MOST_WIDTH = 60, 600
 EXTRA_RANK = 2.5
+AROUND_TITLE = 40
 
 
 def _importance(column: Column) -> float:
     """What a person asked for stays longer than what is there by itself, besides name, status and progress."""
     return column.rank if column.shown else EXTRA_RANK + column.rank / 100
+
+
+def _first_width(column: Column) -> int:
+    """As designed; more where its title is longer in the language in force."""
+    title = tr(column.title)
+    return max(column.width, font_of(12, 600)[1].horizontalAdvance(title) + AROUND_TITLE)
 
 
 class RunsHeader(QHeaderView):
@@ -71,7 +78,7 @@ class RunsHeader(QHeaderView):
             mode = QHeaderView.ResizeMode.Fixed if fixed else QHeaderView.ResizeMode.Interactive
             self.setSectionResizeMode(place, QHeaderView.ResizeMode.Stretch if column.key == "run" else mode)
             width = widths.get(column.key) if isinstance(widths, dict) else None
-            wide = width if isinstance(width, int) and LEAST_WIDTH <= width <= MOST_WIDTH else column.width
+            wide = width if isinstance(width, int) and LEAST_WIDTH <= width <= MOST_WIDTH else _first_width(column)
             self.resizeSection(place, column.width if fixed else wide)
         order = self._kept.get("order")
         known = [key for key in order if key in PLACE and key not in FIXED] if isinstance(order, list) else []
@@ -112,7 +119,7 @@ class RunsHeader(QHeaderView):
     def _width(self, column: Column) -> int:
         widths = self._kept.get("widths")
         width = widths.get(column.key) if isinstance(widths, dict) else None
-        return width if isinstance(width, int) else column.width
+        return width if isinstance(width, int) else _first_width(column)
 
     @Slot(int, int, int)
     def _moved(self, _logical: int, _old: int, _new: int) -> None:
@@ -168,7 +175,7 @@ class RunsHeader(QHeaderView):
         for place, column in enumerate(COLUMNS):
             self.moveSection(self.visualIndex(place), place)
             if column.key not in FIXED:
-                self.resizeSection(place, column.width)
+                self.resizeSection(place, _first_width(column))
         self._placing = False
         self._preferences.set(PREFERENCE, {})
         self.fit()

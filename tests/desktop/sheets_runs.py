@@ -145,11 +145,11 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
         page.table.header.choose(key, True)
     yield "runs-columns"
     page.table.header.forget_choices()
-    many(backend, 100_000)
+    many(backend, 5_000)
     backend.move(uids[-1], pinned=True)
-    until(lambda: page.model.total > 100_000)
-    page.table.verticalScrollBar().setValue(52 * 50_000)
-    until(lambda: page.model.run_in(50_000) is not None)
+    until(lambda: page.model.total > 5_000)
+    page.table.verticalScrollBar().setValue(52 * 2_500)
+    until(lambda: page.model.run_in(2_500) is not None)
     yield "runs-many"
     for uid in list(backend._runs):
         if backend._runs[uid].summary.name.startswith("sweep"):
