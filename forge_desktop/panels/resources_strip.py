@@ -82,7 +82,7 @@ class ResourcesStrip(QWidget):
             layout.addWidget(tile, 1)
         self._history.changed.connect(self._show)
         runs.loaded.connect(self._show_slots)
-        queue.loaded.connect(self._show_wait)
+        queue.loaded.connect(self._queue_loaded)
         session.online.connect(self._ask_spend)
         self._minute = QTimer(self, interval=SPEND_MS)
         self._minute.timeout.connect(self._ask_spend)
@@ -135,13 +135,14 @@ class ResourcesStrip(QWidget):
         self.load.say(title, f"{share:.0f}%", below, self._history.trails["load"].values, 100)
 
     @Slot()
+    def _queue_loaded(self) -> None:
+        self._history.note("wait", self._queue.wait or 0.0)
+
     def _show_wait(self) -> None:
         now, waiting = self._history.now, len(self._queue.entries)
         waiting = max(waiting, now.waiting if now is not None and not waiting else 0)
         wait = self._queue.wait
         trail = self._history.trails["wait"]
-        if self.sender() is self._queue:
-            trail.add(wait or 0.0)
         value = f"≈ {duration(wait)}" if waiting and wait is not None else "—" if waiting else tr("None")
         below = count(waiting, "1 run waiting", "{n} runs waiting") if waiting else tr("nothing waits")
         self.wait.say(tr("Queue wait"), value, below, trail.values)
