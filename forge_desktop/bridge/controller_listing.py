@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from engine.client.client import ControllerClient
 from engine.contract.api import RunPage, Settings
@@ -14,11 +13,6 @@ class ControllerListing:
     """Passes what the Runs page asks on to a controller."""
 
     _client: ControllerClient
-
-    @property
-    def _listing(self) -> Any:
-        """The client's calls about many runs, which its own part of the client declares."""
-        return self._client
 
     def runs(
         self,
@@ -36,23 +30,20 @@ class ControllerListing:
 
     def bulk(self, request: BulkRequest) -> BulkResult:
         """One deed for many runs."""
-        done: BulkResult = self._listing.bulk(request)
-        return done
+        return self._client.bulk(request)
 
     def queue(self) -> Queue:
         """All waiting runs."""
-        waiting: Queue = self._listing.queue()
-        return waiting
+        return self._client.queue()
 
     def move_in_queue(self, uid: str, before: str | None) -> Queue:
         """Move a waiting run."""
-        self._listing.move_in_queue(uid, before)
+        self._client.move_in_queue(uid, before)
         return self.queue()
 
     def run_points(self) -> RunPoints:
         """Ended runs as points."""
-        points: RunPoints = self._listing.points()
-        return points
+        return self._client.points()
 
     def price_list(self) -> Settings:
         """The controller's settings."""

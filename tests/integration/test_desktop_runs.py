@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from forge_desktop.app import Desktop
 from forge_desktop.bridge.controller import connect_to_controller
 from forge_desktop.pages.runs_page import RunsPage
 from tests.helpers.controller import ControllerProcess
 from tests.helpers.journals import demo_spec
 
-pytest.importorskip("engine.client.listing")
 LONG = {"timeout": 30_000}
 
 
