@@ -28,12 +28,9 @@ from engine.contract.setting import extra
 from engine.contract.states import EndReason, Phase, RunState
 from engine.contract.training import EvaluationConfig, OutputConfig, TrainingConfig
 from engine.contract.tuner import TunerConfig
-from forge_desktop.models import command_table, notices, runs_model
+from forge_desktop.models import command_table, notices, run_columns, search_operators
 from forge_desktop.pages import run_page, runs_page
-from forge_desktop.panels import charts_card, device_panel, onboarding, sidebar
-from forge_desktop.models import run_columns, search_operators
-from forge_desktop.pages import run_page, runs_page
-from forge_desktop.panels import charts_card, device_panel, run_search, sidebar
+from forge_desktop.panels import charts_card, device_panel, onboarding, run_search, sidebar
 from forge_desktop.theme import language
 from forge_desktop.wizard import wizard_page
 
@@ -58,7 +55,6 @@ COLUMN_TITLES = [column.title for column in run_columns.COLUMNS]
 TABLES: dict[tuple[str, str], list[str]] = {
     ("models/commands.py", "entry.text"): [entry.text for entry in command_table.EVERY_KEY],
     ("models/commands.py", "GROUP_TEXTS[group]"): list(command_table.GROUP_TEXTS.values()),
-    ("models/runs_model.py", "COLUMNS[section]"): list(runs_model.COLUMNS),
     ("models/runs_model.py", "COLUMNS[section].title"): COLUMN_TITLES,
     ("panels/runs_header.py", "COLUMNS[logical].title"): COLUMN_TITLES,
     ("panels/runs_header.py", "column.title"): COLUMN_TITLES,
