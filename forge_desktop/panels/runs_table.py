@@ -121,9 +121,11 @@ class RunsTable(QTableView):
         self.selection.pick_all()
 
     def event(self, event: QEvent) -> bool:
-        """Qt's own hook: while several are picked, Escape is for them and not for the window."""
+        """Qt's own hook: Escape while several are picked, and Alt with an arrow, are not for the window."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            sideways = event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right)
             own = event.key() == Qt.Key.Key_Escape and len(self.selection.picked) > 1
+            own = own or (sideways and bool(event.modifiers() & Modifier.AltModifier))
             if own:
                 event.accept()
                 return True
