@@ -191,7 +191,7 @@ class Window(QMainWindow):
         return makers.get(kind, self._runs_page)(rest)
 
     def _runs_page(self, _rest: str) -> Page:
-        return RunsPage(self.session, self.actions_of_runs)
+        return RunsPage(self.session, self.actions_of_runs, self.preferences)
 
     def _run_page(self, uid: str) -> Page:
         return RunPage(self.session, self.actions_of_runs, uid, self.preferences) if uid else self._runs_page("")

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.client.download import Cancelled, Exists, Item, Tell
-from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunPage, RunSummary, SampleNow
+from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunSummary, SampleNow
 from engine.contract.errors import Problem
 from engine.contract.events import Resources, StreamMessage
 from engine.contract.run_spec import RunSpec
+from forge_desktop.bridge.backend_listing import ListingBackend
 from forge_desktop.bridge.backend_notices import NoticesBackend
 from forge_desktop.bridge.backend_series import SeriesBackend
 from forge_desktop.bridge.backend_settings import SettingsBackend
@@ -29,14 +30,11 @@ class LogPart:
     size: int
 
 
-class Backend(NoticesBackend, SettingsBackend, SeriesBackend, Protocol):
+class Backend(NoticesBackend, SettingsBackend, SeriesBackend, ListingBackend, Protocol):
     """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""
 
     def health(self) -> Health:
         """Who answers."""
-
-    def runs(self, states: Sequence[str], search: str, offset: int, limit: int) -> RunPage:
-        """A page of runs, newest first."""
 
     def run(self, uid: str) -> RunDetail:
         """Everything about a run besides curves and log."""

@@ -14,12 +14,13 @@ from engine.client.client import ControllerClient
 from engine.client.download import Exists, Item, Tell, download
 from engine.client.launch import connect, start_controller
 from engine.client.stream import RunStream
-from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunPage, RunSummary, SampleNow
+from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunSummary, SampleNow
 from engine.contract.errors import Problem, Unreachable, UserError
 from engine.contract.events import Resources, StreamMessage
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend import LogPart, SeriesPart
+from forge_desktop.bridge.controller_listing import ControllerListing
 from forge_desktop.bridge.controller_notices import ControllerNotices
 from forge_desktop.bridge.controller_series import ControllerSeries
 from forge_desktop.bridge.controller_settings import ControllerSettings
@@ -39,7 +40,7 @@ def connect_to_controller(home: Home) -> ControllerBackend:
     return ControllerBackend(home, ControllerClient(home, timeout=TIMEOUT_S))
 
 
-class ControllerBackend(ControllerNotices, ControllerSettings, ControllerSeries):
+class ControllerBackend(ControllerNotices, ControllerSettings, ControllerSeries, ControllerListing):
     """Passes the desktop's questions on to a controller; its stream starts the controller again when it is gone."""
 
     def __init__(self, home: Home, client: ControllerClient) -> None:
@@ -51,10 +52,6 @@ class ControllerBackend(ControllerNotices, ControllerSettings, ControllerSeries)
     def health(self) -> Health:
         """Who answers."""
         return self._client.health()
-
-    def runs(self, states: Sequence[str], search: str, offset: int, limit: int) -> RunPage:
-        """A page of runs, newest first."""
-        return self._client.runs(states=states, search=search, offset=offset, limit=limit)
 
     def run(self, uid: str) -> RunDetail:
         """Everything about a run besides curves and log."""

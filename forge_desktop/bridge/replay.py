@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.contract.api import Diagnosis, EditRun, Health, ResumeRun, RunDetail, RunPage, RunSummary, SampleNow
+from engine.contract.api import Diagnosis, EditRun, Health, ResumeRun, RunDetail, RunSummary, SampleNow
 from engine.contract.errors import Conflict, NotFound, Problem, Unreachable, UserError
 from engine.contract.events import (
     ArtifactSaved,
@@ -38,6 +38,7 @@ from engine.contract.ids import new_id
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
+from forge_desktop.bridge.replay_listing import ReplayListing
 from forge_desktop.bridge.replay_notices import ReplayNotices
 from forge_desktop.bridge.replay_series import ReplaySeries
 from forge_desktop.bridge.replay_settings import ReplaySettings
@@ -54,7 +55,7 @@ def read_journal(file: Path) -> list[JournalLine]:
     return [journal_line.validate_json(text) for text in file.read_text(encoding="utf-8").splitlines() if text.strip()]
 
 
-class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries):
+class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 
     def __init__(self) -> None:
@@ -98,6 +99,7 @@ class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries):
             method=f"{train.tuner.kind} r{train.tuner.rank}" if train else "",
             created=created,
             tags=spec.tags,
+            priority=spec.priority,
         )
         with self._lock:
             self._runs[summary.uid] = Played(summary, spec)
@@ -152,17 +154,6 @@ class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries):
         self._answer()
         return Health(version="replay", protocol=1, pid=0, home="", started=0.0, worker_python=self.worker_python)
 
-    def runs(self, states: Sequence[str], search: str, offset: int, limit: int) -> RunPage:
-        """As the controller does."""
-        self._answer()
-        with self._lock:
-            every = sorted((run.summary for run in self._runs.values()), key=lambda run: -run.created)
-        counts: dict[str, int] = {}
-        for run in every:
-            counts[run.state] = counts.get(run.state, 0) + 1
-        shown = [run for run in every if (not states or run.state in states) and search.lower() in _words(run)]
-        return RunPage(runs=shown[offset : offset + limit], total=len(shown), counts=counts, cursor=self._cursor)
-
     def run(self, uid: str) -> RunDetail:
         """As the controller does."""
         self._answer()
@@ -185,8 +176,9 @@ class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries):
         if change.spec is not None:
             run.spec = change.spec
             self._move(run, name=change.spec.name)
-        if change.pinned is not None:
-            self._move(run, pinned=change.pinned)
+        plain = change.model_dump(exclude_none=True, include={"pinned", "priority", "tags", "name"})
+        if plain:
+            self._move(run, **plain)
         return run.summary
 
     def start(self, uid: str) -> RunSummary:
@@ -365,7 +357,3 @@ class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries):
             self._tell(
                 RunEvent(cursor=self._next(), at=line.t, run=uid, attempt=run.attempt, kind=line.kind, body=body)
             )
-
-
-def _words(run: RunSummary) -> str:
-    return " ".join([run.uid, run.name, run.model, run.dataset, *run.tags]).lower()

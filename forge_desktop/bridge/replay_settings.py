@@ -43,6 +43,7 @@ class ReplaySettings:
     """Keeps what it is told; a test changes the public fields."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.kept = Settings()
         """The controller's settings."""
         self.interpreters: list[Environment] = []

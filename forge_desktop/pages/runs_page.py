@@ -1,209 +1,282 @@
-"""The Runs page: what the machine is doing, and every run with its state, loss and progress."""
+"""The Runs page: what the machine is doing, every run with its state, loss and progress, and the queue."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from dataclasses import asdict
 
-from PySide6.QtCore import QObject, QPoint, Qt, QTimer, Slot
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout
+from PySide6.QtCore import QPoint, Qt, QTimer, Slot
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QMenu, QPushButton, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from engine.contract.api import RunSummary
 from engine.contract.errors import ErrorBody
-from engine.contract.events import Resources
-from engine.contract.states import RunState
+from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
-from forge_desktop.models.deeds import deeds_of
-from forge_desktop.models.runs_model import RunsModel
-from forge_desktop.panels.page import ErrorCard, Hint, Page
+from forge_desktop.models.picked import Picked
+from forge_desktop.models.queue_model import QueueModel
+from forge_desktop.models.runs_model import Question, RunsModel
+from forge_desktop.models.saved_searches import PRESENT, SavedSearches, question_of
+from forge_desktop.panels.bulk_actions import BulkActions
+from forge_desktop.panels.bulk_bar import COMPARED, BulkBar
+from forge_desktop.panels.health_card import HealthCard
+from forge_desktop.panels.page import ErrorCard, Page
+from forge_desktop.panels.queue_card import QueueCard
+from forge_desktop.panels.resources_strip import ResourcesStrip
 from forge_desktop.panels.run_actions import RunActions
+from forge_desktop.panels.run_menu import fill_run_menu
+from forge_desktop.panels.run_search import FilterMenu, SearchChips, SearchError, SearchField
+from forge_desktop.panels.runs_states import RunsStates, run_the_demo
 from forge_desktop.panels.runs_table import RunsTable
-from forge_desktop.panels.sparkline import Sparkline
-from forge_desktop.theme import icons
-from forge_desktop.theme.controls import Card, Field, Segments, button, column, label, row
-from forge_desktop.theme.language import count, tr
-from forge_desktop.theme.look import tokens
-from forge_desktop.theme.measures import size
+from forge_desktop.panels.saved_menu import fill_saved_menu
+from forge_desktop.theme.controls import Card, Segments, button, column, label, row, scrolled, set_enabled
+from forge_desktop.theme.language import tr
 
 FILTER_TEXTS = (
     ("all", "All"),
     ("active", "Active"),
     ("completed", "Completed"),
-    ("failed", "Failed or stopped"),
+    ("failed", "Failed"),
     ("draft", "Drafts"),
 )
+COUNTED = ("all", "active")
+BESIDE = 940
+"""From this width on queue and node health stand side by side."""
 
 
 class RunsPage(Page):
     """All runs."""
 
-    def __init__(self, session: Session, actions: RunActions) -> None:
+    def __init__(self, session: Session, actions: RunActions, preferences: Preferences) -> None:
         super().__init__()
-        self._session, self._actions = session, actions
+        self._session, self._actions, self._preferences = session, actions, preferences
         self.model = RunsModel(session, self)
-        self._loads = _Loads(self)
-        self._build_head()
-        self.outer.addLayout(self._loads.layout_of_tiles)
-        self._build_filters()
-        self._error = ErrorCard("runs.error")
-        self.outer.addWidget(self._error)
-        self._build_table()
-        self.model.loaded.connect(self._loaded)
-        self.model.modelReset.connect(self._loaded)
-        self.model.rowsRemoved.connect(self._loaded)
-        self.model.failed.connect(self._failed)
-        session.resources.connect(self._loads.show_resources)
+        self.model.question = question_of(preferences.get(PRESENT)) or Question()
+        self.queue = QueueModel(session, self)
+        self.picked = Picked(session, self)
+        self._saved = SavedSearches(preferences, self)
+        self.bulk = BulkActions(session, self)
+        self._build()
+        self._connect()
         self._age = QTimer(self, interval=20_000)
         self._age.timeout.connect(self.table.viewport().update)
         self._age.start()
         self.model.fetch()
+        self.queue.fetch()
+
+    def _build(self) -> None:
+        content = QWidget()
+        self._column = QVBoxLayout(content)
+        self._column.setContentsMargins(28, 22, 28, 20)
+        self._column.setSpacing(12)
+        self.outer.setContentsMargins(0, 0, 0, 0)
+        self.area = scrolled(content)
+        self.outer.addWidget(self.area)
+        self._build_head()
+        self._column.addWidget(ResourcesStrip(self._session, self.model, self.queue))
+        self._build_tools()
+        self._error = ErrorCard("runs.error")
+        self._column.addWidget(self._error)
+        self._build_table()
+        self._build_cards()
 
     def _build_head(self) -> None:
         titles = column(label(tr("Runs"), "title"), label(tr("Fine-tuning on this computer"), "hint"), spacing=2)
+        self._compare = button(tr("Compare"), on_click=self._compare_picked, name="runs.compare")
         new = button(
             tr("New run"), "primary", "plus", lambda: self.navigate.emit("new"), name="runs.new", tip=tr("Ctrl+N")
         )
-        layout = row(spacing=12)
+        layout = row(spacing=8)
         layout.addLayout(titles, 1)
+        layout.addWidget(self._compare)
         layout.addWidget(new)
-        self.outer.addLayout(layout)
+        self._column.addLayout(layout)
 
-    def _build_filters(self) -> None:
-        self._filters = Segments([(key, tr(text)) for key, text in FILTER_TEXTS], "all", name="runs.filter")
-        self._filters.chosen.connect(self.model.set_filter)
-        self.search = Field(hint=tr("Search runs, models, tags…"), name="runs.search")
-        self.search.setAccessibleName(tr("Search runs"))
-        self.search.setClearButtonEnabled(True)
-        self.search.addAction(icons.icon("search", tokens().muted), Field.ActionPosition.LeadingPosition)
-        self.search.setMinimumWidth(256)
-        self.search.setMaximumWidth(320)
-        self.search.textChanged.connect(self.model.set_search)
-        self.outer.addLayout(row(self._filters, None, self.search, spacing=12))
+    def _build_tools(self) -> None:
+        self._filters = Segments([(key, tr(text)) for key, text in FILTER_TEXTS], self.model.filter, name="runs.filter")
+        self.search = SearchField(self.model)
+        self.search.setText(self.model.search)
+        self.search.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.search.setMinimumWidth(220)
+        self.search.setMaximumWidth(340)
+        self._filter_menu = FilterMenu(self.search, self.model, self)
+        self._filter = self._menu_button(tr("Filter"), "list-filter", "runs.filters", self._filter_menu.fill)
+        saved = self._menu_button(tr("Saved searches"), "bookmark", "runs.saved", self._fill_saved, bare=True)
+        columns = button("", "quiet", "columns-3", self._columns_menu, "runs.columns", tr("Columns and order"))
+        self._columns = columns
+        tools = row(self._filter, saved, columns, self.search, spacing=6)
+        tools.setStretch(3, 1)
+        holder = QWidget()
+        holder.setLayout(tools)
+        self._tools = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._tools.setSpacing(10)
+        self._tools.addWidget(self._filters)
+        self._tools.addStretch(1)
+        self._tools.addWidget(holder, 2)
+        self._tools_holder = holder
+        self._column.addLayout(self._tools)
+        self._search_error = SearchError(self.search)
+        self._column.addWidget(self._search_error)
+        self._column.addWidget(SearchChips(self.search))
+
+    def _menu_button(
+        self, text: str, icon: str, name: str, fill: Callable[[QMenu], object], bare: bool = False
+    ) -> QPushButton:
+        made = button("" if bare else text, "quiet", icon, name=name, tip=text if bare else "")
+        made.setAccessibleName(text)
+
+        def show() -> None:
+            menu = QMenu(self)
+            menu.setObjectName(f"{name}.menu")
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            fill(menu)
+            menu.popup(made.mapToGlobal(QPoint(0, made.height() + 2)))
+
+        made.clicked.connect(show)
+        return made
 
     def _build_table(self) -> None:
-        self.table = RunsTable(self.model)
-        self.table.opened.connect(lambda uid: self.navigate.emit(self._actions.address_of(uid, self.model.runs)))
-        self.table.customContextMenuRequested.connect(self._menu)
+        self._bar = BulkBar(self.picked)
+        self._column.addWidget(self._bar)
+        self.table = RunsTable(self.model, self.picked, self._preferences)
+        self.table.header.show_sort(self.model.question.sort, self.model.question.descending)
         card = Card(margins=(1, 1, 1, 4))
         card.body.addWidget(self.table)
-        self._nothing = Hint("activity", "", "", tr("New run"), lambda: self.navigate.emit("new"))
-        self._no_match = Hint("search", tr("No run matches"), tr("Change the search or the filter."))
-        self._waiting = Hint("loader-circle", tr("Loading runs"), tr("The job controller is being asked."))
+        self.states = RunsStates(lambda: self.navigate.emit("new"), self._run_demo, self._show_all)
         self._stack = QStackedWidget()
-        for widget in (card, self._nothing, self._no_match, self._waiting):
-            self._stack.addWidget(widget)
-        self._stack.setCurrentWidget(self._waiting)
-        self.outer.addWidget(self._stack, 1)
+        self._stack.addWidget(card)
+        self._stack.addWidget(self.states)
+        self._stack.setCurrentWidget(self.states)
+        self._column.addWidget(self._stack, 1)
+
+    def _build_cards(self) -> None:
+        self.queue_card = QueueCard(self.queue)
+        self.health = HealthCard(self._session)
+        self._cards = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._cards.setSpacing(12)
+        self._cards.addWidget(self.queue_card, 1)
+        self._cards.addWidget(self.health, 1)
+        self._column.addLayout(self._cards)
+
+    def _connect(self) -> None:
+        self._filters.chosen.connect(self._filter_chosen)
+        self.search.textChanged.connect(self.picked.clear)
+        self.table.opened.connect(self._open)
+        self.table.menu_wanted.connect(self._menu)
+        self.table.header.sort_wanted.connect(self._keep_question)
+        self.table.selection.failed.connect(self._failed)
+        self.queue_card.opened.connect(self._open)
+        self.queue_card.told.connect(self._actions.told)
+        self.queue.failed.connect(self._actions.failed)
+        self.bulk.told.connect(self._actions.told)
+        self.bulk.failed.connect(self._actions.failed)
+        self._bar.wanted.connect(self._bulk_wanted)
+        self.picked.changed.connect(self._refresh_compare)
+        self.model.loaded.connect(self._loaded)
+        self.model.failed.connect(self._failed)
+        self._session.offline.connect(self._offline)
+        self._refresh_compare()
 
     @Slot()
     def _loaded(self) -> None:
-        if not self.model.has_loaded:
-            return
         self._error.show_error(None)
+        self._search_error.show_error(None)
         for key, text in FILTER_TEXTS:
             number = self.model.count(key)
-            self._filters.set_text(key, f"{tr(text)} {number:,}" if number else tr(text))
-        self._loads.show_runs(self.model)
-        if self.model.runs:
+            self._filters.set_text(key, f"{tr(text)} {number:,}" if number and key in COUNTED else tr(text))
+            self._filters.button(key).setToolTip(f"{number:,}")
+        self.table.header.set_costs(self.model.has_costs())
+        self._keep_question()
+        if self.model.total:
             self._stack.setCurrentIndex(0)
-        elif self.model.search or self.model.filter != "all":
-            self._stack.setCurrentWidget(self._no_match)
         else:
-            self._nothing.say(
-                tr("No runs yet"), tr("Start with the bundled model and data: it takes about two minutes.")
-            )
-            self._stack.setCurrentWidget(self._nothing)
+            searched = bool(self.model.search) or self.model.filter != "all"
+            self.states.show_state("no_match" if searched else "empty")
+            self._stack.setCurrentWidget(self.states)
+
+    @Slot()
+    def _keep_question(self) -> None:
+        question = self.model.question
+        self.table.header.show_sort(question.sort, question.descending)
+        if self._preferences.get(PRESENT) != asdict(question):
+            self._preferences.set(PRESENT, asdict(question))
 
     @Slot(object)
     def _failed(self, error: ErrorBody) -> None:
-        if not self.model.has_loaded and not self._session.is_online:
-            return  # the window's banner says it
-        self._error.show_error(error)
+        if error.code.startswith("search."):
+            self._search_error.show_error(error)
+        elif self.model.has_loaded or self._session.is_online:
+            self._error.show_error(error)
 
-    @Slot(QPoint)
-    def _menu(self, place: QPoint) -> None:
-        run = self.model.run_at(self.table.indexAt(place))
-        if run is None:
-            return
+    @Slot(object)
+    def _offline(self, _error: ErrorBody) -> None:
+        if not self.model.has_loaded:
+            self.states.show_state("offline")
+
+    @Slot(str)
+    def _filter_chosen(self, key: str) -> None:
+        self.picked.clear()
+        self.model.set_filter(key)
+
+    def _show_all(self) -> None:
+        self._recall(Question(sort=self.model.question.sort, descending=self.model.question.descending))
+
+    def _recall(self, question: Question) -> None:
+        self.picked.clear()
+        self._filters.set_value(question.filter)
+        self.search.blockSignals(True)
+        self.search.setText("")
+        self.search.blockSignals(False)
+        self.search.setText(question.search)
+        self.model.set_question(question)
+
+    def _fill_saved(self, menu: QMenu) -> None:
+        fill_saved_menu(menu, self._saved, self.model, self._recall, self)
+
+    def _columns_menu(self) -> None:
+        menu = self.table.header.menu()
+        menu.popup(self._columns.mapToGlobal(QPoint(0, self._columns.height() + 2)))
+
+    @Slot(str)
+    def _open(self, uid: str) -> None:
+        self.navigate.emit(self._actions.address_of(uid, self.model.runs))
+
+    @Slot(object, QPoint)
+    def _menu(self, run: RunSummary, place: QPoint) -> None:
         menu = QMenu(self)
+        menu.setObjectName("runs.menu")
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.fill_menu(menu, run)
-        menu.popup(self.table.viewport().mapToGlobal(place))
+        menu.popup(place)
 
     def fill_menu(self, menu: QMenu, run: RunSummary) -> None:
         """What can be done with a run."""
-        menu.addAction(tr("Open"), lambda: self.navigate.emit(self._actions.address_of(run.uid, [run])))
-        menu.setToolTipsVisible(True)
-        for deed in deeds_of(run):
-            if deed.key in ("copy", "delete"):
-                menu.addSeparator()
-            action = menu.addAction(deed.text, partial(self._actions.do, deed.key, run, self, self.navigate.emit))
-            action.setEnabled(not deed.why_not)
-            action.setToolTip(deed.why_not)
+        others = self.picked.runs if len(self.picked) > 1 else self.model.runs
+        fill_run_menu(menu, run, others, self._actions, self.bulk, self, self.navigate.emit)
 
+    @Slot(str)
+    def _bulk_wanted(self, deed: str) -> None:
+        if deed == "compare":
+            self._compare_picked()
+        else:
+            self.bulk.do(deed, self.picked.runs)
 
-class _Loads(QObject):
-    """The tiles above the table: slots, waiting runs, processor or GPU, memory."""
+    def _compare_picked(self) -> None:
+        if len(self.picked) in COMPARED:
+            self.navigate.emit("compare/" + ",".join(self.picked.uids))
 
-    def __init__(self, parent: QObject) -> None:
-        super().__init__(parent)
-        t = tokens()
-        self.layout_of_tiles = QHBoxLayout()
-        self.layout_of_tiles.setSpacing(12)
-        self._slots = _Tile("activity", tr("Slots in use"), t.series[0])
-        self._waiting = _Tile("clock", tr("Waiting"), t.series[5])
-        self._load = _Tile("cpu", tr("Processor"), t.series[4])
-        self._memory = _Tile("memory-stick", tr("Memory"), t.series[2])
-        for tile in (self._slots, self._waiting, self._load, self._memory):
-            self.layout_of_tiles.addWidget(tile, 1)
+    @Slot()
+    def _refresh_compare(self) -> None:
+        set_enabled(self._compare, len(self.picked) in COMPARED, tr("Pick 2 to 10 runs to compare them."))
 
-    def show_runs(self, model: RunsModel) -> None:
-        """What the list of runs tells."""
-        live = model.count("active") - model.counts.get(RunState.QUEUED, 0) - model.counts.get(RunState.PAUSED, 0)
-        self._slots.below.setText(count(live, "1 run at work", "{n} runs at work"))
+    def _run_demo(self) -> None:
+        self._session.ask(run_the_demo, lambda run: self.navigate.emit(f"run/{run.uid}"), self._failed, owner=self)
 
-    @Slot(object)
-    def show_resources(self, now: Resources) -> None:
-        """What the controller measured."""
-        used, slots = now.used.get("gpu", 0), now.slots.get("gpu", 0)
-        self._slots.set(tr("{used} of {slots}", used=used, slots=slots), used)
-        self._waiting.set(str(now.waiting), now.waiting)
-        self._waiting.below.setText(tr("nothing waits") if not now.waiting else tr("by priority, then first come"))
-        gpu = now.values.get("gpu0.utilisation")
-        share = gpu if gpu is not None else now.values.get("cpu.utilisation")
-        self._load.title.setText(tr("GPU") if gpu is not None else tr("Processor"))
-        if share is not None:
-            self._load.set(f"{share:.0f}%", share)
-        self._load.below.setText(now.names.get("gpu0" if gpu is not None else "cpu", ""))
-        memory, total = ("gpu0.memory_used", "gpu0.memory_total") if gpu is not None else ("ram.used", "ram.total")
-        if memory in now.values:
-            self._memory.title.setText(tr("GPU memory") if gpu is not None else tr("Memory"))
-            self._memory.set(size(now.values[memory]), now.values[memory])
-            self._memory.below.setText(tr("of {limit}", limit=size(now.values.get(total))))
-
-
-class _Tile(Card):
-    def __init__(self, icon: str, title: str, colour: str) -> None:
-        super().__init__(margins=(14, 10, 14, 10))
-        picture = label()
-        picture.setPixmap(icons.pixmap(icon, tokens().muted, 14))
-        self.title = label(title, "label")
-        self.value = label("—", "title")
-        self.below = label("", "hint")
-        self._values: list[float] = []
-        self._spark = Sparkline(colour, low=0)
-        self._spark.setMaximumWidth(96)
-        texts = QVBoxLayout()
-        texts.setSpacing(2)
-        texts.addLayout(row(picture, self.title, None, spacing=6))
-        texts.addWidget(self.value)
-        texts.addWidget(self.below)
-        layout = row(spacing=8)
-        layout.addLayout(texts, 1)
-        layout.addWidget(self._spark, 0, Qt.AlignmentFlag.AlignBottom)
-        self.body.addLayout(layout)
-
-    def set(self, text: str, value: float) -> None:
-        self.value.setText(text)
-        self.setAccessibleName(f"{self.title.text()}: {text}")
-        self._values = [*self._values[-59:], value]
-        self._spark.set_values(self._values)
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt's own hook: where room is short, tools and cards stand one above the other."""
+        super().resizeEvent(event)
+        room = event.size().width() - 56
+        across, down = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+        self._cards.setDirection(across if room >= BESIDE else down)
+        tools = self._filters.sizeHint().width() + self._tools_holder.minimumSizeHint().width() + 24
+        self._tools.setDirection(across if room >= tools else down)

@@ -1,150 +1,197 @@
-"""The table of runs, painted row by row as in the design: name, status, loss, progress, age, time left."""
+"""The table of runs: a window onto a list of any length that keeps its place and its marks while runs move."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QPainter, QResizeEvent
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTableView,
-    QWidget,
-)
+from PySide6.QtCore import QEvent, QItemSelectionModel, QModelIndex, QPersistentModelIndex, QPoint, Qt, Signal, Slot
+from PySide6.QtGui import QFocusEvent, QKeyEvent, QKeySequence, QMouseEvent, QResizeEvent
+from PySide6.QtWidgets import QAbstractItemView, QTableView, QWidget
 
 from engine.contract.api import RunSummary
-from engine.contract.states import RunState
-from forge_desktop.models.runs_model import RunRole, RunsModel, cell_text, progress
-from forge_desktop.panels.sparkline import paint_sparkline
-from forge_desktop.panels.status import chip_of, fill
-from forge_desktop.theme.controls import paint_bar, paint_chip
-from forge_desktop.theme.language import tr, word
-from forge_desktop.theme.look import tokens, ui_font
-from forge_desktop.theme.measures import figure
+from forge_desktop.bridge.preferences import Preferences
+from forge_desktop.models.picked import Picked
+from forge_desktop.models.run_columns import COLUMNS, PLACE
+from forge_desktop.models.runs_model import RunRole, RunsModel
+from forge_desktop.panels.run_cells import RunDelegate
+from forge_desktop.panels.run_selection import RunSelection
+from forge_desktop.panels.runs_header import HEIGHT, RunsHeader
+from forge_desktop.theme.language import tr
 from forge_desktop.theme.tokens import ROW_HEIGHT
 
 Index = QModelIndex | QPersistentModelIndex
-LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-WIDTHS = {1: 140, 2: 150, 3: 170, 4: 116, 5: 108}
-
-
-class RunDelegate(QStyledItemDelegate):
-    """Paints the cells."""
-
-    def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
-        """Qt's own hook."""
-        return QSize(80, ROW_HEIGHT)
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        """Qt's own hook."""
-        run = index.data(RunRole)
-        if not isinstance(run, RunSummary):
-            return
-        t, box = tokens(), option.rect
-        painter.save()
-        if option.state & QStyle.StateFlag.State_Selected:
-            painter.fillRect(box, QColor(t.surface2))
-        elif option.state & QStyle.StateFlag.State_MouseOver:
-            painter.fillRect(box, QColor(t.hover if t.dark else t.surface2))
-        painter.setPen(QColor(t.border))
-        painter.drawLine(box.left() + (16 if index.column() == 0 else 0), box.bottom(), box.right(), box.bottom())
-        inner = box.adjusted(15 if index.column() == 0 else 12, 0, -8, 0)
-        (_paint_name, _paint_status, _paint_loss, _paint_progress, _paint_text, _paint_text)[index.column()](
-            painter, inner, run, index.column()
-        )
-        painter.restore()
-
-
-def _text(painter: QPainter, box: QRect, text: str, font: QFont, colour: str) -> None:
-    painter.setFont(font)
-    painter.setPen(QColor(colour))
-    painter.drawText(box, LEFT, QFontMetrics(font).elidedText(text, Qt.TextElideMode.ElideRight, box.width()))
-
-
-def _paint_name(painter: QPainter, box: QRect, run: RunSummary, _column: int) -> None:
-    t = tokens()
-    half = box.height() // 2
-    _text(painter, QRect(box.left(), box.top() + 6, box.width(), half - 6), run.name, ui_font(13, 600), t.text)
-    below = " · ".join(part for part in (run.model, run.dataset, run.method) if part)
-    _text(painter, QRect(box.left(), box.top() + half, box.width(), half - 7), below, ui_font(12), t.muted)
-
-
-def _paint_status(painter: QPainter, box: QRect, run: RunSummary, _column: int) -> None:
-    paint_chip(painter, box.left(), box.center().y() - 11, *chip_of(run))
-
-
-def _paint_loss(painter: QPainter, box: QRect, run: RunSummary, _column: int) -> None:
-    t = tokens()
-    colour = t.series[0] if run.state in (RunState.RUNNING, RunState.FINISHING) else fill(run.state)
-    paint_sparkline(painter, QRectF(box.left() - 4, box.top() + 12, 72, box.height() - 24), run.sparkline, colour)
-    ink = t.bad_text if run.state is RunState.FAILED else t.text
-    _text(painter, box.adjusted(76, 0, 0, 0), figure(run.loss), ui_font(13, 500), ink)
-
-
-def _paint_progress(painter: QPainter, box: QRect, run: RunSummary, _column: int) -> None:
-    share = progress(run)
-    if share is None:
-        if run.state is RunState.PREPARING and run.phase is not None:
-            _text(painter, box, word("phase", run.phase), ui_font(12), tokens().muted)
-        else:
-            _text(painter, box, "—", ui_font(13), tokens().muted)
-        return
-    width = box.width() - 46
-    paint_bar(painter, box.left(), box.center().y() - 2, width, 6, share, fill(run.state))
-    _text(painter, box.adjusted(width + 8, 0, 0, 0), f"{100 * share:.0f}%", ui_font(13), tokens().secondary)
-
-
-def _paint_text(painter: QPainter, box: QRect, run: RunSummary, column: int) -> None:
-    _text(painter, box, cell_text(run, column), ui_font(13), tokens().secondary)
+LEAST_ROWS = 6
+Modifier = Qt.KeyboardModifier
 
 
 class RunsTable(QTableView):
-    """The list of runs; Enter or a double click opens one."""
+    """The list of runs; Enter or a double click opens one, the menu key or … shows what can be done."""
 
     opened = Signal(str)
+    menu_wanted = Signal(object, QPoint)
+    """RunSummary, and where on the screen."""
+    _clears = False
+    """The command that comes now unmarks everything else first."""
 
-    def __init__(self, model: RunsModel, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, model: RunsModel, picked: Picked, preferences: Preferences, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
+        self._model = model
+        self._place: tuple[str, int] | None = None
+        self._current = ""
+        self._set_up()
+        self.header = RunsHeader(preferences, self)
+        self.setHorizontalHeader(self.header)
+        self.setModel(model)
+        self.header.restore()
+        self.selection = RunSelection(model, self.selectionModel(), picked, self._taken, self)
+        self.header.sort_wanted.connect(model.set_sort)
+        self.doubleClicked.connect(self._open)
+        self.customContextMenuRequested.connect(self._menu_at)
+        model.arranging.connect(self._note_place)
+        model.arranged.connect(self._arranged)
+        self.verticalScrollBar().valueChanged.connect(self._look)
+
+    def _set_up(self) -> None:
         self.setObjectName("runs.table")
         self.setAccessibleName(tr("Runs"))
-        self.setModel(model)
         self.setItemDelegate(RunDelegate(self))
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setShowGrid(False)
         self.setMouseTracking(True)
         self.setTabKeyNavigation(False)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
-        header = self.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setSectionsClickable(False)
-        header.setFixedHeight(40)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        for column, width in WIDTHS.items():
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
-            self.setColumnWidth(column, width)
-        self.doubleClicked.connect(self._open)
+        self.setCornerButtonEnabled(False)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.setMinimumHeight(HEIGHT + LEAST_ROWS * ROW_HEIGHT + 2)
+        self.verticalHeader().hide()
+        self.verticalHeader().setMinimumSectionSize(ROW_HEIGHT)
+        self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
 
     def _open(self, index: QModelIndex) -> None:
         run = index.data(RunRole)
         if isinstance(run, RunSummary):
             self.opened.emit(run.uid)
 
+    @Slot()
+    def _look(self) -> None:
+        """Tell the model which rows are seen."""
+        first = self.verticalScrollBar().value() // ROW_HEIGHT
+        self._model.look_at(first, first + self.viewport().height() // ROW_HEIGHT + 1)
+
+    @Slot()
+    def _note_place(self) -> None:
+        value = self.verticalScrollBar().value()
+        top = self._model.run_in(value // ROW_HEIGHT)
+        self._place = (top.uid, value // ROW_HEIGHT) if top is not None and value else None
+        current = self._model.run_at(self.currentIndex())
+        self._current = current.uid if current is not None else self._current
+
+    @Slot(bool)
+    def _arranged(self, other: bool) -> None:
+        """Runs may stand elsewhere: go with the one at the top, unless the top of the list itself was seen."""
+        bar = self.verticalScrollBar()
+        if other:
+            self.scrollToTop()
+        elif self._place is not None and (row := self._model.row_of(self._place[0])) is not None:
+            bar.setValue(bar.value() + (row - self._place[1]) * ROW_HEIGHT)
+        row = self._model.row_of(self._current) if self._current else None
+        if row is not None and row != self.currentIndex().row():
+            index = self._model.index(row, max(0, self.currentIndex().column()))
+            keep = self.hasAutoScroll()
+            self.setAutoScroll(False)
+            self.selectionModel().setCurrentIndex(index, QItemSelectionModel.SelectionFlag.NoUpdate)
+            self.setAutoScroll(keep)
+        self._look()
+
+    def selectionCommand(self, index: Index, event: QEvent | None = None) -> QItemSelectionModel.SelectionFlag:
+        """Qt's own hook: note whether what is picked so far is given up."""
+        command = super().selectionCommand(index, event)
+        self._clears = bool(command & QItemSelectionModel.SelectionFlag.Clear)
+        return command
+
+    def _taken(self) -> bool:
+        clears, self._clears = self._clears, False
+        return clears
+
+    def selectAll(self) -> None:
+        """Qt's own hook: also what is not here."""
+        self.selection.pick_all()
+
+    def event(self, event: QEvent) -> bool:
+        """Qt's own hook: Escape while several are picked, and Alt with an arrow, are not for the window."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            sideways = event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right)
+            own = event.key() == Qt.Key.Key_Escape and len(self.selection.picked) > 1
+            own = own or (sideways and bool(event.modifiers() & Modifier.AltModifier))
+            if own:
+                event.accept()
+                return True
+        return super().event(event)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Qt's own hook."""
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
+        key, held = event.key(), event.modifiers()
+        if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
             self._open(self.currentIndex())
+        elif key == Qt.Key.Key_Menu or (key == Qt.Key.Key_F10 and held & Modifier.ShiftModifier):
+            self._menu_of_current()
+        elif key in (Qt.Key.Key_Left, Qt.Key.Key_Right) and held & Modifier.AltModifier:
+            column = COLUMNS[max(0, self.currentIndex().column())].key
+            self.header.move_column(column, -1 if key == Qt.Key.Key_Left else 1)
+        elif event.matches(QKeySequence.StandardKey.SelectAll):
+            self.selectAll()
+        elif key == Qt.Key.Key_Escape and len(self.selection.picked) > 1:
+            self.selection.picked.clear()
+        else:
+            super().keyPressEvent(event)
+
+    def _menu_of_current(self) -> None:
+        run = self._model.run_at(self.currentIndex())
+        if run is not None:
+            box = self.visualRect(self.currentIndex())
+            self.menu_wanted.emit(run, self.viewport().mapToGlobal(box.bottomLeft() + QPoint(16, -8)))
+
+    @Slot(QPoint)
+    def _menu_at(self, place: QPoint) -> None:
+        run = self._model.run_at(self.indexAt(place))
+        if run is not None:
+            self.menu_wanted.emit(run, self.viewport().mapToGlobal(place))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Qt's own hook: the button of a row opens its menu and picks nothing."""
+        index = self.indexAt(event.position().toPoint())
+        plain = event.button() == Qt.MouseButton.LeftButton and not event.modifiers()
+        run = self._model.run_at(index)
+        if plain and run is not None and index.column() == PLACE["more"]:
+            box = self.visualRect(index)
+            self.menu_wanted.emit(run, self.viewport().mapToGlobal(box.bottomLeft() - QPoint(0, 8)))
             return
-        super().keyPressEvent(event)
+        super().mousePressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Qt's own hook: the button of a row looks like one."""
+        over = self.indexAt(event.position().toPoint()).column() == PLACE["more"]
+        self.viewport().setCursor(Qt.CursorShape.PointingHandCursor if over else Qt.CursorShape.ArrowCursor)
+        super().mouseMoveEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Qt's own hook: somebody who comes by keyboard stands on a row."""
+        super().focusInEvent(event)
+        if not self.currentIndex().isValid() and self._model.total:
+            index = self._model.index(0, 0)
+            self.selectionModel().setCurrentIndex(index, QItemSelectionModel.SelectionFlag.NoUpdate)
+        self.viewport().update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """Qt's own hook."""
+        super().focusOutEvent(event)
+        self.viewport().update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Qt's own hook: where room is short, the age goes first."""
+        """Qt's own hook."""
         super().resizeEvent(event)
-        self.setColumnHidden(4, self.viewport().width() < 760)
+        self.header.fit()
+        self._look()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPainterPath, QPaintEvent, QPen
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPainterPath, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import QSizePolicy, QWidget
+
+PICTURES = 512
+"""Drawn curves that are kept: a screen of rows is painted often and changes little."""
 
 
 def paint_sparkline(
@@ -36,24 +40,43 @@ def paint_sparkline(
     path = QPainterPath(points[0])
     for point in points[1:]:
         path.lineTo(point)
-    under = QPainterPath(path)
-    under.lineTo(points[-1].x(), area.bottom())
-    under.lineTo(points[0].x(), area.bottom())
-    soft = QLinearGradient(0, area.top(), 0, area.bottom())
-    shade = QColor(colour)
-    shade.setAlpha(60)
-    clear = QColor(colour)
-    clear.setAlpha(0)
-    soft.setColorAt(0, shade)
-    soft.setColorAt(1, clear)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.fillPath(under, soft)
+    painter.fillPath(_under(path, area), _soft(area, colour))
     painter.setPen(QPen(QColor(colour), 1.5, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin))
     painter.drawPath(path)
     painter.setBrush(QColor(colour))
     painter.drawEllipse(points[-1], 1.8, 1.8)
     painter.restore()
+
+
+def _under(path: QPainterPath, area: QRectF) -> QPainterPath:
+    under = QPainterPath(path)
+    under.lineTo(path.currentPosition().x(), area.bottom())
+    first = path.elementAt(0)
+    under.lineTo(first.x, area.bottom())
+    return under
+
+
+def _soft(area: QRectF, colour: str) -> QLinearGradient:
+    soft = QLinearGradient(0, area.top(), 0, area.bottom())
+    for place, alpha in ((0, 60), (1, 0)):
+        shade = QColor(colour)
+        shade.setAlpha(alpha)
+        soft.setColorAt(place, shade)
+    return soft
+
+
+@lru_cache(maxsize=PICTURES)
+def sparkline_picture(values: tuple[float, ...], colour: str, width: int, height: int, ratio: float) -> QPixmap:
+    """The curve as a pixmap, drawn once."""
+    picture = QPixmap(QSize(round(width * ratio), round(height * ratio)))
+    picture.setDevicePixelRatio(ratio)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    paint_sparkline(painter, QRectF(0, 0, width, height), values, colour)
+    painter.end()
+    return picture
 
 
 class Sparkline(QWidget):
@@ -69,6 +92,11 @@ class Sparkline(QWidget):
     def set_values(self, values: Sequence[float]) -> None:
         """Show other values."""
         self._values = list(values)
+        self.update()
+
+    def set_scale(self, low: float | None, high: float | None) -> None:
+        """Fix the scale, or let the values decide."""
+        self._low, self._high = low, high
         self.update()
 
     def paintEvent(self, _event: QPaintEvent) -> None:

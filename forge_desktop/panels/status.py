@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.contract.api import RunSummary
 from engine.contract.states import RunState
-from forge_desktop.models.runs_model import status_text
+from forge_desktop.models.run_columns import status_text
 from forge_desktop.theme.look import tokens
 
 TONES: dict[RunState, tuple[str, str]] = {

@@ -44,6 +44,9 @@ QFrame[role="banner"] { border-radius: ${radius_control}px; background: $warn_so
 QFrame[role="banner"][tone="bad"] { background: $bad_soft; border-color: $bad_fill; }
 QFrame[role="banner"][tone="info"] { background: $info_soft; border-color: $info_fill; }
 
+QFrame[role="popup"] { background: $surface; border: 1px solid $border_strong; border-radius: ${radius_control}px; }
+QFrame[role="bulk"] { background: $accent_soft; border: 1px solid $accent; border-radius: ${radius_control}px; }
+
 QPushButton { background: $surface; border: 1px solid $border_strong; border-radius: ${radius_control}px; padding: 0 14px;
   min-height: 32px; font-weight: 500; }
 QPushButton:hover { background: $hover; }
@@ -59,6 +62,9 @@ QPushButton[variant="danger"]:disabled { color: $muted; }
 QPushButton[variant="quiet"] { background: transparent; border-color: transparent; }
 QPushButton[variant="quiet"]:hover { background: $hover; }
 QPushButton[variant="quiet"]:focus { border-color: $accent; }
+QPushButton[variant="danger-quiet"] { background: transparent; border-color: transparent; color: $bad_text; }
+QPushButton[variant="danger-quiet"]:hover { background: $bad_soft; }
+QPushButton[variant="danger-quiet"]:disabled { color: $muted; }
 QPushButton[variant="link"] { background: transparent; border: 1px solid transparent; color: $accent_text; padding: 0 4px;
   font-size: 12px; font-weight: 600; min-height: 24px; border-radius: ${radius_chip}px; }
 QPushButton[variant="link"]:hover { background: $accent_soft; }
@@ -122,6 +128,12 @@ QCheckBox::indicator { width: 16px; height: 16px; border: 1px solid $border_stro
 QCheckBox::indicator:focus, QCheckBox::indicator:hover { border-color: $accent; }
 QCheckBox::indicator:checked { background: $accent; border-color: $accent; image: url("$icons/check-on-accent.svg"); }
 QCheckBox:focus { color: $accent_text; }
+QListView::indicator { width: 16px; height: 16px; border: 1px solid $border_strong; border-radius: 4px; background: $surface; }
+QListView::indicator:checked { background: $accent; border-color: $accent; image: url("$icons/check-on-accent.svg"); }
+QListWidget[role="boxed"] { border: 1px solid $border_strong; border-radius: ${radius_control}px; padding: 4px; }
+QListWidget[role="boxed"]:focus { border-color: $accent; }
+QListWidget[role="boxed"]::item { padding: 5px 6px; border-radius: ${radius_chip}px; color: $text; }
+QListWidget[role="boxed"]::item:selected { background: $accent_soft; }
 QSlider::groove:horizontal { height: 4px; background: $hover; border-radius: 2px; }
 QSlider::sub-page:horizontal { background: $accent; border-radius: 2px; }
 QSlider::handle:horizontal { width: 14px; height: 14px; margin: -6px 0; border-radius: ${radius_control}px; background: $surface;
@@ -149,6 +161,8 @@ QMenu { background: $surface; border: 1px solid $border_strong; border-radius: $
 QMenu::item { padding: 6px 24px 6px 10px; border-radius: ${radius_chip}px; }
 QMenu::item:selected { background: $hover; }
 QMenu::item:disabled { color: $muted; }
+QMenu::icon { padding-left: 8px; }
+QMenu::indicator { padding-left: 6px; }
 QMenu::separator { height: 1px; background: $border; margin: 4px 6px; }
 
 QScrollBar:vertical { background: transparent; width: 14px; margin: 0 0 0 4px; }

@@ -16,6 +16,7 @@ BENCHES = (
     ("Answers while runs stream", sys.executable, "tests.bench.live_latency"),
     ("A page of 100,000 runs", sys.executable, "tests.bench.history"),
     ("Deeds for many runs", sys.executable, "tests.bench.many_runs"),
+    ("The list of 100,000 runs in the window", sys.executable, "tests.bench.runs_page"),
     ("A million points in and out", sys.executable, "tests.bench.ingest"),
     ("Charts of a million points", sys.executable, "tests.bench.charts"),
     ("Training speed", WORKER, "tests.bench.worker_speed"),

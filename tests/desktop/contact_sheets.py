@@ -31,7 +31,7 @@ from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.ask_dialog import AskDialog
 from forge_desktop.panels.resume_dialog import ResumeDialog
-from tests.desktop import sheets_notices, sheets_settings
+from tests.desktop import sheets_notices, sheets_runs, sheets_settings
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.desktop.sheets_charts import chart_pages
 from tests.desktop.sheets_wizard import wizard_pages
@@ -84,6 +84,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
             Resources(slots={"gpu": 1}, used={"gpu": 1}, waiting=1, values=load, names={"cpu": "AMD EPYC"})
         )
     yield "runs"
+    yield from sheets_runs.pages(desktop, backend)
     for name, uid in (("run-live", live), ("run-failed", bad), ("run-done", done)):
         window.go(f"run/{uid}")
         yield name

@@ -30,7 +30,8 @@ def kinds() -> dict[str, type]:
     found = {}
     for module in pkgutil.walk_packages(forge_desktop.__path__, "forge_desktop."):
         if not module.name.endswith("__main__"):
-            found |= {k: v for k, v in vars(importlib.import_module(module.name)).items() if isinstance(v, type)}
+            own = vars(importlib.import_module(module.name)).values()
+            found |= {v.__name__: v for v in own if isinstance(v, type) and v.__module__ == module.name}
     return found
 
 

@@ -28,12 +28,13 @@ from engine.contract.setting import extra
 from engine.contract.states import EndReason, Phase, RunState
 from engine.contract.training import EvaluationConfig, OutputConfig, TrainingConfig
 from engine.contract.tuner import TunerConfig
-from forge_desktop.models import command_table, notices, runs_model, settings_entries
+from forge_desktop.models import command_table, notices, run_columns, search_operators, settings_entries
 from forge_desktop.pages import run_page, runs_page
 from forge_desktop.panels import (
     charts_card,
     device_panel,
     onboarding,
+    run_search,
     settings_data,
     settings_environment,
     settings_field,
@@ -60,6 +61,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     Limits,
 )
 READINGS = [reading.title for reading in (*device_panel.GPU, *device_panel.PROCESSOR)]
+COLUMN_TITLES = [column.title for column in run_columns.COLUMNS]
 SETTING_LABELS = [entry.label for entry in settings_entries.ENTRIES]
 SETTING_SENTENCES = [entry.sentence for entry in settings_entries.ENTRIES]
 SETTING_EMPTY = [e.empty for e in settings_entries.ENTRIES if e.empty and not e.empty.startswith("http")]
@@ -87,7 +89,11 @@ TABLES: dict[tuple[str, str], list[str]] = {
     ("panels/settings_environment.py", "text"): [text for text, *_look in settings_environment.STATES.values()],
     ("panels/settings_secrets.py", "TITLES[name]"): list(settings_secrets.TITLES.values()),
     ("panels/settings_secrets.py", "PLACES[info.place]"): list(settings_secrets.PLACES.values()),
-    ("models/runs_model.py", "COLUMNS[section]"): list(runs_model.COLUMNS),
+    ("models/runs_model.py", "COLUMNS[section].title"): COLUMN_TITLES,
+    ("panels/runs_header.py", "COLUMNS[logical].title"): COLUMN_TITLES,
+    ("panels/runs_header.py", "column.title"): COLUMN_TITLES,
+    ("panels/run_search.py", "MEANINGS[operator.name]"): list(search_operators.MEANINGS.values()),
+    ("panels/run_search.py", "title"): [title for _key, title in run_search.FACETS],
     ("pages/run_page.py", "text"): [text for _key, text in run_page.TABS],
     ("pages/runs_page.py", "text"): [text for _key, text in runs_page.FILTER_TEXTS],
     ("panels/device_panel.py", "reading.title"): READINGS,
@@ -104,7 +110,7 @@ TABLES: dict[tuple[str, str], list[str]] = {
 }
 """Calls of `tr` whose text comes out of a table: file and argument, and the texts of the table."""
 SAME_IN_CHINESE = {
-    *("Ctrl+N", "GB", "GPU", "LoRA alpha", "LoRA dropout", "token"),
+    *("Ctrl+N", "GB", "GPU", "GPU {n}", "LoRA alpha", "LoRA dropout", "token"),
     *("LoRA", "QLoRA", "DoRA", "DPO", "KTO", "ORPO", "CPO", "SimPO", "GRPO", "fp32", "bf16", "fp16"),
     *("Hugging Face", "ModelScope", "Eager", "SDPA", "FlashAttention 2", "ChatML", "Alpaca", "ShareGPT", "Docker"),
 }
