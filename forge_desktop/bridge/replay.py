@@ -38,6 +38,7 @@ from engine.contract.ids import new_id
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
+from forge_desktop.bridge.replay_log import ReplayLogs
 from forge_desktop.bridge.replayed import Played, detail, part_of, points_of
 
 EVENT_KINDS = (
@@ -73,6 +74,7 @@ class ReplayBackend:
         self.hangs = False
         """Requests find nobody, although the stream stands."""
         self.closed = False
+        self.logs = ReplayLogs()
 
     def add(self, spec: RunSpec, created: float = 0.0, state: RunState = RunState.QUEUED) -> str:
         """A run that has not begun."""
@@ -119,9 +121,8 @@ class ReplayBackend:
 
     def log(self, uid: str, attempt: int, offset: int, limit: int) -> LogPart:
         """As the controller does."""
-        data = self._find(uid).log
-        start = max(0, len(data) + offset) if offset < 0 else min(offset, len(data))
-        return LogPart(data[start : start + limit], start, len(data))
+        self._answer()
+        return self.logs.read(uid, self._find(uid).log, attempt, offset, limit)
 
     def write_log(self, uid: str, text: str) -> None:
         """Let the log grow."""
@@ -178,8 +179,9 @@ class ReplayBackend:
         if change.spec is not None:
             run.spec = change.spec
             self._move(run, name=change.spec.name)
-        if change.pinned is not None:
-            self._move(run, pinned=change.pinned)
+        named = {name: value for name, value in change.model_dump(exclude={"spec"}).items() if value is not None}
+        if named:
+            self._move(run, **named)
         return run.summary
 
     def start(self, uid: str) -> RunSummary:
@@ -223,6 +225,7 @@ class ReplayBackend:
         """Forget checkpoints and log."""
         run = self._find(uid)
         run.log = b""
+        self.logs.forget(uid)
         run.lines = [(attempt, line) for attempt, line in run.lines if not isinstance(line, CheckpointSaved)]
         self._move(run, cleaned=1_790_100_000.0, expires=None)
 

@@ -6,14 +6,13 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.api import RunDetail, RunSummary
 from engine.contract.errors import ErrorBody
-from engine.contract.events import LogGrew, Points, RunEvent
+from engine.contract.events import Points, RunEvent
 from forge_desktop.bridge.backend import LogPart, SeriesPart
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.curves import Curve
+from forge_desktop.models.log_lines import clean
 
-LOG_TAIL_BYTES = 400_000
-LOG_PART_BYTES = 1_000_000
-TAIL_CHARACTERS = 20_000
+TAIL_BYTES = 20_000
 AGAIN_MS = 2000
 
 
@@ -26,8 +25,9 @@ class RunModel(QObject):
     """Detail (state, scores, artifacts …) is news."""
     points_changed = Signal(object)
     """Set of metric names with new points."""
-    log_appended = Signal(str)
-    log_restarted = Signal()
+    tail_changed = Signal()
+    phase_moved = Signal()
+    """The present phase got on."""
     gone = Signal()
     failed = Signal(object)
     """ErrorBody: the run could not be loaded."""
@@ -39,13 +39,10 @@ class RunModel(QObject):
         self.curves: dict[str, Curve] = {}
         self.log_tail = ""
         """The last lines of the log, for reports."""
-        self._log_end = -1
-        self._log_attempt = 0
-        self._log_busy = False
-        self._log_wanted = 0
+        self.phase_done: tuple[str, float] = ("", 0.0)
+        """The phase that told last how far it is, and its share."""
         self._detail_busy = False
         self._detail_again = False
-        self._log_again = False
         self._is_gone = False
         self._series_asked = 0
         self._series_soon = QTimer(self, singleShot=True, interval=AGAIN_MS)
@@ -57,7 +54,6 @@ class RunModel(QObject):
         session.run_deleted.connect(self._run_deleted)
         session.points.connect(self._points)
         session.run_event.connect(self._run_event)
-        session.log_grew.connect(self._log_grew)
         session.online.connect(self._line_is_new)
 
     @Slot()
@@ -73,7 +69,7 @@ class RunModel(QObject):
         self._detail_soon.stop()
         self._fetch_detail()
         self._fetch_series()
-        self._fetch_log(restart=True)
+        self._fetch_tail()
 
     def curve(self, metric: str) -> Curve:
         """The curve of a metric, empty until it has points."""
@@ -133,45 +129,23 @@ class RunModel(QObject):
         if number == self._series_asked and self.session.is_online and not self._is_gone:
             self._series_soon.start()
 
-    def _fetch_log(self, restart: bool = False) -> None:
-        if self._log_busy:
-            self._log_again = self._log_again or restart
-            return
-        self._log_busy = True
-        offset = -LOG_TAIL_BYTES if restart or self._log_end < 0 else self._log_end
-        fresh = offset < 0
-        uid, attempt = self.uid, self._log_attempt
+    def _fetch_tail(self) -> None:
+        """The last lines of the log, once the run has ended; the log itself has a model of its own."""
+        uid = self.uid
         self.session.ask(
-            lambda backend: backend.log(uid, attempt, offset, LOG_PART_BYTES),
-            lambda part: self._got_log(part, fresh),
-            self._log_failed,
+            lambda backend: backend.log(uid, 0, -TAIL_BYTES, TAIL_BYTES),
+            self._got_tail,
+            lambda _error: None,
             owner=self,
         )
 
-    def _got_log(self, part: LogPart, fresh: bool) -> None:
-        self._log_busy = False
-        if self._log_again:
-            self._log_again = False
-            self._fetch_log(restart=True)
-            return
-        if fresh:
-            self.log_tail = ""
-            self.log_restarted.emit()
-        text = part.data.decode("utf-8", errors="replace")
-        if fresh and part.offset > 0:
+    def _got_tail(self, part: LogPart) -> None:
+        text = clean(part.data)
+        if part.offset > 0:
             text = text.partition("\n")[2]  # the tail may begin in the middle of a line
-        self._log_end = part.offset + len(part.data)
-        if text:
-            self.log_tail = (self.log_tail + text)[-TAIL_CHARACTERS:]
-            self.log_appended.emit(text)
-        if self._log_end < max(part.size, self._log_wanted) and part.data:
-            self._fetch_log()
-
-    def _log_failed(self, _error: ErrorBody) -> None:
-        self._log_busy = False
-        if self._log_again:
-            self._log_again = False
-            self._fetch_log(restart=True)
+        if text != self.log_tail:
+            self.log_tail = text
+            self.tail_changed.emit()
 
     @Slot(object)
     def _run_changed(self, run: RunSummary) -> None:
@@ -182,7 +156,7 @@ class RunModel(QObject):
             self.detail = self.detail.model_copy(update={"run": run})
             self.changed.emit()
         if state_moved and run.state.ended:
-            self._fetch_log()
+            self._fetch_tail()
 
     @Slot(str)
     def _run_noted(self, uid: str) -> None:
@@ -204,16 +178,10 @@ class RunModel(QObject):
 
     @Slot(object)
     def _run_event(self, event: RunEvent) -> None:
-        if event.run == self.uid and event.kind not in ("phase",):
-            self._fetch_detail()
-
-    @Slot(object)
-    def _log_grew(self, news: LogGrew) -> None:
-        if news.run != self.uid:
+        if event.run != self.uid:
             return
-        restart = news.attempt != self._log_attempt and self._log_attempt != 0
-        self._log_attempt = news.attempt
-        self._log_wanted = news.size
-        if restart:
-            self._log_end = -1
-        self._fetch_log(restart)
+        if event.kind == "phase" and event.body.get("done") is not None:
+            self.phase_done = str(event.body.get("phase", "")), float(event.body["done"])
+            self.phase_moved.emit()
+        else:
+            self._fetch_detail()

@@ -36,6 +36,7 @@ TABS = (
     ("samples", "Samples"),
     ("config", "Config"),
     ("events", "Events"),
+    ("log", "Log"),
 )
 IN_HEAD = {"start": "primary", "resume": "primary", "ask": "default", "pause": "default", "stop": "danger"}
 """Deeds with a button of their own, and its form; `extend` too where there is nothing to resume. The rest is a menu."""
@@ -102,7 +103,7 @@ class RunPage(Page):
         for place, (key, text) in enumerate(TABS):
             made = button(tr(text), "tab", name=f"run.tab.{key}")
             made.setCheckable(True)
-            made.clicked.connect(lambda _checked=False, place=place: self._tabs.setCurrentIndex(place))
+            made.clicked.connect(lambda _checked=False, place=place: self._open_tab(place))
             group.addButton(made)
             self._tab_buttons[key] = made
             bar.addWidget(made)
@@ -115,6 +116,9 @@ class RunPage(Page):
         self._tabs.addWidget(scrolled(SamplesPanel(self.model)))
         self._tabs.addWidget(ConfigPanel(self.model, lambda: self._save(Item("config"))))
         self._tabs.addWidget(EventsPanel(self.model))
+        self._log_tab = QWidget()
+        self._log_tab.setLayout(column())
+        self._tabs.addWidget(self._log_tab)
         layout.addWidget(self._tabs, 1)
         return content
 
@@ -123,10 +127,12 @@ class RunPage(Page):
         charts = ChartsCard(self.model)
         self.chart = charts.chart
         self.log = LogPanel(self.model, lambda: self._save(Item("log")))
-        main_layout = column(charts, self.log, spacing=14)
-        main_layout.setStretch(0, 3)
-        main_layout.setStretch(1, 2)
-        main.setLayout(main_layout)
+        self.log.full_wanted.connect(lambda full: self.show_tab("log" if full else "overview"))
+        self.log.told.connect(self._actions.told)
+        self._main = column(charts, self.log, spacing=14)
+        self._main.setStretch(0, 3)
+        self._main.setStretch(1, 2)
+        main.setLayout(self._main)
         files = FilesCard(self.model, self._download)
         attempts = AttemptsCard(self.model)
         rail.setLayout(column(DevicePanel(self.model), ScoreCard(self.model), files, attempts, None, spacing=14))
@@ -136,6 +142,17 @@ class RunPage(Page):
         inner = QWidget()
         inner.setLayout(column(CheckpointsCard(self.model, self._do_checkpoint), None))
         return scrolled(inner)
+
+    def _open_tab(self, place: int) -> None:
+        """Show a tab; there is one log, which moves to where it is looked at."""
+        full = TABS[place][0] == "log"
+        home = self._log_tab.layout() if full else self._main
+        if home is not None and home.indexOf(self.log) < 0:
+            home.addWidget(self.log)
+            if not full:
+                self._main.setStretch(1, 2)
+        self.log.set_full(full)
+        self._tabs.setCurrentIndex(place)
 
     def show_tab(self, key: str) -> None:
         """Open one of the tabs."""

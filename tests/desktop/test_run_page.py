@@ -69,19 +69,6 @@ def test_that_a_failed_run_says_what_why_and_what_to_do(replay, qtbot):
     assert "micro_batch_size" in card.fix.text()
 
 
-def test_that_the_log_follows_its_end_until_scrolled(replay, qtbot):
-    uid, page = open_run(replay, qtbot, before_training())
-    replay.backend.write_log(uid, "".join(f"12:00:00 INFO line {number}\n" for number in range(500)))
-    text, bar = page.log.text, page.log.text.verticalScrollBar()
-    qtbot.waitUntil(lambda: "line 499" in text.toPlainText())
-    qtbot.waitUntil(lambda: bar.value() == bar.maximum() > 0)
-    bar.setValue(0)
-    replay.backend.write_log(uid, "12:00:01 INFO line 500\n")
-    qtbot.waitUntil(lambda: "line 500" in text.toPlainText())
-    assert bar.value() == 0
-    assert text.toPlainText().count("line 250") == 1
-
-
 def test_that_stop_asks_first_and_puts_saving_first(replay, qtbot):
     uid, page = open_run(replay, qtbot, [*before_training(), *steps(1, 10)])
     qtbot.mouseClick(page.findChild(QPushButton, "run.stop"), Qt.MouseButton.LeftButton)
