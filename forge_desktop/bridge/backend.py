@@ -15,6 +15,7 @@ from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunPage, 
 from engine.contract.errors import Problem
 from engine.contract.events import Resources, StreamMessage
 from engine.contract.run_spec import RunSpec
+from forge_desktop.bridge.backend_compare import CompareBackend
 
 __all__ = ["Backend", "Cancelled", "Connect", "Exists", "Floats", "Item", "LogPart", "SeriesPart", "Tell"]
 Floats = NDArray[np.float64]
@@ -39,7 +40,7 @@ class LogPart:
     size: int
 
 
-class Backend(Protocol):
+class Backend(CompareBackend, Protocol):
     """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""
 
     def health(self) -> Health:

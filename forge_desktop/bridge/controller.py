@@ -20,6 +20,7 @@ from engine.contract.events import Resources, StreamMessage
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend import LogPart, SeriesPart
+from forge_desktop.bridge.controller_compare import ControllerCompare
 
 RESTART_PAUSE_S = 5.0
 PROBE_S = 2.0
@@ -36,7 +37,7 @@ def connect_to_controller(home: Home) -> ControllerBackend:
     return ControllerBackend(home, ControllerClient(home, timeout=TIMEOUT_S))
 
 
-class ControllerBackend:
+class ControllerBackend(ControllerCompare):
     """Passes the desktop's questions on to a controller; its stream starts the controller again when it is gone."""
 
     def __init__(self, home: Home, client: ControllerClient) -> None:

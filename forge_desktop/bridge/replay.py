@@ -38,6 +38,7 @@ from engine.contract.ids import new_id
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
+from forge_desktop.bridge.replay_compare import ReplayCompare
 from forge_desktop.bridge.replay_log import ReplayLogs
 from forge_desktop.bridge.replayed import Played, detail, part_of, points_of
 
@@ -52,10 +53,11 @@ def read_journal(file: Path) -> list[JournalLine]:
     return [journal_line.validate_json(text) for text in file.read_text(encoding="utf-8").splitlines() if text.strip()]
 
 
-class ReplayBackend:
+class ReplayBackend(ReplayCompare):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._runs: dict[str, Played] = {}
         self._listeners: list[queue.SimpleQueue[StreamMessage | None]] = []
         self._lock = threading.RLock()
@@ -93,6 +95,7 @@ class ReplayBackend:
             method=f"{train.tuner.kind} r{train.tuner.rank}" if train else "",
             created=created,
             tags=spec.tags,
+            priority=spec.priority,
         )
         with self._lock:
             self._runs[summary.uid] = Played(summary, spec)
@@ -179,9 +182,9 @@ class ReplayBackend:
         if change.spec is not None:
             run.spec = change.spec
             self._move(run, name=change.spec.name)
-        named = {name: value for name, value in change.model_dump(exclude={"spec"}).items() if value is not None}
-        if named:
-            self._move(run, **named)
+        plain = change.model_dump(exclude_none=True, include={"pinned", "priority", "tags", "name"})
+        if plain:
+            self._move(run, **plain)
         return run.summary
 
     def start(self, uid: str) -> RunSummary:

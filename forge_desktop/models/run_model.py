@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.contract.api import RunDetail, RunSummary
+from engine.contract.api import EditRun, RunDetail, RunSummary, Settings
 from engine.contract.errors import ErrorBody
 from engine.contract.events import Points, RunEvent
 from forge_desktop.bridge.backend import LogPart, SeriesPart
@@ -39,6 +39,8 @@ class RunModel(QObject):
         self.curves: dict[str, Curve] = {}
         self.log_tail = ""
         """The last lines of the log, for reports."""
+        self.currency = "USD"
+        """Of what runs cost here."""
         self.phase_done: tuple[str, float] = ("", 0.0)
         """The phase that told last how far it is, and its share."""
         self._detail_busy = False
@@ -68,8 +70,20 @@ class RunModel(QObject):
         """Load everything again: at first, and after the line was down."""
         self._detail_soon.stop()
         self._fetch_detail()
+        self.session.ask(lambda backend: backend.price_list(), self._got_prices, lambda _error: None, owner=self)
         self._fetch_series()
         self._fetch_tail()
+
+    def _got_prices(self, settings: Settings) -> None:
+        if settings.currency != self.currency:
+            self.currency = settings.currency
+            if self.detail is not None:
+                self.changed.emit()
+
+    def rename(self, name: str) -> None:
+        """Give the run another name; it is shown when the controller has it."""
+        uid = self.uid
+        self.session.ask(lambda backend: backend.edit(uid, EditRun(name=name)), owner=self)
 
     def curve(self, metric: str) -> Curve:
         """The curve of a metric, empty until it has points."""

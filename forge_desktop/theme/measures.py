@@ -82,3 +82,13 @@ def count_of(number: float | None) -> str:
 def percent(share: float | None, digits: int = 0) -> str:
     """A share of one as per cent."""
     return "—" if share is None else f"{100 * share:.{digits}f}%"
+
+
+def money(amount: float | None, currency: str) -> str:
+    """`$9.42`, `¥12.00`, `CHF 3.10`; a dash for nothing."""
+    if amount is None or not math.isfinite(amount):
+        return "—"
+    sign = {"USD": "$", "EUR": "€", "GBP": "£", "CNY": "¥", "JPY": "¥"}.get(currency, f"{currency} ")
+    if 0 < amount < 0.01:
+        return f"< {sign}0.01"
+    return f"{sign}{amount:,.0f}" if currency == "JPY" else f"{sign}{amount:,.2f}"

@@ -56,7 +56,6 @@ TABLES: dict[tuple[str, str], list[str]] = {
     ("pages/run_page.py", "text"): [text for _key, text in run_page.TABS],
     ("pages/runs_page.py", "text"): [text for _key, text in runs_page.FILTER_TEXTS],
     ("panels/device_panel.py", "reading.title"): READINGS,
-    ("panels/device_panel.py", "self._reading.title"): READINGS,
     ("panels/log_panel.py", "text"): [text for _bit, text in log_panel.LEVELS],
     ("panels/sidebar.py", "text"): [text for *_keys, text in (*sidebar.PAGES, *sidebar.THEMES)],
     ("wizard/wizard_page.py", "text"): [text for _key, text, _paths in wizard_page.STEPS],
