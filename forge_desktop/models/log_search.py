@@ -133,11 +133,11 @@ class LogSearch(QObject):
         self._hits[first:last], self._sizes[first:last] = found[: last - first], size
         self.changed.emit()
         self._look()
-        if self._next_piece() is not None:
-            if last == len(self._hits):
-                self._soon.start()
-            else:
-                self._go_on()
+        following = self._next_piece()
+        if following is not None and first <= following < last:
+            self._soon.start()  # it grew meanwhile: not in a frenzy
+        elif following is not None:
+            self._go_on()
 
     # Going from one to the next
 

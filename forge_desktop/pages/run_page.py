@@ -121,8 +121,10 @@ class RunPage(Page):
             self._tab_buttons[key] = made
             bar.addWidget(made)
         bar.addStretch(1)
-        layout.addLayout(bar)
-        layout.addWidget(line())
+        under = column(spacing=0)
+        under.addLayout(bar)
+        under.addWidget(line())
+        layout.addLayout(under)
         self._tab_buttons["overview"].setChecked(True)
         self._tabs.addWidget(self._build_overview())
         self._tabs.addWidget(self._build_checkpoints())
@@ -143,15 +145,17 @@ class RunPage(Page):
         self.log.full_wanted.connect(lambda full: self.show_tab("log" if full else "overview"))
         self.log.told.connect(self._actions.told)
         self._phases = PhasesCard(self.model)
-        self._main = column(self._phases, charts, self.log, spacing=14)
-        self._main.setStretch(1, 3)
-        self._main.setStretch(2, 2)
+        self._main = column(charts, self.log, spacing=14)
+        self._main.setStretch(0, 3)
+        self._main.setStretch(1, 2)
         main.setLayout(self._main)
         files = FilesCard(self.model, self._download)
         checkpoints = LatestCheckpoints(self.model, self._do_checkpoint, lambda: self.show_tab("checkpoints"))
         score, attempts = ScoreCard(self.model), AttemptsCard(self.model)
         rail.setLayout(column(DevicePanel(self.model), checkpoints, score, files, attempts, None, spacing=14))
-        return TwoColumns(main, rail)
+        whole = QWidget()
+        whole.setLayout(column(self._phases, TwoColumns(main, rail), spacing=12))
+        return whole
 
     def _build_checkpoints(self) -> QWidget:
         inner = QWidget()
@@ -165,7 +169,7 @@ class RunPage(Page):
         if home is not None and home.indexOf(self.log) < 0:
             home.addWidget(self.log)
             if not full:
-                self._main.setStretch(2, 2)
+                self._main.setStretch(1, 2)
         self.log.set_full(full)
         self._tabs.setCurrentIndex(place)
 

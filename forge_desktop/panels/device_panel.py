@@ -183,7 +183,7 @@ class _Group(QWidget):
     def say(self, name: str, live: str) -> None:
         """Its name, and how fresh the readings are."""
         if self._key != "cpu":
-            number = tr("GPU {n}", n=number_of(self._key))
+            number = f"GPU {number_of(self._key)}"
             name = f"{number} · {name}" if name else number
         self._title.set_text(name or tr("Devices"))
         self._live.setText(live)
@@ -219,7 +219,7 @@ class _Tile(Card):
         corner = ""
         if reading.limit:
             limit = self._model.curve(self._front + reading.limit).last()
-            corner = "" if limit is None else tr("of {limit}", limit=written(reading.form, limit))
+            corner = "" if limit is None else tr("of {limit}", limit=written(reading.form, limit).replace(".0 ", " "))
         elif len(finite):
             form = reading.form
             corner = (

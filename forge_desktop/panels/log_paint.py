@@ -62,7 +62,7 @@ def paint_row(
     metrics = QFontMetricsF(painter.font())
     base = area.top() + (area.height() - metrics.height()) / 2 + metrics.ascent()
     for begin, end in _matches(row.text, needle):
-        _ground(painter, metrics, area, left, row.text, (begin, end), t.warn_fill if here else t.warn_soft)
+        _ground(painter, metrics, area, left, row.text, (begin, end), t.warn_soft, t.warn_fill if here else "")
     if chosen is not None:
         _ground(painter, metrics, area, left, row.text, chosen, t.accent)
     x = left
@@ -88,12 +88,23 @@ def _matches(text: str, needle: Needle) -> list[tuple[int, int]]:
 
 
 def _ground(
-    painter: QPainter, metrics: QFontMetricsF, area: QRectF, left: float, text: str, span: tuple[int, int], colour: str
+    painter: QPainter,
+    metrics: QFontMetricsF,
+    area: QRectF,
+    left: float,
+    text: str,
+    span: tuple[int, int],
+    colour: str,
+    frame: str = "",
 ) -> None:
     begin = left + metrics.horizontalAdvance(text[: span[0]])
     end = left + metrics.horizontalAdvance(text[: span[1]])
     extra = 6 if span[1] > len(text) else 0  # the end of the line is selected too
-    painter.fillRect(QRectF(begin, area.top(), end - begin + extra, area.height()), QColor(colour))
+    box = QRectF(begin, area.top(), end - begin + extra, area.height())
+    painter.fillRect(box, QColor(colour))
+    if frame:
+        painter.setPen(QColor(frame))
+        painter.drawRect(box.adjusted(0, 0, -1, -1))
 
 
 def _over(

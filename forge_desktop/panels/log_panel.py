@@ -54,7 +54,7 @@ class LogPanel(Card):
         self.body.addWidget(self._stack, 1)
         self._levels.hide()
         self.finder.hide()
-        self.setMinimumHeight(200)
+        self.setMinimumHeight(170)
         self.view.follow_changed.connect(self._show_follow)
         self.view.told.connect(self.told)
         self.view.search_wanted.connect(self.finder.open)

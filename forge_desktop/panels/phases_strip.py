@@ -123,7 +123,7 @@ class PhasesCard(Card):
     """The stages of the latest attempt, or of an earlier one that somebody chooses."""
 
     def __init__(self, model: RunModel) -> None:
-        super().__init__(margins=(16, 12, 12, 6))
+        super().__init__(margins=(16, 10, 12, 4))
         self.setObjectName("run.phases")
         self._model = model
         self.strip = PhasesStrip()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QStackedWidget, QWidget
+from PySide6.QtWidgets import QSizePolicy, QStackedWidget, QWidget
 
 from engine.contract.api import RunSummary
 from forge_desktop.panels.status import TONES
@@ -37,12 +37,23 @@ class NameField(QStackedWidget):
         self.addWidget(self._shown)
         self.addWidget(self.field)
         self.setFixedHeight(36)
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._editing = False
+
+    def sizeHint(self) -> QSize:
+        """Qt's own hook: as wide as the name, or the field."""
+        wide = 460 if self.currentWidget() is self.field else self._shown.sizeHint().width()
+        return QSize(wide, 36)
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt's own hook: it may be cut."""
+        return QSize(min(120, self.sizeHint().width()), 36)
 
     def set_name(self, name: str) -> None:
         """Show a name; while somebody types, their text stays."""
         self._name = name
         self._shown.set_text(name)
+        self.updateGeometry()
         if not self._shown.toolTip():
             self._shown.setToolTip(tr("Double click or F2 to rename"))
 
@@ -55,6 +66,7 @@ class NameField(QStackedWidget):
         self._editing = True
         self.field.setText(self._name)
         self.setCurrentWidget(self.field)
+        self.updateGeometry()
         self.field.setFocus()
         self.field.selectAll()
 
@@ -110,9 +122,8 @@ class RunHead(QWidget):
         line.addWidget(self._chip)
         line.addWidget(self._mark)
         line.addLayout(self._more_chips)
-        line.addSpacing(8)
+        line.addStretch(1)
         line.addLayout(self.buttons)
-        line.setStretch(0, 1)
         outer = column(spacing=0)
         outer.addLayout(crumbs)
         outer.addLayout(line)
