@@ -12,6 +12,7 @@ from engine.contract.errors import ErrorBody
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import UNREACHABLE, Session
 from forge_desktop.models.draft_model import marks_of
+from forge_desktop.pages.compare_page import ComparePage
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.runs_page import RunsPage
 from forge_desktop.panels.banner import Banner
@@ -105,6 +106,7 @@ class Window(QMainWindow):
             "run": self._run_page,
             "new": self._wizard_page,
             "runs": self._runs_page,
+            "compare": lambda rest: ComparePage(self.session, self.actions_of_runs, rest),
         }
         return makers.get(kind, self._runs_page)(rest)
 

@@ -73,6 +73,7 @@ ENGLISH = {
     "metric.learning_rate": "Learning rate",
     "metric.grad_norm": "Gradient norm",
     "metric.tokens_per_second": "Tokens/s",
+    "metric.validation_loss": "Validation loss",
     "unit.tokens": "tokens",
     "unit.rows": "rows",
     "unit.steps": "steps",
