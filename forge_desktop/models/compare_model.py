@@ -70,6 +70,8 @@ class CompareModel(QObject):
         self.entries = [Entry(uid, LETTERS[place]) for place, uid in enumerate(uids)]
         self.every: RunPoints | None = None
         self.metric, self.axis = "loss", "step"
+        self.fetching = 0
+        """Questions for curves that are not answered yet."""
         self._points_soon = QTimer(self, singleShot=True, interval=POINTS_SOON_MS)
         self._points_soon.timeout.connect(self._fetch_all)
         session.run_changed.connect(self._run_changed)
@@ -125,13 +127,18 @@ class CompareModel(QObject):
         self.session.ask(lambda backend: backend.run(one.uid), got, bad, owner=self)
 
     def _fetch_series(self, one: Entry, metrics: list[str]) -> None:
+        self.fetching += 1
+
         def got(series: dict[str, SeriesPart]) -> None:
+            self.fetching -= 1
             for metric, part in series.items():
                 one.curve(metric).replace(part)
             self.points_changed.emit(set(metrics))
 
         def bad(_error: ErrorBody) -> None:
+            self.fetching -= 1
             one.asked -= set(metrics)
+            self.points_changed.emit(set(metrics))
 
         self.session.ask(lambda backend: backend.series(one.uid, metrics), got, bad, owner=self)
 

@@ -52,10 +52,9 @@ class ComparePage(Page):
         self.chart, self.scatter = CompareChart(), CompareScatter()
         self.results = CompareGrid("compare.results", tr("Results"))
         self.settings = CompareGrid("compare.settings", tr("Settings"))
-        self.outer.addWidget(self._runs)
-        self.outer.addWidget(self._notice)
         main = QWidget()
-        main.setLayout(column(self._build_curves(), self._build_results(), self._build_settings(), None, spacing=14))
+        cards = (self._build_curves(), self._build_results(), self._build_settings())
+        main.setLayout(column(self._runs, self._notice, *cards, None, spacing=14))
         rail = QWidget()
         rail.setLayout(column(self._build_scatter(), None, spacing=14))
         self.outer.addWidget(TwoColumns(main, rail), 1)
@@ -70,7 +69,9 @@ class ComparePage(Page):
         back = button(tr("Runs"), "link", on_click=lambda: self.navigate.emit("runs"), name="compare.back")
         arrow = label()
         arrow.setPixmap(icons.pixmap("chevron-right", tokens().muted, 14))
-        self.outer.addLayout(row(back, arrow, label(tr("Compare"), "hint"), None, spacing=2))
+        head = column(spacing=0)
+        head.addLayout(row(back, arrow, label(tr("Compare"), "hint"), None, spacing=2))
+        self.outer.addLayout(head)
         self._title = label("", "title")
         self._runs = CompareRuns(self.model)
         self._runs.removed.connect(self._remove)
@@ -79,7 +80,7 @@ class ComparePage(Page):
         self._runs.field.setMaximumWidth(300)
         save = button(tr("Save table"), "default", "download", self._ask_file, "compare.save", tr("As CSV"))
         line = row(self._title, None, self._runs.field, save, spacing=10)
-        self.outer.addLayout(line)
+        head.addLayout(line)
         self._notice: QLabel = label("", "hint", wrap=True)
         self._notice.setObjectName("compare.notice")
 
@@ -188,6 +189,7 @@ class ComparePage(Page):
             x, y = along(one, model.metric, model.axis)
             strands.append(Strand(place, one.letter, one.name, x, y))
         smoothing = SMOOTHING if self._smooth.isChecked() and model.metric != "validation_loss" else 0.0
+        self.chart.loading = model.fetching > 0
         form = "seconds" if model.axis == "time" else "number"
         self.chart.show_strands(strands, word("metric", model.metric), form, smoothing, self._log.isChecked())
         if self.sender() is self._soon:

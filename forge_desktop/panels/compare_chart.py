@@ -65,6 +65,8 @@ class CompareChart(QWidget):
         self._strands: list[Strand] = []
         self._x_form = "number"
         self._log = False
+        self.loading = True
+        """Say that curves are on their way, rather than that there are none."""
         self._zoom: tuple[float, float] | None = None
         self._at: float | None = None
         self._grab: float | None = None
@@ -120,7 +122,8 @@ class CompareChart(QWidget):
         painter = QPainter(self)
         if not any(len(one.x) for one in self._strands):
             painter.setPen(QColor(tokens().muted))
-            painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignCenter), tr("No points yet."))
+            painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignCenter),
+                             tr("Loading curves…") if self.loading else tr("No points yet."))  # fmt: skip
             painter.end()
             return
         scale = self._scale()

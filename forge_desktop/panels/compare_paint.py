@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from forge_desktop.bridge.backend import Floats
+from forge_desktop.theme.language import tr
 from forge_desktop.theme.look import tokens, ui_font
 from forge_desktop.theme.measures import duration, figure
 
@@ -38,7 +39,12 @@ def pen_of(place: int, width: float = 2.0) -> QPen:
 def short(value: float, form: str) -> str:
     """A tick's text: a plain number, seconds, or a share."""
     if form == "seconds":
-        return duration(value) if value else "0"
+        whole = round(value)
+        if whole >= 3600 and whole % 3600 == 0:
+            return tr("{hours} h", hours=whole // 3600)
+        if whole >= 60 and whole % 60 == 0 and whole < 3600:
+            return tr("{minutes} min", minutes=whole // 60)
+        return duration(value) if whole else "0"
     if form == "share":
         return f"{100 * value:g}%"
     for unit, factor in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
@@ -47,7 +53,11 @@ def short(value: float, form: str) -> str:
     return f"{value:g}" if abs(value) >= 0.001 or value == 0 else figure(value)
 
 
-def ticks(low: float, high: float, number: int) -> list[float]:
+TIMES = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 14400, 21600, 43200, 86400)
+"""Seconds that are round for people."""
+
+
+def ticks(low: float, high: float, number: int, form: str = "number") -> list[float]:
     """Round values between two others."""
     span = high - low
     if not math.isfinite(span) or span <= 0:
@@ -55,6 +65,8 @@ def ticks(low: float, high: float, number: int) -> list[float]:
     raw = span / max(1, number)
     power = 10.0 ** math.floor(math.log10(raw))
     step = next((factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw), 10 * power)
+    if form == "seconds" and raw > 1:
+        step = float(next((time for time in TIMES if time >= raw), 86400 * math.ceil(raw / 86400)))
     first = math.ceil(low / step)
     return [round(step * n, 12) for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
@@ -111,7 +123,7 @@ def paint_axes(painter: QPainter, scale: Scale, x_form: str, y_form: str) -> Non
         text = short(10**value, y_form) if scale.log else short(value, y_form)
         flags = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         painter.drawText(QRectF(0, at - 8, LEFT - 8, 16), flags, text)
-    for value in ticks(*scale.x, max(2, int(area.width() / 110))):
+    for value in ticks(*scale.x, max(2, int(area.width() / (75 if x_form == "seconds" else 95))), x_form):
         at = float(scale.px(np.array([value]))[0])
         painter.setPen(QColor(t.muted))
         painter.drawText(QRectF(at - 60, area.bottom() + 6, 120, 16), int(Qt.AlignmentFlag.AlignCenter),

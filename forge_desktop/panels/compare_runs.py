@@ -9,12 +9,13 @@ from engine.contract.api import RunPage
 from forge_desktop.models.compare_model import MOST, CompareModel, Entry
 from forge_desktop.panels.compare_paint import Swatch
 from forge_desktop.panels.status import TONES
-from forge_desktop.theme.controls import Chip, Elided, Field, button, column, row, set_enabled
+from forge_desktop.theme.controls import Chip, Field, button, column, label, row, set_enabled
 from forge_desktop.theme.flow import FlowLayout
 from forge_desktop.theme.language import explain, tr, word
 
 TYPED_MS = 200
 OFFERED = 8
+NAME = 24
 
 
 class AddRun(Field):
@@ -114,26 +115,29 @@ class CompareRuns(QWidget):
         made = QFrame()
         made.setProperty("role", "card")
         made.setObjectName(f"compare.run.{one.uid}")
-        name = Elided(one.name, "strong")
-        name.setFixedWidth(min(220, name.sizeHint().width()))
-        layout = row(Swatch(place, one.letter), name, spacing=8, margins=(10, 4, 4, 4))
-        if one.detail is not None:
+        layout = row(Swatch(place, one.letter), spacing=6, margins=(10, 3, 4, 3))
+        if one.detail is None:
+            layout.addWidget(label(_short(one.name), "strong"))
+        else:
+            tip = tr("Open {name}", name=one.name)
+            go = button(_short(one.name), "link", "", lambda: self.opened.emit(one.uid), f"compare.open.{one.uid}", tip)
+            layout.addWidget(go)
             state = one.detail.run.state
             layout.addWidget(Chip(word("state", state), *TONES[state]))
-        elif one.error is not None:
+        if one.error is not None and one.detail is None:
             what, _why, _fix = explain(one.error)
             chip = Chip(tr("not there"), "bad", "circle-x")
             chip.setToolTip(what)
             layout.addWidget(chip)
-        else:
+        elif one.detail is None:
             layout.addWidget(Chip(tr("loading"), "plain", "loader-circle"))
-        if one.detail is not None:
-            go = button("", "link", "external-link", lambda: self.opened.emit(one.uid), f"compare.open.{one.uid}",
-                        tr("Open {name}", name=one.name))  # fmt: skip
-            layout.addWidget(go)
         gone = button("", "link", "x", lambda: self.removed.emit(one.uid), f"compare.remove.{one.uid}",
                       tr("Take {name} out", name=one.name))  # fmt: skip
         layout.addWidget(gone)
         made.setLayout(layout)
         made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         return made
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME else f"{name[: NAME - 1]}…"

@@ -107,10 +107,11 @@ class DevicePanel(QWidget):
         gpus = {metric.partition(".")[0] for metric in metrics if metric.startswith("gpu")}
         if not gpus and not any(metric.startswith(("cpu.", "ram.")) for metric in metrics):
             return
+        first = not self._seen or bool(gpus - self._gpus)
+        self._seen = True
         if gpus - self._gpus:
             self._gpus |= gpus
             self._arrange()
-        first, self._seen = not self._seen, True
         for group in self._groups.values():
             group.refresh()
         if first:

@@ -33,12 +33,12 @@ class FlowLayout(QLayout):
 
     def clear(self) -> None:
         """Remove all widgets."""
-        for item in self._items:
+        items, self._items = self._items, []  # a widget that loses its parent is taken out of the list by Qt
+        for item in items:
             widget = item.widget()
             if widget is not None:
                 widget.setParent(None)
                 widget.deleteLater()
-        self._items = []
         self.invalidate()
 
     def expandingDirections(self) -> Qt.Orientation:

@@ -11,6 +11,7 @@ from engine.contract.states import RunState
 from forge_desktop.app import Desktop
 from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.pages.compare_page import ComparePage, address_of
+from forge_desktop.panels.page import TwoColumns
 from tests.desktop.sheets_run import big_spec, training
 from tests.helpers.journals import after_training, before_training
 
@@ -46,11 +47,14 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     page.findChild(object, "compare.axis.tokens").click()
     page.findChild(object, "compare.only.all").click()
     QTest.qWait(SETTLE_MS)
-    area = page.findChild(object, "compare.settings").parent().parent().parent()
-    bar = getattr(area, "verticalScrollBar", None)
-    if bar is not None:
-        bar().setValue(700)
     yield "compare-tokens"
+    bar = page.findChild(TwoColumns).area.verticalScrollBar()
+    bar.setValue(bar.maximum() // 3)
+    yield "compare-all-settings"
+    page.findChild(object, "compare.only.differ").click()
+    QTest.qWait(SETTLE_MS)
+    bar.setValue(bar.maximum())
+    yield "compare-differences"
     window.go(address_of(uids))
     yield "compare-ten"
     window.go(address_of([uids[1], "0000"]))

@@ -30,7 +30,7 @@ from engine.contract.training import EvaluationConfig, OutputConfig, TrainingCon
 from engine.contract.tuner import TunerConfig
 from forge_desktop.models import runs_model
 from forge_desktop.pages import run_page, runs_page
-from forge_desktop.panels import charts_card, device_panel, log_panel, sidebar
+from forge_desktop.panels import charts_card, device_panel, events_panel, log_panel, sidebar
 from forge_desktop.theme import language
 from forge_desktop.wizard import wizard_page
 
@@ -56,6 +56,7 @@ TABLES: dict[tuple[str, str], list[str]] = {
     ("pages/run_page.py", "text"): [text for _key, text in run_page.TABS],
     ("pages/runs_page.py", "text"): [text for _key, text in runs_page.FILTER_TEXTS],
     ("panels/device_panel.py", "reading.title"): READINGS,
+    ("panels/events_panel.py", "text"): [text for _key, text in events_panel.KINDS],
     ("panels/log_panel.py", "text"): [text for _bit, text in log_panel.LEVELS],
     ("panels/sidebar.py", "text"): [text for *_keys, text in (*sidebar.PAGES, *sidebar.THEMES)],
     ("wizard/wizard_page.py", "text"): [text for _key, text, _paths in wizard_page.STEPS],
