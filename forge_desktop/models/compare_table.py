@@ -136,6 +136,8 @@ def _flat(value: Any, path: str = "") -> list[tuple[str, str]]:
         return [(path, "–")]
     if isinstance(value, bool):
         return [(path, tr("yes") if value else tr("no"))]
+    if isinstance(value, float):
+        return [(path, f"{value:.7g}")]
     return [(path, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))]
 
 

@@ -32,6 +32,7 @@ from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.ask_dialog import AskDialog
 from forge_desktop.panels.resume_dialog import ResumeDialog
 from forge_desktop.wizard.wizard_page import WizardPage
+from tests.desktop import sheets_compare, sheets_run
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.helpers.journals import after_training, before_training, demo_spec, failed, resumed, saved, steps
 
@@ -91,6 +92,8 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     window.session.offline.emit(UserError("controller.unreachable", detail="", log="").body())
     yield "offline"
     window.banner.hide()
+    yield from sheets_run.pages(desktop, backend)
+    yield from sheets_compare.pages(desktop, backend)
     window.go("new")
     yield "wizard-blank"
     wizard = window.page

@@ -55,12 +55,26 @@ def test_that_only_what_differs_is_shown_until_all_is_wanted(replay, qtbot):
     one, other = done_run(replay, "one"), done_run(replay, "other", learning_rate=1e-3, epochs=2.0)
     page = compare(replay, qtbot, one, other)
     qtbot.waitUntil(lambda: len(page.settings.grid.lines) == 2)
-    assert lines(page, "settings") == {"Learning rate": ("0.0002", "0.001"), "Epochs": ("1.0", "2.0")}
+    assert lines(page, "settings") == {"Learning rate": ("0.0002", "0.001"), "Epochs": ("1", "2")}
     cell = page.settings.grid.index(0, 1).data()
     assert cell.startswith("≠")
     assert not page.settings.grid.index(0, 0).data().startswith("≠")
     click(qtbot, page, "compare.only.all")
     assert len(page.settings.grid.lines) > 30
+
+
+def test_that_every_run_has_its_chip_and_no_old_one_stays(replay, qtbot):
+    uids = [done_run(replay, f"run {number}") for number in range(4)]
+    page = compare(replay, qtbot, *uids)
+
+    def chips() -> list[str]:
+        found = [made.objectName() for made in page.findChildren(QWidget) if made.isVisible()]
+        return [name.rpartition(".")[2] for name in found if name.startswith("compare.open.")]
+
+    qtbot.waitUntil(lambda: chips() == uids)
+    replay.backend.move(uids[2], name="another")
+    qtbot.waitUntil(lambda: page.findChild(QPushButton, f"compare.open.{uids[2]}").text() == "another")
+    assert sorted(chips()) == sorted(uids)
 
 
 def test_that_results_stand_side_by_side_with_the_best_marked(replay, qtbot):

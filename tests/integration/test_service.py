@@ -66,6 +66,9 @@ def test_a_run_from_its_config_to_its_result(service):
     assert (view.n.tolist(), view.x_first.tolist(), view.x_last.tolist()) == ([2, 2], [2, 4], [3, 5])
     assert b"stub worker at work" in service.client.log(run.uid).data
     assert service.client.config(run.uid).startswith("version: 1")
+    assert service.client.config(run.uid, 1) == service.client.config(run.uid)
+    with pytest.raises(NotFound):
+        service.client.config(run.uid, 2)
     assert stored_lines(service, run.uid) == [line["seq"] for line in service.journal(run.uid)]
 
 
