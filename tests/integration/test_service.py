@@ -17,6 +17,7 @@ from engine.client.address import read_address
 from engine.client.launch import connect
 from engine.client.stream import RunStream
 from engine.contract.config_file import to_yaml
+from engine.contract.errors import NotFound
 from engine.contract.events import stream_message
 from engine.contract.run_spec import RunConfig
 from engine.contract.states import LIVE
