@@ -226,6 +226,8 @@ class ComparePage(Page):
         every = self.model.every
         letters = {one.uid: (place, one.letter) for place, one in enumerate(self.model.entries)}
         quality, price = self._quality.value(), self._price.value()
+        for choice in (self._quality, self._price):
+            choice.setToolTip(choice.currentText())
         self.scatter.show_points(every.points if every else [], letters, quality, price, self._currency())
         shown = len(self.scatter.shown())
         if every is None:

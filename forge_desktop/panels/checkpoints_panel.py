@@ -40,11 +40,11 @@ class CheckpointsCard(RunCard):
         table = QWidget()
         grid = QGridLayout(table)
         grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(16)
+        grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(4)
         heads = (tr("Step"), tr("Epoch"), tr("Loss"), tr("Validation loss"), tr("On disk"), tr("When"), tr("Why"))
         for place, text in enumerate(heads):
-            grid.addWidget(label(text, "label"), 0, place)
+            grid.addWidget(Elided(text, "label"), 0, place)
             grid.setColumnStretch(place, 1)
         newest = detail.checkpoints[-1]
         for number, found in enumerate(reversed(detail.checkpoints[-MAX_SHOWN:])):
@@ -72,10 +72,11 @@ class CheckpointsCard(RunCard):
     def _actions(self, found: CheckpointInfo, detail: RunDetail) -> QWidget:
         made = QWidget()
         name = f"checkpoint.{found.id}"
-        resume = button(
-            tr("Resume from here"), "link", "play", lambda: self._do("resume", found), name=f"{name}.resume"
-        )  # fmt: skip
+        resume = button(tr("Resume"), "link", "play", lambda: self._do("resume", found), f"{name}.resume")
         set_enabled(resume, not detail.run.state.live, tr("The run is at work: pause or stop it first."))
+        resume.setAccessibleName(tr("Resume from here"))
+        if resume.isEnabled():
+            resume.setToolTip(tr("Resume from here"))
         load = button("", "link", "download", lambda: self._do("download", found), f"{name}.download", tr("Download"))
         more = button("", "link", "ellipsis", name=f"{name}.more", tip=tr("More"))
         more.clicked.connect(
@@ -91,9 +92,8 @@ class LatestCheckpoints(RunCard):
     def __init__(self, model: RunModel, do: Do, show_all: Callable[[], object]) -> None:
         self._do = do
         super().__init__(model, tr("Checkpoints"), "run.checkpoints.latest", spacing=0)
-        self._kept = label("", "hint")
-        self.head.addWidget(self._kept)
-        self.head.addStretch(1)
+        self._kept = Elided("", "hint")
+        self.head.addWidget(self._kept, 1)
         self.head.addWidget(button(tr("All"), "link", on_click=show_all, name="run.checkpoints.all"))
         self._show_kept()
 
@@ -105,7 +105,7 @@ class LatestCheckpoints(RunCard):
         number = len(detail.checkpoints) if detail else 0
         rhythm = _rhythm(detail) if detail else ""
         kept = tr("{n} kept", n=number) if number else ""
-        self._kept.setText(" · ".join(filter(None, [kept, rhythm])))
+        self._kept.set_text(" · ".join(filter(None, [kept, rhythm])))
 
     def _fill(self, detail: RunDetail | None) -> None:
         if hasattr(self, "_kept"):

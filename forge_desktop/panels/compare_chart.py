@@ -35,6 +35,7 @@ from forge_desktop.panels.compare_paint import (
 from forge_desktop.theme.language import tr
 from forge_desktop.theme.look import tokens, ui_font
 from forge_desktop.theme.measures import figure
+from forge_desktop.theme.spoken import speak_as
 
 REDRAW_MS = 60
 
@@ -61,6 +62,7 @@ class CompareChart(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumHeight(260)
         self.setMouseTracking(True)
+        speak_as(self, "chart")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._strands: list[Strand] = []
         self._x_form = "number"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor, QFont, QKeyEvent, QKeySequence
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QHeaderView, QTableView
 
 from forge_desktop.models.compare_table import Line
@@ -24,6 +24,8 @@ class GridModel(QAbstractTableModel):
     def __init__(self) -> None:
         super().__init__()
         self.heads: list[str] = []
+        self.cut: list[str] = []
+        """Heads as they fit into their columns."""
         self.lines: list[Line] = []
 
     def show(self, heads: list[str], lines: list[Line]) -> None:
@@ -34,10 +36,17 @@ class GridModel(QAbstractTableModel):
         if not same:
             self.beginResetModel()
         self.heads, self.lines = heads, lines
+        self.cut = self.cut if same else []
         if not same:
             self.endResetModel()
         elif lines:
             self.dataChanged.emit(self.index(0, 0), self.index(len(lines) - 1, len(heads) - 1))
+
+    def fit_heads(self, cut: list[str]) -> None:
+        """Show the heads shortened."""
+        if cut != self.cut:
+            self.cut = cut
+            self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, max(0, len(cut) - 1))
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:
         """Qt's own hook."""
@@ -50,7 +59,9 @@ class GridModel(QAbstractTableModel):
     def headerData(self, section: int, way: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Qt's own hook."""
         if way is Qt.Orientation.Horizontal:
-            if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+            if role == Qt.ItemDataRole.DisplayRole:
+                return self.cut[section] if section < len(self.cut) else self.heads[section]
+            if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
                 return self.heads[section]
             return (
                 int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -122,6 +133,22 @@ class CompareGrid(QTableView):
         self.grid.show(heads, lines)
         bar = 12 if len(heads) * NARROW > self.viewport().width() else 2
         self.setFixedHeight(self.horizontalHeader().sizeHint().height() + ROW * len(lines) + bar)
+
+        self._fit_heads()
+
+    def _fit_heads(self) -> None:
+        header = self.horizontalHeader()
+        letters = QFontMetrics(header.font())
+        room = [header.sectionSize(place) - 24 for place in range(len(self.grid.heads))]
+        right = Qt.TextElideMode.ElideRight
+        cut = [letters.elidedText(text, right, max(40, wide)) for text, wide in
+               zip(self.grid.heads, room, strict=True)]  # fmt: skip
+        self.grid.fit_heads(cut)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt's own hook."""
+        super().resizeEvent(event)
+        self._fit_heads()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Qt's own hook: copy what is selected, tabs between columns."""

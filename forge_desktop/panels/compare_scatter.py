@@ -16,6 +16,7 @@ from forge_desktop.panels.compare_paint import Scale, padded, paint_axes, paint_
 from forge_desktop.theme.language import tr
 from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import duration, figure, money, percent
+from forge_desktop.theme.spoken import speak_as
 
 REACH_PX = 12
 
@@ -70,6 +71,7 @@ class CompareScatter(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(220, 260)
         self.setMouseTracking(True)
+        speak_as(self, "chart")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("All runs"))
         self._points: list[RunPoint] = []

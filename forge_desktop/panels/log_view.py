@@ -28,6 +28,7 @@ from forge_desktop.models.log_model import LogModel, Place
 from forge_desktop.panels.log_paint import column_of, paint_row, width_of
 from forge_desktop.theme.language import tr
 from forge_desktop.theme.look import mono_font, tokens
+from forge_desktop.theme.spoken import speak_as
 
 LEFT, GAP = 6, 4
 END = 1 << 40
@@ -53,6 +54,7 @@ class LogView(QAbstractScrollArea):
         self.viewport().setCursor(Qt.CursorShape.IBeamCursor)
         self.viewport().setAutoFillBackground(False)
         self.setAccessibleName(tr("Log"))
+        speak_as(self, "document")
         self.model = model
         self.needle = Needle("")
         self._top: Place = (0, 0)

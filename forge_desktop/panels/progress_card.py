@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Slot
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from engine.contract.api import RunDetail, RunSummary
 from engine.contract.run_spec import TrainJob
@@ -16,6 +17,9 @@ from forge_desktop.panels.status import fill
 from forge_desktop.theme.controls import Bar, Card, Elided, column, label, row
 from forge_desktop.theme.language import labelled, tr, word
 from forge_desktop.theme.measures import ago, duration, figure, moment, money
+
+BAR_WIDTH = 360
+"""Pixels of the bar below which the facts move under it."""
 
 
 class ProgressCard(Card):
@@ -30,7 +34,7 @@ class ProgressCard(Card):
         self._of.setObjectName("run.progress.of")
         self._percent = label("", "strong")
         self._bar = Bar(8)
-        layout = row(spacing=24)
+        self._layout = row(spacing=24)
         left = QVBoxLayout()
         left.setSpacing(8)
         head = row(spacing=8)
@@ -39,7 +43,9 @@ class ProgressCard(Card):
         head.addWidget(self._percent)
         left.addLayout(head)
         left.addWidget(self._bar)
-        layout.addLayout(left, 1)
+        self._layout.addLayout(left, 1)
+        self._under_bar = QWidget()
+        beside = row(spacing=24)
         self._facts: dict[str, QLabel] = {}
         self._boxes: dict[str, QWidget] = {}
         for key, title in (
@@ -53,11 +59,29 @@ class ProgressCard(Card):
             self._facts[key].setObjectName(f"run.fact.{key}")
             self._boxes[key] = QWidget()
             self._boxes[key].setLayout(column(label(title, "hint"), self._facts[key], spacing=2))
-            layout.addWidget(self._boxes[key])
+            beside.addWidget(self._boxes[key])
         self._boxes["cost"].hide()
-        self.body.addLayout(layout)
+        self._under_bar.setLayout(beside)
+        self._layout.addWidget(self._under_bar)
+        self.body.addLayout(self._layout)
         model.changed.connect(self.refresh)
         model.points_changed.connect(self._points_changed)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt's own hook."""
+        super().resizeEvent(event)
+        self._arrange()
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt's own hook: the facts move under the bar where there is no room beside it."""
+        return QSize(self._under_bar.minimumSizeHint().width() + 40, super().minimumSizeHint().height())
+
+    def _arrange(self) -> None:
+        narrow = self._under_bar.sizeHint().width() + BAR_WIDTH > self.width()
+        way = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight
+        if self._layout.direction() != way:
+            self._layout.setDirection(way)
+            self._layout.setSpacing(10 if narrow else 24)
 
     @Slot(object)
     def _points_changed(self, metrics: set[str]) -> None:
@@ -90,6 +114,7 @@ class ProgressCard(Card):
         if fact.text() != text:
             fact.setText(text)
         fact.setToolTip(tip)
+        self._arrange()
 
     def _under(self, run: RunSummary, detail: RunDetail) -> str:
         if run.retry_at is not None and run.state is RunState.QUEUED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QStackedWidget, QWidget
 
 from engine.contract.api import RunSummary
@@ -15,6 +15,7 @@ from forge_desktop.theme.look import tokens
 
 TAGS_SHOWN = 3
 MAX_NAME = 120
+NARROW_PAGE = 1000
 
 
 class NameField(QStackedWidget):
@@ -113,21 +114,35 @@ class RunHead(QWidget):
         self.name.renamed.connect(self.renamed)
         self._chip, self._mark = Chip(), Chip()
         self._chip.setObjectName("run.status")
+        self._extra = QWidget()
         self._more_chips = row(spacing=8)
+        self._extra.setLayout(self._more_chips)
         self._chips_shown: object = None
         self.buttons = row(spacing=10)
-        crumbs = row(back, arrow, self._from, spacing=2)
-        crumbs.setStretch(2, 1)
-        line = row(self.name, spacing=10)
-        line.addWidget(self._chip)
-        line.addWidget(self._mark)
-        line.addLayout(self._more_chips)
-        line.addStretch(1)
-        line.addLayout(self.buttons)
+        self._crumbs = row(back, arrow, self._from, spacing=2)
+        self._crumbs.setStretch(2, 1)
+        self._line = row(self.name, self._chip, self._mark, self._extra, spacing=10)
+        self._line.addStretch(1)
+        self._line.addLayout(self.buttons)
         outer = column(spacing=0)
-        outer.addLayout(crumbs)
-        outer.addLayout(line)
+        outer.addLayout(self._crumbs)
+        outer.addLayout(self._line)
         self.setLayout(outer)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt's own hook: in a narrow page priority and tags stand in the line above."""
+        super().resizeEvent(event)
+        narrow = event.size().width() < NARROW_PAGE
+        if narrow and self._line.indexOf(self._extra) >= 0:
+            self._line.removeWidget(self._extra)
+            self._crumbs.addWidget(self._extra)
+        elif not narrow and self._crumbs.indexOf(self._extra) >= 0:
+            self._crumbs.removeWidget(self._extra)
+            self._line.insertWidget(3, self._extra)
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt's own hook: it may become as narrow as its buttons allow."""
+        return QSize(500, super().minimumSizeHint().height())
 
     def show_run(self, run: RunSummary) -> None:
         """Show what it is now."""

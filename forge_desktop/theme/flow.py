@@ -33,9 +33,9 @@ class FlowLayout(QLayout):
 
     def clear(self) -> None:
         """Remove all widgets."""
-        items, self._items = self._items, []  # a widget that loses its parent is taken out of the list by Qt
-        for item in items:
-            widget = item.widget()
+        widgets = [item.widget() for item in self._items]
+        self._items = []  # first: Qt takes an item out itself when its widget goes
+        for widget in widgets:
             if widget is not None:
                 widget.setParent(None)
                 widget.deleteLater()
