@@ -250,11 +250,12 @@ def test_that_the_rail_shows_the_newest_checkpoints_and_the_best(replay, qtbot):
 
 
 def test_that_each_attempt_shows_its_config_and_what_changed(replay, qtbot):
-    uid, page = open_run(replay, qtbot, [*before_training(), *steps(1, 50), *saved(40), *resumed(40, 1)])
+    uid, page = open_run(replay, qtbot, [*before_training(), *steps(1, 50), *saved(40)])
     spec = replay.backend.run(uid).spec
     longer = spec.job.training.model_copy(update={"epochs": 2.0})
     changed = spec.model_copy(update={"job": spec.job.model_copy(update={"training": longer})})
     replay.backend.attempt_specs[uid, 2] = changed
+    replay.backend.play(uid, resumed(40, 1))
     page.show_tab("config")
     panel = page.findChild(QWidget, "run.config")
     qtbot.waitUntil(lambda: "epochs: 2.0" in panel.text.toPlainText())
