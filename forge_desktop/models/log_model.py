@@ -179,7 +179,7 @@ class LogModel(QObject):
             self.grew.emit()
             self.changed.emit()
         if not self._soon.isActive():
-            self._soon.start(GROWN_MS if known else 0)
+            self._soon.start(GROWN_MS if self._counted_size else 0)
 
     # Rows
 
@@ -291,7 +291,7 @@ class LogModel(QObject):
         self.changed.emit()
         if self._counted_size < (self.size or 0):
             if last * CHUNK >= (self.size or 0):
-                self._soon.start()  # it grows: not in a frenzy
+                self._soon.start(GROWN_MS)  # it grows: not in a frenzy
             else:
                 self._count_on()
 
