@@ -10,8 +10,9 @@ from pathlib import Path
 
 from PySide6.QtCore import QTimer
 
+from engine.contract.errors import UserError
 from engine.contract.paths import Home
-from forge_desktop.app import Desktop, make_application, report_bugs
+from forge_desktop.app import Desktop, make_application, report_bugs, say_and_end, use_scale
 from forge_desktop.bridge.controller import connect_to_controller
 from forge_desktop.bridge.single_instance import SingleInstance
 
@@ -25,8 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path("demo-output"), help="where --demo puts its screenshots")
     parser.add_argument("--stay", action="store_true", help="keep the window open after --demo")
     options = parser.parse_args(arguments)
-    home = Home.find()
+    try:
+        home = Home.find()
+    except UserError as error:
+        return say_and_end(error)
     report_bugs(home)
+    use_scale(home)
     app = make_application(sys.argv[:1])
     single = SingleInstance(home.root, app)
     if not options.demo:

@@ -14,13 +14,13 @@ from types import TracebackType
 
 from PySide6.QtCore import QLibraryInfo, QObject, QRectF, Qt, QTranslator, Slot
 from PySide6.QtGui import QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QMessageBox
 
 from engine.contract.errors import UserError
 from engine.contract.paths import Home
 from forge_desktop.bridge.backend import Connect
 from forge_desktop.bridge.garbage import Garbage
-from forge_desktop.bridge.preferences import Preferences
+from forge_desktop.bridge.preferences import Preferences, kept_value
 from forge_desktop.bridge.session import Session
 from forge_desktop.bridge.watchdog import Watchdog
 from forge_desktop.panels.sidebar import paint_logo
@@ -96,6 +96,26 @@ class Desktop(QObject):
     def _system_changed(self) -> None:
         if self._theme == "system":
             self.change_look(self._theme, self._language)
+
+
+def use_scale(home: Home) -> None:
+    """Take the size a person chose; Qt reads it once, before there is a window."""
+    scale = kept_value(home.desktop_folder / "preferences.json", "scale")
+    if str(scale).isdecimal() and 100 < int(scale) <= 200:
+        os.environ.setdefault("QT_SCALE_FACTOR", f"{int(scale) / 100:g}")
+
+
+def say_and_end(error: UserError) -> int:
+    """Say why there can be no window, in a box and in the terminal."""
+    app = make_application(sys.argv[:1])
+    language.set_language("system")
+    look.load_fonts()
+    look.apply(app, "system")
+    what, why, fix = language.explain(error.body())
+    print(error.text, file=sys.stderr)  # noqa: T201 - there is no log yet
+    if app.platformName() != "offscreen":
+        QMessageBox.critical(None, "LoRAForge Desktop", f"{what}\n\n{why}\n\n{fix}")
+    return 1
 
 
 def make_application(arguments: Sequence[str]) -> QApplication:

@@ -59,6 +59,7 @@ class Demo(QObject):
     def begin(self) -> None:
         """Start once Qt's loop runs."""
         self._output.mkdir(parents=True, exist_ok=True)
+        self._desktop.preferences.set("onboarding", "done")  # it goes the long way, through the wizard
         self._timer.start()
 
     @Slot()

@@ -3,28 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QElapsedTimer, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
+from engine.contract.api import RunPage as PageOfRuns
+from engine.contract.api import RunSummary
 from engine.contract.errors import ErrorBody
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import UNREACHABLE, Session
+from forge_desktop.models import help_topics, notices
+from forge_desktop.models.command_table import ALL_ENTRIES
 from forge_desktop.models.draft_model import marks_of
+from forge_desktop.models.notice_book import NoticeBook
+from forge_desktop.models.notices import Notice
+from forge_desktop.models.palette_model import PaletteModel
+from forge_desktop.models.visited import Visited
 from forge_desktop.pages.compare_page import ComparePage
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.runs_page import RunsPage
+from forge_desktop.pages.settings_page import SettingsPage
+from forge_desktop.panels import onboarding
 from forge_desktop.panels.banner import Banner
+from forge_desktop.panels.connecting import Connecting
+from forge_desktop.panels.field_keys import FieldKeys
+from forge_desktop.panels.notifier import Notifier
+from forge_desktop.panels.onboarding import OnboardingPage
+from forge_desktop.panels.overlays import Overlays
 from forge_desktop.panels.page import Page
 from forge_desktop.panels.run_actions import RunActions
+from forge_desktop.panels.shortcuts_sheet import ShortcutsSheet
 from forge_desktop.panels.sidebar import Sidebar
 from forge_desktop.panels.transfers_panel import TransfersPanel
+from forge_desktop.panels.tray import Tray
+from forge_desktop.panels.window_commands import bind_all
 from forge_desktop.theme.language import explain, sentences, tr
+from forge_desktop.theme.motion import reduced
 from forge_desktop.theme.tokens import NARROW_WIDTH
 from forge_desktop.wizard.wizard_page import WizardPage
 
 NEWS_MS = 6000
+COVER_AFTER_MS = 350
+"""A controller that answers sooner is not worth a word."""
+LONG_GONE_MS = 1500
+NEED_NO_CONTROLLER = ("settings", "welcome")
 
 
 class Window(QMainWindow):
@@ -44,6 +68,19 @@ class Window(QMainWindow):
         self.actions_of_runs.told.connect(self._show_news)
         self.address = ""
         self.page: Page | None = None
+        self.notices = NoticeBook(session, preferences, self)
+        self.notifier = Notifier(self.notices, self, Tray(QApplication.windowIcon(), self))
+        self.notifier.wanted.connect(self._open_notice)
+        self.notices.changed.connect(self._show_unread)
+        self.commands = bind_all(self)
+        self._visited = Visited()
+        self._kinds: frozenset[str] = frozenset()
+        self._was_online = False
+        self._start_error: ErrorBody | None = None
+        self._gone = QElapsedTimer()
+        self._cover_soon = QTimer(self, singleShot=True, interval=COVER_AFTER_MS)
+        self._cover_soon.timeout.connect(self._cover)
+        self._cover_soon.start()
         self._news_over = QTimer(self, singleShot=True, interval=NEWS_MS)
         self._news_over.timeout.connect(self._hide_news)
         self._build()
@@ -61,18 +98,34 @@ class Window(QMainWindow):
         self.sidebar = Sidebar(self.preferences.get("theme", "system"), self.preferences.get("language", "system"))
         self.sidebar.navigate.connect(self.go)
         self.sidebar.look_wanted.connect(self.look_wanted)
+        self.sidebar.notices_wanted.connect(self.toggle_notices)
+        self.sidebar.help_wanted.connect(self.toggle_help)
         self.banner = Banner()
         self._stack = QStackedWidget()
         right = QVBoxLayout()
         right.setContentsMargins(0, 0, 0, 0)
         right.setSpacing(0)
         right.addWidget(self.banner)
+        self.connecting = Connecting()
+        self.connecting.help_wanted.connect(partial(self.show_help, "trouble"))
+        self.connecting.hide()
+        right.addWidget(self.connecting, 1)
         right.addWidget(self._stack, 1)
         right.addWidget(TransfersPanel(self.actions_of_runs.transfers))
         layout.addWidget(self.sidebar)
         layout.addLayout(right, 1)
         self.setCentralWidget(frame)
         self.sidebar.set_narrow(self.width() < NARROW_WIDTH)
+        still = reduced(self.preferences.get("reduced_motion"))
+        self.overlays = Overlays(frame, self.notices, self._palette_model, still)
+        self.overlays.navigate.connect(self.go)
+        self.overlays.command.connect(self.commands.give)
+        self.overlays.notice_opened.connect(self._open_notice)
+        self.notifier.use_toasts(self.overlays.toasts)
+        self._show_unread()
+
+    def _palette_model(self, parent: QObject) -> PaletteModel:
+        return PaletteModel(self.commands, self.session, self.preferences, self.go, parent)
 
     def rebuild(self) -> None:
         """Make everything again, in another look or language, on the same page."""
@@ -82,9 +135,29 @@ class Window(QMainWindow):
         self.page = None
         self._build()
         self.go(address or "runs")
+        if not self._was_online:
+            self.connecting.show_error(self._start_error)
+            self._cover()
 
+    @Slot(str)
     def go(self, address: str) -> None:
         """Show the page an address names: runs, new, new/<draft>, new/<draft>?<marked settings>, run/<uid>."""
+        self._visited.note(address)
+        self._show_page(address)
+
+    def back(self) -> None:
+        """The page before."""
+        self._show_page(self._visited.step(-1))
+
+    def forward(self) -> None:
+        """The page after."""
+        self._show_page(self._visited.step(1))
+
+    def can_go(self, by: int) -> bool:
+        """There is a page before or after."""
+        return self._visited.can_step(by)
+
+    def _show_page(self, address: str) -> None:
         kind, _, uid = address.partition("/")
         if self.page is not None:
             self.page.leave()
@@ -98,7 +171,13 @@ class Window(QMainWindow):
         self._stack.setCurrentWidget(self.page)
         self.page.setFocus()
         self.sidebar.mark(kind)
-        self.preferences.set("page", address)
+        self.preferences.set("page", "runs" if kind == "welcome" else address)
+        for shortcut in self._history_keys:
+            shortcut.setEnabled(kind != "new")  # there they lead from step to step
+        if kind == "run":
+            self.notices.mark_read(*(notice.key for notice in self.notices.list if notice.run == uid), "")
+        if not self._was_online and not self._cover_soon.isActive():
+            self._cover()
 
     def _make(self, kind: str, rest: str) -> Page:
         """The page of an address; one that nobody knows (of a newer version, say) shows the runs."""
@@ -107,7 +186,10 @@ class Window(QMainWindow):
             "new": self._wizard_page,
             "runs": self._runs_page,
             "compare": lambda rest: ComparePage(self.session, self.actions_of_runs, rest),
+            "welcome": self._welcome_page,
+            "settings": self._settings_page,
         }
+        self._kinds = frozenset(makers)
         return makers.get(kind, self._runs_page)(rest)
 
     def _runs_page(self, _rest: str) -> Page:
@@ -120,32 +202,172 @@ class Window(QMainWindow):
         uid, _, changes = rest.partition("?")
         return WizardPage(self.session, self.actions_of_runs, self.preferences, uid, marks_of(changes))
 
+    def _settings_page(self, rest: str) -> Page:
+        page = SettingsPage(self.session, self.preferences, rest)
+        page.look_wanted.connect(self.look_wanted)
+        page.moved.connect(self._settings_moved)
+        return page
+
+    @Slot(str)
+    def _settings_moved(self, address: str) -> None:
+        """The same page shows another part."""
+        self.address = address
+        self.preferences.set("page", address)
+
+    def _welcome_page(self, rest: str) -> Page:
+        page = OnboardingPage(self.session, self.preferences, rest)
+        page.look_wanted.connect(self.look_wanted)
+        return page
+
     def _bind_keys(self) -> None:
-        for keys, does in (
-            ("Ctrl+N", lambda: self.go("new")),
-            ("Ctrl+1", lambda: self.go("runs")),
-            ("Ctrl+2", lambda: self.go("new")),
-            ("Ctrl+F", self._search),
-            ("Esc", self._back),
-        ):
-            QShortcut(QKeySequence(keys), self, does)
+        self._history_keys: list[QShortcut] = []
+        FieldKeys(self)
+        for entry in ALL_ENTRIES:
+            for keys in entry.keys:
+                made = QShortcut(QKeySequence(keys), self, partial(self._key, entry.key))
+                if keys in ("Alt+Left", "Alt+Right"):
+                    self._history_keys.append(made)
 
-    def _search(self) -> None:
-        if not isinstance(self.page, RunsPage):
-            self.go("runs")
-        if isinstance(self.page, RunsPage):
-            self.page.search.setFocus()
+    def _key(self, key: str) -> None:
+        if self.overlays.palette.isVisible() and key not in ("palette", "escape"):
+            self.overlays.palette.dismiss()
+        self.commands.give(key)
 
-    def _back(self) -> None:
-        if self.address != "runs":
+    def knows(self, kind: str) -> bool:
+        """There is such a page."""
+        return kind in self._kinds
+
+    def search_runs(self) -> None:
+        """Bring the keyboard to the search."""
+        if not isinstance(getattr(self.page, "search", None), QLineEdit):
             self.go("runs")
+        field = getattr(self.page, "search", None)
+        if isinstance(field, QLineEdit):
+            field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def escape(self) -> None:
+        """Close what lies over the page, or go back to the runs."""
+        if not self.overlays.close_one() and self.address != "runs":
+            self.go("runs")
+
+    def show_palette(self) -> None:
+        """Open the palette, or close it."""
+        if self.overlays.palette.isVisible():
+            self.overlays.palette.dismiss()
+        else:
+            self.overlays.palette.open()
+
+    @Slot()
+    def toggle_notices(self) -> None:
+        """Open the notice centre, or close it."""
+        self.overlays.toggle_notices()
+
+    def focus_toast(self) -> None:
+        """Bring the keyboard to the newest message; without one, open the centre."""
+        if not self.overlays.toasts.focus_newest():
+            self.overlays.show_notices()
+
+    def read_notices(self) -> None:
+        """Mark all as read."""
+        self.notices.mark_read()
+
+    def unread(self) -> int:
+        """How many notices nobody has read."""
+        return self.notices.unread
+
+    @Slot()
+    def toggle_help(self) -> None:
+        """Open help for the page, or close it."""
+        self.overlays.toggle_help(help_topics.topic_of(self.address))
+
+    def show_help(self, topic: str) -> None:
+        """Open a help topic."""
+        self.overlays.show_help(topic)
+
+    def show_shortcuts(self) -> None:
+        """Open the sheet of shortcuts."""
+        sheet = ShortcutsSheet(self.session, self)
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.open()
+
+    def choose_look(self, theme: str, language: str) -> None:
+        """Another theme or language; an empty one stays."""
+        get = self.preferences.get
+        self.look_wanted.emit(theme or get("theme", "system"), language or get("language", "system"))
+
+    def open_run(self) -> RunSummary | None:
+        """The run whose page is open."""
+        detail = self.page.model.detail if isinstance(self.page, RunPage) else None
+        return detail.run if detail is not None else None
+
+    def do_deed(self, key: str) -> None:
+        """Do something to the run whose page is open."""
+        run = self.open_run()
+        if run is not None and self.page is not None:
+            self.actions_of_runs.do(key, run, self.page, self.go)
+
+    def tell(self, text: str) -> None:
+        """Say something in the banner for a while."""
+        self._show_news(text)
+
+    @Slot()
+    def _show_unread(self) -> None:
+        self.sidebar.bell.set_unread(self.notices.unread)
+
+    @Slot(object)
+    def _open_notice(self, notice: Notice) -> None:
+        if not self.isActiveWindow():
+            self.come_forward()
+        self.notices.mark_read(notice.key)
+        if notice.address:
+            self.overlays.panel.dismiss()
+            self.go(notice.address)
+        else:
+            self.overlays.show_notices(notice.kind if notice.what == notices.FOLDED else "all")
+
+    @Slot()
+    def _cover(self) -> None:
+        """Until a controller answered once, say what is waited for instead of an empty page."""
+        needs = self.address.partition("/")[0] not in NEED_NO_CONTROLLER
+        covered = needs and not self._was_online
+        self.connecting.setVisible(covered)
+        self._stack.setVisible(not covered)
+
+    def _begin(self) -> None:
+        """The first answer of all: show the page, or the first steps to whoever has no runs yet."""
+        self._was_online = True
+        self._cover_soon.stop()
+        self._cover()
+        if self.page is not None:
+            self.page.setFocus()
+        if not onboarding.is_over(self.preferences):
+            self.session.ask(lambda backend: backend.runs((), "", 0, 1), self._welcome, owner=self)
+
+    def _welcome(self, page: PageOfRuns) -> None:
+        if page.total or sum(page.counts.values()):
+            self.preferences.set(onboarding.PREFERENCE, onboarding.DONE)
+        elif self.address == "runs":
+            self.go("welcome")
 
     @Slot()
     def _online(self) -> None:
         self.banner.hide()
+        if not self._was_online:
+            self._begin()
+        elif self._gone.isValid() and self._gone.elapsed() > LONG_GONE_MS:
+            self.overlays.toasts.show(notices.connected_again())
+        self._gone.invalidate()
 
     @Slot(object)
     def _offline(self, error: ErrorBody) -> None:
+        if not self._was_online:
+            self._start_error = error
+            self._cover_soon.stop()
+            self.connecting.show_error(error)
+            self._cover()
+            return
+        if not self._gone.isValid():
+            self._gone.start()
         what, why, _fix = explain(error)
         text = sentences(what, why)
         self.banner.say(text, tr("Trying again by itself; runs go on meanwhile."), "warn", "wifi-off")
@@ -187,6 +409,7 @@ class Window(QMainWindow):
         self.preferences.set("window", [size.width(), size.height(), self.isMaximized()])
         if self.page is not None:
             self.page.leave()
+        self.notifier.close()
         super().closeEvent(event)
 
     def _restore(self) -> None:

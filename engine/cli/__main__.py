@@ -16,16 +16,20 @@ def parser() -> argparse.ArgumentParser:
         config,
         controller,
         demo,
+        diagnostics,
         download,
         during,
         going,
         history,
+        home,
         keeping,
         logs,
         metrics,
+        queue,
         run,
         runs,
         settings,
+        tags,
         worker,
     )
     from engine.cli.exits import EPILOG
@@ -49,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
         going,
         during,
         keeping,
+        tags,
+        queue,
         advice,
         download,
         config,
@@ -56,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
         controller,
         settings,
         history,
+        home,
+        diagnostics,
         demo,
     ):
         group.register(commands, common)

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from engine.cli.exits import OK, USAGE
+from engine.cli.many import add_runs_argument, bulk, single
 from engine.cli.output import print_json, say
 from engine.cli.session import add_run_argument
 from engine.contract.api import RunSummary
@@ -21,7 +22,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         ("delete", delete, "remove a run with its files"),
     ):
         command = commands.add_parser(name, parents=[common], help=sentence)
-        add_run_argument(command)
+        (add_run_argument if name == "copy" else add_runs_argument)(command)
         command.set_defaults(work=work)
         if name == "stop":
             command.add_argument("--no-save", action="store_true", help="throw away what was not saved yet")
@@ -31,17 +32,26 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def start(options: argparse.Namespace) -> int:
     """Queue it."""
-    return change(options, "start")
+    return change_all(options, "start", "start", "queued")
 
 
 def stop(options: argparse.Namespace) -> int:
     """End it."""
-    return change(options, "stop", asked="asked to stop", save=not options.no_save)
+    deed = "stop_without_saving" if options.no_save else "stop"
+    return change_all(options, "stop", deed, "stopped, or asked to", asked="asked to stop", save=not options.no_save)
 
 
 def copy(options: argparse.Namespace) -> int:
     """Make a draft like it."""
     return change(options, "copy")
+
+
+def change_all(options: argparse.Namespace, verb: str, deed: str, done: str, **more: Any) -> int:
+    """`change` for one run, or the deed for all that were meant; `done` is said of each."""
+    if not single(options):
+        return bulk(options, deed, done)
+    options.run = options.run[0]
+    return change(options, verb, **more)
 
 
 def change(options: argparse.Namespace, verb: str, *, said: str = "", asked: str = "", **arguments: Any) -> int:
@@ -61,8 +71,10 @@ def delete(options: argparse.Namespace) -> int:
     """Remove it, after asking."""
     from engine.cli.session import controller, find_run
 
+    if not single(options):
+        return bulk(options, "delete", "deleted")
     with controller() as client:
-        run = find_run(client, options.run)
+        run = find_run(client, options.run[0])
         if not options.yes:
             if not sys.stdin.isatty():
                 say("Add --yes to delete without being asked.")

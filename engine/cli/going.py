@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from engine.cli.actions import change
+from engine.cli.actions import change, change_all
+from engine.cli.many import add_runs_argument
 from engine.cli.session import add_run_argument
 
 
@@ -22,7 +23,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     resume.add_argument("--max-steps", type=int, help="train so many steps in all")
     resume.set_defaults(work=go_on)
     pause = commands.add_parser("pause", parents=[common], help="save, free the devices, and wait")
-    add_run_argument(pause)
+    add_runs_argument(pause)
     pause.set_defaults(work=wait)
 
 
@@ -36,4 +37,4 @@ def go_on(options: argparse.Namespace) -> int:
 
 def wait(options: argparse.Namespace) -> int:
     """Ask it to pause."""
-    return change(options, "pause", asked="asked to pause")
+    return change_all(options, "pause", "pause", "paused, or asked to", asked="asked to pause")

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 from engine.cli.exits import FAILED, OK
 from engine.cli.output import print_json
-from engine.contract.errors import ErrorBody, UserError
-from engine.contract.paths import Home, code_root
+from engine.client.history import ask_care
+from engine.contract.paths import Home
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -27,7 +23,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def look(options: argparse.Namespace) -> int:
     """Pages, references, and the journals beside it."""
-    found = _care("check")
+    found = ask_care(Home.find(), "check")
     wrong = sum(len(found[part]) for part in ("pages", "references", "journals"))
     if options.json:
         print_json(found)
@@ -41,26 +37,10 @@ def look(options: argparse.Namespace) -> int:
 
 def save(options: argparse.Namespace) -> int:
     """A new file beside the old one, which is kept as it is."""
-    found = _care("salvage")
+    found = ask_care(Home.find(), "salvage")
     if options.json:
         print_json(found)
         return OK
     print(f"Saved {sum(found['rows'].values())} rows ({found['rows'].get('run', 0)} runs) to {found['file']}.")
     print(f"To use it, stop the controller, move {Home.find().database} away and give the new file its name.")
     return OK
-
-
-def _care(what: str) -> dict[str, Any]:
-    """Ask the room that knows the history's form."""
-    paths = [str(code_root()), os.environ.get("PYTHONPATH", "")]
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.control.store.care", what], stdout=subprocess.PIPE, check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-    )  # fmt: skip
-    try:
-        found: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        raise UserError("history.care_failed", code=done.returncode) from None
-    if "error" in found:
-        raise UserError.from_body(ErrorBody.model_validate(found["error"]))
-    return found

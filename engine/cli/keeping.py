@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from engine.cli.actions import change
+from engine.cli.actions import change, change_all
+from engine.cli.many import add_runs_argument
 from engine.cli.session import add_run_argument
 
 
@@ -17,18 +18,18 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         ("clean", clean, "let them go now; results stay in the library"),
     ):
         command = commands.add_parser(name, parents=[common], help=sentence)
-        add_run_argument(command)
+        (add_run_argument if name == "clean" else add_runs_argument)(command)
         command.set_defaults(work=work)
 
 
 def pin(options: argparse.Namespace) -> int:
     """Keep them."""
-    return change(options, "pin", said="pinned")
+    return change_all(options, "pin", "pin", "pinned", said="pinned")
 
 
 def unpin(options: argparse.Namespace) -> int:
     """Keep them no longer than usual."""
-    return change(options, "pin", said="no longer pinned", pinned=False)
+    return change_all(options, "pin", "unpin", "no longer pinned", said="no longer pinned", pinned=False)
 
 
 def clean(options: argparse.Namespace) -> int:

@@ -16,7 +16,11 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the commands."""
     many = commands.add_parser("runs", parents=[common], help="list runs, newest first")
     many.add_argument("--state", action="append", choices=[str(state) for state in RunState], default=[])
-    many.add_argument("--search", default="", help="words in name, model, dataset, tags, or the beginning of an id")
+    many.add_argument(
+        "--search", default="", help="words, or operators: 'state:failed tag:zh loss<1 created<7d \"exact words\"'"
+    )
+    many.add_argument("--sort", default="created", help="created, name, loss, seconds, cost, score …")
+    many.add_argument("--ascending", action="store_true", help="least or oldest first")
     many.add_argument("--limit", type=int, default=20)
     many.set_defaults(work=list_runs)
     one = commands.add_parser("show", parents=[common], help="all about one run")
@@ -29,7 +33,10 @@ def list_runs(options: argparse.Namespace) -> int:
     from engine.cli.session import controller
 
     with controller() as client:
-        page = client.runs(states=options.state, search=options.search, limit=options.limit)
+        page = client.runs(
+            states=options.state, search=options.search, limit=options.limit, sort=options.sort,
+            descending=not options.ascending,
+        )  # fmt: skip
     if options.json:
         print_json(page)
         return OK
@@ -70,6 +77,9 @@ def _print(detail: RunDetail) -> None:
     print(
         f"Step     {run.step or 0} of {run.total_steps or '–'}   loss {number(run.loss)}   ETA {span(run.eta_seconds)}"
     )
+    if run.seconds:
+        cost = "" if run.cost is None else f"   cost {run.cost:.2f}"
+        print(f"Worked   {span(run.seconds)}{cost}")
     print(f"First step {span(detail.submit_to_first_step_s)} after the start was asked for")
     for attempt in detail.attempts:
         times = f"{moment(attempt.started)} – {moment(attempt.ended)}"

@@ -10,6 +10,7 @@ from engine.client.launch import connect
 from engine.contract.api import RunSummary
 from engine.contract.errors import Conflict, NotFound
 from engine.contract.paths import Home
+from engine.contract.search import quoted
 
 SHOWN_CANDIDATES = 5
 
@@ -26,9 +27,8 @@ def find_run(client: ControllerClient, named: str) -> RunSummary:
             return client.run(named).run
     except NotFound:
         pass
-    found = [
-        run for run in client.runs(search=named, limit=1000).runs if run.uid.startswith(named) or run.name == named
-    ]
+    page = client.runs(search=quoted(named), limit=1000)
+    found = [run for run in page.runs if run.uid.startswith(named) or run.name == named]
     if not found:
         names = {run.name for run in client.runs(limit=1000).runs}
         near = difflib.get_close_matches(named, names, n=1) or sorted(name for name in names if name.startswith(named))

@@ -7,12 +7,13 @@ from typing import Any
 
 from engine.cli.exits import OK
 from engine.cli.output import print_json
-from engine.contract.errors import Refused
+from engine.contract.api import Settings
+from engine.contract.errors import Problem, Refused
 
 LANES = ("gpu", "cpu", "light")
 PLAIN = (
     "idle_minutes", "stop_grace_seconds", "retry_seconds", "log_level", "log_json", "spare_workers",
-    "spare_memory_gb",
+    "spare_memory_gb", "currency",
 )  # fmt: skip
 
 
@@ -31,13 +32,14 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("--log-json", action=argparse.BooleanOptionalAction, help="log one JSON object a line")
     command.add_argument("--spare-workers", type=int, help="workers kept ready so that runs begin at once; 0: none")
     command.add_argument("--spare-memory-gb", type=float, help="spares are given up while less memory is available")
+    command.add_argument("--prices", nargs="+", metavar="LANE=PRICE", help="price of an hour of a slot; gpu=none: none")
+    command.add_argument("--currency", help="of the prices, as ISO 4217 writes it: EUR")
     command.set_defaults(work=work)
 
 
 def work(options: argparse.Namespace) -> int:
     """Change what was named, then show all."""
     from engine.cli.session import controller
-    from engine.contract.api import Settings
 
     with controller() as client:
         wanted: dict[str, Any] = {}
@@ -45,12 +47,14 @@ def work(options: argparse.Namespace) -> int:
             wanted["slots"] = (client.settings().slots or {}) | read_slots(options.slots)
         if options.worker_python:
             wanted["worker_python"] = None if options.worker_python == "auto" else options.worker_python
+        if options.prices:
+            wanted["prices"] = read_prices(options.prices, client.settings().prices)
         for name in PLAIN:
             if getattr(options, name) is not None:
                 wanted[name] = getattr(options, name)
         if options.keep_days is not None:
             wanted["keep_days"] = read_days(options.keep_days)
-        settings = client.change_settings(Settings(**wanted)) if wanted else client.settings()
+        settings = client.change_settings(checked(wanted)) if wanted else client.settings()
         slots = client.resources().slots
     if options.json:
         print_json(settings)
@@ -59,10 +63,26 @@ def work(options: argparse.Namespace) -> int:
     print(f"Workers run with: {settings.worker_python or 'an interpreter found by itself'}")
     kept = "for ever" if settings.keep_days is None else f"{settings.keep_days:g} days"
     print(f"Working files of ended runs stay {kept}; first retry after {settings.retry_seconds:g} s")
+    prices = ", ".join(f"{lane} {price:g}" for lane, price in settings.prices.items())
+    print(f"Prices of an hour: {f'{prices} {settings.currency}' if prices else 'none'}")
     print(f"Log level: {settings.log_level}{' as JSON' if settings.log_json else ''}")
     print(f"Spare workers: {settings.spare_workers}, while {settings.spare_memory_gb:g} GB are available")
     print(f"Idle time: {settings.idle_minutes:g} min; grace when stopping: {settings.stop_grace_seconds:g} s")
     return OK
+
+
+def checked(wanted: dict[str, Any]) -> Settings:
+    """The settings that are wanted; Refused with every one that is not possible."""
+    from pydantic import ValidationError
+
+    try:
+        return Settings(**wanted)
+    except ValidationError as error:
+        problems = [
+            Problem(code="request.field", field=".".join(map(str, one["loc"])), params={"detail": one["msg"]})
+            for one in error.errors()
+        ]
+        raise Refused("request.refused", problems=problems) from None
 
 
 def read_days(word: str) -> float | None:
@@ -87,3 +107,20 @@ def read_slots(words: list[str]) -> dict[str, int]:
             raise Refused("settings.slot_form", word=word, lanes=", ".join(LANES))
         slots[lane] = int(count)
     return slots
+
+
+def read_prices(words: list[str], known: dict[str, float]) -> dict[str, float]:
+    """`gpu=2.50 cpu=none` as prices by lane, beside those that are known."""
+    prices = dict(known)
+    for word in words:
+        lane, _, price = word.partition("=")
+        if lane not in LANES or not price:
+            raise Refused("settings.price_form", word=word, lanes=", ".join(LANES))
+        if price == "none":
+            prices.pop(lane, None)
+            continue
+        try:
+            prices[lane] = float(price)
+        except ValueError:
+            raise Refused("settings.price_form", word=word, lanes=", ".join(LANES)) from None
+    return prices

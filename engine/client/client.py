@@ -16,6 +16,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from engine.client.address import Address, Locate, gone, read_address
+from engine.client.listing import ListingCalls
 from engine.contract.api import (
     CheckResult,
     CreateRun,
@@ -54,7 +55,7 @@ class LogPiece:
     size: int
 
 
-class ControllerClient:
+class ControllerClient(ListingCalls):
     """The controller of one home."""
 
     def __init__(self, home: Home, locate: Locate | None = None, timeout: float = TIMEOUT_S) -> None:
@@ -66,6 +67,11 @@ class ControllerClient:
     def close(self) -> None:
         """Let the connections go."""
         self._http.close()
+
+    def follow(self, home: Home) -> None:
+        """Talk to the controller of another home from now on: the data was moved there."""
+        self.home, self._locate = home, partial(read_address, home)
+        self.forget()
 
     def forget(self) -> None:
         """Look anew where the controller is, for another may have taken its place."""

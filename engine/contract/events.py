@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from engine.contract.api import RunSummary
+from engine.contract.api import RunSummary, Settings
 from engine.contract.checkpoints import SaveCause
 from engine.contract.errors import ErrorBody
 from engine.contract.states import EndReason, Mark, Phase, RunState
@@ -294,6 +294,13 @@ class LogGrew(_Message):
     size: int
 
 
+class SettingsChanged(_Message):
+    """Somebody changed the controller's settings."""
+
+    type: Literal["settings"] = "settings"
+    settings: Settings
+
+
 class Resources(_Message):
     """Slots and machine load of the controller's computer, about once a second while a client listens."""
 
@@ -309,7 +316,8 @@ class Resources(_Message):
 
 
 StreamMessage = Annotated[
-    Hello | RunChanged | RunDeleted | Points | RunEvent | LogGrew | Resources, Field(discriminator="type")
+    Hello | RunChanged | RunDeleted | Points | RunEvent | LogGrew | Resources | SettingsChanged,
+    Field(discriminator="type"),
 ]
 stream_message: TypeAdapter[StreamMessage] = TypeAdapter(StreamMessage)
 """Reads and checks one message of the stream."""

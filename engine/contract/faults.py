@@ -38,6 +38,13 @@ Point = Literal[
     "monitor.after_start",  # the worker is there, monitor.json does not name it
     "monitor.before_exit",  # the worker ended, exit.json is not written
     "retention.after_copy",  # results are in the library, the history does not know
+    "move.after_marker",  # the new folder is marked as one that is being filled
+    "move.copying",  # a file is copied, others are not
+    "move.after_copy",  # everything is copied, nothing checked
+    "move.before_switch",  # the copy is whole, the old folder is still in use
+    "move.after_switch",  # the new folder is in use, no controller serves it
+    "install.downloading",  # packages are being fetched
+    "install.before_rename",  # the environment is whole, not in its place
     "retention.after_commit",  # the history says the files are gone, they are not
 ]
 POINTS: tuple[str, ...] = get_args(Point)

@@ -1,5 +1,6 @@
 """Where everything lies: the one home of all data, and the resources that ship with the program."""
 
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -7,12 +8,42 @@ from pathlib import Path
 
 import platformdirs
 
+from engine.contract.errors import UserError
+
+HOME_VARIABLE = "FORGE_HOME"
+
+
+def usual_home() -> Path:
+    """Where the data lies unless somebody chose otherwise."""
+    return Path(platformdirs.user_data_dir("LoRAForge", appauthor=False))
+
+
+def home_pointer() -> Path:
+    """The small file that names the home after its data was moved (JSON: `{"home": …}`). It lies in no home."""
+    return Path(platformdirs.user_config_dir("LoRAForge", appauthor=False)) / "home.json"
+
+
+def _pointed_at() -> Path | None:
+    """The folder the pointer names; one that is missing is said, lest an empty home is begun in its place."""
+    pointer = home_pointer()
+    try:
+        named = json.loads(pointer.read_bytes())["home"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError("home.bad_pointer", pointer=str(pointer), detail=str(error)) from error
+    root = Path(str(named))
+    if not root.is_dir():
+        raise UserError("home.missing", home=str(root), pointer=str(pointer))
+    return root
+
 
 @dataclass(frozen=True)
 class Home:
     """The folder that holds all data of one person on one computer.
 
-    `FORGE_HOME` names it; without that it is the platform's data folder.
+    `FORGE_HOME` names it; without that the pointer file does, which a move of the data leaves; without both it is
+    the platform's data folder.
     """
 
     root: Path
@@ -20,8 +51,8 @@ class Home:
     @classmethod
     def find(cls) -> "Home":
         """The home this process uses."""
-        named = os.environ.get("FORGE_HOME")
-        root = Path(named).expanduser() if named else Path(platformdirs.user_data_dir("LoRAForge", appauthor=False))
+        named = os.environ.get(HOME_VARIABLE)
+        root = Path(named).expanduser() if named else _pointed_at() or usual_home()
         return cls(root.absolute())
 
     @property

@@ -62,7 +62,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="engine.control", description="The job controller.")
     parser.add_argument("--foreground", action="store_true", help="also log to the terminal")
     options = parser.parse_args(arguments)
-    home = Home.find()
+    try:
+        home = Home.find()
+    except UserError as error:
+        print(error.text, file=sys.stderr)  # noqa: T201 - nobody else hears it
+        return CANNOT_START
     logging.raiseExceptions = False  # a log that cannot be written, on a full disk say, is not what matters then
     try:
         home.root.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -16,6 +16,8 @@ from engine.contract.errors import Problem
 from engine.contract.events import Resources, StreamMessage
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend_compare import CompareBackend
+from forge_desktop.bridge.backend_notices import NoticesBackend
+from forge_desktop.bridge.backend_settings import SettingsBackend
 
 __all__ = ["Backend", "Cancelled", "Connect", "Exists", "Floats", "Item", "LogPart", "SeriesPart", "Tell"]
 Floats = NDArray[np.float64]
@@ -40,7 +42,7 @@ class LogPart:
     size: int
 
 
-class Backend(CompareBackend, Protocol):
+class Backend(CompareBackend, NoticesBackend, SettingsBackend, Protocol):
     """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""
 
     def health(self) -> Health:

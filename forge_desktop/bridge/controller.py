@@ -21,6 +21,8 @@ from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend import LogPart, SeriesPart
 from forge_desktop.bridge.controller_compare import ControllerCompare
+from forge_desktop.bridge.controller_notices import ControllerNotices
+from forge_desktop.bridge.controller_settings import ControllerSettings
 
 RESTART_PAUSE_S = 5.0
 PROBE_S = 2.0
@@ -37,7 +39,7 @@ def connect_to_controller(home: Home) -> ControllerBackend:
     return ControllerBackend(home, ControllerClient(home, timeout=TIMEOUT_S))
 
 
-class ControllerBackend(ControllerCompare):
+class ControllerBackend(ControllerCompare, ControllerNotices, ControllerSettings):
     """Passes the desktop's questions on to a controller; its stream starts the controller again when it is gone."""
 
     def __init__(self, home: Home, client: ControllerClient) -> None:
@@ -157,7 +159,12 @@ class ControllerBackend(ControllerCompare):
 
     def _locate(self) -> Address | None:
         """Where the controller is. One that is gone is started again, not in a frenzy; one that hangs is waited for."""
-        if not self._closed and time.monotonic() >= self._restart_after and _look(self._home) == "gone":
+        if (
+            not self._closed
+            and not self._moving
+            and time.monotonic() >= self._restart_after
+            and _look(self._home) == "gone"
+        ):
             self._restart_after = time.monotonic() + RESTART_PAUSE_S
             start_controller(self._home)
         return read_address(self._home)

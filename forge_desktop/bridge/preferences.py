@@ -46,6 +46,11 @@ class Preferences(QObject):
         self._values[name] = value
         self._soon.start()
 
+    def move_to(self, file: Path) -> None:
+        """Write to another file from now on."""
+        self._file = file
+        self._soon.start()
+
     def close(self) -> None:
         """Have everything on the disk when this returns; for the end of the program."""
         if self._soon.isActive():
@@ -64,3 +69,12 @@ def _save(file: Path, content: bytes) -> None:
         write_durably(file, content, mode=0o600)
     except OSError as error:
         log.warning("the desktop's preferences could not be saved: %s", error)
+
+
+def kept_value(file: Path, name: str) -> Any:
+    """One value before there is an application; None if it cannot be read."""
+    try:
+        loaded = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return loaded.get(name) if isinstance(loaded, dict) else None

@@ -40,6 +40,8 @@ from engine.contract.states import EndReason, RunState
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
 from forge_desktop.bridge.replay_compare import ReplayCompare
 from forge_desktop.bridge.replay_log import ReplayLogs
+from forge_desktop.bridge.replay_notices import ReplayNotices
+from forge_desktop.bridge.replay_settings import ReplaySettings
 from forge_desktop.bridge.replayed import Played, detail, part_of, points_of
 
 EVENT_KINDS = (
@@ -53,7 +55,7 @@ def read_journal(file: Path) -> list[JournalLine]:
     return [journal_line.validate_json(text) for text in file.read_text(encoding="utf-8").splitlines() if text.strip()]
 
 
-class ReplayBackend(ReplayCompare):
+class ReplayBackend(ReplayCompare, ReplayNotices, ReplaySettings):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 
     def __init__(self) -> None:
@@ -147,7 +149,7 @@ class ReplayBackend(ReplayCompare):
     def health(self) -> Health:
         """As the controller does."""
         self._answer()
-        return Health(version="replay", protocol=1, pid=0, home="", started=0.0)
+        return Health(version="replay", protocol=1, pid=0, home="", started=0.0, worker_python=self.worker_python)
 
     def runs(self, states: Sequence[str], search: str, offset: int, limit: int) -> RunPage:
         """As the controller does."""
@@ -367,4 +369,4 @@ class ReplayBackend(ReplayCompare):
 
 
 def _words(run: RunSummary) -> str:
-    return " ".join([run.name, run.model, run.dataset, *run.tags]).lower()
+    return " ".join([run.uid, run.name, run.model, run.dataset, *run.tags]).lower()

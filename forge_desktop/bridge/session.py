@@ -23,6 +23,7 @@ from engine.contract.events import (
     RunChanged,
     RunDeleted,
     RunEvent,
+    SettingsChanged,
     StreamMessage,
 )
 from forge_desktop.bridge.backend import Backend, Connect
@@ -50,6 +51,8 @@ class Session(QObject):
     run_event = Signal(object)
     log_grew = Signal(object)
     resources = Signal(object)
+    settings_changed = Signal(object)
+    """Settings of the controller, changed by whomever."""
     failed = Signal(object)
     """ErrorBody of a request that nobody else handles."""
     _answered = Signal(object)
@@ -226,6 +229,8 @@ class Session(QObject):
                 self.log_grew.emit(message)
             case Resources():
                 self.resources.emit(message)
+            case SettingsChanged():
+                self.settings_changed.emit(message.settings)
             case Hello():
                 pass
 

@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QVBoxLayout, QWidget
 
+from forge_desktop.panels.bell import Bell
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import button, column, face, label, line, row
 from forge_desktop.theme.language import LANGUAGES, tr
@@ -15,6 +16,8 @@ from forge_desktop.theme.look import tokens
 
 WIDE, NARROW = 224, 64
 PAGES = (("runs", "activity", "Runs"), ("new", "plus", "New run"))
+LAST_PAGES = (("settings", "settings", "Settings"),)
+"""At the bottom, apart from the work."""
 THEMES = (("system", "Like the system"), ("light", "Light"), ("dark", "Dark"))
 
 
@@ -23,6 +26,8 @@ class Sidebar(QFrame):
 
     navigate = Signal(str)
     look_wanted = Signal(str, str)
+    notices_wanted = Signal()
+    help_wanted = Signal()
 
     def __init__(self, theme: str, language: str) -> None:
         super().__init__()
@@ -38,26 +43,38 @@ class Sidebar(QFrame):
         layout.addLayout(row(Logo(), self._names, None, spacing=10))
         layout.addSpacing(14)
         for key, icon, text in PAGES:
-            made = button(tr(text), "nav", icon, name=f"nav.{key}", on_click=partial(self.navigate.emit, key))
-            made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            made.setCheckable(True)
-            self._buttons[key] = made
-            layout.addWidget(made)
+            layout.addWidget(self._page_button(key, icon, text))
         layout.addStretch(1)
+        for key, icon, text in LAST_PAGES:
+            layout.addWidget(self._page_button(key, icon, text))
+        layout.addSpacing(6)
         layout.addWidget(line())
         layout.addSpacing(6)
+        self.bell = Bell()
+        self.bell.clicked.connect(self.notices_wanted)
+        self._help = button(tr("Help"), "nav", "circle-question-mark", self.help_wanted.emit, "nav.help")
+        self._help.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        layout.addWidget(self.bell)
+        layout.addWidget(self._help)
         self._look = self._menu_button(tr("Theme"), "moon" if tokens().dark else "sun", self._theme_menu(), "nav.theme")
         self._tongue = self._menu_button(tr("Language"), "languages", self._language_menu(), "nav.language")
         layout.addWidget(self._look)
         layout.addWidget(self._tongue)
         self.setFixedWidth(WIDE)
 
+    def _page_button(self, key: str, icon: str, text: str) -> QPushButton:
+        made = button(tr(text), "nav", icon, name=f"nav.{key}", on_click=partial(self.navigate.emit, key))
+        made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        made.setCheckable(True)
+        self._buttons[key] = made
+        return made
+
     def mark(self, page: str) -> None:
         """Show which page is open."""
         page = "runs" if page == "run" else page
         for key, made in self._buttons.items():
             made.setChecked(key == page)
-            icon = next(icon for name, icon, _text in PAGES if name == key)
+            icon = next(icon for name, icon, _text in (*PAGES, *LAST_PAGES) if name == key)
             made.setIcon(icons.icon(icon, tokens().accent_text if key == page else tokens().secondary))
 
     def set_narrow(self, narrow: bool) -> None:
@@ -67,9 +84,11 @@ class Sidebar(QFrame):
         self._narrow = narrow
         self.setFixedWidth(NARROW if narrow else WIDE)
         self._names.setVisible(not narrow)
-        texts = {key: tr(text) for key, _icon, text in PAGES}
+        texts = {key: tr(text) for key, _icon, text in (*PAGES, *LAST_PAGES)}
         for key, made in self._buttons.items():
             _show_words(made, texts[key], not narrow)
+        self.bell.set_words(not narrow)
+        _show_words(self._help, tr("Help"), not narrow)
         _show_words(self._look, tr("Theme"), not narrow)
         _show_words(self._tongue, tr("Language"), not narrow)
 

@@ -32,6 +32,15 @@ QFrame[role="card"] { background: $surface; border: 1px solid $border; border-ra
 QFrame[role="answer"] { background: $surface2; border: 1px solid $border; border-radius: ${radius_control}px; }
 QFrame[role="line"] { background: $border; border: none; max-height: 1px; min-height: 1px; }
 QFrame[role="sidebar"] { background: $sidebar; border: none; border-right: 1px solid $border; }
+QFrame[role="toast"], QFrame[role="overlay"] { background: $surface; border: 1px solid $border_strong;
+  border-radius: ${radius_card}px; }
+QFrame[role="side-panel"] { background: $surface; border: none; border-left: 1px solid $border_strong; }
+QLabel[role="key"] { background: $surface2; border: 1px solid $border_strong; border-radius: 5px; padding: 2px 7px;
+  font-size: 11px; font-weight: 500; color: $secondary; }
+QTextBrowser[role="help"] { background: transparent; border: none; selection-background-color: $accent;
+  selection-color: $on_accent; }
+QLineEdit[role="palette"], QLineEdit[role="palette"]:focus { border: none; background: transparent; font-size: 15px;
+  padding: 0; min-height: 34px; }
 QFrame[role="banner"] { border-radius: ${radius_control}px; background: $warn_soft; border: 1px solid $warn_fill; }
 QFrame[role="banner"][tone="bad"] { background: $bad_soft; border-color: $bad_fill; }
 QFrame[role="banner"][tone="info"] { background: $info_soft; border-color: $info_fill; }

@@ -15,6 +15,7 @@ BENCHES = (
     ("Submit to first step", sys.executable, "tests.bench.submit_to_first_step"),
     ("Answers while runs stream", sys.executable, "tests.bench.live_latency"),
     ("A page of 100,000 runs", sys.executable, "tests.bench.history"),
+    ("Deeds for many runs", sys.executable, "tests.bench.many_runs"),
     ("A million points in and out", sys.executable, "tests.bench.ingest"),
     ("Training speed", WORKER, "tests.bench.worker_speed"),
 )

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine.control.store import run_list, runs
+from engine.contract.search_filter import search_text
+from engine.control.store import run_list
 from engine.control.store.database import Database, Transaction
 
 RUNS = 100_000
@@ -22,12 +23,29 @@ WORDS += ("日期格式", "翻译", "客服", "größe")
 MODELS = ("Qwen/Qwen2.5-7B-Instruct", "meta-llama/Llama-3.1-8B", "google/gemma-2-9b", "tiny-demo", "中文-base")
 STATES = ("completed", "failed", "stopped", "paused", "draft", "queued")
 SHARES = (80_000, 12_000, 6_000, 1_500, 497, 3)
+REASONS = {"completed": "finished", "failed": "out_of_memory", "stopped": "stopped_by_person"}
 SPARKLINE = json.dumps({"every": 8, "seen": 384, "values": [round(3 / n, 5) for n in range(1, 49)]})
 SEARCHES = ("qwen", "rows", "nightly", "legal review", "support 77", "nothing like it", "ll", "b", "日期", "翻译 客服")
 SEARCHES += ("日期格式", "größe", "GRÖSSE", "medical code 日期")
+OPERATORS = ("model:qwen", "loss<1", "score>0.9", "steps>1", "tag:nightly", "-tag:nightly", "name:legal", "cost<5")
+OPERATORS += (
+    "created<2024-01-01",
+    "state:completed score>0.5",
+    "pinned:yes",
+    "owner:ann",
+    "rows steps>1",
+    "-rows loss<9",
+)
+OPERATORS += (
+    "qwen state:completed -tag:sweep method:lora loss<2 score>=0.5 steps>100 cost<40",
+    "-state:completed",
+    "-rows loss<9",
+)
+OPERATORS += ('project:"project 3" reason:out_of_memory', "priority>0 dataset:rows-1", "nightly tag:nightly loss<3")
 _COLUMNS = (
     "id, uid, kind, lane, name, project, owner, state, priority, model, dataset, method, created, queued, started, "
-    "finished, spec_hash, tags, attempt, last_step, total_steps, loss, pace, sparkline"
+    "finished, spec_hash, tags, attempt, last_step, total_steps, loss, pace, sparkline, worked_seconds, cost, score, "
+    "reason, node"
 )
 
 
@@ -40,7 +58,7 @@ def uid(created: float, chance: random.Random) -> str:
 
 def rows(count: int, seed: int = 7) -> list[tuple[Any, ...]]:
     """Runs as some years leave them: few names that differ much, many that differ in a number."""
-    chance = random.Random(seed)
+    chance, later = random.Random(seed), random.Random(seed + 1)
     states = chance.choices(STATES, SHARES, k=count)
     found = []
     for n in range(1, count + 1):
@@ -54,7 +72,8 @@ def rows(count: int, seed: int = 7) -> list[tuple[Any, ...]]:
                 *(states[n - 1], chance.randint(-2, 2), chance.choice(MODELS), f"rows-{n % 97}.jsonl"),
                 *(chance.choice(("sft lora", "sft full", "dpo qlora")), created, created + 1, created + 5),
                 *(created + 900, "0" * 64, tags, 1, steps, steps, None if n % 50 == 0 else chance.random() * 4),
-                *(0.2, SPARKLINE),
+                *(0.2, SPARKLINE, later.uniform(1, 90_000), None if n % 3 == 0 else later.uniform(0, 50)),
+                *(None if n % 4 == 0 else round(later.random(), 3), REASONS.get(states[n - 1]), "local"),
             )
         )
     return found
@@ -69,10 +88,24 @@ def fill(database: Database, count: int = RUNS) -> None:
         transaction.connection.executemany(f"INSERT INTO run({_COLUMNS}) VALUES ({marks})", made)
         transaction.connection.executemany(
             "INSERT INTO run_search VALUES (?, ?)",
-            ((row[0], runs.search_text(row[4], row[9], row[10], json.loads(row[17]))) for row in made),
+            ((row[0], search_text(row[4], row[9], row[10], json.loads(row[17]))) for row in made),
+        )
+
+        transaction.connection.executemany(
+            "INSERT INTO run_tag VALUES (?, ?)", ((tag, row[0]) for row in made for tag in json.loads(row[17]))
         )
 
     database.write_now(write)
+
+
+def set_to_work(database: Database, count: int = 8) -> None:
+    """Some of them are at work; their time and cost grow."""
+    database.write_now(
+        lambda t: t.execute(
+            "UPDATE run SET state = 'running', working_since = 1.7e9, price = 2.5 WHERE id % 1000 = 7 AND id < ?",
+            (1000 * count,),
+        )
+    )
 
 
 def questions() -> dict[str, dict[str, Any]]:
@@ -105,6 +138,11 @@ def questions() -> dict[str, dict[str, Any]]:
     }  # fmt: skip
     asked["search “rows”, by loss, offset 50,000"] = {"search": "rows", "sort": "loss", "offset": 50_000}
     asked["search “rows” in a project"] = {"search": "rows", "project": "project 3"}
+    for text in OPERATORS:
+        asked[f"`{text}`"] = {"search": text}
+    asked["`steps>100`, by cost, offset 50,000"] = {"search": "steps>100", "sort": "cost", "offset": 50_000}
+    asked["`-tag:nightly loss<2`, by name"] = {"search": "-tag:nightly loss<2", "sort": "name"}
+    asked["by seconds, offset 50,000"] = {"sort": "seconds", "offset": 50_000}
     return asked
 
 
@@ -124,6 +162,7 @@ def main() -> int:
         database = Database(Path(folder) / "history.sqlite3")
         begin = time.perf_counter()
         fill(database)
+        set_to_work(database)
         size = sum(file.stat().st_size for file in Path(folder).iterdir())
         print(f"{RUNS:,} runs, filled in {time.perf_counter() - begin:.1f} s, {size / 1e6:.0f} MB on disk\n")
         print(f"| a page of 100 | runs in all | ms (processor, median of {ROUNDS}) |\n|---|---|---|")

@@ -7,8 +7,10 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import shiboken6
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 
@@ -44,10 +46,21 @@ DATA_FACTS = {
 class ReplayDesktop:
     """The real window over a replay."""
 
-    def __init__(self, app: QApplication, home: Path, tongue: str = "en", theme: str = "light") -> None:
+    def __init__(
+        self,
+        app: QApplication,
+        home: Path,
+        tongue: str = "en",
+        theme: str = "light",
+        first_start: bool = False,
+        prepare: Callable[[ReplayBackend], object] = lambda _backend: None,
+    ) -> None:
         self.backend = ReplayBackend()
         self.backend.answers = {"inspect_model": dict(MODEL_FACTS), "preview_data": dict(DATA_FACTS)}
+        prepare(self.backend)
         self.desktop = Desktop(app, Home(home), lambda: self.backend, tongue, theme)
+        if not first_start:
+            self.desktop.preferences.set("onboarding", "done")
         self.desktop.open()
 
     @property
@@ -61,13 +74,14 @@ def make_desktop(qapp: QApplication, tmp_path: Path) -> Iterator[Callable[..., R
     """Makes windows, and closes them."""
     made: list[ReplayDesktop] = []
 
-    def make(**options: str) -> ReplayDesktop:
+    def make(**options: Any) -> ReplayDesktop:
         made.append(ReplayDesktop(qapp, tmp_path / "home", **options))
         return made[-1]
 
     yield make
     for one in made:
-        one.desktop.close()
+        if shiboken6.isValid(one.desktop):  # a test may have closed it to start again
+            one.desktop.close()
         one.window.deleteLater()
         one.desktop.session.deleteLater()
     made.clear()

@@ -32,7 +32,7 @@ from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.ask_dialog import AskDialog
 from forge_desktop.panels.resume_dialog import ResumeDialog
 from forge_desktop.wizard.wizard_page import WizardPage
-from tests.desktop import sheets_compare, sheets_run
+from tests.desktop import sheets_compare, sheets_notices, sheets_run, sheets_settings
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.helpers.journals import after_training, before_training, demo_spec, failed, resumed, saved, steps
 
@@ -64,6 +64,10 @@ OUT_OF_MEMORY = Diagnosis(
 def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     """Bring the window to each page in turn; yields its name when it is to be pictured."""
     window = desktop.window
+    desktop.preferences.set("onboarding", "done")
+    for kind in ("completion", "failure", "alert"):
+        desktop.preferences.set(f"notices.on_{kind}", False)  # messages would lie over the pages
+    window.go("runs")
     yield "runs-empty"
     live = backend.add(demo_spec("demo-iso-dates"), created=4.0)
     done = backend.add(demo_spec("support-tickets-with-a-rather-long-name"), created=3.0)
@@ -94,6 +98,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     window.banner.hide()
     yield from sheets_run.pages(desktop, backend)
     yield from sheets_compare.pages(desktop, backend)
+    yield from sheets_settings.pages(desktop, backend)
     window.go("new")
     yield "wizard-blank"
     wizard = window.page
@@ -114,6 +119,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
             window.findChild(object, "wizard.fold.limits").click()
             yield "wizard-limits"
         wizard.draft.set("training.learning_rate", 2e-4)
+    yield from sheets_notices.pages(desktop, backend)
 
 
 def recovery_pages(desktop: Desktop, backend: ReplayBackend, live: str) -> Iterator[str]:

@@ -121,11 +121,11 @@ def test_that_a_narrow_window_shows_icons_only(replay, qtbot):
     assert replay.window.sidebar.findChild(QPushButton, "nav.new").toolTip() == "New run"
 
 
-def test_that_no_controller_is_said_in_a_banner(make_desktop, qtbot, monkeypatch):
+def test_that_no_controller_is_said_in_place_of_the_page(make_desktop):
     one = make_desktop()
     one.desktop.session.offline.emit(UserError("controller.not_started", detail="no room", log="x").body())
-    qtbot.waitUntil(one.window.banner.isVisible)
-    assert "no room" in one.window.banner.text()
+    assert one.window.connecting.error.isVisible()
+    assert "no room" in one.window.connecting.error.why.text()
 
 
 def test_that_requests_nobody_answers_are_said_and_made_good(replay, qtbot):

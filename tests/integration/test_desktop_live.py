@@ -36,6 +36,7 @@ def open_desktop(qapp: QApplication, service: ControllerProcess, monkeypatch) ->
 
     def make() -> Desktop:
         opened.append(Desktop(qapp, service.home, lambda: connect_to_controller(service.home), "en", "light"))
+        opened[-1].preferences.set("onboarding", "done")
         opened[-1].open()
         return opened[-1]
 

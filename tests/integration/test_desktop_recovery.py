@@ -37,6 +37,7 @@ def desktop(qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             monkeypatch.setenv(name, value)
     service.start()
     made = Desktop(qapp, service.home, lambda: connect_to_controller(service.home), "en", "light")
+    made.preferences.set("onboarding", "done")
     made.open()
     yield made, service
     made.close()

@@ -28,9 +28,20 @@ from engine.contract.setting import extra
 from engine.contract.states import EndReason, Phase, RunState
 from engine.contract.training import EvaluationConfig, OutputConfig, TrainingConfig
 from engine.contract.tuner import TunerConfig
-from forge_desktop.models import runs_model
+from forge_desktop.models import command_table, notices, runs_model, settings_entries
 from forge_desktop.pages import run_page, runs_page
-from forge_desktop.panels import charts_card, device_panel, events_panel, log_panel, sidebar
+from forge_desktop.panels import (
+    charts_card,
+    device_panel,
+    events_panel,
+    log_panel,
+    onboarding,
+    settings_data,
+    settings_environment,
+    settings_field,
+    settings_secrets,
+    sidebar,
+)
 from forge_desktop.theme import language
 from forge_desktop.wizard import wizard_page
 
@@ -51,19 +62,51 @@ GROUPS: tuple[type[BaseModel], ...] = (
     Limits,
 )
 READINGS = [reading.title for reading in (*device_panel.GPU, *device_panel.PROCESSOR)]
+SETTING_LABELS = [entry.label for entry in settings_entries.ENTRIES]
+SETTING_SENTENCES = [entry.sentence for entry in settings_entries.ENTRIES]
+SETTING_EMPTY = [e.empty for e in settings_entries.ENTRIES if e.empty and not e.empty.startswith("http")]
+SETTING_CHOICES = [
+    text
+    for entry in settings_entries.ENTRIES
+    for _key, text in entry.choices
+    if text not in settings_field.OWN_NAMES and not text[0].isdigit()
+]
+SECTION_TITLES = [section.title for section in settings_entries.SECTIONS]
 TABLES: dict[tuple[str, str], list[str]] = {
+    ("models/commands.py", "entry.text"): [entry.text for entry in command_table.EVERY_KEY],
+    ("models/commands.py", "GROUP_TEXTS[group]"): list(command_table.GROUP_TEXTS.values()),
+    ("pages/settings_page.py", "one.title"): SECTION_TITLES,
+    ("pages/settings_page.py", "one.sentence"): [*SETTING_SENTENCES, *(s.sentence for s in settings_entries.SECTIONS)],
+    ("pages/settings_page.py", "one.label"): SETTING_LABELS,
+    ("pages/settings_page.py", "next((section.title for section in SECTIONS if section.key == key))"): SECTION_TITLES,
+    ("panels/settings_card.py", "entry.label"): SETTING_LABELS,
+    ("panels/settings_field.py", "entry.label"): SETTING_LABELS,
+    ("panels/settings_field.py", "entry.sentence"): SETTING_SENTENCES,
+    ("panels/settings_field.py", "empty"): [text for text in SETTING_EMPTY if not text.isdigit()],
+    ("panels/settings_field.py", "text"): SETTING_CHOICES,
+    ("panels/settings_data.py", "MENDABLE[error.code]"): list(settings_data.MENDABLE.values()),
+    ("panels/settings_environment.py", "ORIGINS[one.origin]"): list(settings_environment.ORIGINS.values()),
+    ("panels/settings_environment.py", "text"): [text for text, *_look in settings_environment.STATES.values()],
+    ("panels/settings_secrets.py", "TITLES[name]"): list(settings_secrets.TITLES.values()),
+    ("panels/settings_secrets.py", "PLACES[info.place]"): list(settings_secrets.PLACES.values()),
     ("models/runs_model.py", "COLUMNS[section]"): list(runs_model.COLUMNS),
     ("pages/run_page.py", "text"): [text for _key, text in run_page.TABS],
     ("pages/runs_page.py", "text"): [text for _key, text in runs_page.FILTER_TEXTS],
     ("panels/device_panel.py", "reading.title"): READINGS,
     ("panels/events_panel.py", "text"): [text for _key, text in events_panel.KINDS],
     ("panels/log_panel.py", "text"): [text for _bit, text in log_panel.LEVELS],
-    ("panels/sidebar.py", "text"): [text for *_keys, text in (*sidebar.PAGES, *sidebar.THEMES)],
+    ("panels/notice_center.py", "text"): [text for _key, text in notices.KIND_TEXTS],
+    ("panels/onboarding.py", "name"): [name for _icon, name, _text in onboarding.POINTS],
+    ("panels/onboarding.py", "text"): [
+        *(text for _icon, _name, text in onboarding.POINTS),
+        *(text for _key, text in onboarding.STEPS),
+    ],
+    ("panels/sidebar.py", "text"): [text for *_keys, text in (*sidebar.PAGES, *sidebar.LAST_PAGES, *sidebar.THEMES)],
     ("wizard/wizard_page.py", "text"): [text for _key, text, _paths in wizard_page.STEPS],
 }
 """Calls of `tr` whose text comes out of a table: file and argument, and the texts of the table."""
 SAME_IN_CHINESE = {
-    *("Ctrl+N", "GPU", "LoRA alpha", "LoRA dropout", "token"),
+    *("Ctrl+N", "GB", "GPU", "LoRA alpha", "LoRA dropout", "token"),
     *("LoRA", "QLoRA", "DoRA", "DPO", "KTO", "ORPO", "CPO", "SimPO", "GRPO", "fp32", "bf16", "fp16"),
     *("Hugging Face", "ModelScope", "Eager", "SDPA", "FlashAttention 2", "ChatML", "Alpaca", "ShareGPT", "Docker"),
 }

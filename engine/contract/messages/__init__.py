@@ -9,9 +9,21 @@ from engine.contract.messages.config import CONFIG
 from engine.contract.messages.controller import CONTROLLER
 from engine.contract.messages.desktop import DESKTOP
 from engine.contract.messages.diagnosis import DIAGNOSIS
+from engine.contract.messages.house import HOUSE
+from engine.contract.messages.listing import LISTING
 from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.worker import WORKER
 
-MESSAGES: dict[str, Message] = {**CONFIG, **CONTROLLER, **WORKER, **RECOVERY, **DIAGNOSIS, **DESKTOP, **BAD_INPUT}
+MESSAGES: dict[str, Message] = {
+    **CONFIG,
+    **CONTROLLER,
+    **WORKER,
+    **RECOVERY,
+    **DIAGNOSIS,
+    **DESKTOP,
+    **BAD_INPUT,
+    **LISTING,
+    **HOUSE,
+}
 
 __all__ = ["MESSAGES", "Message"]

@@ -88,7 +88,7 @@ CONTROLLER: dict[str, Message] = {
     "worker.no_environment": Message(
         "There is no environment for workers.",
         "Training needs PyTorch, which is installed apart from the program.",
-        "Run `forge worker install`.",
+        "Make one in Settings under 'Workers', or run `forge worker install`.",
     ),
     "worker.lost": Message(
         "The worker is gone and nobody saw how it ended.",

@@ -15,7 +15,15 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.contract.errors import ErrorBody, NotFound, Refused, UserError
-from engine.control.api import routes_data, routes_recovery, routes_runs, routes_service, stream
+from engine.control.api import (
+    routes_data,
+    routes_house,
+    routes_listing,
+    routes_recovery,
+    routes_runs,
+    routes_service,
+    stream,
+)
 from engine.control.api.auth import Door
 from engine.control.api.context import Context
 from engine.control.jobs.commands import problems_of
@@ -29,7 +37,7 @@ def make_app(context: Context, token: str) -> ASGIApp:
     """The application behind its door."""
     app = FastAPI(title="LoRAForge controller", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.context = context
-    for module in (routes_runs, routes_recovery, routes_data, routes_service, stream):
+    for module in (routes_listing, routes_runs, routes_recovery, routes_data, routes_service, stream, routes_house):
         app.include_router(module.router)
     _add_error_handlers(app, context.home.controller_log)
     return Door(_Counted(app, context), token, context.home.token_file)

@@ -19,6 +19,7 @@ from engine.contract.states import RunState
 from engine.control.api import files
 from engine.control.api.context import Ctx, Key
 from engine.control.jobs import commands
+from engine.control.jobs.desk import owner
 from engine.control.jobs.diagnosis import Evidence, diagnose
 from engine.control.jobs.requests import Request
 from engine.control.store import details, run_list
@@ -44,7 +45,7 @@ async def list_runs(
     return await context.controller.database.read(
         lambda c: run_list.page(
             c, states=[str(one) for one in state], search=search, project=project, sort=sort, descending=descending,
-            offset=offset, limit=limit,
+            offset=offset, limit=limit, me=owner(),
         )
     )  # fmt: skip
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi import Request as HttpRequest
 
 from engine.contract import PROTOCOL_VERSION
 from engine.contract.api import Health, QueryAnswer, QueryRequest, Settings
-from engine.contract.errors import Conflict
+from engine.contract.errors import Conflict, Refused
 from engine.contract.events import Resources
+from engine.contract.settings_check import problems_of
 from engine.control.api import queries
 from engine.control.api.context import Ctx, Key
 from engine.control.jobs.requests import Request
@@ -47,10 +49,14 @@ async def settings(context: Ctx) -> Settings:
 
 
 @router.patch("/settings")
-async def change_settings(context: Ctx, body: Settings, key: Key = None) -> Settings:
-    """Change the settings that are sent."""
-    request = Request("settings", key=key, body=body.model_dump_json(exclude_unset=True))
-    return await context.controller.change_settings(body, request)
+async def change_settings(context: Ctx, body: dict[str, Any], key: Key = None) -> Settings:
+    """Change the settings that are sent; all or none of them."""
+    problems = problems_of(body)
+    if problems:
+        raise Refused("settings.refused", problems=problems)
+    change = Settings.model_validate(body)
+    request = Request("settings", key=key, body=change.model_dump_json(exclude_unset=True))
+    return await context.controller.change_settings(change, request)
 
 
 @router.post("/query")

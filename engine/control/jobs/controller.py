@@ -15,13 +15,13 @@ from engine.contract.events import Resources, RunDeleted
 from engine.contract.paths import Home
 from engine.control.executors.base import Executor, SpareStatus
 from engine.control.jobs import queue, reconcile, requests, retention, start
-from engine.control.jobs.desk import Desk
+from engine.control.jobs.list_desk import ListDesk
 from engine.control.jobs.machine import Machine
 from engine.control.jobs.news import Hub
 from engine.control.jobs.queue import Claim
 from engine.control.jobs.retry import Alarm
 from engine.control.jobs.watch import Watch
-from engine.control.store import attempts, events
+from engine.control.store import attempts, events, runs
 from engine.control.store.database import Database, Transaction
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ RETRY_S = 2.0
 RETENTION_EVERY_S = 600.0
 
 
-class Controller(Desk):
+class Controller(ListDesk):
     """Everything that lives while the service runs. Made and used on its event loop."""
 
     def __init__(self, home: Home, database: Database, executor: Executor) -> None:
@@ -46,6 +46,8 @@ class Controller(Desk):
         """Take up what an earlier controller left, then start working."""
         self.gpus = await asyncio.to_thread(self._machine.find_gpus)
         await asyncio.to_thread(self.retention.remove_leftovers)
+        await self.database.write(lambda t: runs.set_prices(t, self.settings.prices))
+        await asyncio.to_thread(self.environments.recover)
         for row in await asyncio.to_thread(reconcile.adopt, self.home, self.database, self._executor):
             self._watch(row)
         for uid in await self.database.read(_half_deleted):
@@ -58,6 +60,7 @@ class Controller(Desk):
     async def end(self) -> None:
         """Stop working; workers go on."""
         self.hub.close()
+        await asyncio.to_thread(self.environments.close)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -103,7 +106,8 @@ class Controller(Desk):
 
     async def _start_next(self) -> bool:
         claim = await self.database.write(
-            lambda t: queue.take_next(t, self.slots, self.gpus, self._executor.name, now()), durable=True
+            lambda t: queue.take_next(t, self.slots, self.gpus, self._executor.name, now(), self.settings.prices),
+            durable=True,
         )
         if claim is None:
             return False

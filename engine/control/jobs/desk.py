@@ -12,14 +12,15 @@ from engine.contract import logs
 from engine.contract.api import EditRun, ResumeRun, RunSummary, SampleNow, Settings
 from engine.contract.commands import WorkerCommand
 from engine.contract.errors import Conflict
+from engine.contract.events import SettingsChanged
 from engine.contract.faults import fault
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
-from engine.control.jobs import commands, live, resuming, retention, settings
+from engine.control.jobs import commands, environments, live, resuming, retention, settings, storage
 from engine.control.jobs.requests import Request, answered, once, once_only
 from engine.control.jobs.watch import Watch
 from engine.control.jobs.wishes import verb_of
-from engine.control.store import artifacts
+from engine.control.store import artifacts, runs
 from engine.control.store.database import Database, Transaction
 
 
@@ -31,6 +32,8 @@ class Desk:
         self.database = database
         self.settings = settings.load(home)
         self.retention = retention.Retention(home, database)
+        self.environments = environments.Keeper(home)
+        self.storage = storage.Counter(home)
         self._watches: dict[int, Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -46,8 +49,8 @@ class Desk:
         """Make a run; a run that is to start is checked whole before."""
         if start_now:
             await self._refuse_unless_startable(spec)
-        owner = _owner()
-        return await self._command(request, lambda t: commands.create(t, spec, start_now, owner, request.actor))
+        person = owner()
+        return await self._command(request, lambda t: commands.create(t, spec, start_now, person, request.actor))
 
     async def edit(self, uid: str, change: EditRun, request: Request) -> RunSummary:
         """Change a draft, a priority, a name, tags, the pin."""
@@ -91,8 +94,8 @@ class Desk:
 
     async def copy(self, uid: str, request: Request) -> RunSummary:
         """A draft with the same spec."""
-        owner = _owner()
-        return await self._command(request, lambda t: commands.copy(t, uid, owner, request.actor))
+        person = owner()
+        return await self._command(request, lambda t: commands.copy(t, uid, person, request.actor))
 
     async def delete(self, uid: str, request: Request) -> None:
         """Remove a run with everything that belongs to it."""
@@ -126,8 +129,10 @@ class Desk:
         """Keep changed settings; fields that were not sent stay. A repeated request changes nothing any more."""
         changed = self.settings.model_copy(update=change.model_dump(exclude_unset=True))
 
-        def save(_transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
+        def save(transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
             settings.save(self.home, changed)
+            runs.set_prices(transaction, changed.prices)
+            transaction.news.append(SettingsChanged(settings=changed))
 
         if not await self.database.write(lambda t: once_only(t, request, save), durable=True):
             return self.settings
@@ -184,7 +189,8 @@ class Desk:
             raise Conflict("worker.no_environment")
 
 
-def _owner() -> str:
+def owner() -> str:
+    """The person who sits at this computer."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -1,9 +1,9 @@
-"""Who goes next: by lane, then priority, then age; as many at once as the lane has slots, on devices that are free."""
+"""Who goes next: by lane, priority, then place; as many at once as the lane has slots, on devices that are free."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.contract.checkpoints import ResumePoint
@@ -11,12 +11,14 @@ from engine.contract.ids import new_lease
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import LIVE, Lane, RunState
 from engine.control.jobs import next_start, transitions
-from engine.control.store import attempts
+from engine.control.store import attempts, runs
 from engine.control.store.database import Transaction
 
 CPU = "cpu"
 ACTOR = "queue"
 DEFAULT_SLOTS = {Lane.CPU: 4, Lane.LIGHT: 8}
+ORDER = "priority DESC, queue_rank, id"
+"""Of the runs of a lane that wait, but for those that wait for a retry."""
 _LIVE = ",".join(f"'{state}'" for state in sorted(LIVE))
 
 
@@ -53,7 +55,12 @@ def waiting(connection: sqlite3.Connection) -> int:
 
 
 def take_next(
-    transaction: Transaction, available: dict[str, int], gpus: Sequence[str], executor: str, at: float
+    transaction: Transaction,
+    available: dict[str, int],
+    gpus: Sequence[str],
+    executor: str,
+    at: float,
+    prices: Mapping[str, float] | None = None,
 ) -> Claim | None:
     """Take the first run that has a slot: it is preparing then, with an open attempt that holds its devices."""
     busy = used(transaction.connection)
@@ -63,10 +70,11 @@ def take_next(
         row = transaction.one(
             "SELECT id, uid, spec FROM run JOIN run_spec ON run_id = id "
             "WHERE state = 'queued' AND lane = ? AND deleting = 0 AND retry_at IS NULL "
-            "ORDER BY priority DESC, queued, id LIMIT 1",
+            f"ORDER BY {ORDER} LIMIT 1",
             (lane,),
         )
         if row is not None:
+            runs.begin_work(transaction, row["id"], at, (prices or {}).get(lane))
             return _claim(transaction, row, lane, gpus, executor, at)
     return None
 

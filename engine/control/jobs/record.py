@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SPARKLINE_VALUES = 48
 PACE_MEMORY = 0.9
 WORKER = "worker"
+EXACT_MATCH = "exact_match"
 
 
 def store(transaction: Transaction, source: Source, flush: Flush) -> int:
@@ -122,6 +123,8 @@ def _fact(transaction: Transaction, source: Source, line: JournalLine) -> None:
         _set(transaction, source, "total_steps", line.total_steps)
     elif isinstance(line, lines.PhaseBegan):
         _set(transaction, source, "phase", line.phase)
+    elif isinstance(line, lines.Score) and line.when == "after" and line.metric == EXACT_MATCH:
+        _set(transaction, source, "score", line.value)
     elif isinstance(line, lines.Device) and line.names:
         attempts.store_fact(transaction, source.attempt_id, "device_names", line.names)
     elif isinstance(line, lines.ArtifactSaved):

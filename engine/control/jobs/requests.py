@@ -62,6 +62,20 @@ def once(transaction: Transaction, request: Request, work: Callable[[Transaction
     return answer
 
 
+def kept(connection: sqlite3.Connection, request: Request) -> str | None:
+    """The answer, as JSON, that `keep` has kept; Conflict if the key belongs to another request."""
+    row = _known(connection, request)
+    return row["result"] if row is not None else None
+
+
+def keep(transaction: Transaction, request: Request, answer: str) -> None:
+    """Keep the answer of a request whose parts were carried out, and written down, each by itself."""
+    transaction.execute(
+        "INSERT OR IGNORE INTO command(idempotency, at, actor, verb, body, state, result) VALUES (?,?,?,?,?,'done',?)",
+        (request.key, now(), request.actor, request.verb, request.fingerprint, answer),
+    )
+
+
 def once_only(transaction: Transaction, request: Request, work: Callable[[Transaction], None]) -> bool:
     """Do work that has no answer, unless the request was carried out before; whether it was done now."""
     if _known(transaction.connection, request) is not None:

@@ -13,9 +13,7 @@ from engine.contract.api import Settings
 from engine.contract.durable import write_json
 from engine.contract.errors import Refused
 from engine.contract.paths import Home
-from engine.contract.states import Lane
-
-MAX_SLOTS = 64
+from engine.contract.settings_check import problems_of
 
 
 def load(home: Home) -> Settings:
@@ -30,9 +28,9 @@ def load(home: Home) -> Settings:
 
 def save(home: Home, settings: Settings) -> None:
     """Check and keep."""
-    for lane, count in (settings.slots or {}).items():
-        if lane not in set(Lane) or not 0 <= count <= MAX_SLOTS:
-            raise Refused("settings.slots", lane=lane, count=count, most=MAX_SLOTS)
+    problems = problems_of(settings.model_dump())
+    if problems:
+        raise Refused("settings.refused", problems=problems)
     write_json(home.settings_file, settings.model_dump(mode="json"))
 
 
@@ -44,5 +42,6 @@ def worker_python(home: Home, settings: Settings) -> str | None:
     beside = Path(sys.prefix).parent / ".venv-worker" / "bin" / "python"
     if beside.is_file():
         return str(beside)
-    made = [path for path in home.environments.glob("*/bin/python") if (path.parents[1] / "ready").exists()]
+    whole = [path.parent for path in home.environments.glob("*/ready") if not path.parent.name.startswith(".")]
+    made = [path / "bin" / "python" for path in whole if (path / "bin" / "python").exists()]
     return str(max(made, key=lambda path: path.parents[1].stat().st_mtime)) if made else None

@@ -65,9 +65,12 @@ def move(
         return False
     _write(transaction, run_id, to, at, reason, error)
     if to is S.QUEUED and was not in LIVE:  # a run that goes on by itself keeps its place
-        transaction.execute("UPDATE run SET queued = ?, first_step = NULL WHERE id = ?", (at, run_id))
+        transaction.execute(
+            "UPDATE run SET queued = ?, queue_rank = ?, first_step = NULL WHERE id = ?", (at, at, run_id)
+        )
     if attempt is not None and to not in LIVE:
         _end_attempt(transaction, attempt, at, reason)
+        runs.end_work(transaction, run_id, at)
     _announce(transaction, run_id, attempt, was, to, actor=actor, at=at, reason=reason, error=error)
     return True
 

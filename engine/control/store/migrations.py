@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.contract.faults import fault
-from engine.control.store import schema_2
+from engine.control.store import schema_2, schema_3
 from engine.control.store.schema_1 import INDEXES, SEARCH_COLUMNS, TABLES, TRIGGERS
 
-LATEST = 2
+LATEST = 3
 
 
 def apply(connection: sqlite3.Connection, version: int) -> None:
@@ -50,4 +50,11 @@ def _second(database: Any) -> None:
         database.execute(statement)
 
 
-_STEPS: dict[int, Callable[[Any], None]] = {1: _first, 2: _second}
+def _third(database: Any) -> None:
+    """Time, cost, score, order of the queue, search by facts; what is known of them of older runs."""
+    database.conn.create_function("fold", 1, str.casefold)
+    for statement in (*schema_3.COLUMNS, *schema_3.FILLED, *schema_3.INDEXES):
+        database.execute(statement)
+
+
+_STEPS: dict[int, Callable[[Any], None]] = {1: _first, 2: _second, 3: _third}

@@ -9,13 +9,19 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.contract.api import RunPage
+from engine.contract.clock import now
+from engine.contract.search import Query, parse
 from engine.control.store import events
-from engine.control.store.runs import SHOWN, from_row
+from engine.control.store.runs import COST, SECONDS, SHOWN, from_row
+from engine.control.store.search_sql import Asked, Filter, compiled, found, numbers
+
+if TYPE_CHECKING:
+    from engine.control.store.search_sql import Ids
 
 SORTS = {
     "created": "created",
@@ -30,21 +36,15 @@ SORTS = {
     "project": "project",
     "loss": "loss",
     "step": "last_step",
+    "seconds": "worked_seconds",
+    "cost": "cost",
+    "score": "score",
 }
+GROWING = {"seconds": SECONDS, "cost": COST}
+"""What grows by the second while a run works: the index has it of those at rest."""
 MAX_PAGE = 1000
 FEW = 3000
 """So many runs are quicker sorted than found along an index."""
-UID_LETTERS = 3
-"""Words of so many letters may be the beginning of an id."""
-
-
-@dataclass
-class _Filter:
-    """Which runs are asked for, as a SELECT of their ids; without one, all."""
-
-    sql: str = ""
-    values: list[Any] = field(default_factory=list)
-    by_state_only: bool = True
 
 
 def page(
@@ -57,68 +57,80 @@ def page(
     descending: bool = True,
     offset: int = 0,
     limit: int = 100,
+    me: str = "",
 ) -> RunPage:
-    """One page of runs; every word searched for must occur in name, model, dataset or tags, or begin the id."""
+    """One page of runs; `search` is in the language of `engine.contract.search`, `me` is whom `owner:me` means."""
     offset, limit = max(0, offset), max(0, min(limit, MAX_PAGE))
+    at = now()
+    asked = Asked(states, project, parse(search, at), me, at)
+    order = Order(sort if sort in SORTS else "created", descending, at)
     counts = dict(connection.execute("SELECT state, n FROM run_count WHERE n > 0").fetchall())
-    wanted, column = _filtered(states, project), SORTS.get(sort, "created")
-    words = list(dict.fromkeys(search.casefold().split()))
-    if words:  # reading all that is searched takes longest: it is done once
-        wanted = _searched(connection, words, wanted)
-    ids = _ids(connection, wanted, None if words else FEW)
-    if ids is not None and len(ids) == sum(counts.values()):  # it excludes nothing
-        wanted, ids = _Filter(), None
-    if ids is not None and len(ids) <= FEW:
-        total, found = len(ids), _sorted(connection, ids, column, descending, offset, limit)
-    else:
-        total = _total(connection, wanted, ids, counts, states)
-        found = _walked(connection, wanted, ids, column, descending, offset, limit, total)
-    rows = {row["id"]: row for row in _rows(connection, found)}
-    shown = [from_row(rows[number]) for number in found]
+    listed, total = ids_of(connection, asked, order, counts, offset, limit)
+    rows = {row["id"]: row for row in _rows(connection, listed)}
+    shown = [from_row(rows[number], at) for number in listed]
     return RunPage(runs=shown, total=total, counts=counts, cursor=events.latest(connection))
 
 
-def _filtered(states: Sequence[str], project: str) -> _Filter:
-    if not states and not project:
-        return _Filter()
-    marks = ",".join("?" * len(states))
-    if not project:
-        return _Filter(f"SELECT id FROM run WHERE deleting = 0 AND state IN ({marks})", list(states))
-    sql, values = "SELECT id FROM run WHERE deleting = 0 AND project = ?", [project]
-    if states:  # from an index of its own: no row is read
-        sql += f" AND +id IN (SELECT id FROM run WHERE deleting = 0 AND state IN ({marks}))"
-    return _Filter(sql, [*values, *states], by_state_only=False)
+def ids_of(
+    connection: sqlite3.Connection, asked: Asked, order: Order, counts: dict[str, int], offset: int, limit: int
+) -> tuple[list[int], int]:
+    """The ids of a page, and how many runs there are in all. `counts` are the runs by state."""
+    wanted, ids = _wanted(connection, asked)
+    if ids is not None and len(ids) == sum(counts.values()):  # it excludes nothing
+        wanted, ids = Filter(), None
+    if ids is not None and len(ids) <= FEW:
+        return _sorted(connection, ids, order, offset, limit), len(ids)
+    total = _total(connection, wanted, ids, counts, asked.states)
+    return _walked(connection, wanted, ids, order, offset, limit, total), total
 
 
-def _searched(connection: sqlite3.Connection, words: Sequence[str], others: _Filter) -> _Filter:
-    """Those of the others in which every word occurs."""
-    parts, values = [], list[Any]()
-    for word in words:
-        begins = _begins_uid(connection, word)
-        named = " OR run_id IN (SELECT id FROM run WHERE uid >= ? AND uid < ?)" if begins else ""
-        parts.append(f"(instr(text, ?){named})")
-        values += [word, word, word + "~"] if begins else [word]
-    if others.sql:
-        parts.append(f"+run_id IN ({others.sql})")
-    return _Filter(f"SELECT run_id AS id FROM run_search WHERE {' AND '.join(parts)}", [*values, *others.values], False)
+@dataclass(frozen=True)
+class Order:
+    """What a list is sorted by."""
+
+    sort: str
+    descending: bool
+    at: float
+
+    @property
+    def column(self) -> str:
+        """As an index has it."""
+        return SORTS[self.sort]
+
+    @property
+    def way(self) -> str:
+        """Up or down."""
+        return "DESC" if self.descending else "ASC"
+
+    def turned(self) -> Order:
+        """The other way round."""
+        return Order(self.sort, not self.descending, self.at)
+
+    def walk(self, among: str) -> str:
+        """A SELECT of ids in this order, of those among the others."""
+        if self.sort not in GROWING:
+            return f"SELECT id FROM run WHERE deleting = 0 {among}ORDER BY {self.column} {self.way}, id {self.way}"
+        return (  # two walks, merged: along the index of those at rest, and over the few at work
+            f"SELECT id, {self.column} AS place FROM run WHERE deleting = 0 AND working_since IS NULL {among}"
+            f"UNION ALL SELECT id, {GROWING[self.sort]} FROM run WHERE deleting = 0 AND working_since IS NOT NULL "
+            f"{among}ORDER BY place {self.way}, id {self.way}"
+        )
 
 
-def _begins_uid(connection: sqlite3.Connection, word: str) -> bool:
-    """Whether there is a run whose id begins with the word."""
-    found = connection.execute("SELECT 1 FROM run WHERE uid >= ? AND uid < ? LIMIT 1", (word, word + "~")).fetchone()
-    return len(word) >= UID_LETTERS and found is not None
-
-
-def _ids(connection: sqlite3.Connection, wanted: _Filter, most: int | None) -> list[int] | None:
-    """All of them; None if nothing was filtered, or if there are more than so many."""
+def _wanted(connection: sqlite3.Connection, asked: Asked) -> tuple[Filter, Ids | None]:
+    """Whom is asked for: as a statement, and all of them where they were read or are few; None: all there are."""
+    if asked.query.terms:
+        return Filter(), found(connection, asked, FEW)
+    wanted = compiled(connection, asked)
     if not wanted.sql:
-        return None
-    found = _numbers(connection, f"{wanted.sql} LIMIT ?", [*wanted.values, -1 if most is None else most + 1])
-    ids = [number for (number,) in found]
-    return ids if most is None or len(ids) <= most else None
+        return wanted, None
+    if asked.query != Query():  # reading all that is searched takes longest: it is done once
+        return wanted, numbers(connection, wanted.sql, wanted.values)
+    ids = numbers(connection, f"{wanted.sql} LIMIT {FEW + 1}", wanted.values)
+    return wanted, ids if len(ids) <= FEW else None
 
 
-def _numbers(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> sqlite3.Cursor:
+def _numbers(connection: sqlite3.Connection, sql: str, values: dict[str, Any]) -> sqlite3.Cursor:
     """Rows as plain tuples: half the time, where there are many."""
     cursor = connection.cursor()
     cursor.row_factory = None
@@ -127,8 +139,8 @@ def _numbers(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) ->
 
 def _total(
     connection: sqlite3.Connection,
-    wanted: _Filter,
-    ids: list[int] | None,
+    wanted: Filter,
+    ids: Ids | None,
     counts: dict[str, int],
     states: Sequence[str],
 ) -> int:
@@ -139,24 +151,22 @@ def _total(
     return int(connection.execute(f"SELECT count(*) FROM ({wanted.sql})", wanted.values).fetchone()[0])
 
 
-def _sorted(
-    connection: sqlite3.Connection, ids: list[int], column: str, descending: bool, offset: int, limit: int
-) -> list[int]:
-    way = "DESC" if descending else "ASC"
-    rows = connection.execute(
-        f"SELECT id FROM run WHERE id IN (SELECT value FROM json_each(?)) ORDER BY {column} {way}, id {way} "
-        "LIMIT ? OFFSET ?",
-        (json.dumps(ids), limit, offset),
+def _sorted(connection: sqlite3.Connection, ids: Ids, order: Order, offset: int, limit: int) -> list[int]:
+    place = GROWING.get(order.sort, order.column)
+    rows = _numbers(
+        connection,
+        f"SELECT id FROM run WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY {place} {order.way}, "
+        f"id {order.way} LIMIT :limit OFFSET :offset",
+        {"ids": json.dumps(ids.tolist()), "limit": limit, "offset": offset, "now": order.at},
     )
-    return [row[0] for row in rows]
+    return [number for (number,) in rows]
 
 
 def _walked(
     connection: sqlite3.Connection,
-    wanted: _Filter,
-    ids: list[int] | None,
-    column: str,
-    descending: bool,
+    wanted: Filter,
+    ids: Ids | None,
+    order: Order,
     offset: int,
     limit: int,
     total: int,
@@ -164,18 +174,26 @@ def _walked(
     limit = max(0, min(limit, total - offset))
     backwards = offset > total // 2
     if backwards:
-        offset, descending = total - offset - limit, not descending
-    way = "DESC" if descending else "ASC"
-    order, span = f"ORDER BY {column} {way}, id {way}", (limit, max(0, offset))
+        offset, order = total - offset - limit, order.turned()
+    begin, values = max(0, offset), wanted.values | {"now": order.at}
     if ids is not None:
-        among = set(ids)
-        every = _numbers(connection, f"SELECT id FROM run WHERE deleting = 0 {order}", ())
-        found = list(islice((number for (number,) in every if number in among), span[1], sum(span)))
+        among = _places(connection, ids)
+        every = (row[0] for row in _numbers(connection, order.walk(""), values))
+        shown = list(islice((number for number in every if among[number]), begin, begin + limit))
     else:
-        among_sql = f"AND +id IN ({wanted.sql}) " if wanted.sql else ""
-        sql = f"SELECT id FROM run WHERE deleting = 0 {among_sql}{order} LIMIT ? OFFSET ?"
-        found = [number for (number,) in _numbers(connection, sql, [*wanted.values, *span])]
-    return found[::-1] if backwards else found
+        sql = order.walk(f"AND +id IN ({wanted.sql}) " if wanted.sql else "") + " LIMIT :limit OFFSET :offset"
+        shown = [row[0] for row in _numbers(connection, sql, values | {"limit": limit, "offset": begin})]
+    return shown[::-1] if backwards else shown
+
+
+def _places(connection: sqlite3.Connection, ids: Ids) -> bytes:
+    """A byte for every id there may be: whether it is one of these."""
+    import numpy as np
+
+    (most,) = connection.execute("SELECT max(id) FROM run").fetchone()
+    among = np.zeros((most or 0) + 1, np.bool_)
+    among[ids] = True
+    return among.tobytes()
 
 
 def _rows(connection: sqlite3.Connection, ids: list[int]) -> list[sqlite3.Row]:

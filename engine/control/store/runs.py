@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from engine.contract.api import RunSummary
+from engine.contract.clock import now
 from engine.contract.errors import ErrorBody
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.search_filter import search_text
 from engine.contract.states import EndReason, Mark, Phase, RunState
 from engine.control.store import events, lineage, params
 from engine.control.store.database import Transaction
@@ -17,8 +19,15 @@ from engine.control.store.database import Transaction
 SHOWN = (
     "id, uid, name, project, owner, kind, lane, state, reason, error, priority, model, dataset, method, tags, created, "
     "started, finished, attempt, phase, last_step, total_steps, loss, pace, node, sparkline, mark, pinned, retries, "
-    "retry_at, expires, cleaned"
+    "retry_at, expires, cleaned, worked_seconds, working_since, price, cost, score"
 )
+SECONDS = "worked_seconds + max(0.0, coalesce(:now - working_since, 0.0))"
+"""Time of all attempts up to now, in SQL, as `worked` has it."""
+COST = (
+    "CASE WHEN working_since IS NULL OR price IS NULL THEN cost "
+    "ELSE coalesce(cost, 0.0) + max(0.0, :now - working_since) * price / 3600.0 END"
+)
+"""The cost of them, in SQL, as `worked` has it."""
 
 
 def described(spec: RunSpec) -> tuple[str, str, str]:
@@ -47,27 +56,36 @@ def insert(transaction: Transaction, uid: str, spec: RunSpec, owner: str, at: fl
     )
     run_id = int(row.lastrowid or 0)
     transaction.execute("INSERT INTO run_spec VALUES (?, ?)", (run_id, spec.model_dump_json()))
+    _name(transaction, run_id, spec)
     _describe(transaction, run_id, spec)
     return run_id
 
 
 def _describe(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
-    """What can be searched, compared and followed from run to run."""
-    model, dataset, _ = described(spec)
-    text = search_text(spec.name, model, dataset, spec.tags)
-    transaction.execute("INSERT OR REPLACE INTO run_search VALUES (?, ?)", (run_id, text))
+    """What can be compared and followed from run to run."""
     params.store(transaction, run_id, spec)
     lineage.store_inputs(transaction, run_id, spec)
 
 
-def search_text(name: str, model: str, dataset: str, tags: Sequence[str]) -> str:
-    """What the words of a search are looked for in."""
-    return "\n".join((name, model, dataset, " ".join(tags))).casefold()
+def _name(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
+    """What can be searched."""
+    model, dataset, _ = described(spec)
+    text = search_text(spec.name, model, dataset, spec.tags)
+    transaction.execute("INSERT OR REPLACE INTO run_search VALUES (?, ?)", (run_id, text))
+    transaction.execute("DELETE FROM run_tag WHERE run_id = ?", (run_id,))
+    transaction.connection.executemany(
+        "INSERT INTO run_tag(tag, run_id) VALUES (?, ?)",
+        ((tag, run_id) for tag in {tag.casefold() for tag in spec.tags}),
+    )
+    params.store(transaction, run_id, spec)
+    lineage.store_inputs(transaction, run_id, spec)
 
 
 def replace_spec(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
     """Give a run another spec; what a list shows follows it."""
     model, dataset, method = described(spec)
+    row = transaction.one("SELECT spec FROM run_spec WHERE run_id = ?", (run_id,))
+    same_job = row is not None and RunSpec.model_validate_json(row["spec"]).job == spec.job
     transaction.execute(
         "UPDATE run SET kind=?, lane=?, name=?, project=?, priority=?, model=?, dataset=?, method=?, "
         "spec_hash=?, tags=? WHERE id=?",
@@ -77,7 +95,9 @@ def replace_spec(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
         ),
     )
     transaction.execute("UPDATE run_spec SET spec = ? WHERE run_id = ?", (spec.model_dump_json(), run_id))
-    _describe(transaction, run_id, spec)
+    _name(transaction, run_id, spec)
+    if not same_job:  # of a new name, tag or priority nothing else follows
+        _describe(transaction, run_id, spec)
 
 
 def find(connection: sqlite3.Connection, uid: str) -> sqlite3.Row | None:
@@ -93,8 +113,9 @@ def summary(connection: sqlite3.Connection, run_id: int) -> RunSummary:
     return from_row(connection.execute(f"SELECT {SHOWN} FROM run WHERE id = ?", (run_id,)).fetchone())
 
 
-def from_row(row: sqlite3.Row) -> RunSummary:
+def from_row(row: sqlite3.Row, at: float | None = None) -> RunSummary:
     """The same, from a row that was read already."""
+    seconds, cost = worked(row, now() if at is None else at)
     return RunSummary(
         uid=row["uid"],
         name=row["name"],
@@ -127,7 +148,42 @@ def from_row(row: sqlite3.Row) -> RunSummary:
         retry_at=row["retry_at"],
         expires=row["expires"],
         cleaned=row["cleaned"],
+        seconds=seconds,
+        cost=cost,
+        score=row["score"],
     )
+
+
+def worked(row: sqlite3.Row, at: float) -> tuple[float, float | None]:
+    """Time that all attempts took until then, the live one among them, and what that cost where it is known."""
+    seconds, cost = float(row["worked_seconds"]), row["cost"]
+    if row["working_since"] is None:
+        return seconds, cost
+    live = max(0.0, at - row["working_since"])
+    if row["price"] is not None:
+        cost = (cost or 0.0) + live * row["price"] / 3600.0
+    return seconds + live, cost
+
+
+def begin_work(transaction: Transaction, run_id: int, at: float, price: float | None) -> None:
+    """An attempt has begun; its lane has this price for an hour."""
+    transaction.execute("UPDATE run SET working_since = ?, price = ? WHERE id = ?", (at, price, run_id))
+
+
+def end_work(transaction: Transaction, run_id: int, at: float) -> None:
+    """It has ended: its time and cost are the run's for good."""
+    row = transaction.one("SELECT worked_seconds, working_since, price, cost FROM run WHERE id = ?", (run_id,))
+    if row is not None:
+        transaction.execute(
+            "UPDATE run SET worked_seconds = ?, cost = ?, working_since = NULL, price = NULL WHERE id = ?",
+            (*worked(row, at), run_id),
+        )
+
+
+def set_prices(transaction: Transaction, prices: Mapping[str, float]) -> None:
+    """Runs at work cost what their lane costs from now on; what has ended keeps its cost."""
+    for row in transaction.execute("SELECT id, lane FROM run WHERE working_since IS NOT NULL").fetchall():
+        transaction.execute("UPDATE run SET price = ? WHERE id = ?", (prices.get(row["lane"]), row["id"]))
 
 
 def _eta(row: sqlite3.Row) -> float | None:

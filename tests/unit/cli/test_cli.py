@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli import exits, output, worker
+from engine.cli import exits, output
 from engine.cli.__main__ import main
 from engine.client.download import fingerprint, unpack
 from engine.contract.config_file import parse_config, read_config
@@ -121,14 +121,6 @@ def test_the_fingerprint_of_a_folder(tmp_path):
     (folder / "b" / "c").write_text("2")
     one, two = (hashlib.sha256(text).hexdigest() for text in (b"1", b"2"))
     assert fingerprint(folder) == hashlib.sha256(f"a {one}\nb/c {two}".encode()).hexdigest()
-
-
-def test_that_a_worker_gets_what_the_project_lists():
-    wanted = worker.requirements()
-    assert any(line.startswith("torch>=") for line in wanted)
-    command = worker.pip_command(Path("/e"), cpu=True)
-    assert command[:4] == ["/e/bin/python", "-m", "pip", "install"]
-    assert worker.CPU_INDEX in command or "PIP_INDEX_URL" in __import__("os").environ
 
 
 def test_that_an_environment_cannot_be_named_out_of_its_folder():

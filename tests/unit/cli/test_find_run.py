@@ -9,6 +9,8 @@ import pytest
 from engine.cli.session import find_run
 from engine.contract.api import RunPage, RunSummary
 from engine.contract.errors import Conflict, NotFound
+from engine.contract.search import parse
+from engine.contract.search_filter import matches
 
 
 class Listing:
@@ -22,7 +24,7 @@ class Listing:
         raise NotFound("run.unknown", run=uid)
 
     def runs(self, search: str = "", limit: int = 0) -> RunPage:
-        shown = [run for run in self._runs if search in run.name or run.uid.startswith(search)]
+        shown = [run for run in self._runs if matches(parse(search), run)]
         return RunPage(runs=shown[:limit], total=len(shown), counts={}, cursor=0)
 
 
@@ -30,6 +32,12 @@ def test_that_a_beginning_or_a_name_finds_the_run():
     client: Any = Listing(abc1="apples", xyz2="pears")
     assert find_run(client, "apples").uid == "abc1"
     assert find_run(client, "xyz").uid == "xyz2"
+
+
+@pytest.mark.parametrize("name", ["night:ly", "-v2", 'a "b" c', "loss<1", "x \\ y"])
+def test_that_a_name_like_an_operator_is_a_name(name):
+    client: Any = Listing(abc1=name, abc2="other")
+    assert find_run(client, name).uid == "abc1"
 
 
 def test_that_a_near_name_is_offered():

@@ -29,6 +29,10 @@ def add_metric(database: Database, name: str) -> None:
     database.write_now(lambda t: t.execute("INSERT INTO metric(name) VALUES (?)", (name,)), durable=True)
 
 
+FIRST = 90
+"""From here on, pages of `fill` hold its rows and none of the schema."""
+
+
 def metrics(database: Database) -> list[str]:
     return database.read_now(lambda c: [row[0] for row in c.execute("SELECT name FROM metric ORDER BY id")])
 
@@ -82,7 +86,7 @@ def test_that_a_damaged_page_is_found_after_a_crash(path, tmp_path):
     fill(path)
     copy = crash_copy(path, tmp_path / "copy.sqlite3")
     content = bytearray(copy.read_bytes())
-    content[4096 * 60 : 4096 * 90] = b"\xaa" * (4096 * 30)
+    content[4096 * FIRST : 4096 * (FIRST + 30)] = b"\xaa" * (4096 * 30)
     copy.write_bytes(content)
     error = refused(copy)
     assert error.code == "history.damaged"
@@ -92,7 +96,7 @@ def test_that_a_damaged_page_is_found_after_a_crash(path, tmp_path):
 def test_that_a_damaged_page_found_while_working_is_said_and_not_called_a_bug(path):
     fill(path)
     content = bytearray(path.read_bytes())
-    content[4096 * 60 : 4096 * 200] = b"\xaa" * (4096 * 140)
+    content[4096 * FIRST : 4096 * (FIRST + 140)] = b"\xaa" * (4096 * 140)
     path.write_bytes(content)
     database = Database(path)  # ended in good order: not looked through
     try:
@@ -235,7 +239,7 @@ def test_that_a_check_finds_damage_and_salvage_saves_the_rest(path, tmp_path):
     fill(path)
     assert forge(tmp_path, "check").returncode == 0
     content = bytearray(path.read_bytes())
-    content[4096 * 60 : 4096 * 70] = b"\xaa" * (4096 * 10)
+    content[4096 * FIRST : 4096 * (FIRST + 10)] = b"\xaa" * (4096 * 10)
     path.write_bytes(content)
     done = forge(tmp_path, "check")
     assert (done.returncode, bool(json.loads(done.stdout)["pages"])) == (1, True)

@@ -1,0 +1,1 @@
+"""Diagnostics for a report: gathered from the home, made anonymous."""

@@ -1,0 +1,94 @@
+"""Every command and every shortcut of the program: palette, keys and shortcuts sheet are made from this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command: what it is called, where it belongs, and its keys (the first is shown)."""
+
+    key: str
+    group: str
+    text: str
+    icon: str = "arrow-right"
+    keys: tuple[str, ...] = ()
+    words: str = ""
+    """English words it is found by besides its name."""
+    listed: bool = True
+    """The palette offers it."""
+
+
+GROUP_TEXTS = {
+    "go": "Go to",
+    "run": "This run",
+    "copy": "Copy",
+    "settings": "Settings",
+    "look": "Appearance",
+    "help": "Help",
+    "lists": "In lists and panels",
+}
+ENTRIES: tuple[Entry, ...] = (
+    Entry("go.runs", "go", "Go to the runs", "activity", ("Ctrl+1",), "list history home"),
+    Entry("go.new", "go", "New run", "plus", ("Ctrl+N", "Ctrl+2"), "create train fine-tune wizard start"),
+    Entry("go.compare", "go", "Compare runs", "layers", ("Ctrl+3",), "diff curves"),
+    Entry("go.settings", "go", "Settings", "settings", ("Ctrl+,", "Ctrl+9"), "preferences options"),
+    Entry("search.runs", "go", "Search the runs", "search", ("Ctrl+F",), "find filter"),
+    Entry("go.back", "go", "Back to the page before", "chevron-left", ("Alt+Left", "Ctrl+["), "history previous"),
+    Entry("go.forward", "go", "Forward again", "chevron-right", ("Alt+Right", "Ctrl+]"), "history next"),
+    Entry("escape", "go", "Close what is open, or back to the runs", "x", ("Esc",), listed=False),
+    Entry("palette", "go", "All commands", "command", ("Ctrl+K",), listed=False),
+    Entry("notices.open", "go", "Notices", "bell", ("Ctrl+Shift+N",), "notifications alerts"),
+    Entry("notices.focus", "go", "Go to the newest message", "message-square", ("F8",), "toast notification"),
+    Entry("notices.read", "go", "Mark all notices as read", "check-check", words="notifications"),
+    Entry("run.start", "run", "Start", "play"),
+    Entry("run.resume", "run", "Resume", "play", words="continue go on"),
+    Entry("run.pause", "run", "Pause", "pause"),
+    Entry("run.stop", "run", "Stop…", "square", words="cancel end"),
+    Entry("run.save", "run", "Save checkpoint now", "save"),
+    Entry("run.ask", "run", "Ask the model now…", "message-square", words="sample generate prompt"),
+    Entry("run.resume_from", "run", "Resume from checkpoint…", "rotate-ccw"),
+    Entry("run.extend", "run", "Extend…", "plus", words="more epochs steps"),
+    Entry("run.copy", "run", "Copy as draft", "copy", words="duplicate clone"),
+    Entry("run.pin", "run", "Pin", "flag", words="keep files"),
+    Entry("run.unpin", "run", "Unpin", "flag"),
+    Entry("run.delete_files", "run", "Delete working files now…", "trash-2", words="clean"),
+    Entry("run.delete", "run", "Delete…", "trash-2", words="remove"),
+    Entry("copy.uid", "copy", "Copy the run's id", "copy", words="uid identifier"),
+    Entry("copy.name", "copy", "Copy the run's name", "copy"),
+    Entry("copy.command", "copy", "Copy the command that shows the run", "copy", words="cli terminal forge show"),
+    Entry("theme.light", "look", "Theme: light", "sun", words="appearance bright"),
+    Entry("theme.dark", "look", "Theme: dark", "moon", words="appearance night"),
+    Entry("theme.system", "look", "Theme: like the system", "monitor", words="appearance auto"),
+    Entry("language.en", "look", "Language: English", "languages"),
+    Entry("language.zh_CN", "look", "Language: Simplified Chinese", "languages", words="中文 简体"),
+    Entry("language.system", "look", "Language: like the system", "languages"),
+    Entry("help.page", "help", "Help for this page", "circle-question-mark", ("F1",), "manual documentation"),
+    Entry("help.keys", "help", "Keyboard shortcuts", "keyboard", ("Ctrl+/",), "keys cheat sheet"),
+    Entry("help.welcome", "help", "First steps with the demo", "rocket", words="onboarding welcome tutorial intro"),
+    Entry("window.close", "go", "Close the window; runs go on", "x", ("Ctrl+Q",), "quit exit"),
+)
+SECTIONS: tuple[Entry, ...] = (
+    Entry("settings.appearance", "settings", "Settings: appearance", "sun", words="theme size motion font"),
+    Entry("settings.language", "settings", "Settings: language", "languages"),
+    Entry("settings.notifications", "settings", "Settings: notices and quiet hours", "bell", words="notifications"),
+    Entry("settings.workers", "settings", "Settings: workers and environments", "cpu", words="python torch"),
+    Entry("settings.queue", "settings", "Settings: slots and queue", "layers", words="gpu parallel price cost"),
+    Entry("settings.runs", "settings", "Settings: what is kept, and how long", "clock", words="retention days"),
+    Entry("settings.tokens", "settings", "Settings: hubs and tokens", "download", words="hugging face modelscope"),
+    Entry("settings.network", "settings", "Settings: network", "server", words="proxy offline"),
+    Entry("settings.data", "settings", "Settings: data folder", "hard-drive", words="location home move disk"),
+    Entry("settings.advanced", "settings", "Settings: advanced", "settings", words="logs spare warm"),
+    Entry("settings.help", "settings", "Settings: diagnostics and versions", "shield", words="logs report zip bundle"),
+)
+"""Sections of the settings; each is a command that opens `settings/<section>`."""
+LOCAL: tuple[Entry, ...] = (
+    Entry("local.move", "lists", "Choose a row", keys=("Up", "Down")),
+    Entry("local.open", "lists", "Open the chosen row", keys=("Enter",)),
+    Entry("local.tab", "lists", "To the next control, or back", keys=("Tab", "Shift+Tab")),
+    Entry("local.press", "lists", "Press a button, tick a box", keys=("Space",)),
+)
+"""Keys that act only where the keyboard is; listed in the sheet, handled by the widgets themselves."""
+ALL_ENTRIES = (*ENTRIES, *SECTIONS)
+EVERY_KEY = (*ALL_ENTRIES, *LOCAL)

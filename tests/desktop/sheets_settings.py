@@ -1,0 +1,93 @@
+"""Pictures of the Settings page: every section, searching, unsaved and refused edits, environments, a move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QDialog
+
+from engine.contract.environments import Environment, Holds, Progress
+from engine.contract.errors import UserError
+from forge_desktop.app import Desktop
+from forge_desktop.bridge.replay import ReplayBackend
+from forge_desktop.models.settings_entries import SECTIONS
+from forge_desktop.pages.settings_page import SettingsPage
+from forge_desktop.panels.settings_data import DataPanel
+
+VERSIONS: dict[str, str | None] = {
+    "torch": "2.13.0",
+    "transformers": "5.23.0",
+    "peft": "0.19.1",
+    "safetensors": "0.6.2",
+}
+LOG = "Collecting torch==2.13.0\n  Downloading torch-2.13.0-cp311-manylinux_2_28_x86_64.whl (915.2 MB)\n"
+
+
+def interpreters(home: str) -> list[Environment]:
+    """One of each kind and state."""
+    made = f"{home}/environments"
+    return [
+        Environment(name=".venv-worker", python="/opt/loraforge/.venv-worker/bin/python", origin="beside",
+                    state="works", in_use=True, bytes=1_400_000_000,
+                    holds=Holds(python="3.11.9", versions=VERSIONS)),
+        Environment(name="gpu", python=f"{made}/gpu/bin/python", origin="made", state="making", build="cuda",
+                    progress=Progress(step="downloading", done=17, total=58, bytes=1_240_000_000,
+                                      bytes_total=3_390_000_000), log=LOG),
+        Environment(name="nightly", python=f"{made}/nightly/bin/python", origin="made", state="failed", build="cpu",
+                    error=UserError("worker.install_failed", detail="No space left on device.").body(), log=LOG,
+                    progress=Progress(step="downloading", done=3, total=58)),
+        Environment(name="old", python=f"{made}/old/bin/python", origin="made", state="broken", bytes=2_100_000_000,
+                    error=UserError("environment.incomplete", python=f"{made}/old/bin/python", missing="peft").body(),
+                    holds=Holds(python="3.12.4", versions={**VERSIONS, "peft": None}, cuda="12.9")),
+    ]  # fmt: skip
+
+
+def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
+    """Bring the window to each state of the page."""
+    window = desktop.window
+    backend.interpreters = interpreters(backend.stored.home)
+    backend.known_secrets = {"huggingface": "hf_good"}
+    for section in SECTIONS:
+        window.go(f"settings/{section.key}")
+        yield f"settings-{section.key}"
+    page = window.page
+    assert isinstance(page, SettingsPage)
+    page.show_section("runs")
+    page.model.set("keep_days", "14")
+    page.model.set("retry_seconds", "soon")
+    page.model.set("idle_minutes", "-1")
+    yield "settings-unsaved"
+    page.model.discard()
+    page.search.setText("log" if desktop.preferences.get("language") != "zh_CN" else "日志")
+    yield "settings-search"
+    page.search.setText("qqq")
+    yield "settings-search-nothing"
+    page.show_section("data")
+    panel = page.findChild(DataPanel)
+    backend.move_gate.clear()
+    panel.ask_to_move(Path("/mnt/disk2/loraforge"))
+    yield "settings-move-question"
+    box = QApplication.activeModalWidget()
+    yes = window.findChild(object, "data.yes")
+    yes.click()
+    if box is not None:
+        box.close()
+    QTest.qWait(300)
+    yield "settings-moving"
+    backend.move_gate.set()
+    QTest.qWait(800)
+    yield "settings-moved"
+    page.show_section("help")
+    window.findChild(object, "help.gather").click()
+    QTest.qWait(500)
+    yield "settings-bundle"
+    for dialog in window.findChildren(QDialog, "bundle"):
+        dialog.close()
+    backend.hangs = True
+    page.show_section("queue")
+    window.session.offline.emit(UserError("controller.unreachable", detail="", log="").body())
+    yield "settings-offline"
+    backend.hangs = False
+    window.session.online.emit()
