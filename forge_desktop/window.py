@@ -21,6 +21,7 @@ from forge_desktop.models.notice_book import NoticeBook
 from forge_desktop.models.notices import Notice
 from forge_desktop.models.palette_model import PaletteModel
 from forge_desktop.models.visited import Visited
+from forge_desktop.pages.compare_page import ComparePage
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.runs_page import RunsPage
 from forge_desktop.pages.settings_page import SettingsPage
@@ -184,6 +185,7 @@ class Window(QMainWindow):
             "run": self._run_page,
             "new": self._wizard_page,
             "runs": self._runs_page,
+            "compare": lambda rest: ComparePage(self.session, self.actions_of_runs, rest),
             "welcome": self._welcome_page,
             "settings": self._settings_page,
         }

@@ -212,9 +212,10 @@ class ControllerClient(ListingCalls, HubRequests):
         answer = self._send("GET", f"/runs/{uid}/log", query=query)
         return LogPiece(answer.content, int(answer.headers["X-Log-Offset"]), int(answer.headers["X-Log-Size"]))
 
-    def config(self, uid: str) -> str:
-        """The run config as YAML."""
-        return self._send("GET", f"/runs/{uid}/config").text
+    def config(self, uid: str, attempt: int | None = None) -> str:
+        """The run config as YAML, or the one an attempt was started with."""
+        query: dict[str, Any] = {} if attempt is None else {"attempt": attempt}
+        return self._send("GET", f"/runs/{uid}/config", query=query).text
 
     def download(self, uid: str, artifact: int, write: Callable[[bytes], object]) -> str:
         """Hand a result's bytes to `write`; returns its content type (a folder comes as a zip)."""

@@ -12,6 +12,7 @@ from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunSummar
 from engine.contract.errors import Problem
 from engine.contract.events import Resources, StreamMessage
 from engine.contract.run_spec import RunSpec
+from forge_desktop.bridge.backend_compare import CompareBackend
 from forge_desktop.bridge.backend_listing import ListingBackend
 from forge_desktop.bridge.backend_notices import NoticesBackend
 from forge_desktop.bridge.backend_series import SeriesBackend
@@ -30,7 +31,7 @@ class LogPart:
     size: int
 
 
-class Backend(NoticesBackend, SettingsBackend, SeriesBackend, ListingBackend, Protocol):
+class Backend(NoticesBackend, SettingsBackend, SeriesBackend, ListingBackend, CompareBackend, Protocol):
     """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""
 
     def health(self) -> Health:

@@ -38,7 +38,9 @@ from engine.contract.ids import new_id
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
+from forge_desktop.bridge.replay_compare import ReplayCompare
 from forge_desktop.bridge.replay_listing import ReplayListing
+from forge_desktop.bridge.replay_log import ReplayLogs
 from forge_desktop.bridge.replay_notices import ReplayNotices
 from forge_desktop.bridge.replay_series import ReplaySeries
 from forge_desktop.bridge.replay_settings import ReplaySettings
@@ -55,7 +57,7 @@ def read_journal(file: Path) -> list[JournalLine]:
     return [journal_line.validate_json(text) for text in file.read_text(encoding="utf-8").splitlines() if text.strip()]
 
 
-class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing):
+class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing, ReplayCompare):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 
     def __init__(self) -> None:
@@ -81,6 +83,7 @@ class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing):
         self.closed = False
         self.worker_python: str | None = "python"
         """The interpreter of workers; None: there is no worker environment."""
+        self.logs = ReplayLogs()
 
     def add(self, spec: RunSpec, created: float = 0.0, state: RunState = RunState.QUEUED) -> str:
         """A run that has not begun."""
@@ -128,9 +131,8 @@ class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing):
 
     def log(self, uid: str, attempt: int, offset: int, limit: int) -> LogPart:
         """As the controller does."""
-        data = self._find(uid).log
-        start = max(0, len(data) + offset) if offset < 0 else min(offset, len(data))
-        return LogPart(data[start : start + limit], start, len(data))
+        self._answer()
+        return self.logs.read(uid, self._find(uid).log, attempt, offset, limit)
 
     def write_log(self, uid: str, text: str) -> None:
         """Let the log grow."""
@@ -222,6 +224,7 @@ class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing):
         """Forget checkpoints and log."""
         run = self._find(uid)
         run.log = b""
+        self.logs.forget(uid)
         run.lines = [(attempt, line) for attempt, line in run.lines if not isinstance(line, CheckpointSaved)]
         self._move(run, cleaned=1_790_100_000.0, expires=None)
 

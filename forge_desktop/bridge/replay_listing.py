@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.contract.api import EditRun, RunPage, RunSummary, Settings
 from engine.contract.errors import Conflict, NotFound, UserError
+from engine.contract.events import Validation
 from engine.contract.listing import BulkRefusal, BulkRequest, BulkResult, Queue, QueueEntry, RunPoint, RunPoints
 from engine.contract.search import parse
 from engine.contract.search_filter import matches
@@ -161,13 +162,8 @@ class ReplayListing:
         """Ended runs, newest first."""
         self._answer()
         with self._lock:
-            ended = [run.summary for run in self._runs.values() if run.summary.state.ended]
-        ended.sort(key=lambda run: -run.created)
-        points = [
-            RunPoint(uid=run.uid, name=run.name, created=run.created, seconds=run.seconds, cost=run.cost,
-                     steps=run.step, loss=run.loss, score=run.score)
-            for run in ended
-        ]  # fmt: skip
+            ended = [run for run in self._runs.values() if run.summary.state.ended]
+        points = [_point(run) for run in sorted(ended, key=lambda run: -run.summary.created)]
         return RunPoints(points=points, total=len(points), currency=self.prices.currency)
 
     def price_list(self) -> Settings:
@@ -203,3 +199,12 @@ class ReplayListing:
     def edit(self, uid: str, change: EditRun) -> RunSummary:
         """Given by the backend."""
         raise NotImplementedError
+
+
+def _point(run: Played) -> RunPoint:
+    shown = run.summary
+    losses = [line.values["validation_loss"] for _n, line in run.lines if isinstance(line, Validation)]
+    return RunPoint(
+        uid=shown.uid, name=shown.name, created=shown.created, seconds=shown.seconds, cost=shown.cost,
+        steps=shown.step, loss=shown.loss, validation_loss=min(losses, default=None), score=shown.score,
+    )  # fmt: skip

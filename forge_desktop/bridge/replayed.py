@@ -24,6 +24,7 @@ from engine.contract.events import (
     Device,
     Ended,
     JournalLine,
+    Planned,
     Resumed,
     Sample,
     Score,
@@ -108,6 +109,8 @@ def _add(made: RunDetail, place: int, attempt: int, line: JournalLine) -> None:
             made.checkpoints = [one for one in made.checkpoints if one.name != line.path.rpartition("/")[2]]
         case Resumed() if newest is not None:
             newest.resumed_attempt, newest.resumed_step = line.attempt, line.step
+        case Planned() if newest is not None:
+            newest.plan = body
         case Step() if newest is not None and newest.first_step is None:
             newest.first_step = line.step
         case Ended() if newest is not None:

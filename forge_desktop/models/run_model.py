@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.contract.api import RunDetail, RunSummary
+from engine.contract.api import EditRun, RunDetail, RunSummary, Settings
 from engine.contract.errors import ErrorBody
-from engine.contract.events import LogGrew, RunEvent
+from engine.contract.events import RunEvent
 from forge_desktop.bridge.backend import LogPart
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.curves import Curve
+from forge_desktop.models.log_lines import clean
 from forge_desktop.models.run_series import RunSeries
 
-LOG_TAIL_BYTES = 400_000
-LOG_PART_BYTES = 1_000_000
-TAIL_CHARACTERS = 20_000
+TAIL_BYTES = 20_000
 AGAIN_MS = 2000
 
 
@@ -27,8 +26,9 @@ class RunModel(QObject):
     """Detail (state, scores, artifacts …) is news."""
     points_changed = Signal(object)
     """Set of metric names with new points."""
-    log_appended = Signal(str)
-    log_restarted = Signal()
+    tail_changed = Signal()
+    phase_moved = Signal()
+    """The present phase got on."""
     gone = Signal()
     failed = Signal(object)
     """ErrorBody: the run could not be loaded."""
@@ -39,13 +39,12 @@ class RunModel(QObject):
         self.detail: RunDetail | None = None
         self.log_tail = ""
         """The last lines of the log, for reports."""
-        self._log_end = -1
-        self._log_attempt = 0
-        self._log_busy = False
-        self._log_wanted = 0
+        self.currency = "USD"
+        """Of what runs cost here."""
+        self.phase_done: tuple[str, float] = ("", 0.0)
+        """The phase that told last how far it is, and its share."""
         self._detail_busy = False
         self._detail_again = False
-        self._log_again = False
         self.series = RunSeries(session, uid, self)
         self.series.changed.connect(self.points_changed)
         self._detail_soon = QTimer(self, singleShot=True, interval=AGAIN_MS)
@@ -54,7 +53,6 @@ class RunModel(QObject):
         session.run_noted.connect(self._run_noted)
         session.run_deleted.connect(self._run_deleted)
         session.run_event.connect(self._run_event)
-        session.log_grew.connect(self._log_grew)
         session.online.connect(self._line_is_new)
 
     @Slot()
@@ -68,8 +66,20 @@ class RunModel(QObject):
         """Load everything again: at first, and after the line was down."""
         self._detail_soon.stop()
         self._fetch_detail()
+        self.session.ask(lambda backend: backend.price_list(), self._got_prices, lambda _error: None, owner=self)
         self.series.refetch()
-        self._fetch_log(restart=True)
+        self._fetch_tail()
+
+    def _got_prices(self, settings: Settings) -> None:
+        if settings.currency != self.currency:
+            self.currency = settings.currency
+            if self.detail is not None:
+                self.changed.emit()
+
+    def rename(self, name: str) -> None:
+        """Give the run another name; it is shown when the controller has it."""
+        uid = self.uid
+        self.session.ask(lambda backend: backend.edit(uid, EditRun(name=name)), owner=self)
 
     @property
     def curves(self) -> dict[str, Curve]:
@@ -111,45 +121,23 @@ class RunModel(QObject):
             self._detail_again = False
             self._fetch_detail()
 
-    def _fetch_log(self, restart: bool = False) -> None:
-        if self._log_busy:
-            self._log_again = self._log_again or restart
-            return
-        self._log_busy = True
-        offset = -LOG_TAIL_BYTES if restart or self._log_end < 0 else self._log_end
-        fresh = offset < 0
-        uid, attempt = self.uid, self._log_attempt
+    def _fetch_tail(self) -> None:
+        """The last lines of the log, once the run has ended; the log itself has a model of its own."""
+        uid = self.uid
         self.session.ask(
-            lambda backend: backend.log(uid, attempt, offset, LOG_PART_BYTES),
-            lambda part: self._got_log(part, fresh),
-            self._log_failed,
+            lambda backend: backend.log(uid, 0, -TAIL_BYTES, TAIL_BYTES),
+            self._got_tail,
+            lambda _error: None,
             owner=self,
         )
 
-    def _got_log(self, part: LogPart, fresh: bool) -> None:
-        self._log_busy = False
-        if self._log_again:
-            self._log_again = False
-            self._fetch_log(restart=True)
-            return
-        if fresh:
-            self.log_tail = ""
-            self.log_restarted.emit()
-        text = part.data.decode("utf-8", errors="replace")
-        if fresh and part.offset > 0:
+    def _got_tail(self, part: LogPart) -> None:
+        text = clean(part.data)
+        if part.offset > 0:
             text = text.partition("\n")[2]  # the tail may begin in the middle of a line
-        self._log_end = part.offset + len(part.data)
-        if text:
-            self.log_tail = (self.log_tail + text)[-TAIL_CHARACTERS:]
-            self.log_appended.emit(text)
-        if self._log_end < max(part.size, self._log_wanted) and part.data:
-            self._fetch_log()
-
-    def _log_failed(self, _error: ErrorBody) -> None:
-        self._log_busy = False
-        if self._log_again:
-            self._log_again = False
-            self._fetch_log(restart=True)
+        if text != self.log_tail:
+            self.log_tail = text
+            self.tail_changed.emit()
 
     @Slot(object)
     def _run_changed(self, run: RunSummary) -> None:
@@ -160,7 +148,7 @@ class RunModel(QObject):
             self.detail = self.detail.model_copy(update={"run": run})
             self.changed.emit()
         if state_moved and run.state.ended:
-            self._fetch_log()
+            self._fetch_tail()
 
     @Slot(str)
     def _run_noted(self, uid: str) -> None:
@@ -174,16 +162,10 @@ class RunModel(QObject):
 
     @Slot(object)
     def _run_event(self, event: RunEvent) -> None:
-        if event.run == self.uid and event.kind not in ("phase",):
-            self._fetch_detail()
-
-    @Slot(object)
-    def _log_grew(self, news: LogGrew) -> None:
-        if news.run != self.uid:
+        if event.run != self.uid:
             return
-        restart = news.attempt != self._log_attempt and self._log_attempt != 0
-        self._log_attempt = news.attempt
-        self._log_wanted = news.size
-        if restart:
-            self._log_end = -1
-        self._fetch_log(restart)
+        if event.kind == "phase" and event.body.get("done") is not None:
+            self.phase_done = str(event.body.get("phase", "")), float(event.body["done"])
+            self.phase_moved.emit()
+        else:
+            self._fetch_detail()

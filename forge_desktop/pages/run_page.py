@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import Qt, QTimer, Slot
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QButtonGroup, QMenu, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from engine.contract.api import ArtifactInfo, CheckpointInfo, Diagnosis
@@ -16,7 +17,7 @@ from forge_desktop.models.deeds import Deed, deeds_of
 from forge_desktop.models.run_model import RunModel
 from forge_desktop.panels.attempts_card import AttemptsCard
 from forge_desktop.panels.charts_card import ChartsCard
-from forge_desktop.panels.checkpoints_panel import CheckpointsCard
+from forge_desktop.panels.checkpoints_panel import CheckpointsCard, LatestCheckpoints
 from forge_desktop.panels.config_panel import ConfigPanel
 from forge_desktop.panels.device_panel import DevicePanel
 from forge_desktop.panels.diagnosis_card import DiagnosisCard
@@ -24,12 +25,13 @@ from forge_desktop.panels.events_panel import EventsPanel
 from forge_desktop.panels.log_panel import LogPanel
 from forge_desktop.panels.notice_card import NoticeCard
 from forge_desktop.panels.page import Hint, Page, TwoColumns
+from forge_desktop.panels.phases_strip import PhasesCard
 from forge_desktop.panels.progress_card import ProgressCard
 from forge_desktop.panels.result_panel import FilesCard, SamplesPanel, ScoreCard
 from forge_desktop.panels.run_actions import RunActions
-from forge_desktop.panels.status import TONES
-from forge_desktop.theme.controls import Chip, Elided, button, clear, column, line, row, scrolled, set_enabled
-from forge_desktop.theme.language import tr, word
+from forge_desktop.panels.run_head import RunHead
+from forge_desktop.theme.controls import button, clear, column, line, row, scrolled, set_enabled
+from forge_desktop.theme.language import tr
 
 TABS = (
     ("overview", "Overview"),
@@ -37,6 +39,7 @@ TABS = (
     ("samples", "Samples"),
     ("config", "Config"),
     ("events", "Events"),
+    ("log", "Log"),
 )
 IN_HEAD = {"start": "primary", "resume": "primary", "ask": "default", "pause": "default", "stop": "danger"}
 """Deeds with a button of their own, and its form; `extend` too where there is nothing to resume. The rest is a menu."""
@@ -69,27 +72,37 @@ class RunPage(Page):
         self._tick = QTimer(self, interval=1000)
         self._tick.timeout.connect(self._progress.refresh)
         self._tick.timeout.connect(self._notice.refresh)
+        self._tick.timeout.connect(self._phases.refresh)
         self._tick.start()
+        self._bind_keys()
         self.model.refetch()
 
     def _build_head(self) -> None:
-        back = button(tr("Runs"), "link", "chevron-left", lambda: self.navigate.emit("runs"), name="run.back")
-        self._name = Elided("", "title")
-        self._chip = Chip()
-        self._mark, self._pinned = Chip(), Chip(tr("Pinned"), "plain", "flag")
+        self._head = RunHead()
+        self._head.back.connect(lambda: self.navigate.emit("runs"))
+        self._head.renamed.connect(self.model.rename)
         self._deeds: list[Deed] | None = None
         self._head_buttons = row(spacing=10)
-        self._more = button("", "default", "ellipsis", self._open_menu, "run.more", tr("More"))
-        layout = row(spacing=10)
-        layout.addWidget(self._name, 1)
-        for made in (self._chip, self._mark, self._pinned):
-            layout.addWidget(made)
-        layout.addLayout(self._head_buttons)
-        layout.addWidget(self._more)
-        head = column(spacing=2)
-        head.addLayout(row(back, None))
-        head.addLayout(layout)
-        self.outer.addLayout(head)
+        self._more = button("", "quiet", "ellipsis", self._open_menu, "run.more", tr("More (Shift+F10)"))
+        self._head.buttons.addLayout(self._head_buttons)
+        self._head.buttons.addWidget(self._more)
+        self.outer.addWidget(self._head)
+
+    def _bind_keys(self) -> None:
+        for keys, does in (
+            ("F2", self._head.name.edit),
+            ("Ctrl+Tab", lambda: self._turn(1)),
+            ("Ctrl+Shift+Tab", lambda: self._turn(-1)),
+            ("Shift+F10", self._open_menu),
+        ):
+            QShortcut(QKeySequence(keys), self, does)
+
+    def _turn(self, step: int) -> None:
+        """The next tab, or the one before."""
+        place = (self._tabs.currentIndex() + step) % len(TABS)
+        made = self._tab_buttons[TABS[place][0]]
+        made.click()
+        made.setFocus(Qt.FocusReason.TabFocusReason)
 
     def _build_content(self) -> QWidget:
         content = QWidget()
@@ -104,19 +117,25 @@ class RunPage(Page):
         for place, (key, text) in enumerate(TABS):
             made = button(tr(text), "tab", name=f"run.tab.{key}")
             made.setCheckable(True)
-            made.clicked.connect(lambda _checked=False, place=place: self._tabs.setCurrentIndex(place))
+            made.setToolTip(tr("Next tab: Ctrl+Tab"))
+            made.clicked.connect(lambda _checked=False, place=place: self._open_tab(place))
             group.addButton(made)
             self._tab_buttons[key] = made
             bar.addWidget(made)
         bar.addStretch(1)
-        layout.addLayout(bar)
-        layout.addWidget(line())
+        under = column(spacing=0)
+        under.addLayout(bar)
+        under.addWidget(line())
+        layout.addLayout(under)
         self._tab_buttons["overview"].setChecked(True)
         self._tabs.addWidget(self._build_overview())
         self._tabs.addWidget(self._build_checkpoints())
         self._tabs.addWidget(scrolled(SamplesPanel(self.model)))
         self._tabs.addWidget(ConfigPanel(self.model, lambda: self._save(Item("config"))))
         self._tabs.addWidget(EventsPanel(self.model))
+        self._log_tab = QWidget()
+        self._log_tab.setLayout(column())
+        self._tabs.addWidget(self._log_tab)
         layout.addWidget(self._tabs, 1)
         return content
 
@@ -127,19 +146,36 @@ class RunPage(Page):
         charts.failed.connect(self._actions.failed)
         self.chart = charts.chart
         self.log = LogPanel(self.model, lambda: self._save(Item("log")))
-        main_layout = column(charts, self.log, spacing=14)
-        main_layout.setStretch(0, 3)
-        main_layout.setStretch(1, 2)
-        main.setLayout(main_layout)
+        self.log.full_wanted.connect(lambda full: self.show_tab("log" if full else "overview"))
+        self.log.told.connect(self._actions.told)
+        self._phases = PhasesCard(self.model)
+        self._main = column(charts, self.log, spacing=14)
+        self._main.setStretch(0, 3)
+        self._main.setStretch(1, 2)
+        main.setLayout(self._main)
         files = FilesCard(self.model, self._download)
-        attempts = AttemptsCard(self.model)
-        rail.setLayout(column(DevicePanel(self.model), ScoreCard(self.model), files, attempts, None, spacing=14))
-        return TwoColumns(main, rail)
+        checkpoints = LatestCheckpoints(self.model, self._do_checkpoint, lambda: self.show_tab("checkpoints"))
+        score, attempts = ScoreCard(self.model), AttemptsCard(self.model)
+        rail.setLayout(column(DevicePanel(self.model), checkpoints, score, files, attempts, None, spacing=14))
+        whole = QWidget()
+        whole.setLayout(column(self._phases, TwoColumns(main, rail), spacing=12))
+        return whole
 
     def _build_checkpoints(self) -> QWidget:
         inner = QWidget()
         inner.setLayout(column(CheckpointsCard(self.model, self._do_checkpoint), None))
         return scrolled(inner)
+
+    def _open_tab(self, place: int) -> None:
+        """Show a tab; there is one log, which moves to where it is looked at."""
+        full = TABS[place][0] == "log"
+        home = self._log_tab.layout() if full else self._main
+        if home is not None and home.indexOf(self.log) < 0:
+            home.addWidget(self.log)
+            if not full:
+                self._main.setStretch(1, 2)
+        self.log.set_full(full)
+        self._tabs.setCurrentIndex(place)
 
     def show_tab(self, key: str) -> None:
         """Open one of the tabs."""
@@ -151,13 +187,7 @@ class RunPage(Page):
         if detail is None:
             return
         run = detail.run
-        self._name.set_text(run.name)
-        tone, icon = TONES[run.state]
-        self._chip.set(word("state", run.state), tone, icon)
-        self._mark.setVisible(run.mark is not None)
-        if run.mark is not None:
-            self._mark.set(word("mark", run.mark), "warn", "triangle-alert")
-        self._pinned.setVisible(run.pinned)
+        self._head.show_run(run)
         self._error.refresh()
         self._show_deeds(deeds_of(run))
 
@@ -180,14 +210,18 @@ class RunPage(Page):
         detail = self.model.detail
         if detail is not None and detail.diagnosis is not None and form == "primary":
             form = "default"  # what the diagnosis suggests comes first
-        made = button(
-            deed.text.rstrip("…"), form, deed.icon, lambda: self._do(deed.key), name=f"run.{deed.key}"
-        )  # fmt: skip
+        text = tr("Sample now") if deed.key == "ask" else deed.text.rstrip("…")
+        made = button(text, form, deed.icon, lambda: self._do(deed.key), name=f"run.{deed.key}")
         set_enabled(made, not deed.why_not, deed.why_not)
         return made
 
     def fill_menu(self, menu: QMenu) -> None:
         """Everything that has no button of its own."""
+        rename = menu.addAction(tr("Rename") + "\tF2", self._head.name.edit)
+        rename.setObjectName("run.rename")
+        compare = menu.addAction(tr("Compare with…"), lambda: self.navigate.emit(f"compare/{self.model.uid}"))
+        compare.setObjectName("run.compare")
+        menu.addSeparator()
         for deed in self._deeds or []:
             if self._in_head(deed):
                 continue

@@ -44,7 +44,7 @@ class DiagnosisCard(ErrorCard):
         self.body.addWidget(self._changes)
         self.body.addWidget(self._buttons)
         model.changed.connect(self.refresh)
-        model.log_appended.connect(self.refresh)
+        model.tail_changed.connect(self.refresh)
 
     @Slot()
     def refresh(self) -> None:

@@ -4,67 +4,151 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Slot
+from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from engine.contract.api import EventInfo
+from engine.contract.errors import ErrorBody
+from engine.contract.states import RunState
 from forge_desktop.models.run_model import RunModel
 from forge_desktop.theme import icons
-from forge_desktop.theme.controls import Card, clear, column, label, row, scrolled
-from forge_desktop.theme.language import note_text, tr, word
+from forge_desktop.theme.controls import Card, Segments, button, clear, column, label, line, row, scrolled
+from forge_desktop.theme.language import count, explain, note_text, tr, word
 from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import ago, count_of, duration, figure, moment, percent, size
 
-MAX_SHOWN = 200
+SHOWN = 200
+"""Rows that are made at once; older ones when somebody asks for them."""
+KINDS: tuple[tuple[str, str], ...] = (
+    ("all", "All"),
+    ("course", "Course"),
+    ("results", "Results"),
+    ("checkpoints", "Checkpoints"),
+    ("problems", "Warnings and errors"),
+)
+ICONS = {
+    "state": "activity",
+    "phase": "circle-dot",
+    "planned": "file-text",
+    "note": "info",
+    "score": "target",
+    "artifact": "box",
+    "validation": "gauge",
+    "checkpoint": "save",
+    "checkpoint_removed": "trash-2",
+    "resumed": "rotate-ccw",
+    "started": "play",
+    "first_step": "zap",
+}
+GROUPS = {
+    "results": {"score", "artifact", "validation"},
+    "checkpoints": {"checkpoint", "checkpoint_removed", "resumed"},
+    "course": {"state", "phase", "planned", "started", "first_step", "resumed", "note"},
+}
+WARNING, ERROR = 30, 40
+NOBODY = ("", "worker", "controller")
+
+
+def belongs(event: EventInfo, kind: str) -> bool:
+    """Whether an event is of a kind one can filter by."""
+    if kind == "problems":
+        return event.level >= WARNING or _failed(event)
+    return kind == "all" or event.kind in GROUPS.get(kind, set())
+
+
+def _failed(event: EventInfo) -> bool:
+    return event.kind == "state" and str(event.body.get("to") or event.body.get("state", "")) == RunState.FAILED
 
 
 class EventsPanel(QWidget):
-    """What happened, and when."""
+    """What happened, when, and who did it."""
 
     def __init__(self, model: RunModel) -> None:
         super().__init__()
+        self.setObjectName("run.events")
         self._model = model
-        self._list = QVBoxLayout()
-        self._list.setSpacing(10)
+        self._most = SHOWN
         self._shown = ""
+        self._filter = Segments([(key, tr(text)) for key, text in KINDS], "all", name="run.events.kind")
+        self._filter.chosen.connect(self._choose)
+        self._count = label("", "hint")
+        self._list = QVBoxLayout()
+        self._list.setSpacing(0)
+        self._older = button(tr("Show older ones"), "link", on_click=self._show_older, name="run.events.older")
         card = Card()
         card.body.addLayout(self._list)
+        card.body.addLayout(row(self._older, None))
         inner = QWidget()
         inner.setLayout(column(card, None))
-        self.setLayout(column(scrolled(inner)))
+        layout = column(spacing=10)
+        layout.addLayout(row(self._filter, None, self._count))
+        layout.addWidget(scrolled(inner), 1)
+        self.setLayout(layout)
         model.changed.connect(self._refresh)
+        self._tick = QTimer(self, interval=30_000)
+        self._tick.timeout.connect(self._again)
+        self._tick.start()
+        self._refresh()
+
+    @Slot(str)
+    def _choose(self, _kind: str) -> None:
+        self._most = SHOWN
+        self._again()
+
+    def _show_older(self) -> None:
+        self._most += SHOWN
+        self._again()
+
+    @Slot()
+    def _again(self) -> None:
+        self._shown = ""
         self._refresh()
 
     @Slot()
     def _refresh(self) -> None:
         detail = self._model.detail
-        events = detail.events[-MAX_SHOWN:] if detail else []
-        key = repr([event.cursor for event in events])
+        kind = self._filter.value()
+        found = [(event, describe(event)) for event in (detail.events if detail else []) if belongs(event, kind)]
+        found = [pair for pair in found if pair[1]]
+        key = repr([event.cursor for event, _text in found])
         if key == self._shown:
             return
         self._shown = key
         clear(self._list)
-        for event in reversed(events):
-            text = describe(event)
-            if text:
-                self._list.addWidget(_row(event, text))
+        for number, (event, text) in enumerate(reversed(found[-self._most :])):
+            if number:
+                self._list.addWidget(line())
+            self._list.addWidget(_row(event, text))
+        if not found:
+            said = tr("Nothing happened yet.") if kind == "all" else tr("Nothing of this kind happened.")
+            self._list.addWidget(label(said, "hint"))
+        self._older.setVisible(len(found) > self._most)
+        self._count.setText(count(len(found), "{n} event", "{n} events"))
 
 
 def _row(event: EventInfo, text: str) -> QWidget:
     t = tokens()
-    name, colour = ("info", t.muted)
-    if event.level >= 40:
-        name, colour = "circle-x", t.bad_text
-    elif event.level >= 30:
+    name, colour = ICONS.get(event.kind, "info"), t.muted
+    tone = ""
+    if event.level >= ERROR or _failed(event):
+        name, colour, tone = "circle-x", t.bad_text, "bad"
+    elif event.level >= WARNING:
         name, colour = "triangle-alert", t.warn_text
     picture = label()
     picture.setPixmap(icons.pixmap(name, colour, 16))
+    picture.setFixedWidth(20)
     when = label(ago(event.at), "hint")
     when.setToolTip(moment(event.at))
     when.setFixedWidth(110)
+    said = label(text, wrap=True, select=True, tone=tone)
     made = QWidget()
-    layout = row(picture, when, label(text, wrap=True, select=True), spacing=10)
+    made.setObjectName(f"event.{event.cursor}")
+    layout = row(picture, when, said, spacing=10, margins=(0, 7, 0, 7))
     layout.setStretch(2, 1)
+    if event.attempt is not None and event.attempt > 1:
+        layout.addWidget(label(tr("attempt {n}", n=event.attempt), "hint"))
+    if event.actor not in NOBODY:
+        layout.addWidget(label(tr("by {name}", name=event.actor), "hint"))
     made.setLayout(layout)
     return made
 
@@ -74,9 +158,13 @@ def describe(event: EventInfo) -> str:
     body = event.body
     match event.kind:
         case "state":
-            reason = body.get("reason")
+            reason, error = body.get("reason"), body.get("error")
             text = word("state", str(body.get("to") or body.get("state", "")))
-            return f"{text} · {word('reason', str(reason))}" if reason else text
+            text = f"{text} · {word('reason', str(reason))}" if reason else text
+            if isinstance(error, dict) and error.get("code"):
+                what, _why, _fix = explain(ErrorBody.model_validate({"what": "", **error}))
+                text = f"{text} · {what}"
+            return text
         case "phase" if body.get("done") is None:
             return word("phase", str(body.get("phase", "")))
         case "planned":

@@ -1,20 +1,25 @@
-"""How far a run is: step, epoch, phase, time left, throughput, time passed."""
+"""How far a run is: step, epoch, phase, when it will be ready, throughput, time passed, cost, and where it runs."""
 
 from __future__ import annotations
 
 import time
 
-from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QLabel, QVBoxLayout
+from PySide6.QtCore import QSize, Slot
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from engine.contract.api import RunSummary
+from engine.contract.api import RunDetail, RunSummary
+from engine.contract.run_spec import TrainJob
 from engine.contract.states import LIVE, Phase, RunState
 from forge_desktop.models.run_model import RunModel
 from forge_desktop.models.runs_model import progress
 from forge_desktop.panels.status import fill
 from forge_desktop.theme.controls import Bar, Card, Elided, column, label, row
-from forge_desktop.theme.language import tr, word
-from forge_desktop.theme.measures import ago, duration, figure
+from forge_desktop.theme.language import labelled, tr, word
+from forge_desktop.theme.measures import ago, duration, figure, moment, money
+
+BAR_WIDTH = 360
+"""Pixels of the bar below which the facts move under it."""
 
 
 class ProgressCard(Card):
@@ -26,9 +31,10 @@ class ProgressCard(Card):
         self._model = model
         self._step = label("", "strong")
         self._of = Elided("", "hint")
+        self._of.setObjectName("run.progress.of")
         self._percent = label("", "strong")
         self._bar = Bar(8)
-        layout = row(spacing=28)
+        self._layout = row(spacing=24)
         left = QVBoxLayout()
         left.setSpacing(8)
         head = row(spacing=8)
@@ -37,20 +43,45 @@ class ProgressCard(Card):
         head.addWidget(self._percent)
         left.addLayout(head)
         left.addWidget(self._bar)
-        layout.addLayout(left, 1)
+        self._layout.addLayout(left, 1)
+        self._under_bar = QWidget()
+        beside = row(spacing=24)
         self._facts: dict[str, QLabel] = {}
+        self._boxes: dict[str, QWidget] = {}
         for key, title in (
             ("left", tr("Time left")),
             ("rate", tr("Throughput")),
             ("passed", tr("Elapsed")),
+            ("cost", tr("Cost")),
             ("node", tr("Node")),
         ):
             self._facts[key] = label("—", "strong")
             self._facts[key].setObjectName(f"run.fact.{key}")
-            layout.addLayout(column(label(title, "hint"), self._facts[key], spacing=2))
-        self.body.addLayout(layout)
+            self._boxes[key] = QWidget()
+            self._boxes[key].setLayout(column(label(title, "hint"), self._facts[key], spacing=2))
+            beside.addWidget(self._boxes[key])
+        self._boxes["cost"].hide()
+        self._under_bar.setLayout(beside)
+        self._layout.addWidget(self._under_bar)
+        self.body.addLayout(self._layout)
         model.changed.connect(self.refresh)
         model.points_changed.connect(self._points_changed)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt's own hook."""
+        super().resizeEvent(event)
+        self._arrange()
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt's own hook: the facts move under the bar where there is no room beside it."""
+        return QSize(self._under_bar.minimumSizeHint().width() + 40, super().minimumSizeHint().height())
+
+    def _arrange(self) -> None:
+        narrow = self._under_bar.sizeHint().width() + BAR_WIDTH > self.width()
+        way = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight
+        if self._layout.direction() != way:
+            self._layout.setDirection(way)
+            self._layout.setSpacing(10 if narrow else 24)
 
     @Slot(object)
     def _points_changed(self, metrics: set[str]) -> None:
@@ -65,17 +96,27 @@ class ProgressCard(Card):
             return
         run = detail.run
         self._step.setText(_headline(run))
-        self._of.set_text(self._under(run))
+        self._of.set_text(self._under(run, detail))
         share = progress(run)
         self._percent.setText("" if share is None else f"{100 * share:.0f}%")
         self._bar.set(share or 0.0, fill(run.state))
-        self._facts["left"].setText(duration(run.eta_seconds) if run.state in LIVE else "—")
+        self._fact("left", _left(run), moment(time.time() + (run.eta_seconds or 0)) if _has_eta(run) else "")
         rate = self._model.curve("tokens_per_second").last()
-        self._facts["rate"].setText(tr("{rate} tok/s", rate=figure(rate)) if rate is not None else "—")
-        self._facts["passed"].setText(duration(_passed(run)))
-        self._facts["node"].setText(tr("This computer") if run.node in ("", "local") else run.node)
+        self._fact("rate", tr("{rate} tok/s", rate=figure(rate)) if rate is not None else "—")
+        self._fact("passed", duration(_passed(run)), _when(run))
+        self._boxes["cost"].setVisible(run.cost is not None)
+        self._fact("cost", _cost(run, self._model.currency))
+        where, device = _where(detail)
+        self._fact("node", f"{where} · {device}" if device and len(device) < 16 else where, device)
 
-    def _under(self, run: RunSummary) -> str:
+    def _fact(self, key: str, text: str, tip: str = "") -> None:
+        fact = self._facts[key]
+        if fact.text() != text:
+            fact.setText(text)
+        fact.setToolTip(tip)
+        self._arrange()
+
+    def _under(self, run: RunSummary, detail: RunDetail) -> str:
         if run.retry_at is not None and run.state is RunState.QUEUED:
             return tr("waits for its next try")
         if run.state is RunState.QUEUED:
@@ -85,9 +126,22 @@ class ProgressCard(Card):
         parts = []
         if run.total_steps:
             parts.append(tr("of {total} steps", total=f"{run.total_steps:,}"))
+            epochs = epochs_of(detail)
+            if run.step is not None and epochs:
+                parts.append(tr("epoch {at} / {all}", at=f"{run.step / run.total_steps * epochs:.2f}",
+                                all=f"{epochs:g}"))  # fmt: skip
         if run.state.ended and run.reason is not None and run.state is not RunState.COMPLETED:
             parts.append(word("reason", run.reason))
         return " · ".join(parts)
+
+
+def epochs_of(detail: RunDetail) -> float | None:
+    """How many epochs there are in all."""
+    planned = detail.attempts[-1].plan.get("epochs") if detail.attempts else None
+    if isinstance(planned, int | float) and planned > 0:
+        return float(planned)
+    job = detail.spec.job
+    return float(job.training.epochs) if isinstance(job, TrainJob) and job.training.epochs else None
 
 
 def _headline(run: RunSummary) -> str:
@@ -96,7 +150,48 @@ def _headline(run: RunSummary) -> str:
     return tr("Step {step}", step=f"{run.step:,}")
 
 
+def _has_eta(run: RunSummary) -> bool:
+    return run.state in LIVE and run.eta_seconds is not None
+
+
+def _left(run: RunSummary) -> str:
+    """`1 h 48 min · 23:14`: how long it still takes, and when that is by the clock."""
+    if not _has_eta(run) or run.eta_seconds is None:
+        return "—"
+    due = time.localtime(time.time() + run.eta_seconds)
+    clock = time.strftime("%H:%M", due)
+    if run.eta_seconds > 20 * 3600:
+        clock = time.strftime("%m-%d %H:%M", due)
+    return f"{duration(run.eta_seconds)} · {clock}"
+
+
 def _passed(run: RunSummary) -> float | None:
     if run.started is None:
         return None
     return max(0.0, (run.finished or time.time()) - run.started)  # a clock may have been set back
+
+
+def _when(run: RunSummary) -> str:
+    if run.started is None:
+        return ""
+    text = labelled(tr("Started"), moment(run.started))
+    return f"{text}\n{labelled(tr('Ended'), moment(run.finished))}" if run.finished else text
+
+
+def _cost(run: RunSummary, currency: str) -> str:
+    """`$9.42 of ≈ $15.40`: what it cost so far, and what it will have cost at this pace."""
+    if run.cost is None:
+        return "—"
+    if _has_eta(run) and run.eta_seconds and run.seconds > 0 and run.cost > 0:
+        whole = run.cost * (1 + run.eta_seconds / run.seconds)
+        return tr("{spent} of ≈ {all}", spent=money(run.cost, currency), all=money(whole, currency))
+    return money(run.cost, currency)
+
+
+def _where(detail: RunDetail) -> tuple[str, str]:
+    """The node, and the device on it."""
+    node = tr("This computer") if detail.run.node in ("", "local") else detail.run.node
+    for key, name in detail.device_names.items():
+        if key.startswith("gpu"):
+            return node, f"GPU {key.removeprefix('gpu')}" if name else ""
+    return node, detail.device_names.get("cpu", "")

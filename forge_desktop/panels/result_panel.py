@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from engine.contract.api import ArtifactInfo, RunDetail, SampleInfo, ScoreInfo
 from engine.contract.run_spec import TrainJob
@@ -116,38 +116,41 @@ class SamplesPanel(QWidget):
 
 
 class _SampleCard(Card):
+    """A question; its answers before and after beside each other, one that was asked for by itself."""
+
     def __init__(self, answers: dict[str, SampleInfo]) -> None:
         super().__init__()
-        self.body.setSpacing(8)
+        self.body.setSpacing(10)
         any_one = next(iter(answers.values()))
         self.body.addWidget(label(any_one.prompt, "strong", wrap=True, select=True))
         now = tr("Step {step}", step=f"{any_one.step:,}") if any_one.step is not None else tr("Now")
-        for when, title in (("before", tr("Before")), ("after", tr("After")), ("now", now)):
-            if when in answers:
-                self.body.addLayout(_answer_row(title, answers[when]))
+        if "now" in answers:
+            self.body.addWidget(_answer(now, answers["now"]))
+        else:
+            sides = row(spacing=12)
+            for when, title in (("before", tr("Before")), ("after", tr("After"))):
+                sides.addWidget(_answer(title, answers.get(when)), 1)
+            self.body.addLayout(sides)
         if any_one.expected:
             expected = label(any_one.expected, wrap=True, select=True)
-            head = label(tr("Expected"), "hint")
-            head.setFixedWidth(72)
-            layout = row(head, expected, spacing=10)
+            layout = row(label(tr("Expected"), "hint"), expected, spacing=10)
             layout.setStretch(1, 1)
             self.body.addLayout(layout)
 
 
-def _answer_row(title: str, sample: SampleInfo) -> QVBoxLayout:
-    head = label(title, "hint")
-    head.setFixedWidth(72)
-    parts: list[QWidget] = [head]
-    answer = label(sample.answer.strip() or tr("(empty answer)"), wrap=True, select=True)
-    parts.append(answer)
-    if sample.correct is not None:
-        chip = Chip(tr("right"), "ok", "check") if sample.correct else Chip(tr("wrong"), "bad", "x")
-        parts.append(chip)
-    layout = row(*parts, spacing=10)
-    layout.setStretch(1, 1)
-    outer = column()
-    outer.addLayout(layout)
-    return outer
+def _answer(title: str, sample: SampleInfo | None) -> QFrame:
+    made = QFrame()
+    made.setProperty("role", "answer")
+    head = row(label(title, "hint"), None, spacing=8)
+    if sample is not None and sample.correct is not None:
+        head.addWidget(Chip(tr("right"), "ok", "check") if sample.correct else Chip(tr("wrong"), "bad", "x"))
+    text = tr("Not measured.") if sample is None else sample.answer.strip() or tr("(empty answer)")
+    layout = column(spacing=6, margins=(12, 8, 12, 10))
+    layout.addLayout(head)
+    layout.addWidget(label(text, "hint" if sample is None else "body", wrap=True, select=True))
+    layout.addStretch(1)
+    made.setLayout(layout)
+    return made
 
 
 class FilesCard(RunCard):

@@ -29,6 +29,7 @@ QLabel[tone="ok"] { color: $ok_text; }
 QLabel[tone="accent"] { color: $accent_text; }
 
 QFrame[role="card"] { background: $surface; border: 1px solid $border; border-radius: ${radius_card}px; }
+QFrame[role="answer"] { background: $surface2; border: 1px solid $border; border-radius: ${radius_control}px; }
 QFrame[role="line"] { background: $border; border: none; max-height: 1px; min-height: 1px; }
 QFrame[role="sidebar"] { background: $sidebar; border: none; border-right: 1px solid $border; }
 QFrame[role="toast"], QFrame[role="overlay"] { background: $surface; border: 1px solid $border_strong;
@@ -155,6 +156,11 @@ QHeaderView::section { background: $surface; color: $secondary; border: none; bo
   font-size: 12px; font-weight: 600; min-height: 36px; }
 QHeaderView::section:first { border-top-left-radius: 11px; padding-left: 15px; }
 QHeaderView::section:last { border-top-right-radius: 11px; }
+QTableView[role="compare"]::item { border: none; border-bottom: 1px solid $border; padding: 0 10px; }
+QTableView[role="compare"] QHeaderView::section:vertical { background: $surface; border: none; border-bottom: 1px solid $border;
+  padding: 0 8px 0 2px; font-size: 12px; font-weight: 500; color: $secondary; border-radius: 0; }
+QTableView[role="compare"] QHeaderView::section:horizontal { color: $text; padding: 0 10px; border-radius: 0; }
+QTableView[role="compare"] QTableCornerButton::section { background: $surface; border: none; border-bottom: 1px solid $border; }
 QPlainTextEdit[role="log"] { font-family: "JetBrains Mono", "Noto Sans Mono CJK SC", monospace; font-size: 12px; background: $surface; border: none; color: $secondary; selection-background-color: $accent;
   selection-color: $on_accent; }
 QMenu { background: $surface; border: 1px solid $border_strong; border-radius: ${radius_control}px; padding: 4px; }

@@ -92,7 +92,7 @@ def test_that_every_point_of_a_live_run_arrives_once(open_desktop, service, qtbo
     qtbot.waitUntil(lambda: len(curve) == 60, **LONG)
     assert np.array_equal(curve.x, np.arange(1, 61))
     assert np.allclose(curve.value, 2.0 / np.arange(1, 61))
-    qtbot.waitUntil(lambda: "stub worker at work" in page.log.text.toPlainText(), **LONG)
+    qtbot.waitUntil(lambda: "stub worker at work" in page.log.view.visible_text(), **LONG)
     assert page.model.detail.run.state is RunState.COMPLETED
 
 

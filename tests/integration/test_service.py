@@ -17,6 +17,7 @@ from engine.client.address import read_address
 from engine.client.launch import connect
 from engine.client.stream import RunStream
 from engine.contract.config_file import to_yaml
+from engine.contract.errors import NotFound
 from engine.contract.events import stream_message
 from engine.contract.run_spec import RunConfig
 from engine.contract.states import LIVE
@@ -66,6 +67,9 @@ def test_a_run_from_its_config_to_its_result(service):
     assert (view.n.tolist(), view.x_first.tolist(), view.x_last.tolist()) == ([2, 2], [2, 4], [3, 5])
     assert b"stub worker at work" in service.client.log(run.uid).data
     assert service.client.config(run.uid).startswith("version: 1")
+    assert service.client.config(run.uid, 1) == service.client.config(run.uid)
+    with pytest.raises(NotFound):
+        service.client.config(run.uid, 2)
     assert stored_lines(service, run.uid) == [line["seq"] for line in service.journal(run.uid)]
 
 

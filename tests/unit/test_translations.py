@@ -33,6 +33,8 @@ from forge_desktop.pages import run_page, runs_page
 from forge_desktop.panels import (
     charts_card,
     device_panel,
+    events_panel,
+    log_panel,
     onboarding,
     run_search,
     settings_data,
@@ -97,7 +99,8 @@ TABLES: dict[tuple[str, str], list[str]] = {
     ("pages/run_page.py", "text"): [text for _key, text in run_page.TABS],
     ("pages/runs_page.py", "text"): [text for _key, text in runs_page.FILTER_TEXTS],
     ("panels/device_panel.py", "reading.title"): READINGS,
-    ("panels/device_panel.py", "self._reading.title"): READINGS,
+    ("panels/events_panel.py", "text"): [text for _key, text in events_panel.KINDS],
+    ("panels/log_panel.py", "text"): [text for _bit, text in log_panel.LEVELS],
     ("panels/notice_center.py", "text"): [text for _key, text in notices.KIND_TEXTS],
     ("panels/onboarding.py", "name"): [name for _icon, name, _text in onboarding.POINTS],
     ("panels/onboarding.py", "text"): [
@@ -110,7 +113,7 @@ TABLES: dict[tuple[str, str], list[str]] = {
 }
 """Calls of `tr` whose text comes out of a table: file and argument, and the texts of the table."""
 SAME_IN_CHINESE = {
-    *("Ctrl+N", "GB", "GPU", "GPU {n}", "LoRA alpha", "LoRA dropout", "token"),
+    *("Ctrl+N", "GB", "GPU {n}", "LoRA alpha", "LoRA dropout", "token"),
     *("LoRA", "QLoRA", "DoRA", "DPO", "KTO", "ORPO", "CPO", "SimPO", "GRPO", "fp32", "bf16", "fp16"),
     *("Hugging Face", "ModelScope", "Eager", "SDPA", "FlashAttention 2", "ChatML", "Alpaca", "ShareGPT", "Docker"),
 }

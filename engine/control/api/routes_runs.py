@@ -14,7 +14,7 @@ from engine.contract.api import CheckResult, CreateRun, Diagnosis, EditRun, RunD
 from engine.contract.config_file import check_spec, to_yaml
 from engine.contract.errors import NotFound, UserError
 from engine.contract.preflight import check_files
-from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
+from engine.contract.run_spec import AttemptOrder, RunConfig, RunSpec, TrainJob
 from engine.contract.states import RunState
 from engine.control.api import files
 from engine.control.api.context import Ctx, Key
@@ -115,13 +115,26 @@ async def delete(context: Ctx, uid: str, key: Key = None) -> None:
 
 
 @router.get("/runs/{uid}/config")
-async def config(context: Ctx, uid: str) -> Response:
-    """The run config as people write it."""
+async def config(context: Ctx, uid: str, attempt: int | None = None) -> Response:
+    """The run config as people write it; of an attempt, the one it was started with, while its folder is there."""
     row = await context.controller.database.read(lambda c: _existing(c, uid))
     spec = RunSpec.model_validate_json(row["spec"])
+    if attempt is not None:
+        order = await asyncio.to_thread(_order_of, context.home.attempt(uid, attempt).order)
+        if order is None:
+            raise NotFound("run.no_attempt", run=uid, attempt=attempt)
+        spec = order.spec
     if not isinstance(spec.job, TrainJob):
         raise NotFound("run.no_config", run=uid, kind=spec.kind)
     return Response(to_yaml(RunConfig.from_spec(spec)), media_type="application/yaml; charset=utf-8")
+
+
+def _order_of(file: Path) -> AttemptOrder | None:
+    """What an attempt was told, if its folder is still there."""
+    try:
+        return AttemptOrder.model_validate_json(file.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def _existing(connection: sqlite3.Connection, uid: str) -> sqlite3.Row:

@@ -1,0 +1,287 @@
+"""The Compare page: curves of two to ten runs in one picture, results, settings, and all runs as points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QStandardPaths, Qt, QTimer, Slot
+from PySide6.QtWidgets import QFileDialog, QLabel, QWidget
+
+from engine.contract.durable import write_durably
+from engine.contract.errors import ErrorBody, UserError
+from forge_desktop.bridge.backend import Backend
+from forge_desktop.bridge.session import Session
+from forge_desktop.models.compare_model import AXES, FEWEST, METRICS, MOST, CompareModel, along, uids_of
+from forge_desktop.models.compare_table import as_csv, results, settings
+from forge_desktop.panels.compare_chart import CompareChart, Strand
+from forge_desktop.panels.compare_grid import CompareGrid
+from forge_desktop.panels.compare_runs import CompareRuns
+from forge_desktop.panels.compare_scatter import CompareScatter
+from forge_desktop.panels.page import Page, TwoColumns
+from forge_desktop.panels.run_actions import RunActions
+from forge_desktop.theme import icons
+from forge_desktop.theme.controls import Card, Choice, Segments, button, column, label, row
+from forge_desktop.theme.language import count, explain, tr, word
+from forge_desktop.theme.look import tokens
+
+REFRESH_MS = 250
+SMOOTHING = 0.9
+
+
+def address_of(uids: list[str], metric: str = "loss", axis: str = "step") -> str:
+    """The address of a comparison, with what its chart shows where that is not the usual."""
+    more = "" if (metric, axis) == ("loss", "step") else f"?{metric},{axis}"
+    return f"compare/{','.join(uids)}{more}"
+
+
+class ComparePage(Page):
+    """Some runs beside each other."""
+
+    def __init__(self, session: Session, actions: RunActions, rest: str) -> None:
+        super().__init__()
+        named, _, shown = rest.partition("?")
+        uids, self._left_out = uids_of(named)
+        self.model = CompareModel(session, uids, self)
+        metric, _, axis = shown.partition(",")
+        self.model.metric = metric if metric in METRICS else "loss"
+        self.model.axis = axis if axis in AXES else "step"
+        self._actions = actions
+        self._soon = QTimer(self, singleShot=True, interval=REFRESH_MS)
+        self._soon.timeout.connect(self._show_curves)
+        self._build_head()
+        self.chart, self.scatter = CompareChart(), CompareScatter()
+        self.results = CompareGrid("compare.results", tr("Results"))
+        self.settings = CompareGrid("compare.settings", tr("Settings"))
+        main = QWidget()
+        cards = (self._build_curves(), self._build_results(), self._build_settings())
+        main.setLayout(column(self._runs, self._notice, *cards, None, spacing=14))
+        rail = QWidget()
+        rail.setLayout(column(self._build_scatter(), None, spacing=14))
+        self.outer.addWidget(TwoColumns(main, rail), 1)
+        self.model.changed.connect(self._refresh)
+        self.model.points_changed.connect(self._points_changed)
+        self.model.all_changed.connect(self._show_scatter)
+        self._refresh()
+        self._show_scatter()
+        self.model.refetch()
+
+    def _build_head(self) -> None:
+        back = button(tr("Runs"), "link", on_click=lambda: self.navigate.emit("runs"), name="compare.back")
+        arrow = label()
+        arrow.setPixmap(icons.pixmap("chevron-right", tokens().muted, 14))
+        head = column(spacing=0)
+        head.addLayout(row(back, arrow, label(tr("Compare"), "hint"), None, spacing=2))
+        self.outer.addLayout(head)
+        self._title = label("", "title")
+        self._runs = CompareRuns(self.model)
+        self._runs.removed.connect(self._remove)
+        self._runs.added.connect(self._add)
+        self._runs.opened.connect(lambda uid: self.navigate.emit(f"run/{uid}"))
+        self._runs.field.setMaximumWidth(300)
+        save = button(tr("Save table"), "default", "download", self._ask_file, "compare.save", tr("As CSV"))
+        line = row(self._title, None, self._runs.field, save, spacing=10)
+        head.addLayout(line)
+        self._notice: QLabel = label("", "hint", wrap=True)
+        self._notice.setObjectName("compare.notice")
+
+    def _build_curves(self) -> QWidget:
+        card = Card(tr("Curves"))
+        self._metric = Choice([(name, word("metric", name)) for name in METRICS], self.model.metric)
+        self._metric.setObjectName("compare.metric")
+        self._metric.setAccessibleName(tr("Metric"))
+        self._metric.setMinimumWidth(150)
+        self._metric.activated.connect(lambda _place: self._choose())
+        axes = [("step", tr("Step")), ("time", tr("Time at work")), ("tokens", tr("Tokens seen"))]
+        self._axis = Segments(axes, self.model.axis, name="compare.axis")
+        self._axis.chosen.connect(lambda _key: self._choose())
+        self._log = button(tr("Log scale"), "segment", name="compare.log", tip=tr("Logarithmic scale"))
+        self._smooth = button(tr("Smoothed"), "segment", name="compare.smooth")
+        for made in (self._log, self._smooth):
+            made.setCheckable(True)
+            made.toggled.connect(lambda _on: self._show_curves())
+        self._smooth.setChecked(True)
+        card.head.addWidget(self._metric)
+        card.head.addStretch(1)
+        card.head.addWidget(self._smooth)
+        card.head.addWidget(self._log)
+        card.body.addLayout(row(self._axis, None))
+        card.body.addWidget(self.chart, 1)
+        card.body.addWidget(label(tr("Ctrl and wheel zoom, dragging moves, a double click shows everything."), "hint"))
+        return card
+
+    def _build_results(self) -> QWidget:
+        card = Card(tr("Results"))
+        card.head.addWidget(label(tr("★ is the best"), "hint"))
+        card.head.addStretch(1)
+        card.body.addWidget(self.results)
+        return card
+
+    def _build_settings(self) -> QWidget:
+        card = Card(tr("Settings"))
+        self._differ = label("", "hint")
+        self._differ.setObjectName("compare.differ")
+        self._only = Segments([("differ", tr("Differences only")), ("all", tr("All"))], "differ", name="compare.only")
+        self._only.chosen.connect(lambda _key: self._show_settings())
+        card.head.addWidget(self._differ)
+        card.head.addStretch(1)
+        card.head.addWidget(self._only)
+        card.body.addWidget(self.settings)
+        return card
+
+    def _build_scatter(self) -> QWidget:
+        card = Card(tr("All runs"))
+        self._quality = Choice(
+            [("score", tr("Score after")), ("validation_loss", tr("Validation loss")), ("loss", tr("Final loss"))]
+        )
+        self._quality.setObjectName("compare.quality")
+        self._quality.setAccessibleName(tr("What came of it"))
+        self._price = Choice([("seconds", tr("Time")), ("cost", tr("Cost"))])
+        self._price.setObjectName("compare.price")
+        self._price.setAccessibleName(tr("What it took"))
+        for choice in (self._quality, self._price):
+            choice.activated.connect(lambda _place: self._show_scatter())
+        self._all_note = label("", "hint", wrap=True)
+        self.scatter.opened.connect(lambda uid: self.navigate.emit(f"run/{uid}"))
+        self.model.all_failed.connect(self._all_failed)
+        choices = row(self._quality, label("×"), self._price, spacing=8)
+        choices.setStretch(0, 1)
+        choices.setStretch(2, 1)
+        card.body.addLayout(choices)
+        card.body.addWidget(self.scatter, 1)
+        card.body.addWidget(self._all_note)
+        return card
+
+    # Showing
+
+    @Slot()
+    def _refresh(self) -> None:
+        number = len(self.model.entries)
+        self._title.setText(count(number, "Compare {n} run", "Compare {n} runs"))
+        self._notice.setText(self._said())
+        self._notice.setVisible(bool(self._notice.text()))
+        self._show_curves()
+        self._show_tables()
+        self._show_letters()
+
+    def _said(self) -> str:
+        """What a person should know or do."""
+        if len(self.model.entries) < FEWEST:
+            return tr("Add at least one more run: type a part of its name in the field above.")
+        if self._left_out:
+            return count(len(self._left_out), "{n} run was left out: ten are the most.",
+                         "{n} runs were left out: ten are the most.")  # fmt: skip
+        lost = [one for one in self.model.entries if one.error is not None and one.detail is None]
+        if lost:
+            what, _why, _fix = explain(lost[0].error or ErrorBody(code="", what=""))
+            return f"{lost[0].letter}: {what}"
+        return ""
+
+    @Slot(object)
+    def _points_changed(self, _metrics: set[str]) -> None:
+        if not self._soon.isActive():
+            self._soon.start()
+
+    @Slot()
+    def _show_curves(self) -> None:
+        model = self.model
+        strands = []
+        for place, one in enumerate(model.entries):
+            x, y = along(one, model.metric, model.axis)
+            strands.append(Strand(place, one.letter, one.name, x, y))
+        smoothing = SMOOTHING if self._smooth.isChecked() and model.metric != "validation_loss" else 0.0
+        self.chart.loading = model.fetching > 0
+        form = "seconds" if model.axis == "time" else "number"
+        self.chart.show_strands(strands, word("metric", model.metric), form, smoothing, self._log.isChecked())
+        if self.sender() is self._soon:
+            self._show_tables()
+
+    def _choose(self) -> None:
+        self.model.want(self._metric.value(), self._axis.value())
+        self._show_curves()
+
+    def _heads(self) -> list[str]:
+        return [f"{one.letter}  {one.name}" for one in self.model.entries]
+
+    def _currency(self) -> str:
+        return (self.model.every.currency if self.model.every else "") or "USD"
+
+    def _show_tables(self) -> None:
+        self.results.show_lines(self._heads(), results(self.model.entries, self._currency()))
+        self._show_settings()
+
+    def _show_settings(self) -> None:
+        lines = settings(self.model.entries)
+        differ = [line for line in lines if line.unlike]
+        if len(self.model.known) > 1:
+            text = count(len(differ), "{n} setting differs", "{n} settings differ")
+            self._differ.setText(f"{text} · {tr('≠ is unlike A')}" if differ else tr("All settings are the same."))
+        self.settings.show_lines(self._heads(), differ if self._only.value() == "differ" else lines)
+
+    def _show_letters(self) -> None:
+        if self.model.every is not None:
+            self._show_scatter()
+
+    @Slot()
+    def _show_scatter(self) -> None:
+        every = self.model.every
+        letters = {one.uid: (place, one.letter) for place, one in enumerate(self.model.entries)}
+        quality, price = self._quality.value(), self._price.value()
+        for choice in (self._quality, self._price):
+            choice.setToolTip(choice.currentText())
+        self.scatter.show_points(every.points if every else [], letters, quality, price, self._currency())
+        shown = len(self.scatter.shown())
+        if every is None:
+            self._all_note.setText(tr("Loading all runs…"))
+        else:
+            said = tr("{shown} of {total} ended runs have both values.", shown=f"{shown:,}", total=f"{every.total:,}")
+            self._all_note.setText(f"{said} {tr('The dashed line is the best so far. A click opens a run.')}")
+
+    @Slot(object)
+    def _all_failed(self, error: ErrorBody) -> None:
+        what, _why, _fix = explain(error)
+        self._all_note.setText(what)
+
+    # Doing
+
+    def _go(self, uids: list[str]) -> None:
+        self.navigate.emit(address_of(uids, self.model.metric, self.model.axis))
+
+    def _uids(self) -> list[str]:
+        return [one.uid for one in self.model.entries]
+
+    @Slot(str)
+    def _remove(self, uid: str) -> None:
+        self._go([one for one in self._uids() if one != uid])
+
+    @Slot(str)
+    def _add(self, uid: str) -> None:
+        if len(self._uids()) < MOST:
+            self._go([*self._uids(), uid])
+
+    def _ask_file(self) -> None:
+        start = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DownloadLocation)
+        dialog = QFileDialog(self, tr("Save table"), start)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.selectFile("compare.csv")
+        dialog.fileSelected.connect(lambda file: self.save_as(Path(file)))
+        dialog.open()
+
+    def save_as(self, file: Path) -> None:
+        """Write results and all settings as CSV."""
+        lines = [*results(self.model.entries, self._currency()), *settings(self.model.entries)]
+        content = as_csv([one.name for one in self.model.entries], lines).encode("utf-8-sig")
+
+        def work(_backend: Backend) -> str:
+            try:
+                write_durably(file, content)
+            except OSError as error:
+                raise UserError("desktop.file_unwritable", file=str(file), detail=str(error)) from error
+            return str(file)
+
+        self.model.session.transfer(
+            work,
+            lambda path: self._actions.told.emit(tr("Saved: {path}", path=path)),
+            self._actions.failed.emit,
+            self,
+        )

@@ -1,0 +1,236 @@
+"""The Compare page: curves along three axes, differences of settings, results, all runs as points."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QPushButton, QWidget
+
+from engine.contract.run_spec import RunConfig, RunSpec
+from engine.contract.states import RunState
+from forge_desktop.models.compare_model import along, uids_of
+from forge_desktop.models.compare_table import as_csv, settings
+from forge_desktop.pages.compare_page import ComparePage, address_of
+from forge_desktop.pages.run_page import RunPage
+from forge_desktop.panels.compare_scatter import best_so_far
+from tests.desktop.test_run_page import choose, open_run
+from tests.helpers.journals import after_training, before_training, demo_spec, resumed, saved, steps
+
+
+def spec(name: str, **training: object) -> RunSpec:
+    """An order with other settings of training."""
+    document = RunConfig.from_spec(demo_spec(name)).document()
+    document["training"] |= training
+    return RunConfig.model_validate(document).to_spec(owner="lin")
+
+
+def done_run(replay, name: str, cost: float = 1.0, score: float = 0.5, seconds: float = 60.0, **training) -> str:
+    uid = replay.backend.add(spec(name, **training), created=seconds)
+    replay.backend.play(uid, [*before_training(), *steps(1, 100, later=seconds), *after_training()])
+    replay.backend.move(uid, cost=cost, score=score, seconds=seconds)
+    return uid
+
+
+def compare(replay, qtbot, *uids: str) -> ComparePage:
+    replay.window.go(address_of(list(uids)))
+    page = replay.window.page
+    assert isinstance(page, ComparePage)
+    qtbot.waitUntil(lambda: all(one.detail or one.error for one in page.model.entries))
+    return page
+
+
+def lines(page: ComparePage, grid: str) -> dict[str, tuple[str, ...]]:
+    return {line.title: line.values for line in getattr(page, grid).grid.lines}
+
+
+def click(qtbot, page, name):
+    qtbot.mouseClick(page.findChild(QPushButton, name), Qt.MouseButton.LeftButton)
+
+
+def test_that_only_what_differs_is_shown_until_all_is_wanted(replay, qtbot):
+    one, other = done_run(replay, "one"), done_run(replay, "other", learning_rate=1e-3, epochs=2.0)
+    page = compare(replay, qtbot, one, other)
+    qtbot.waitUntil(lambda: len(page.settings.grid.lines) == 2)
+    assert lines(page, "settings") == {"Learning rate": ("0.0002", "0.001"), "Epochs": ("1", "2")}
+    cell = page.settings.grid.index(0, 1).data()
+    assert cell.startswith("≠")
+    assert not page.settings.grid.index(0, 0).data().startswith("≠")
+    click(qtbot, page, "compare.only.all")
+    assert len(page.settings.grid.lines) > 30
+
+
+def test_that_every_run_has_its_chip_and_no_old_one_stays(replay, qtbot):
+    uids = [done_run(replay, f"run {number}") for number in range(4)]
+    page = compare(replay, qtbot, *uids)
+
+    def chips() -> list[str]:
+        found = [made.objectName() for made in page.findChildren(QWidget) if made.isVisible()]
+        return [name.rpartition(".")[2] for name in found if name.startswith("compare.open.")]
+
+    qtbot.waitUntil(lambda: chips() == uids)
+    replay.backend.move(uids[2], name="another")
+    qtbot.waitUntil(lambda: page.findChild(QPushButton, f"compare.open.{uids[2]}").text() == "another")
+    assert sorted(chips()) == sorted(uids)
+
+
+def test_that_results_stand_side_by_side_with_the_best_marked(replay, qtbot):
+    one, other = done_run(replay, "one", cost=2.0, seconds=60.0), done_run(replay, "other", cost=1.0, seconds=90.0)
+    page = compare(replay, qtbot, one, other)
+    qtbot.waitUntil(lambda: lines(page, "results")["Best validation loss"] != ("—", "—"))
+    found = lines(page, "results")
+    assert found["Score after"] == ("98.5%", "98.5%")
+    assert found["Score before"] == ("1.5%", "1.5%")
+    assert found["Cost"] == ("$2.00", "$1.00")
+    assert found["Steps"] == ("100", "100")
+    row = [line.title for line in page.results.grid.lines].index("Cost")
+    assert [page.results.grid.index(row, column).data() for column in (0, 1)] == ["$2.00", "★ $1.00"]
+
+
+def test_that_curves_stand_along_steps_time_and_tokens(replay, qtbot):
+    one, other = done_run(replay, "one"), done_run(replay, "other", seconds=90.0)
+    page = compare(replay, qtbot, one, other)
+    qtbot.waitUntil(lambda: [len(strand.x) for strand in page.chart.strands()] == [100, 100])
+    assert np.array_equal(page.chart.strands()[0].x, np.arange(1, 101))
+    click(qtbot, page, "compare.axis.time")
+    entry = page.model.entries[0]
+    qtbot.waitUntil(lambda: page.chart.strands()[0].x[0] == 0.0)
+    shown = entry.curve("loss").t
+    assert np.allclose(page.chart.strands()[0].x, shown - shown[0])
+    click(qtbot, page, "compare.axis.tokens")
+    qtbot.waitUntil(lambda: page.chart.strands()[0].x[-1] > 1000)
+    assert np.isclose(page.chart.strands()[0].x[-1], 4800.0 * (shown[-1] - shown[0]))
+
+
+def test_that_time_between_attempts_is_no_work(replay, qtbot):
+    uid = replay.backend.add(demo_spec(), created=1.0)
+    first = [*before_training(), *steps(1, 60), *saved(40)]
+    replay.backend.play(uid, [*first, *resumed(40, 1), *steps(41, 80, later=40_000)])
+    page = compare(replay, qtbot, uid, done_run(replay, "other"))
+    qtbot.waitUntil(lambda: len(page.model.entries[0].curve("loss")) == 100)
+    worked, _values = along(page.model.entries[0], "loss", "time")
+    assert len(worked) == 80
+    assert worked[-1] < 200
+    assert np.all(np.diff(worked) >= 0)
+
+
+def test_that_a_live_run_goes_on_growing(replay, qtbot):
+    live = replay.backend.add(demo_spec("live"), created=1.0)
+    replay.backend.play(live, [*before_training(), *steps(1, 20)])
+    page = compare(replay, qtbot, live, done_run(replay, "other"))
+    qtbot.waitUntil(lambda: len(page.chart.strands()[0].x) == 20)
+    replay.backend.play(live, steps(21, 40))
+    qtbot.waitUntil(lambda: len(page.chart.strands()[0].x) == 40)
+    qtbot.waitUntil(lambda: lines(page, "results")["Steps"][0] == "40")
+    replay.backend.play(live, after_training())
+    qtbot.waitUntil(lambda: lines(page, "results")["Status"][0] == "Completed")
+
+
+def test_that_a_run_nobody_knows_and_a_deleted_one_are_said(replay, qtbot):
+    one, other = done_run(replay, "one"), done_run(replay, "other")
+    page = compare(replay, qtbot, one, "0000", other)
+    notice = page.findChild(QLabel, "compare.notice")
+    qtbot.waitUntil(lambda: notice.text().startswith("B:") and "0000" in notice.text())
+    assert lines(page, "results")["Status"] == ("Completed", "—", "Completed")
+    replay.backend.delete(other)
+    qtbot.waitUntil(lambda: lines(page, "results")["Status"] == ("Completed", "—", "—"))
+
+
+def test_that_too_few_and_too_many_are_refused_kindly(replay, qtbot):
+    one = done_run(replay, "one")
+    page = compare(replay, qtbot, one)
+    assert "Add at least one more run" in page.findChild(QLabel, "compare.notice").text()
+    page = compare(replay, qtbot, *[f"{number:04d}" for number in range(13)])
+    assert len(page.model.entries) == 10
+    assert page.findChild(QLabel, "compare.notice").text() == "3 runs were left out: ten are the most."
+    assert not page.findChild(QWidget, "compare.add").isEnabled()
+
+
+def test_that_runs_are_added_by_searching_and_taken_out(replay, qtbot):
+    one, other = done_run(replay, "one"), done_run(replay, "needle")
+    done_run(replay, "third")
+    compare(replay, qtbot, one)
+    field = replay.window.page.findChild(QWidget, "compare.add")
+    field.setFocus()
+    qtbot.keyClicks(field, "need")
+    qtbot.waitUntil(lambda: [text.split(" · ")[0] for text in field.offered()] == ["needle"])
+    field.added.emit(other)
+    qtbot.waitUntil(lambda: replay.window.address == f"compare/{one},{other}")
+    click(qtbot, replay.window.page, f"compare.remove.{one}")
+    qtbot.waitUntil(lambda: replay.window.address == f"compare/{other}")
+
+
+def test_that_all_runs_are_points_with_the_best_so_far_and_a_click_opens_one(replay, qtbot):
+    uids = [done_run(replay, f"run {n}", score=score, seconds=60.0 * n, cost=n * 1.0)
+            for n, score in enumerate((0.2, 0.6, 0.4, 0.9), 1)]  # fmt: skip
+    page = compare(replay, qtbot, uids[0], uids[1])
+    qtbot.waitUntil(lambda: len(page.scatter.shown()) == 4)
+    x, y = page.scatter.best_line()
+    assert (x.tolist(), y.tolist()) == ([60.0, 120.0, 240.0], [0.2, 0.6, 0.9])
+    assert page.scatter.said(1) == "B · run 2\n60.0% · 2 min 0 s"
+    qtbot.mouseClick(page.scatter, Qt.MouseButton.LeftButton, pos=page.scatter.place_of(3).toPoint())
+    qtbot.waitUntil(lambda: isinstance(replay.window.page, RunPage))
+    assert replay.window.page.model.uid == uids[3]
+
+
+def test_that_the_table_is_saved_as_csv(replay, qtbot, tmp_path):
+    one, other = done_run(replay, "one"), done_run(replay, "=other", learning_rate=1e-3)
+    page = compare(replay, qtbot, one, other)
+    qtbot.waitUntil(lambda: bool(page.settings.grid.lines))
+    with qtbot.waitSignal(replay.window.actions_of_runs.told):
+        page.save_as(tmp_path / "compare.csv")
+    found = list(csv.reader(io.StringIO((tmp_path / "compare.csv").read_text("utf-8-sig"))))
+    assert found[0] == ["", "one", "'=other"]
+    assert ["training.learning_rate", "0.0002", "0.001"] in found
+    with qtbot.waitSignal(replay.window.actions_of_runs.failed):
+        page.save_as(tmp_path / "compare.csv" / "below-a-file.csv")
+
+
+def test_that_the_run_page_leads_here(replay, qtbot):
+    uid, page = open_run(replay, qtbot, before_training())
+    choose(page, "run.compare")
+    qtbot.waitUntil(lambda: isinstance(replay.window.page, ComparePage))
+    assert [one.uid for one in replay.window.page.model.entries] == [uid]
+
+
+def test_that_what_the_chart_shows_is_kept_when_a_run_is_added(replay, qtbot):
+    one, other = done_run(replay, "one"), done_run(replay, "other")
+    page = compare(replay, qtbot, one)
+    click(qtbot, page, "compare.axis.tokens")
+    page._add(other)
+    qtbot.waitUntil(lambda: replay.window.address == f"compare/{one},{other}?loss,tokens")
+    assert replay.window.page.model.axis == "tokens"
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "left"),
+    [
+        ("a,b", ["a", "b"], []),
+        ("a,,a, b", ["a", "b"], []),
+        ("", [], []),
+        ("a,b,c,d,e,f,g,h,i,j,k", list("abcdefghij"), ["k"]),
+    ],
+)
+def test_the_address(text, found, left):
+    assert uids_of(text) == (found, left)
+
+
+def test_best_so_far():
+    x, y = best_so_far(np.array([3.0, 1.0, 2.0, 2.0]), np.array([0.5, 1.0, 0.8, 0.7]), more=False)
+    assert (x.tolist(), y.tolist()) == ([1.0, 2.0, 3.0], [1.0, 0.7, 0.5])
+    assert len(best_so_far(np.empty(0), np.empty(0), more=True)[0]) == 0
+
+
+def test_that_runs_without_a_detail_leave_their_column_empty():
+    assert settings([]) == []
+    assert as_csv([], []).strip() in ("", '""')
+
+
+def test_that_a_failed_run_counts_in_the_picture(replay, qtbot):
+    one = done_run(replay, "one")
+    replay.backend.move(one, state=RunState.FAILED)
+    page = compare(replay, qtbot, one, done_run(replay, "other"))
+    qtbot.waitUntil(lambda: len(page.scatter.shown()) == 2)
