@@ -34,7 +34,7 @@ def stages_of(
     """The stages of an attempt, or of the latest; `moved` is a phase and the share of it that was told last."""
     now = time.time() if now is None else now
     info = _attempt(detail, attempt)
-    keys = [key for key in STAGES if key not in MEASURING or _measures(detail)]
+    keys = [key for key in STAGES if _belongs(key, detail)]
     waiting = detail.run.state in (RunState.QUEUED, RunState.DRAFT) and attempt in (0, detail.run.attempt)
     if info is None or waiting:
         since = _queued_at(detail.events, None) if detail.run.state is RunState.QUEUED else None
@@ -87,6 +87,8 @@ def _now(key: str, seconds: float | None, info: AttemptInfo, detail: RunDetail, 
         if run.step is None or not run.total_steps:
             return Stage(key, "now", seconds)
         return Stage(key, "now", seconds, run.step / run.total_steps, run.step, run.total_steps, "steps")
+    if key == Phase.DOWNLOADING:
+        return _downloading(seconds, detail.events, info.n, moved)
     share = moved[1] if moved[0] == key else _told(detail.events, key, info.n)
     if share is None:
         return Stage(key, "now", seconds)
@@ -94,6 +96,16 @@ def _now(key: str, seconds: float | None, info: AttemptInfo, detail: RunDetail, 
     if isinstance(total, int) and total > 0:
         return Stage(key, "now", seconds, share, round(share * total), total)
     return Stage(key, "now", seconds, share)
+
+
+def _downloading(seconds: float | None, events: list[EventInfo], attempt: int, moved: tuple[str, float]) -> Stage:
+    """Bytes, as they were told last."""
+    for event in reversed(events):
+        if event.kind == "phase" and event.attempt == attempt and event.body.get("bytes_total"):
+            total = int(event.body["bytes_total"])
+            share = moved[1] if moved[0] == Phase.DOWNLOADING else float(event.body.get("done") or 0.0)
+            return Stage(str(Phase.DOWNLOADING), "now", seconds, share, round(share * total), total, "bytes")
+    return Stage(str(Phase.DOWNLOADING), "now", seconds)
 
 
 def _told(events: list[EventInfo], key: str, attempt: int) -> float | None:
@@ -113,6 +125,13 @@ def _attempt(detail: RunDetail, number: int) -> AttemptInfo | None:
 def _measures(detail: RunDetail) -> bool:
     job = detail.spec.job
     return isinstance(job, TrainJob) and bool(job.evaluation.data)
+
+
+def _belongs(key: str, detail: RunDetail) -> bool:
+    """Whether a run of this kind comes by the stage at all."""
+    if key == Phase.DOWNLOADING:
+        return isinstance(detail.spec.job, TrainJob) and detail.spec.job.model.hub not in ("local", "bundled")
+    return key not in MEASURING or _measures(detail)
 
 
 def _queued_at(events: list[EventInfo], before: float | None) -> float | None:

@@ -43,6 +43,8 @@ class RunModel(QObject):
         """Of what runs cost here."""
         self.phase_done: tuple[str, float] = ("", 0.0)
         """The phase that told last how far it is, and its share."""
+        self.download: tuple[int, int, float | None] | None = None
+        """Bytes of the model that came, of how many, and how many a second; None where nothing was told."""
         self._detail_busy = False
         self._detail_again = False
         self.series = RunSeries(session, uid, self)
@@ -166,6 +168,9 @@ class RunModel(QObject):
             return
         if event.kind == "phase" and event.body.get("done") is not None:
             self.phase_done = str(event.body.get("phase", "")), float(event.body["done"])
+            if event.body.get("bytes_total"):
+                pace = event.body.get("bytes_per_second")
+                self.download = int(event.body.get("bytes_done") or 0), int(event.body["bytes_total"]), pace
             self.phase_moved.emit()
         else:
             self._fetch_detail()

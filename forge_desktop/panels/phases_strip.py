@@ -13,7 +13,7 @@ from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Choice, row
 from forge_desktop.theme.language import labelled, tr, word
 from forge_desktop.theme.look import tokens, ui_font
-from forge_desktop.theme.measures import duration, percent
+from forge_desktop.theme.measures import duration, percent, size
 
 HEIGHT, ICON, GAP = 54, 18, 10
 
@@ -21,6 +21,8 @@ HEIGHT, ICON, GAP = 54, 18, 10
 def time_text(stage: Stage) -> str:
     """What stands under a stage's name."""
     if stage.state == "now" and stage.done is not None and stage.total is not None:
+        if stage.unit == "bytes":
+            return tr("{done} of {total}", done=size(stage.done), total=size(stage.total))
         shown = {"done": f"{stage.done:,}", "total": f"{stage.total:,}"}
         if stage.unit == "steps":
             return tr("step {done} of {total}", **shown)

@@ -16,7 +16,7 @@ from forge_desktop.models.runs_model import progress
 from forge_desktop.panels.status import fill
 from forge_desktop.theme.controls import Bar, Card, Elided, column, label, row
 from forge_desktop.theme.language import labelled, tr, word
-from forge_desktop.theme.measures import ago, duration, figure, moment, money
+from forge_desktop.theme.measures import ago, duration, figure, moment, money, size
 
 BAR_WIDTH = 360
 """Pixels of the bar below which the facts move under it."""
@@ -66,6 +66,7 @@ class ProgressCard(Card):
         self.body.addLayout(self._layout)
         model.changed.connect(self.refresh)
         model.points_changed.connect(self._points_changed)
+        model.phase_moved.connect(self.refresh)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Qt's own hook."""
@@ -97,7 +98,7 @@ class ProgressCard(Card):
         run = detail.run
         self._step.setText(_headline(run))
         self._of.set_text(self._under(run, detail))
-        share = progress(run)
+        share = self._share(run)
         self._percent.setText("" if share is None else f"{100 * share:.0f}%")
         self._bar.set(share or 0.0, fill(run.state))
         self._fact("left", _left(run), moment(time.time() + (run.eta_seconds or 0)) if _has_eta(run) else "")
@@ -108,6 +109,21 @@ class ProgressCard(Card):
         self._fact("cost", _cost(run, self._model.currency))
         where, device = _where(detail)
         self._fact("node", f"{where} · {device}" if device and len(device) < 16 else where, device)
+
+    def _phase_text(self, phase: Phase) -> str:
+        """What it does before and after training; of a download, how far it is and how fast."""
+        text, told = word("phase", phase), self._model.download
+        if phase is not Phase.DOWNLOADING or told is None:
+            return text
+        done, total, pace = told
+        parts = [text, tr("{done} of {total}", done=size(done), total=size(total))]
+        return " · ".join([*parts, tr("{rate}/s", rate=size(pace))] if pace else parts)
+
+    def _share(self, run: RunSummary) -> float | None:
+        told = self._model.download
+        if run.state in LIVE and run.phase is Phase.DOWNLOADING and told is not None:
+            return told[0] / told[1]
+        return progress(run)
 
     def _fact(self, key: str, text: str, tip: str = "") -> None:
         fact = self._facts[key]
@@ -122,7 +138,7 @@ class ProgressCard(Card):
         if run.state is RunState.QUEUED:
             return tr("waits for a slot · queued {ago}", ago=ago(run.created))
         if run.state in LIVE and run.phase is not None and run.phase is not Phase.TRAINING:
-            return word("phase", run.phase)
+            return self._phase_text(run.phase)
         parts = []
         if run.total_steps:
             parts.append(tr("of {total} steps", total=f"{run.total_steps:,}"))

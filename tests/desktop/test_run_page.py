@@ -15,7 +15,7 @@ from engine.contract.states import Phase, RunState
 from forge_desktop.bridge.backend import Item
 from forge_desktop.pages.run_page import TABS, RunPage
 from forge_desktop.pages.runs_page import RunsPage
-from forge_desktop.theme.controls import Chip
+from forge_desktop.theme.controls import Chip, Elided
 from tests.helpers.journals import (
     Recording,
     after_training,
@@ -283,3 +283,23 @@ def test_that_events_are_filtered_by_kind(replay, qtbot):
     qtbot.waitUntil(lambda: len(texts()) == 1 and "Checkpoint at step 40" in texts()[0])
     panel.findChild(QPushButton, "run.events.kind.problems").click()
     qtbot.waitUntil(lambda: len(texts()) == 1 and "SIGKILL" in texts()[0])
+
+
+def test_that_a_download_says_how_much_is_here(replay, qtbot):
+    rec = Recording(time.time() - 5)
+    rec.add(Started, pid=1)
+    told = {"bytes_total": 4_000_000_000, "bytes_per_second": 30_000_000.0}
+    rec.add(PhaseBegan, phase=Phase.DOWNLOADING, done=0.0, bytes_done=0, **told)
+    spec = demo_spec()
+    job = spec.job.model_copy(update={"model": spec.job.model.model_copy(update={"hub": "huggingface", "path": "a/b"})})
+    uid = replay.backend.add(spec.model_copy(update={"job": job}), created=1.0)
+    replay.backend.play(uid, rec.take())
+    replay.window.go(f"run/{uid}")
+    page = replay.window.page
+    qtbot.waitUntil(lambda: page.findChild(QWidget, "run.phases.strip") is not None)
+    qtbot.waitUntil(lambda: stage_states(page).get("downloading") == "now")
+    rec.add(PhaseBegan, phase=Phase.DOWNLOADING, done=0.25, bytes_done=1_000_000_000, **told)
+    replay.backend.play(uid, rec.take())
+    strip = page.findChild(QWidget, "run.phases.strip")
+    qtbot.waitUntil(lambda: "1.0 GB of 4.0 GB" in strip.accessibleName())
+    qtbot.waitUntil(lambda: any("30.0 MB/s" in one.accessibleName() for one in page.findChildren(Elided)))
