@@ -16,6 +16,8 @@ PREVIEW_ROWS = 5
 SEEN_ROWS = 3
 SEEN_MS = 400
 HERE = ("local", "bundled")
+ASKED = (*HERE, "huggingface", "modelscope", "url")
+"""Where a helper can look into a model: of a hub's it fetches the small files only."""
 """Sources whose files can be looked into before a run."""
 SEEN_FROM = ("model.", "data.train", "data.max_length", "stage", "training.assistant_only_loss")
 """Settings that decide how a row becomes tokens."""
@@ -105,10 +107,12 @@ class DraftQueries(QObject):
         self.model_facts, self.model_error = {}, None
         self._inspect_asked += 1
         number = self._inspect_asked
-        self.inspecting = bool(path) and hub in HERE
+        self.inspecting = bool(path) and hub in ASKED
         self.inspected.emit()
         if self.inspecting:
             params = {"path": path, "hub": hub}
+            if hub not in HERE and self.get("model.revision"):
+                params["revision"] = self.get("model.revision")
             self.session.ask(
                 lambda backend: backend.query("inspect_model", params),
                 lambda facts: self._got_model(number, facts),
@@ -180,7 +184,7 @@ class DraftQueries(QObject):
             )
 
     def _see_params(self) -> dict[str, Any]:
-        if not self.model_facts or not self.data_facts:
+        if not self.model_facts or not self.data_facts or self.get("model.hub") not in HERE:
             return {}
         first = self.get("data.train.0")
         return {

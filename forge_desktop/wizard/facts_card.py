@@ -47,6 +47,9 @@ class FactsCard(Card):
         if draft.inspecting:
             self._lines.addWidget(label(tr("Reading the model's config…"), "hint"))
         elif draft.model_error is not None:
+            if listed is not None:  # the hub did not answer; what the catalogue says holds all the same
+                for name, value, reason in listed_lines(listed):
+                    self._lines.addWidget(fact(name, value, reason))
             self._show_error()
         elif facts:
             for name, value, reason in fact_lines(facts):
@@ -58,7 +61,7 @@ class FactsCard(Card):
             for name, value, reason in listed_lines(listed):
                 self._lines.addWidget(fact(name, value, reason))
         elif draft.get("model.path") and draft.get("model.hub") not in HERE:
-            text = tr("It is not in the catalogue; the worker looks into it once it is downloaded.")
+            text = tr("Leave the field to have a look at it.")
             self._lines.addWidget(label(text, "hint", wrap=True))
         else:
             self._lines.addWidget(label(tr("Choose a model to see what it is."), "hint"))
@@ -92,7 +95,10 @@ def fact_lines(facts: dict[str, Any]) -> Lines:
     chosen = word("choice", str(template["choice"])) if template.get("choice") else "—"
     held = " · ".join([size(facts.get("bytes")), str(facts.get("dtype") or "")])
     kinds = {"chat": tr("Chat model"), "base": tr("Base model, not tuned for chat")}
+    if facts.get("architecture") is None and facts.get("download_bytes") is not None:  # an archive shows no more
+        return [*_download_of(facts)]
     return [
+        *_download_of(facts),
         (tr("Type"), kinds.get(value, value), reason_text(kind.get("reason"))),
         (tr("Architecture"), str(facts.get("architecture") or "—"), str(facts.get("model_type") or "")),
         (tr("Size"), tr("{parameters} parameters", parameters=count_of(facts.get("parameters"))), held),
@@ -100,6 +106,16 @@ def fact_lines(facts: dict[str, Any]) -> Lines:
         (tr("Template"), chosen, reason_text(template.get("reason"))),
         (tr("Licence"), *_licence_of(str(facts.get("licence") or ""))),
     ]
+
+
+def _download_of(facts: dict[str, Any]) -> Lines:
+    """What has to be fetched of a hub's model before it can be trained."""
+    if facts.get("download_bytes") is None:
+        return []
+    if facts.get("cached"):
+        return [(tr("Download"), tr("Already here"), "")]
+    gated = tr("It needs a token of an account that accepted its terms.") if facts.get("gated") else ""
+    return [(tr("Download"), size(facts["download_bytes"]), gated)]
 
 
 def _licence_of(name: str) -> tuple[str, str]:

@@ -241,3 +241,23 @@ def test_that_no_module_of_another_model_stays_behind(page, qtbot):
     page.draft.set_model("Qwen/Qwen3-8B", "huggingface")
     chips = [made.text() for made in page.findChildren(QPushButton) if made.objectName().startswith("wizard.target.")]
     assert chips == page.draft.targets()
+
+
+def test_that_a_hubs_model_says_what_is_to_be_downloaded(replay, page, qtbot):
+    replay.backend.answers["inspect_model"] |= {"download_bytes": 16_400_000_000, "cached": False, "gated": True}
+    page.draft.set_model("someone/some-model", "huggingface")
+    card = page.findChild(FactsCard)
+    qtbot.waitUntil(lambda: "16.4 GB" in said(card))
+    assert "token" in said(card)
+    replay.backend.answers["inspect_model"] |= {"download_bytes": 0, "cached": True}
+    page.draft.inspect()
+    qtbot.waitUntil(lambda: "Already here" in said(card))
+
+
+def test_that_the_catalogue_holds_where_its_hub_does_not_answer(replay, page, qtbot):
+    del replay.backend.answers["inspect_model"]
+    page.draft.set_model("Qwen/Qwen3-8B", "huggingface")
+    card = page.findChild(FactsCard)
+    qtbot.waitUntil(lambda: page.draft.model_error is not None)
+    assert "parameters" in said(card)
+    assert card.findChild(QPushButton, "wizard.model.again") is not None
