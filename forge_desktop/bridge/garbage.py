@@ -19,7 +19,6 @@ class Garbage(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._was_on = gc.isenabled()
-        gc.collect()
         gc.freeze()  # what is there for ever need not be looked at again and again
         gc.disable()
         self._timer = QTimer(self, interval=EVERY_MS)

@@ -23,6 +23,7 @@ class Entry:
 GROUP_TEXTS = {
     "go": "Go to",
     "run": "This run",
+    "wizard": "While putting a run together",
     "copy": "Copy",
     "settings": "Settings",
     "look": "Appearance",
@@ -88,6 +89,21 @@ LOCAL: tuple[Entry, ...] = (
     Entry("local.open", "lists", "Open the chosen row", keys=("Enter",)),
     Entry("local.tab", "lists", "To the next control, or back", keys=("Tab", "Shift+Tab")),
     Entry("local.press", "lists", "Press a button, tick a box", keys=("Space",)),
+    Entry("local.run.rename", "run", "Rename the run", keys=("F2",)),
+    Entry("local.run.next", "run", "To the next tab", keys=("Ctrl+Tab",)),
+    Entry("local.run.previous", "run", "To the tab before", keys=("Ctrl+Shift+Tab",)),
+    Entry("local.run.more", "run", "More that can be done", keys=("Shift+F10",)),
+    Entry("local.log.next", "run", "Next place found in the log", keys=("F3",)),
+    Entry("local.log.previous", "run", "Place before in the log", keys=("Shift+F3",)),
+    Entry("local.wizard.next", "wizard", "Next step", keys=("Alt+Right", "Ctrl+PgDown")),
+    Entry("local.wizard.previous", "wizard", "Step before", keys=("Alt+Left", "Ctrl+PgUp")),
+    Entry("local.wizard.step.1", "wizard", "Model", keys=("Alt+1",)),
+    Entry("local.wizard.step.2", "wizard", "Dataset", keys=("Alt+2",)),
+    Entry("local.wizard.step.3", "wizard", "Training", keys=("Alt+3",)),
+    Entry("local.wizard.step.4", "wizard", "Compute", keys=("Alt+4",)),
+    Entry("local.wizard.step.5", "wizard", "Review", keys=("Alt+5",)),
+    Entry("local.wizard.start", "wizard", "Start the run, or review it first", keys=("Ctrl+Return", "Ctrl+Enter")),
+    Entry("local.wizard.save", "wizard", "Save as draft", keys=("Ctrl+S",)),
 )
 """Keys that act only where the keyboard is; listed in the sheet, handled by the widgets themselves."""
 ALL_ENTRIES = (*ENTRIES, *SECTIONS)

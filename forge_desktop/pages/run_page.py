@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import Qt, QTimer, Slot
-from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QButtonGroup, QMenu, QPushButton, QStackedWidget, QVBoxLayout, QWidget
 
 from engine.contract.api import ArtifactInfo, CheckpointInfo, Diagnosis
@@ -22,6 +21,7 @@ from forge_desktop.panels.config_panel import ConfigPanel
 from forge_desktop.panels.device_panel import DevicePanel
 from forge_desktop.panels.diagnosis_card import DiagnosisCard
 from forge_desktop.panels.events_panel import EventsPanel
+from forge_desktop.panels.local_keys import bind
 from forge_desktop.panels.log_panel import LogPanel
 from forge_desktop.panels.notice_card import NoticeCard
 from forge_desktop.panels.page import Hint, Page, TwoColumns
@@ -89,13 +89,10 @@ class RunPage(Page):
         self.outer.addWidget(self._head)
 
     def _bind_keys(self) -> None:
-        for keys, does in (
-            ("F2", self._head.name.edit),
-            ("Ctrl+Tab", lambda: self._turn(1)),
-            ("Ctrl+Shift+Tab", lambda: self._turn(-1)),
-            ("Shift+F10", self._open_menu),
-        ):
-            QShortcut(QKeySequence(keys), self, does)
+        bind(self, "local.run.rename", self._head.name.edit)
+        bind(self, "local.run.next", lambda: self._turn(1))
+        bind(self, "local.run.previous", lambda: self._turn(-1))
+        bind(self, "local.run.more", self._open_menu)
 
     def _turn(self, step: int) -> None:
         """The next tab, or the one before."""

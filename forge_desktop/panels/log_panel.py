@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QLabel, QPushButton, QStackedWidget, QWidget
 
 from engine.contract.api import RunDetail
@@ -14,6 +13,7 @@ from forge_desktop.models.log_lines import ALL, ERROR, INFO, WARNING, Row
 from forge_desktop.models.log_model import LogModel
 from forge_desktop.models.run_model import RunModel
 from forge_desktop.panels.attempts_card import attempt_title
+from forge_desktop.panels.local_keys import bind
 from forge_desktop.panels.log_find import FindBar
 from forge_desktop.panels.log_line import LineDialog
 from forge_desktop.panels.log_view import LogView
@@ -62,8 +62,8 @@ class LogPanel(Card):
         self.model.changed.connect(self._show_state)
         self.model.failed.connect(self._failed)
         model.changed.connect(self._run_changed)
-        for keys in ("F3", "Shift+F3"):
-            QShortcut(QKeySequence(keys), self, lambda keys=keys: self.finder.step(-1 if "Shift" in keys else 1))
+        bind(self, "local.log.next", lambda: self.finder.step(1))
+        bind(self, "local.log.previous", lambda: self.finder.step(-1))
         self.model.refresh()
         self._show_state()
 

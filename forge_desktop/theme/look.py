@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication, QProxyStyle, QStyle, QStyleFactory, QStyleHintReturn, QStyleOption, QWidget
+from PySide6.QtWidgets import QApplication, QStyleFactory
 
 from engine.contract.paths import resources_folder
 from forge_desktop.theme import icons
@@ -14,28 +14,13 @@ from forge_desktop.theme.tokens import LIGHT, THEMES, Tokens
 UI_FAMILIES = ["Inter", "Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "Segoe UI", "sans-serif"]
 MONO_FAMILIES = ["JetBrains Mono", "Noto Sans Mono CJK SC", "Consolas", "Menlo", "monospace"]
 
+STYLED = "forge.styled"
 _current: Tokens = LIGHT
 
 
 def tokens() -> Tokens:
     """The theme in force."""
     return _current
-
-
-class ForgeStyle(QProxyStyle):
-    """Fusion, with tooltips soon and the highlighted item of a menu following the mouse."""
-
-    def styleHint(
-        self,
-        hint: QStyle.StyleHint,
-        option: QStyleOption | None = None,
-        widget: QWidget | None = None,
-        returnData: QStyleHintReturn | None = None,
-    ) -> int:
-        """Qt's own hook."""
-        if hint == QStyle.StyleHint.SH_ToolTip_WakeUpDelay:
-            return 400
-        return super().styleHint(hint, option, widget, returnData)
 
 
 def load_fonts() -> None:
@@ -74,8 +59,9 @@ def apply(app: QApplication, name: str) -> None:
     global _current
     _current = THEMES[system_theme() if name == "system" else name]
     icons.clear()
-    if not isinstance(app.style(), ForgeStyle):
-        app.setStyle(ForgeStyle(QStyleFactory.create("Fusion")))
+    if not app.property(STYLED):  # Qt's own style, not one of Python's: each control asks it dozens of times
+        app.setStyle(QStyleFactory.create("Fusion"))
+        app.setProperty(STYLED, True)
     app.setPalette(_palette(_current))
     app.setFont(ui_font())
     app.setStyleSheet(stylesheet(_current))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Slot
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QFocusEvent, QKeySequence, QShortcut
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QFocusEvent
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from engine.contract.api import EditRun, RunSummary
@@ -20,6 +21,7 @@ from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.models.draft_store import ADDRESS, DraftStore, Kept
 from forge_desktop.models.presets import Presets, bundled_presets
 from forge_desktop.models.recents import Recents
+from forge_desktop.panels.local_keys import bind
 from forge_desktop.panels.page import ErrorCard, Page, TwoColumns
 from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.theme import icons
@@ -185,18 +187,12 @@ class WizardPage(Page):
         )
 
     def _bind_keys(self) -> None:
-        for keys, does in (
-            ("Alt+Left", lambda: self._show(self._step - 1)),
-            ("Alt+Right", lambda: self._show(self._step + 1)),
-            ("Ctrl+PgUp", lambda: self._show(self._step - 1)),
-            ("Ctrl+PgDown", lambda: self._show(self._step + 1)),
-            ("Ctrl+Return", self._start_by_key),
-            ("Ctrl+Enter", self._start_by_key),
-            ("Ctrl+S", lambda: self._save.click()),
-        ):
-            QShortcut(QKeySequence(keys), self, does)
+        bind(self, "local.wizard.previous", lambda: self._show(self._step - 1))
+        bind(self, "local.wizard.next", lambda: self._show(self._step + 1))
+        bind(self, "local.wizard.start", self._start_by_key)
+        bind(self, "local.wizard.save", lambda: self._save.click())
         for place in range(len(STEPS)):
-            QShortcut(QKeySequence(f"Alt+{place + 1}"), self, lambda place=place: self._show(place))
+            bind(self, f"local.wizard.step.{place + 1}", partial(self._show, place))
 
     def focusInEvent(self, event: QFocusEvent) -> None:
         """Qt's own hook: a page that opens gives the keyboard to its first field."""

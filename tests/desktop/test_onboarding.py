@@ -90,7 +90,10 @@ def test_that_somebody_who_is_elsewhere_already_is_left_there(make_desktop, qtbo
 
 
 def test_that_a_missing_environment_is_named_with_what_to_do(make_desktop, qtbot):
-    one = make_desktop(first_start=True, prepare=lambda backend: setattr(backend, "disk", DiskRoom("/d", 10, 99)))
+    def prepare(backend):
+        backend.worker_python, backend.disk = None, DiskRoom("/d", 10, 99)
+
+    one = make_desktop(first_start=True, prepare=prepare)
     qtbot.waitUntil(lambda: isinstance(one.window.page, OnboardingPage))
     page = one.window.page
     qtbot.waitUntil(lambda: not page.checks.busy)
