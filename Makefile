@@ -19,12 +19,13 @@ app: setup     ## start the desktop
 	@$(PY) -m forge_desktop
 
 test: setup    ## all tests
-	@$(TEST_ENV) $(PY) -m pytest tests --ignore tests/unit/compute
+	@$(TEST_ENV) $(PY) -m pytest -q -n 2 --dist loadfile tests/unit tests/desktop --ignore tests/unit/compute
+	@$(TEST_ENV) $(PY) -m pytest tests/integration tests/e2e
 	@$(TEST_ENV) $(WORKER) -m pytest -p no:pytest-qt tests/unit/compute
 
 check: setup lint types imports  ## for every commit: lint, types, import rules, fast tests
 	@$(TEST_ENV) $(PY) -m pytest -q -n 2 tests/unit --ignore tests/unit/compute -m "not slow"
-	@$(TEST_ENV) $(PY) -m pytest -q tests/desktop -m "not slow"
+	@$(TEST_ENV) $(PY) -m pytest -q -n 2 tests/desktop -m "not slow"
 
 lint:
 	@$(PY) -m ruff check --quiet --output-format concise . && $(PY) -m ruff format --check --quiet . || { $(PY) -m ruff check .; $(PY) -m ruff format --check .; exit 1; }

@@ -14,6 +14,8 @@ from forge_desktop.theme.look import tokens
 from forge_desktop.theme.motion import announce
 
 WIDTH, GAP, MARGIN, SLIDE = 372, 10, 20, 24
+FOOT = 84
+"""Height that stays free below: the buttons of the page that is open must not be covered."""
 MOST = 3
 STAY_MS, AGAIN_MS, SLIDE_MS = 8000, 2000, 180
 LONGEST = 150
@@ -172,7 +174,7 @@ class Toasts(QObject):
     @Slot()
     def place(self) -> None:
         """Put them where they belong."""
-        bottom = self._parent.height() - MARGIN
+        bottom = self._parent.height() - FOOT
         for toast in reversed(self.list):
             height = toast.heightForWidth(WIDTH)
             toast.setFixedHeight(height)

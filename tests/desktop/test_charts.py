@@ -27,6 +27,8 @@ from forge_desktop.panels.curve_chart import CurveChart
 from tests.desktop.sheets_charts import long_steps, ten_runs
 from tests.helpers.journals import before_training, demo_spec, resumed, saved, steps
 
+pytestmark = pytest.mark.slow
+
 LEFT = Qt.MouseButton.LeftButton
 
 

@@ -20,6 +20,8 @@ from forge_desktop.panels.compare_scatter import best_so_far
 from tests.desktop.test_run_page import choose, open_run
 from tests.helpers.journals import after_training, before_training, demo_spec, resumed, saved, steps
 
+pytestmark = pytest.mark.slow
+
 
 def spec(name: str, **training: object) -> RunSpec:
     """An order with other settings of training."""
@@ -74,7 +76,7 @@ def test_that_every_run_has_its_chip_and_no_old_one_stays(replay, qtbot):
     qtbot.waitUntil(lambda: chips() == uids)
     replay.backend.move(uids[2], name="another")
     qtbot.waitUntil(lambda: page.findChild(QPushButton, f"compare.open.{uids[2]}").text() == "another")
-    assert sorted(chips()) == sorted(uids)
+    qtbot.waitUntil(lambda: sorted(chips()) == sorted(uids))
 
 
 def test_that_results_stand_side_by_side_with_the_best_marked(replay, qtbot):

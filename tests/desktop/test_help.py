@@ -14,6 +14,8 @@ from forge_desktop.panels.help_panel import HelpPanel
 from forge_desktop.theme.language import set_language
 from tests.helpers.journals import demo_spec
 
+pytestmark = pytest.mark.slow
+
 LINK = re.compile(r"\]\(([^)]+)\)")
 KEY = re.compile(r"\{key:([\w.]+)\}")
 PAGES = {"runs", "new", "run", "compare", "settings", "welcome"}

@@ -34,6 +34,8 @@ from forge_desktop.panels.log_paint import column_of
 from tests.desktop.test_run_page import open_run
 from tests.helpers.journals import before_training, resumed
 
+pytestmark = pytest.mark.slow
+
 LINES = 1_000_000
 SLACK = 40_000_000
 """Bytes the process may grow by while a log of 100 MB is scrolled, counted and searched."""

@@ -25,6 +25,8 @@ from forge_desktop.panels.tray import RecordingTray
 from forge_desktop.theme.language import set_language
 from tests.helpers.journals import after_training, before_training, demo_spec, failed, steps
 
+pytestmark = pytest.mark.slow
+
 KILLED = UserError("worker.killed", signal=9).body()
 
 

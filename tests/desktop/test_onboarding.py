@@ -23,6 +23,8 @@ from forge_desktop.panels.onboarding import OnboardingPage
 from forge_desktop.theme.language import explain, set_language
 from tests.helpers.journals import demo_spec
 
+pytestmark = pytest.mark.slow
+
 PYTHON = "/opt/forge/worker/bin/python"
 
 

@@ -22,6 +22,8 @@ from forge_desktop.theme.language import set_language
 from forge_desktop.wizard.wizard_page import WizardPage
 from tests.helpers.journals import after_training, before_training, demo_spec, steps
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2] / "forge_desktop"
 MAKERS = ("QShortcut", "setShortcut", "setShortcuts", "QKeySequence")
 CONTROL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier

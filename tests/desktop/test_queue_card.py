@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtWidgets import QMenu
 
@@ -10,6 +11,8 @@ from engine.contract.listing import Queue
 from engine.contract.states import RunState
 from forge_desktop.pages.runs_page import RunsPage
 from tests.helpers.journals import demo_spec
+
+pytestmark = pytest.mark.slow
 
 ALT = Qt.KeyboardModifier.AltModifier
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QApplication,
@@ -21,6 +22,8 @@ from forge_desktop.models.search_operators import MEANINGS, OPERATORS, completio
 from forge_desktop.pages.runs_page import RunsPage
 from forge_desktop.panels.saved_menu import ManageDialog, NameDialog, fill_saved_menu
 from tests.helpers.journals import before_training, demo_spec
+
+pytestmark = pytest.mark.slow
 
 
 def page_of(replay) -> RunsPage:

@@ -20,6 +20,8 @@ from forge_desktop.pages.runs_page import RunsPage
 from forge_desktop.theme.tokens import ROW_HEIGHT
 from tests.helpers.journals import before_training, demo_spec
 
+pytestmark = pytest.mark.slow
+
 MANY = 100_000
 Flag = QItemSelectionModel.SelectionFlag
 

@@ -18,6 +18,8 @@ from forge_desktop.panels.settings_field import SettingLine
 from forge_desktop.panels.settings_help import BundleDialog
 from forge_desktop.theme.controls import Chip
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def page(replay, qtbot):

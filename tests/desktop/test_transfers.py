@@ -10,6 +10,8 @@ from engine.contract.errors import UserError
 from forge_desktop.bridge.backend import Item
 from tests.helpers.journals import before_training, demo_spec
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def uid(replay):

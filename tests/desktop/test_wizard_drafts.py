@@ -15,6 +15,8 @@ from forge_desktop.wizard.wizard_page import WizardPage
 from tests.desktop.dropping import drop
 from tests.helpers.journals import demo_spec
 
+pytestmark = pytest.mark.slow
+
 
 def wizard(replay, address="new") -> WizardPage:
     replay.window.go(address)

@@ -19,6 +19,8 @@ from forge_desktop.wizard.wizard_page import WizardPage
 from tests.desktop.dropping import drop
 from tests.desktop.sheets_wizard import SEEN, WIDTHS
 
+pytestmark = pytest.mark.slow
+
 GPU = Resources(slots={"gpu": 1}, used={"gpu": 0}, waiting=0, values={"gpu0.memory_total": 24e9}, names={"gpu0": "X"})
 
 
