@@ -385,14 +385,18 @@ def test_that_the_controllers_check_knows_the_same_files():
 
 
 def test_that_a_file_that_grows_as_quickly_as_it_is_read_is_refused_in_the_end(tmp_path):
-    path, read = tmp_path / "rows.jsonl", 0
+    path, read = tmp_path / "rows.jsonl", []
     path.write_text(f"{GOOD}\n" * 50)
-    with path.open("a") as file, pytest.raises(UserError) as caught:
-        for _ in read_records(path):
-            read += 1
-            assert read <= 50
-            file.write(f"{GOOD}\n" * 10)
-            file.flush()
-    assert read == 50
+
+    def read_and_write():
+        for found in read_records(path):
+            read.append(found)
+            assert len(read) <= 50
+            with path.open("a") as file:
+                file.write(f"{GOOD}\n" * 10)
+
+    with pytest.raises(UserError) as caught:
+        read_and_write()
+    assert len(read) == 50
     assert caught.value.code == "data.changed"
     assert isinstance(Problem(code="data.zero_byte", params={"at": 1}).reason, str)
