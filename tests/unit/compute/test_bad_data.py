@@ -8,7 +8,6 @@ import json
 import os
 import random
 import re
-import resource
 import socket
 import struct
 import subprocess
@@ -368,16 +367,21 @@ def test_that_a_line_of_400_megabytes_is_named_and_not_read_whole(tmp_path, suff
 
 
 @pytest.mark.slow
-def test_that_a_million_problems_are_counted_and_fifty_are_listed(tmp_path):
+def test_that_200_000_problems_are_counted_and_fifty_are_listed(tmp_path):
     path = tmp_path / "rows.jsonl"
-    path.write_text("nonsense\n" * 1_000_000)
-    load_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    path.write_text("nonsense\n" * 200_000)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: earlier tests may have had a higher one
+    before = peak_kilobytes()
     with pytest.raises(Refused) as caught:
         load(path)
     error = caught.value
-    assert (error.params["count"], len(error.problems)) == (1_000_000, 50)
-    assert "1000000 row(s)" in error.text
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - load_peak) >> 10 < 50
+    assert (error.params["count"], len(error.problems)) == (200_000, 50)
+    assert "200000 row(s)" in error.text
+    assert (peak_kilobytes() - before) >> 10 < 50
+
+
+def peak_kilobytes() -> int:
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
 
 def test_that_the_controllers_check_knows_the_same_files():
