@@ -20,7 +20,7 @@ class ReplayCompare:
         self._answer()
         found = self.run(uid)
         if found.run.cleaned is not None:
-            raise NotFound("run.no_attempt", run=uid)
+            raise NotFound("run.no_attempt", run=uid, attempt=attempt)
         return to_yaml(RunConfig.from_spec(self.attempt_specs.get((uid, attempt), found.spec)))
 
     def _answer(self) -> None:

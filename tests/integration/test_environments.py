@@ -136,18 +136,16 @@ def test_that_its_making_outlives_the_controller(service, faulty, tmp_path):
 
 def test_that_a_kill_before_it_is_in_place_leaves_the_old_one(service, faulty, tmp_path):
     wheels = make_wheels(tmp_path / "wheels")
-    service.start()
-    make(service, wheels)
-    settled(service, "tiny")
-    service.client.shutdown()
-    wait_until(lambda: not service.running(), what="the controller ends")
+    old = service.home.environments / "tiny"
+    old.mkdir(parents=True)
+    (old / "ready").write_text('{"made": 1.0}')
     faulty("install.before_rename:kill")
     make(service, wheels, replace=True)
     wait_until(lambda: not identity.alive(installer(service)), 120)
     service.client.shutdown()
     wait_until(lambda: not service.running(), what="the controller ends")
     service.start()
-    assert (service.home.environments / "tiny" / "ready").exists()
+    assert (old / "ready").read_text() == '{"made": 1.0}'
     found = house.environments(service.client).environments
     assert any(one.state == "interrupted" for one in found)
 

@@ -69,13 +69,17 @@ def _read_file(path: Path) -> Iterator[Found]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes | Problem]]:
-    """Lines with their numbers, without a byte order mark; a line that is too long ends the file."""
+    """Lines with their numbers, without a byte order mark; a line that is too long ends the file.
+
+    Only up to where the file ended when it was opened: one that grows quicker than it is read would never end.
+    """
     with path.open("rb") as file:
+        left = os.fstat(file.fileno()).st_size
         refuse_other_kinds(file.read(HEAD_BYTES), path)
         file.seek(0)
         number = 0
-        while raw := file.readline(MAX_LINE_BYTES + 1):
-            number += 1
+        while left > 0 and (raw := file.readline(MAX_LINE_BYTES + 1)):
+            number, left = number + 1, left - len(raw)
             if number == 1:
                 raw = raw.removeprefix(b"\xef\xbb\xbf")
             if len(raw) > MAX_LINE_BYTES:

@@ -26,6 +26,8 @@ class Exit:
 
     code: int | None = None
     signal: int | None = None
+    at: float | None = field(default=None, compare=False)
+    """When, by the wall clock; without a witness, its last sign of life. None: not known."""
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,9 @@ class FakeWorker:
                 self.seq = line.get("seq", self.seq + 1)
                 journal.write(json.dumps({"v": 1, "seq": self.seq, "t": time.time(), **line}).encode() + b"\n")
 
-    def end(self, code: int | None = 0, signal: int | None = None) -> None:
+    def end(self, code: int | None = 0, signal: int | None = None, at: float | None = None) -> None:
         """The process is gone."""
-        self.exit = Exit(code, signal)
+        self.exit = Exit(code, signal, at)
 
 
 @dataclass

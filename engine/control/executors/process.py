@@ -126,7 +126,7 @@ class ProcessExecutor:
         processes = _monitor_file(folder) or {}
         if processes.get("monitor") and not identity.alive(processes["monitor"]):
             group.end(processes.get("worker"), processes["monitor"])  # what its monitor can end no more
-        return read_exit(folder) or Exit()
+        return read_exit(folder) or Exit(at=_last_sign(folder))
 
     def _keep(self, process: subprocess.Popen[bytes]) -> None:
         with self._lock:
@@ -141,7 +141,18 @@ class ProcessExecutor:
 def read_exit(folder: AttemptFolder) -> Exit | None:
     """What the monitor wrote about the end."""
     content = _read(folder.exit)
-    return Exit(content.get("code"), content.get("signal")) if content is not None else None
+    if content is None:
+        return None
+    at = content.get("t")
+    return Exit(content.get("code"), content.get("signal"), at if isinstance(at, int | float) else None)
+
+
+def _last_sign(folder: AttemptFolder) -> float | None:
+    """When a worker whose end nobody saw wrote last."""
+    try:
+        return folder.journal.stat().st_mtime
+    except OSError:
+        return None
 
 
 def _monitor_file(folder: AttemptFolder) -> dict[str, Any] | None:

@@ -39,6 +39,8 @@ LOG_TAIL = 4000
 WHEEL_FACTOR = 4
 """What wheels take on the disk when they are unpacked, at most."""
 END_S = 10.0
+ENDED = ("failed", "cancelled")
+"""What a making says last."""
 VARIABLE = "FORGE_WORKER_PYTHON"
 
 
@@ -87,7 +89,7 @@ class Keeper:
         place, folder = self._home.environments / wish.name, self._home.environments / f"{MAKING}{wish.name}"
         with self._lock:
             for other in self._home.environments.glob(f"{MAKING}*"):
-                if _alive(other):
+                if _at_work(other):
                     raise Conflict("environment.busy", name=other.name[len(MAKING) :])
             if (place / READY).exists() and not wish.replace:
                 raise Conflict("worker.exists", name=wish.name, folder=str(place))
@@ -120,7 +122,7 @@ class Keeper:
         if not contract.NAME.fullmatch(name) or not (place.is_dir() or folder.is_dir()):
             raise NotFound("environment.unknown", name=name)
         if folder.is_dir():
-            if _alive(folder):
+            if _at_work(folder):
                 raise Conflict("environment.busy", name=name)
             self._remove(folder)
             return
@@ -198,7 +200,7 @@ class Keeper:
             error = (said or {}).get("error")
             one.error = ErrorBody.model_validate(error) if error else None
         state = (said or {}).get("state")
-        if state in ("failed", "cancelled"):
+        if state in ENDED:
             one.state, one.bytes = state, folder_bytes(folder)
         elif not _alive(folder):
             one.state, one.bytes = "interrupted", folder_bytes(folder)
@@ -208,6 +210,17 @@ class Keeper:
 
 def _alive(folder: Path) -> bool:
     return identity.alive(_read(folder / "process.json"))
+
+
+def _at_work(folder: Path) -> bool:
+    """Whether a making goes on there; one that has said how it ended is waited for: it ends in a moment."""
+    deadline = time.monotonic() + END_S
+    while _alive(folder):
+        said = (_read(folder / "state.json") or {}).get("state")
+        if said not in ENDED or time.monotonic() > deadline:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _read(file: Path) -> dict[str, Any] | None:

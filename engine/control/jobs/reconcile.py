@@ -54,7 +54,15 @@ def _requeue(database: Database, row: sqlite3.Row) -> None:
     error = UserError("run.start_lost").body() if to is RunState.QUEUED else None
     database.write_now(
         lambda t: transitions.move(
-            t, row["run_id"], to, actor=ACTOR, at=now(), lease=row["lease"], reason=reason, error=error
+            t,
+            row["run_id"],
+            to,
+            actor=ACTOR,
+            at=now(),
+            lease=row["lease"],
+            reason=reason,
+            error=error,
+            ended=row["started"],
         ),
         durable=True,
     )

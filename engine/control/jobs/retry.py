@@ -42,6 +42,8 @@ class Ending:
     attempt_id: int
     lease: str
     retry_seconds: float
+    ended: float | None = None
+    """When its worker ended, if that was before anybody watched."""
 
 
 def conclude(transaction: Transaction, end: Ending, found: Verdict) -> None:
@@ -98,7 +100,7 @@ def _end(
     transaction: Transaction, end: Ending, state: RunState, reason: EndReason, error: ErrorBody | None, at: float
 ) -> bool:
     return transitions.complete(
-        transaction, end.run_id, state, actor=ACTOR, at=at, lease=end.lease, reason=reason, error=error
+        transaction, end.run_id, state, actor=ACTOR, at=at, lease=end.lease, reason=reason, error=error, ended=end.ended
     )
 
 

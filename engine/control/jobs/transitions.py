@@ -49,8 +49,12 @@ def move(
     reason: EndReason | None = None,
     error: ErrorBody | None = None,
     reopen: bool = False,
+    ended: float | None = None,
 ) -> bool:
-    """Move a run; False (and a line in the log) if its state or the lease does not allow it any more."""
+    """Move a run; False (and a line in the log) if its state or the lease does not allow it any more.
+
+    `ended` is when its work ended, where that was long before anybody could say so.
+    """
     row = transaction.one("SELECT uid, state FROM run WHERE id = ? AND deleting = 0", (run_id,))
     if row is None:
         return False
@@ -63,14 +67,15 @@ def move(
             "run %s: %s is %s, not moved to %s by %s", row["uid"], "late report" if lease else "it", was, to, actor
         )
         return False
-    _write(transaction, run_id, to, at, reason, error)
+    over = at if attempt is None or to in LIVE or ended is None else _between(transaction, attempt, ended, at)
+    _write(transaction, run_id, to, over, reason, error)
     if to is S.QUEUED and was not in LIVE:  # a run that goes on by itself keeps its place
         transaction.execute(
             "UPDATE run SET queued = ?, queue_rank = ?, first_step = NULL WHERE id = ?", (at, at, run_id)
         )
     if attempt is not None and to not in LIVE:
-        _end_attempt(transaction, attempt, at, reason)
-        runs.end_work(transaction, run_id, at)
+        _end_attempt(transaction, attempt, over, reason)
+        runs.end_work(transaction, run_id, over)
     _announce(transaction, run_id, attempt, was, to, actor=actor, at=at, reason=reason, error=error)
     return True
 
@@ -85,6 +90,7 @@ def complete(
     lease: str,
     reason: EndReason,
     error: ErrorBody | None = None,
+    ended: float | None = None,
 ) -> bool:
     """Move a live run to an end, through the states between that its worker did not live to report."""
     if to is S.COMPLETED:
@@ -92,7 +98,7 @@ def complete(
             state = transaction.execute("SELECT state FROM run WHERE id = ?", (run_id,)).fetchone()[0]
             if between in TABLE[RunState(state)]:
                 move(transaction, run_id, between, actor=actor, at=at, lease=lease)
-    return move(transaction, run_id, to, actor=actor, at=at, lease=lease, reason=reason, error=error)
+    return move(transaction, run_id, to, actor=actor, at=at, lease=lease, reason=reason, error=error, ended=ended)
 
 
 def _held(transaction: Transaction, run_id: int, lease: str | None) -> int | None:
@@ -121,6 +127,12 @@ def _write(
         transaction.execute("UPDATE run SET finished = ? WHERE id = ?", (at, run_id))
         if to is S.COMPLETED:
             transaction.execute("UPDATE run SET phase = ? WHERE id = ?", (Phase.DONE, run_id))
+
+
+def _between(transaction: Transaction, attempt_id: int, moment: float, at: float) -> float:
+    """The moment, but not before the attempt began nor after now: clocks may have been changed meanwhile."""
+    begun = transaction.execute("SELECT started FROM attempt WHERE id = ?", (attempt_id,)).fetchone()[0]
+    return float(min(at, max(begun, moment)))
 
 
 def _end_attempt(transaction: Transaction, attempt_id: int, at: float, reason: EndReason | None) -> None:

@@ -63,6 +63,7 @@ class Watch:
         self._silence = Silence()
         self._log_size = -1
         self._looked_back = False
+        self._seen_alive = False
         self._marked = False
         self._hang_minutes = 15.0
         self._hung = False
@@ -93,6 +94,7 @@ class Watch:
         if not self._looked_back:
             await self._look_back()
         ended = await asyncio.to_thread(self._executor.poll, self._folder, self._handle)
+        self._seen_alive = self._seen_alive or ended is None
         heard = False
         while await asyncio.to_thread(self._ingest.pull):
             heard = True
@@ -180,7 +182,8 @@ class Watch:
 
     async def _end(self, ended: Exit) -> None:
         source = self.source
-        end = retry.Ending(source.run_id, source.attempt_id, source.lease, self._settings().retry_seconds)
+        late = None if self._seen_alive else ended.at  # no controller was there: that time is not the run's
+        end = retry.Ending(source.run_id, source.attempt_id, source.lease, self._settings().retry_seconds, late)
         hung = self._hang_minutes if self._hung else None
 
         def write(transaction: Transaction) -> None:

@@ -77,8 +77,6 @@ def _name(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
         "INSERT INTO run_tag(tag, run_id) VALUES (?, ?)",
         ((tag, run_id) for tag in {tag.casefold() for tag in spec.tags}),
     )
-    params.store(transaction, run_id, spec)
-    lineage.store_inputs(transaction, run_id, spec)
 
 
 def replace_spec(transaction: Transaction, run_id: int, spec: RunSpec) -> None:

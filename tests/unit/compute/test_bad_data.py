@@ -8,12 +8,10 @@ import json
 import os
 import random
 import re
-import resource
 import socket
 import struct
 import subprocess
 import sys
-import threading
 import zlib
 from pathlib import Path
 
@@ -369,39 +367,40 @@ def test_that_a_line_of_400_megabytes_is_named_and_not_read_whole(tmp_path, suff
 
 
 @pytest.mark.slow
-def test_that_a_million_problems_are_counted_and_fifty_are_listed(tmp_path):
+def test_that_200_000_problems_are_counted_and_fifty_are_listed(tmp_path):
     path = tmp_path / "rows.jsonl"
-    path.write_text("nonsense\n" * 1_000_000)
-    load_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    path.write_text("nonsense\n" * 200_000)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew: earlier tests may have had a higher one
+    before = peak_kilobytes()
     with pytest.raises(Refused) as caught:
         load(path)
     error = caught.value
-    assert (error.params["count"], len(error.problems)) == (1_000_000, 50)
-    assert "1000000 row(s)" in error.text
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - load_peak) >> 10 < 50
+    assert (error.params["count"], len(error.problems)) == (200_000, 50)
+    assert "200000 row(s)" in error.text
+    assert (peak_kilobytes() - before) >> 10 < 50
+
+
+def peak_kilobytes() -> int:
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
 
 def test_that_the_controllers_check_knows_the_same_files():
     assert set(DATA_SUFFIXES) == set(READERS)
 
 
-def test_that_a_preview_of_a_file_that_is_still_written_answers(tmp_path):
-    path, stop = tmp_path / "rows.jsonl", threading.Event()
-    path.write_text(f"{GOOD}\n" * 5000)
+def test_that_a_file_that_grows_as_quickly_as_it_is_read_is_refused_in_the_end(tmp_path):
+    path, read = tmp_path / "rows.jsonl", []
+    path.write_text(f"{GOOD}\n" * 50)
 
-    def write():
-        with path.open("a") as file:
-            while not stop.is_set():
-                file.write(f"{GOOD}\n")
-                file.flush()
+    def read_and_write():
+        for found in read_records(path):
+            read.append(found)
+            assert len(read) <= 50
+            with path.open("a") as file:
+                file.write(f"{GOOD}\n" * 10)
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        with pytest.raises(UserError) as caught:
-            load(path)
-    finally:
-        stop.set()
-        writer.join()
+    with pytest.raises(UserError) as caught:
+        read_and_write()
+    assert len(read) == 50
     assert caught.value.code == "data.changed"
     assert isinstance(Problem(code="data.zero_byte", params={"at": 1}).reason, str)

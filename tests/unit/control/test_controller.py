@@ -326,6 +326,7 @@ def test_that_a_start_lost_with_the_controller_is_made_again(bench):
             await bench.worker(uid, attempt=2)
             causes = [json.loads(row[0]) for row in bench.fetch("SELECT body FROM event WHERE kind = 'state'")]
             assert "run.start_lost" in [(body["error"] or {}).get("code") for body in causes]
+            assert bench.fetch("SELECT ended - started FROM attempt WHERE n = 1")[0][0] == 0.0  # nothing was done
 
     asyncio.run(main())
 

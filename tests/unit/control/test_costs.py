@@ -1,6 +1,7 @@
 """Time, cost and score of runs: what each attempt adds, and what a live one adds up to now."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from engine.contract import events as lines
 from engine.contract.api import Settings
+from engine.contract.clock import now
 from engine.contract.errors import Refused
 from engine.contract.ids import new_id
 from engine.contract.paths import Home
@@ -17,10 +19,11 @@ from engine.control.jobs import queue, record, transitions
 from engine.control.jobs import settings as kept
 from engine.control.jobs.ingest import Flush, Source
 from engine.control.jobs.requests import Request
-from engine.control.store import runs
+from engine.control.store import attempts, runs
 from engine.control.store.attempts import Position
 from engine.control.store.database import Database
 from tests.helpers.controller import make_spec
+from tests.helpers.waiting import wait_until
 
 
 @pytest.fixture
@@ -116,8 +119,54 @@ def test_that_bad_prices_are_refused_whole(tmp_path):
     kept.save(home, Settings(prices={"gpu": 2.5}, currency="EUR"))
     with pytest.raises(Refused) as caught:
         kept.save(home, Settings(prices={"gpu": -1.0, "tpu": 2.0, "cpu": float("nan"), "light": 1.0}))
-    assert [problem.field for problem in caught.value.problems] == ["prices.tpu", "prices.gpu", "prices.cpu"]
+    assert [problem.field for problem in caught.value.problems] == ["prices.gpu", "prices.tpu", "prices.cpu"]
     assert kept.load(home).prices == {"gpu": 2.5}
+
+
+@pytest.mark.parametrize(("moment", "seconds"), [(60.0, 60.0), (-500.0, 0.0), (1e9, None), (None, None)])
+def test_that_time_without_a_controller_is_not_time_of_a_run_that_had_ended(bench, moment, seconds):
+    """An end before the attempt began, or after now, is that of a clock that was changed."""
+
+    async def main():
+        async with bench.running(prices={"gpu": 3600.0}):
+            uid = await bench.create()
+            worker = await bench.worker(uid)
+            await bench.until(uid, "preparing")
+        begun = now() - 3600.0  # as if the controller had been away for an hour
+        with contextlib.closing(Database(bench.home.database)) as database:
+            database.write_now(lambda t: t.execute("UPDATE run SET working_since = ?", (begun,)))
+            database.write_now(lambda t: t.execute("UPDATE attempt SET started = ?", (begun,)))
+        worker.end(3, at=None if moment is None else begun + moment)
+        async with bench.running():
+            row = await bench.until(uid, "failed")
+            found = await bench.controller.database.read(lambda c: attempts.of_run(c, row["id"]))
+            told = bench.fetch("SELECT max(at) FROM event WHERE run_id = ? AND kind = 'state'", row["id"])[0][0]
+        assert row["cost"] == pytest.approx(row["worked_seconds"])
+        assert found[0].ended == row["finished"] == pytest.approx(begun + row["worked_seconds"])
+        assert told > begun + 3599.0  # the event is from when it was found
+        if seconds is None:
+            assert row["worked_seconds"] > 3599.0
+        else:
+            assert row["worked_seconds"] == pytest.approx(seconds, abs=0.001)
+
+    asyncio.run(main())
+
+
+def test_that_an_end_while_the_controller_looks_on_is_when_it_sees_it(bench):
+    """A change of the computer's clock in the middle of a run makes its time neither more nor less."""
+
+    async def main():
+        async with bench.running():
+            uid = await bench.create()
+            worker = await bench.worker(uid)
+            worker.play({"kind": "phase", "phase": "loading"})
+            heard = "SELECT 1 FROM member WHERE ingested_seq = 1"
+            await asyncio.to_thread(wait_until, lambda: bench.fetch(heard), what="the worker is heard")
+            worker.end(3, at=1.0)
+            row = await bench.until(uid, "failed")
+            assert row["finished"] > row["started"] > 1e9
+
+    asyncio.run(main())
 
 
 def test_that_a_price_counts_for_the_run_at_work_from_the_moment_it_is_set(bench):

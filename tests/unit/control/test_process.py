@@ -61,7 +61,9 @@ WAITS = "import time; print('here', flush=True); time.sleep(600)"
 
 def test_that_output_environment_and_exit_code_are_kept(bed):
     bed.start("import os, sys; print('out', os.environ['COLOUR']); print('err', file=sys.stderr); sys.exit(7)")
-    assert bed.ended() == Exit(7, None)
+    ended = bed.ended()
+    assert ended == Exit(7, None)
+    assert ended.at == json.loads(bed.folder.exit.read_text())["t"]
     text = bed.folder.log.read_text()
     assert "out blue" in text
     assert "err" in text
@@ -143,7 +145,11 @@ def test_that_a_worker_found_dead_without_its_monitor_leaves_nothing_behind(bed)
     grandchild, processes = child_of(bed), bed.processes()
     for who in ("monitor", "worker"):
         os.kill(processes[who]["pid"], signal.SIGKILL)
-    assert bed.ended() == Exit(None, None)
+    bed.folder.journal.write_text("its last words\n")
+    os.utime(bed.folder.journal, (1e9, 1e9))
+    ended = bed.ended()
+    assert ended == Exit(None, None)
+    assert ended.at == 1e9  # nobody saw when: its last sign of life
     wait_until(lambda: not identity.alive(grandchild), what="the grandchild has gone")
 
 
