@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import QLabel, QMessageBox, QWidget
 
 from forge_desktop.theme.language import tr
+
+WIDTH = 380
 
 
 def ask_before(parent: QWidget, title: str, text: str, yes: str, name: str, do: Callable[[], object]) -> None:
@@ -29,5 +31,8 @@ def question(parent: QWidget, title: str, text: str) -> QMessageBox:
     box.setWindowTitle(title)
     box.setText(title)
     box.setInformativeText(text)
+    said = box.findChild(QLabel, "qt_msgbox_informativelabel")
+    if said is not None:  # by itself it is as wide as the buttons, and then very tall
+        said.setMinimumWidth(WIDTH)
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     return box
