@@ -19,8 +19,16 @@ def ask_before(parent: QWidget, title: str, text: str, yes: str, name: str, do: 
     gone.setObjectName(name)
     keep = box.addButton(tr("Keep"), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(keep)
-    box.finished.connect(lambda _code: do() if box.clickedButton() is gone else None)
+    box.finished.connect(lambda _code: do() if answer_to(box) == name else None)
     box.open()
+
+
+def answer_to(box: QMessageBox) -> str:
+    """The name of the answer that was given, or an empty text.
+
+    By name, since Python may meet one and the same button as two objects, and then an answer would be lost."""
+    pressed = box.clickedButton()
+    return pressed.objectName() if pressed is not None else ""
 
 
 def question(parent: QWidget, title: str, text: str) -> QMessageBox:
