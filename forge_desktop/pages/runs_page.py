@@ -42,6 +42,7 @@ FILTER_TEXTS = (
 COUNTED = ("all", "active")
 BESIDE = 940
 """From this width on queue and node health stand side by side."""
+SEARCH_WIDTH = 340
 
 
 class RunsPage(Page):
@@ -98,7 +99,6 @@ class RunsPage(Page):
         self.search.setText(self.model.search)
         self.search.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.search.setMinimumWidth(220)
-        self.search.setMaximumWidth(340)
         self._filter_menu = FilterMenu(self.search, self.model, self)
         self._filter = self._menu_button(tr("Filter"), "list-filter", "runs.filters", self._filter_menu.fill)
         saved = self._menu_button(tr("Saved searches"), "bookmark", "runs.saved", self._fill_saved, bare=True)
@@ -106,6 +106,8 @@ class RunsPage(Page):
         self._columns = columns
         tools = row(self._filter, saved, columns, self.search, spacing=6)
         tools.setStretch(3, 1)
+        for made in (self._filter, saved, columns):  # where there is much room, it is the search's
+            made.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         holder = QWidget()
         holder.setLayout(tools)
         self._tools = QBoxLayout(QBoxLayout.Direction.LeftToRight)
@@ -280,3 +282,4 @@ class RunsPage(Page):
         self._cards.setDirection(across if room >= BESIDE else down)
         tools = self._filters.sizeHint().width() + self._tools_holder.minimumSizeHint().width() + 24
         self._tools.setDirection(across if room >= tools else down)
+        self.search.setMaximumWidth(SEARCH_WIDTH if room >= tools else room)

@@ -15,7 +15,7 @@ from forge_desktop.bridge.session import Session
 from forge_desktop.models.settings_entries import ENTRIES, SECTIONS, Section, of_section
 from forge_desktop.models.settings_model import SettingsModel, found
 from forge_desktop.panels.page import ErrorCard, Hint, Page
-from forge_desktop.panels.settings_card import SaveBar, SettingsCard
+from forge_desktop.panels.settings_card import SaveBar, SectionCard, SettingsCard
 from forge_desktop.panels.settings_data import DataPanel
 from forge_desktop.panels.settings_help import HelpPanel
 from forge_desktop.panels.settings_secrets import SecretsCard
@@ -169,8 +169,7 @@ class SettingsPage(Page):
             if mine:
                 shown.append(SettingsCard(self.model, mine, tr(one.title)))
             elif all(word in f"{tr(one.title)} {tr(one.sentence)}".lower() for word in words.lower().split()):
-                go = partial(self.show_section, one.key)
-                shown.append(Hint(one.icon, tr(one.title), tr(one.sentence), tr("Open"), go))
+                shown.append(SectionCard(one, partial(self.show_section, one.key)))
         self._subtitle.setText(tr("Found in all sections"))
         hint = Hint(
             "search", tr("No setting matches"), tr("Try another word; settings are found by name and sentence.")

@@ -13,7 +13,7 @@ from engine.contract.errors import ErrorBody
 from engine.contract.listing import BulkDeed, BulkRefusal, BulkRequest, BulkResult
 from engine.contract.states import LIVE
 from forge_desktop.bridge.session import Session
-from forge_desktop.panels.questions import ask_before, question
+from forge_desktop.panels.questions import answer_to, ask_before, question
 from forge_desktop.theme.controls import Field, button, column, label, row, set_enabled
 from forge_desktop.theme.language import count, explain, labelled, sentences, tr
 
@@ -66,9 +66,9 @@ class BulkActions(QObject):
         box.setDefaultButton(save)
 
         def answered() -> None:
-            if box.clickedButton() is save:
+            if answer_to(box) == "bulk.stop.save":
                 self._send(runs, "stop")
-            elif box.clickedButton() is discard:
+            elif answer_to(box) == "bulk.stop.discard":
                 self._send(runs, "stop_without_saving")
 
         box.finished.connect(answered)

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QKeyEvent, QKeySequence, 
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QHeaderView, QTableView
 
 from forge_desktop.models.compare_table import Line
+from forge_desktop.panels.compare_cell import CompareCell
 from forge_desktop.theme.language import labelled, tr
 from forge_desktop.theme.look import tokens, ui_font
 
@@ -108,6 +109,7 @@ class CompareGrid(QTableView):
         self.setAccessibleName(title)
         self.grid = GridModel()
         self.setModel(self.grid)
+        self.setItemDelegate(CompareCell(self))
         self.setProperty("role", "compare")
         self.setShowGrid(False)
         self.setWordWrap(False)

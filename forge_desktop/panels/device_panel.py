@@ -43,9 +43,9 @@ GPU = (
 """Of each GPU; the metrics stand behind its key."""
 PROCESSOR = (
     Reading("Processor", "cpu.utilisation", "percent", top=100, corner="average"),
-    Reading("Worker's share", "cpu.process", "percent", corner="average"),
+    Reading("Worker CPU", "cpu.process", "percent", corner="average"),
     Reading("Memory in use", "ram.used", "bytes", limit="ram.total"),
-    Reading("Worker's memory", "ram.process", "bytes", corner="highest"),
+    Reading("Worker RAM", "ram.process", "bytes", corner="highest"),
 )
 
 

@@ -72,6 +72,7 @@ class LogPanel(Card):
         self._attempts = Choice()
         self._attempts.setObjectName("run.log.attempt")
         self._attempts.setAccessibleName(tr("Attempt"))
+        self._attempts.setMinimumContentsLength(12)
         self._attempts.activated.connect(self._choose_attempt)
         self._attempts.hide()
         self._counting: QLabel = label("", "hint")

@@ -16,6 +16,8 @@ from forge_desktop.theme.look import tokens, ui_font
 from forge_desktop.theme.measures import duration, percent, size
 
 HEIGHT, ICON, GAP = 54, 18, 10
+LETTERS = 9
+"""Of an attempt in its closed list; the rest is its tooltip."""
 
 
 def time_text(stage: Stage) -> str:
@@ -23,10 +25,7 @@ def time_text(stage: Stage) -> str:
     if stage.state == "now" and stage.done is not None and stage.total is not None:
         if stage.unit == "bytes":
             return tr("{done} of {total}", done=size(stage.done), total=size(stage.total))
-        shown = {"done": f"{stage.done:,}", "total": f"{stage.total:,}"}
-        if stage.unit == "steps":
-            return tr("step {done} of {total}", **shown)
-        return tr("rows {done} of {total}", **shown)
+        return tr("{done} of {total}", done=f"{stage.done:,}", total=f"{stage.total:,}")
     if stage.state == "now" and stage.share is not None:
         return percent(stage.share)
     if stage.state == "skipped":
@@ -132,6 +131,7 @@ class PhasesCard(Card):
         self._choice = Choice()
         self._choice.setObjectName("run.phases.attempt")
         self._choice.setAccessibleName(tr("Attempt"))
+        self._choice.setMinimumContentsLength(LETTERS)
         self._choice.activated.connect(lambda _place: self.refresh())
         self._choice.hide()
         layout = row(self.strip, self._choice, spacing=8)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import QLabel, QMessageBox, QWidget
 
 from forge_desktop.theme.language import tr
+
+WIDTH = 380
 
 
 def ask_before(parent: QWidget, title: str, text: str, yes: str, name: str, do: Callable[[], object]) -> None:
@@ -17,8 +19,16 @@ def ask_before(parent: QWidget, title: str, text: str, yes: str, name: str, do: 
     gone.setObjectName(name)
     keep = box.addButton(tr("Keep"), QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(keep)
-    box.finished.connect(lambda _code: do() if box.clickedButton() is gone else None)
+    box.finished.connect(lambda _code: do() if answer_to(box) == name else None)
     box.open()
+
+
+def answer_to(box: QMessageBox) -> str:
+    """The name of the answer that was given, or an empty text.
+
+    By name, since Python may meet one and the same button as two objects, and then an answer would be lost."""
+    pressed = box.clickedButton()
+    return pressed.objectName() if pressed is not None else ""
 
 
 def question(parent: QWidget, title: str, text: str) -> QMessageBox:
@@ -29,5 +39,8 @@ def question(parent: QWidget, title: str, text: str) -> QMessageBox:
     box.setWindowTitle(title)
     box.setText(title)
     box.setInformativeText(text)
+    said = box.findChild(QLabel, "qt_msgbox_informativelabel")
+    if said is not None:  # by itself it is as wide as the buttons, and then very tall
+        said.setMinimumWidth(WIDTH)
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     return box

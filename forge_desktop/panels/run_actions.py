@@ -19,7 +19,7 @@ from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import address_of_copy, changed_document
 from forge_desktop.models.transfers import Transfers
 from forge_desktop.panels.ask_dialog import AskDialog
-from forge_desktop.panels.questions import ask_before, question
+from forge_desktop.panels.questions import answer_to, ask_before, question
 from forge_desktop.panels.resume_dialog import ResumeDialog
 from forge_desktop.theme.language import tr, word
 
@@ -96,12 +96,13 @@ class RunActions(QObject):
         discard = box.addButton(tr("Stop without saving"), QMessageBox.ButtonRole.DestructiveRole)
         box.addButton(tr("Go on training"), QMessageBox.ButtonRole.RejectRole)
         save.setObjectName("stop.save")
+        discard.setObjectName("stop.discard")
         box.setDefaultButton(save)
 
         def answered() -> None:
-            clicked = box.clickedButton()
-            if clicked in (save, discard):
-                keep = clicked is save
+            given = answer_to(box)
+            if given in ("stop.save", "stop.discard"):
+                keep = given == "stop.save"
                 self._ask(lambda backend: backend.stop(run.uid, keep))
 
         box.finished.connect(answered)

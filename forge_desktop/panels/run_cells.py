@@ -115,7 +115,7 @@ def _paint_name(painter: QPainter, box: QRect, run: RunSummary) -> None:
 
 
 def _paint_status(painter: QPainter, box: QRect, run: RunSummary) -> None:
-    paint_chip(painter, box.left(), box.center().y() - 11, *chip_of(run))
+    paint_chip(painter, box.left(), box.center().y() - 11, *chip_of(run), most=box.width())
 
 
 def _paint_loss(painter: QPainter, box: QRect, run: RunSummary) -> None:
@@ -155,7 +155,8 @@ def _paint_node(painter: QPainter, box: QRect, run: RunSummary) -> None:
 
 def _paint_priority(painter: QPainter, box: QRect, run: RunSummary) -> None:
     name = priority_word(run.priority)
-    paint_chip(painter, box.left(), box.center().y() - 11, word("priority", name), PRIORITY_TONES[name], "")
+    paint_chip(painter, box.left(), box.center().y() - 11, word("priority", name), PRIORITY_TONES[name], "",
+               box.width())  # fmt: skip
 
 
 def _paint_tags(painter: QPainter, box: QRect, run: RunSummary) -> None:

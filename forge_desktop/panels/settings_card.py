@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QFrame
 
 from engine.contract.errors import ErrorBody
-from forge_desktop.models.settings_entries import BY_KEY, Entry
+from forge_desktop.models.settings_entries import BY_KEY, Entry, Section
 from forge_desktop.models.settings_model import SettingsModel
 from forge_desktop.panels.settings_field import SettingLine
 from forge_desktop.theme import icons
-from forge_desktop.theme.controls import Card, button, label, line, restyle, row, set_enabled
+from forge_desktop.theme.controls import Card, button, column, label, line, restyle, row, set_enabled
 from forge_desktop.theme.language import count, explain, labelled, problem_text, sentences, tr
 from forge_desktop.theme.look import tokens
 
@@ -30,6 +30,23 @@ class SettingsCard(Card):
             made = SettingLine(model, entry)
             self.lines.append(made)
             self.body.addWidget(made)
+
+
+class SectionCard(Card):
+    """A section that a search found by its title, and the way there."""
+
+    def __init__(self, section: Section, go: Callable[[], object]) -> None:
+        super().__init__(margins=(20, 14, 16, 14))
+        picture = label()
+        picture.setPixmap(icons.pixmap(section.icon, tokens().secondary, 20))
+        words = column(
+            label(tr(section.title), "card-title"), label(tr(section.sentence), "hint", wrap=True), spacing=2
+        )
+        there = button(tr("Open"), on_click=go, name="hint.action")
+        layout = row(picture, spacing=14)
+        layout.addLayout(words, 1)
+        layout.addWidget(there)
+        self.body.addLayout(layout)
 
 
 class SaveBar(QFrame):

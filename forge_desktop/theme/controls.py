@@ -23,6 +23,10 @@ from PySide6.QtWidgets import (
 from forge_desktop.theme import icons
 from forge_desktop.theme.look import tokens
 
+NO_LIMIT = 10_000
+ARROW = 40
+"""What frame and arrow of a closed list take of its width, in pixels."""
+
 
 def restyle(widget: QWidget, **properties: str) -> None:
     """Set style properties (tone, state …) and have the style sheet look again."""
@@ -238,8 +242,8 @@ def chip_colours(tone: str) -> tuple[str, str]:
     }.get(tone, (t.secondary, t.hover))
 
 
-def paint_chip(painter: QPainter, x: int, y: int, text: str, tone: str, icon: str) -> int:
-    """Draw a chip 24 pixels high and return its width; also used by item delegates."""
+def paint_chip(painter: QPainter, x: int, y: int, text: str, tone: str, icon: str, most: int = NO_LIMIT) -> int:
+    """Draw a chip 24 pixels high, at most so wide, and return its width; also used by item delegates."""
     ink, ground = chip_colours(tone)
     font = painter.font()
     font.setPixelSize(12)
@@ -247,7 +251,9 @@ def paint_chip(painter: QPainter, x: int, y: int, text: str, tone: str, icon: st
     painter.save()
     painter.setFont(font)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    width = QFontMetrics(font).horizontalAdvance(text) + 16 + (18 if icon else 0)
+    letters, around = QFontMetrics(font), 16 + (18 if icon else 0)
+    text = letters.elidedText(text, Qt.TextElideMode.ElideRight, most - around)
+    width = letters.horizontalAdvance(text) + around
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(ground))
     painter.drawRoundedRect(x, y, width, 24, 6, 6)
@@ -323,6 +329,8 @@ class Choice(QComboBox):
         super().__init__()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self._told = ""
+        self.currentTextChanged.connect(self._tell_whole)
         for key, text in choices:
             self.addItem(text, key)
         self.set_value(value)
@@ -340,6 +348,19 @@ class Choice(QComboBox):
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Qt's own hook: scrolling a page must not change a setting under the cursor."""
         event.ignore()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt's own hook."""
+        super().resizeEvent(event)
+        self._tell_whole()
+
+    def _tell_whole(self) -> None:
+        """The whole text is the tooltip where it has no room, unless there is another."""
+        wide = QFontMetrics(self.font()).horizontalAdvance(self.currentText())
+        whole = self.currentText() if wide > self.width() - ARROW else ""
+        if self.toolTip() == self._told:
+            self.setToolTip(whole)
+            self._told = whole
 
 
 class Field(QLineEdit):

@@ -15,7 +15,7 @@ from engine.contract.states import RunState
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.models.draft_store import ADDRESS, DraftStore
-from forge_desktop.panels.questions import ask_before, question
+from forge_desktop.panels.questions import answer_to, ask_before, question
 from forge_desktop.theme.controls import Elided, button, column, label, row, set_enabled
 from forge_desktop.theme.language import tr
 from forge_desktop.theme.measures import ago
@@ -137,9 +137,9 @@ class WizardHead(QWidget):
         box.setDefaultButton(keep)
 
         def answered() -> None:
-            if box.clickedButton() is keep:
+            if answer_to(box) == "again.keep":
                 self._begin_new()
-            elif box.clickedButton() is gone:
+            elif answer_to(box) == "again.discard":
                 self._discard()
 
         box.finished.connect(answered)

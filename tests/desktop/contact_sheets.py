@@ -97,7 +97,9 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
         yield f"run-{tab}"
     window.session.offline.emit(UserError("controller.unreachable", detail="", log="").body())
     yield "offline"
-    window.banner.hide()
+    window.session.online.emit()
+    while window.overlays.toasts.close_one():  # it says so over the next pages
+        pass
     yield from sheets_run.pages(desktop, backend)
     yield from sheets_compare.pages(desktop, backend)
     yield from sheets_settings.pages(desktop, backend)
@@ -161,12 +163,13 @@ def ended_pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     backend.gate.clear()
     backend.content = b"x" * 900_000
     with tempfile.TemporaryDirectory() as folder:
-        transfers.start(done, "Adapter of tickets-zh", Item("artifact", 1), Path(folder))
+        adapter = transfers.start(done, "Adapter of tickets-zh", Item("artifact", 1), Path(folder))
         yield "run-expires"
         backend.gate.set()
-        QTest.qWait(SETTLE_MS)
+        sheets_runs.until(lambda: adapter.state == "done")
         Path(folder, "log.txt").write_text("")
-        transfers.start(done, "Log of tickets-zh", Item("log"), Path(folder), "log.txt")
+        log = transfers.start(done, "Log of tickets-zh", Item("log"), Path(folder), "log.txt")
+        sheets_runs.until(lambda: log.state == "exists")
         yield "run-transfers"
         for transfer in list(transfers.list):
             transfers.forget(transfer)

@@ -39,6 +39,8 @@ def pages(desktop: Desktop, backend: ReplayBackend, settle_ms: int = 300) -> Ite
     """Bring the window to each state in turn."""
     window = desktop.window
     window.go("runs")
+    window.notices.list = []
+    window.notices.changed.emit()
     window.toggle_notices()
     yield "notices-empty"
     window.escape()
@@ -87,6 +89,7 @@ def first_steps(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     window = desktop.window
     window.go("welcome")
     yield "welcome-1"
+    backend.worker_python = None
     window.go("welcome/2")
     yield "welcome-2-missing"
     backend.worker_python = "/home/lin/.local/share/LoRAForge/environments/default/bin/python"

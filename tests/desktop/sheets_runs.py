@@ -135,6 +135,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     until(lambda: page.model.is_current)
     yield "runs-searched"
     page.search.setText("stat:failed")
+    until(lambda: page.findChild(QWidget, "runs.search.error").isVisible())
     yield "runs-search-wrong"
     page.search.setText("nothing like it")
     until(lambda: page.model.is_current)

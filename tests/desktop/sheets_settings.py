@@ -15,6 +15,7 @@ from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.models.settings_entries import SECTIONS
 from forge_desktop.pages.settings_page import SettingsPage
 from forge_desktop.panels.settings_data import DataPanel
+from forge_desktop.theme.language import language
 
 VERSIONS: dict[str, str | None] = {
     "torch": "2.13.0",
@@ -60,12 +61,12 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     page.model.set("idle_minutes", "-1")
     yield "settings-unsaved"
     page.model.discard()
-    page.search.setText("log" if desktop.preferences.get("language") != "zh_CN" else "日志")
+    page.search.setText("日志" if language() == "zh_CN" else "log")
     yield "settings-search"
     page.search.setText("qqq")
     yield "settings-search-nothing"
     page.show_section("data")
-    panel = page.findChild(DataPanel)
+    panel = page.findChildren(DataPanel)[-1]  # the one before may be on its way out
     backend.move_gate.clear()
     panel.ask_to_move(Path("/mnt/disk2/loraforge"))
     yield "settings-move-question"
@@ -91,3 +92,5 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield "settings-offline"
     backend.hangs = False
     window.session.online.emit()
+    while window.overlays.toasts.close_one():  # it says so over the next pages
+        pass

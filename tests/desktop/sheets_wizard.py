@@ -61,7 +61,6 @@ def wizard_pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     window = desktop.window
     backend.answers["preview_row"] = dict(SEEN)
     backend.answers["inspect_model"] |= {"adapter_widths": WIDTHS}
-    window.session.online.emit()
     window.go("new/draft-sheet")
     wizard = _page(desktop)
     now = Resources(slots={"gpu": 1}, used={"gpu": 0}, waiting=0, values=LOAD,
@@ -151,6 +150,8 @@ def _troubles(desktop: Desktop, backend: ReplayBackend, wizard: WizardPage) -> I
     window.session.offline.emit(UserError("controller.unreachable", detail="", log="").body())
     yield "wizard-offline"
     window.session.online.emit()
+    while window.overlays.toasts.close_one():  # it says so over the next pages
+        pass
 
 
 def _scroll(wizard: WizardPage, share: float) -> None:

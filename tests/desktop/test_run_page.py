@@ -212,7 +212,7 @@ def test_that_the_present_stage_counts_its_rows(replay, qtbot):
     qtbot.waitUntil(lambda: stage_states(page).get("tokenising") == "now")
     rec.add(PhaseBegan, phase=Phase.TOKENISING, done=0.5)
     replay.backend.play(uid, rec.take())
-    qtbot.waitUntil(lambda: "rows 1,200 of 2,400" in strip.accessibleName())
+    qtbot.waitUntil(lambda: "1,200 of 2,400" in strip.accessibleName())
 
 
 def test_that_every_gpu_has_its_tiles_and_a_processor_where_there_is_none(replay, qtbot):

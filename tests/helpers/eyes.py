@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QRect, Qt
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -22,10 +22,14 @@ from forge_desktop.theme.controls import Chip, Elided
 SLACK = 1
 COMBO_FRAME, FIELD_FRAME = 40, 24
 LAYOUT_ROOM = 10_000
+LAYOUT_ROUNDS = 5
+"""A layout may ask the one around it, and that the next."""
 
 
 def flaws(window: QWidget) -> list[str]:
     """Everything clipped, outside or overlapping in the visible part of a window."""
+    for _ in range(LAYOUT_ROUNDS):  # layouts that wait to be done are done before anything is painted
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
     found = []
     for widget in shown(window):
         found += [
