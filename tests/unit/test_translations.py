@@ -82,6 +82,8 @@ TABLES: dict[tuple[str, str], list[str]] = {
     ("pages/settings_page.py", "one.label"): SETTING_LABELS,
     ("pages/settings_page.py", "next((section.title for section in SECTIONS if section.key == key))"): SECTION_TITLES,
     ("panels/settings_card.py", "entry.label"): SETTING_LABELS,
+    ("panels/settings_card.py", "section.title"): SECTION_TITLES,
+    ("panels/settings_card.py", "section.sentence"): [section.sentence for section in settings_entries.SECTIONS],
     ("panels/settings_field.py", "entry.label"): SETTING_LABELS,
     ("panels/settings_field.py", "entry.sentence"): SETTING_SENTENCES,
     ("panels/settings_field.py", "empty"): [text for text in SETTING_EMPTY if not text.isdigit()],
