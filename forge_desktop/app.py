@@ -38,6 +38,7 @@ class Desktop(QObject):
     ) -> None:
         super().__init__()
         self.app = app
+        self._closed = False
         self._garbage = Garbage()
         self._watchdog = Watchdog(parent=self) if os.environ.get("FORGE_DEBUG") == "1" else None
         self.preferences = Preferences(home.desktop_folder / "preferences.json")
@@ -64,7 +65,10 @@ class Desktop(QObject):
             self._watchdog.start()
 
     def close(self) -> None:
-        """End threads; runs and controller go on."""
+        """End threads; runs and controller go on. Once is enough: whoever closes again finds it closed."""
+        if self._closed:
+            return
+        self._closed = True
         self.window.close()
         self.preferences.close()
         self.session.close()

@@ -19,6 +19,7 @@ def test_that_the_page_finds_tags_and_deletes_runs_of_a_real_controller(
             monkeypatch.setenv(name, value)
     service.home.root.mkdir(parents=True, exist_ok=True)
     desktop = Desktop(qapp, service.home, lambda: connect_to_controller(service.home), "en", "light")
+    desktop.preferences.set("onboarding", "done")  # or its answer takes the page away
     desktop.open()
     try:
         qtbot.waitUntil(lambda: desktop.session.is_online, **LONG)
