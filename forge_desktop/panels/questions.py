@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QLabel, QMessageBox, QWidget
 
 from forge_desktop.theme.language import tr
 
-WIDTH = 380
+WIDTH = 320
 
 
 def ask_before(parent: QWidget, title: str, text: str, yes: str, name: str, do: Callable[[], object]) -> None:
