@@ -168,6 +168,7 @@ def clear(layout: QVBoxLayout | QHBoxLayout) -> None:
         item = layout.takeAt(0)
         widget = item.widget() if item is not None else None
         if widget is not None:
+            widget.hide()  # it stays until the event loop turns, and must not be painted under what comes instead
             widget.deleteLater()
 
 

@@ -181,7 +181,7 @@ def test_that_the_stages_say_where_a_run_is_and_how_long_each_took(replay, qtbot
     assert by_key["loading"].seconds == 1.0
     assert (by_key["training"].done, by_key["training"].total, by_key["training"].unit) == (50, 100, "steps")
     assert stage_states(page)["saving"] == "later"
-    assert "Training: at work · step 50 of 100" in strip.accessibleName()
+    assert "Training: at work · 50 of 100" in strip.accessibleName()
     replay.backend.play(uid, [*steps(51, 100), *after_training()])
     qtbot.waitUntil(lambda: set(stage_states(page).values()) == {"done"})
 
