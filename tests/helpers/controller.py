@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,17 @@ import pytest
 
 from engine.client.address import read_address
 from engine.client.client import ControllerClient
+from engine.contract.nodes import LOCAL
 from engine.contract.paths import Home, code_root
 from engine.contract.run_spec import RunSpec
 from engine.control.executors import identity
 from engine.control.executors.fake import FakeExecutor, FakeWorker
+from engine.control.jobs import queue
 from engine.control.jobs.controller import Controller
+from engine.control.jobs.queue import Claim, Terms
 from engine.control.jobs.requests import Request
-from engine.control.store.database import Database
+from engine.control.jobs.scheduler import Offer
+from engine.control.store.database import Database, Transaction
 from tests.helpers.waiting import wait_until
 
 STUB = Path(__file__).with_name("stub_worker.py")
@@ -52,6 +56,19 @@ def make_stub_python(folder: Path) -> Path:
     path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STUB}" "$@"\n')
     path.chmod(0o755)
     return path
+
+
+def take_next(
+    transaction: Transaction,
+    slots: dict[str, int],
+    gpus: Sequence[str],
+    executor: str,
+    at: float,
+    prices: dict[str, float] | None = None,
+) -> Claim | None:
+    """Take the first run that waits, where there is no node but this computer."""
+    local = Offer(1, LOCAL, executor=executor, slots=slots, gpus=tuple(gpus), crowded=slots["gpu"] > len(gpus))
+    return queue.take(transaction, Terms([local], prices or {}), at)
 
 
 class Bench:
