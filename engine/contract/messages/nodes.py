@@ -221,4 +221,50 @@ _SSH: dict[str, Message] = {
     ),
 }
 
-NODES: dict[str, Message] = {**_WAYS, **_TLS, **_SSH}
+_PROFILE: dict[str, Message] = {
+    "node.refused": Message("Node '{name}' was not kept.", "Some of its settings cannot be used.", "Correct them."),
+    "node.missing": Message("", "It is missing.", "Write something."),
+    "node.above": Message("", "It must be more than {above}.", "Write a larger number."),
+    "node.too_long": Message("", "It is longer than {most} letters.", "Make it shorter."),
+    "node.too_many": Message("", "There are more than {most}.", "Remove some."),
+    "node.unknown_setting": Message("", "A node has no such setting.", "Remove it."),
+    "node.unknown_setting_near": Message("", "A node has no such setting.", "Did you mean '{near}'?"),
+    "node.kind": Message("", "'{value}' is no kind of node.", "Choose one of {kinds}."),
+    "node.bad_name": Message(
+        "", "'{name}' is no name for a node.", "Begin with a letter or digit; then also . _ - (60 letters at most)."
+    ),
+    "node.name_of_local": Message(
+        "", "'{name}' is the name of this computer's own processes, and only of those.", "Choose another name."
+    ),
+    "node.no_address": Message("", "It is not said where the node is.", "Write {form}."),
+    "node.address_form": Message("", "'{address}' is not of the right form.", "Write {form}, without anything else."),
+    "node.host_key_form": Message(
+        "",
+        "It is neither a public host key nor a fingerprint.",
+        "Paste a line of known_hosts, the node's /etc/ssh/ssh_host_ed25519_key.pub, or SHA256:… from `ssh-keygen -lf`.",
+    ),
+    "node.image_form": Message("", "'{image}' is no name of an image.", "Write NAME:TAG, such as loraforge-worker:1."),
+    "node.label_form": Message(
+        "",
+        "The label '{label}' cannot be used.",
+        "Names hold letters, digits and . _ / - (63 at most), values 200 letters on one line.",
+    ),
+    "node.key_pasted": Message(
+        "",
+        "It holds a key itself; profiles hold none.",
+        "Put it into a file and write its path, or into the keyring and write keyring:NAME.",
+    ),
+    "node.keyring_form": Message("", "'{name}' is no name of a keyring entry.", "Write keyring:NAME."),
+    "node.file_form": Message("", "'{file}' is no whole path.", "Write it from / or ~ on, or keyring:NAME."),
+    "node.key_is_public": Message(
+        "The key of node '{node}' is a public one.", "'{file}' is a public key.", "Name the file without .pub."
+    ),
+    "node.half_a_pair": Message("", "Certificate and key belong together.", "Set '{missing}' as well."),
+    "node.mount_form": Message("", "'{mount}' is no mount.", "Write /folder/there:/folder/in/the/container."),
+    "node.mount_reserved": Message(
+        "", "The container needs its own {folder}.", "Choose another folder in the container, such as /data."
+    ),
+    "node.mount_twice": Message("", "{folder} is mounted twice.", "Choose another folder in the container."),
+}
+
+NODES: dict[str, Message] = {**_WAYS, **_TLS, **_SSH, **_PROFILE}

@@ -84,7 +84,7 @@ class EngineLink(ABC):
             raise Unreachable("node.not_docker", node=self.node, address=self.address)
         newest, oldest = str(found["ApiVersion"]), str(found.get("MinAPIVersion", OLDEST_API))
         if version_lt(newest, OLDEST_API):
-            params = {"version": str(found.get("Version", "?")), "api": newest, "oldest": OLDEST_API}
+            params: dict[str, Any] = {"version": str(found.get("Version", "?")), "api": newest, "oldest": OLDEST_API}
             raise Unreachable("node.engine_old", node=self.node, **params)
         agreed = newest if version_lt(newest, NEWEST_API) else NEWEST_API
         self._version = oldest if version_lt(agreed, oldest) else agreed
@@ -92,7 +92,7 @@ class EngineLink(ABC):
 
     def _with_client(self, work: Callable[[Any], Answer], seconds: float, version: str) -> Answer:
         at, client = self._take(version)
-        client.timeout = seconds
+        client.timeout = seconds  # type: ignore[assignment] # the stubs know whole seconds only
         sound = False
         try:
             answer = work(client)

@@ -31,8 +31,8 @@ def unknown(node: str, where: Address, config: Path | None) -> Unreachable:
     """Nobody knows this host: say what it shows, so that a person can compare."""
     shown = scan(where, config)
     best = next((key for key in shown if key.kind == "ssh-ed25519"), shown[0] if shown else None)
-    params = {"address": str(where), "fingerprint": best.fingerprint if best else "?"}
-    return Unreachable("node.host_unknown", node=node, **params)
+    fingerprint = best.fingerprint if best else "?"
+    return Unreachable("node.host_unknown", node=node, address=str(where), fingerprint=fingerprint)
 
 
 def scan(where: Address, config: Path | None = None) -> list[HostKey]:

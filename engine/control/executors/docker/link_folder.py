@@ -95,4 +95,4 @@ def _place() -> Path:
         place = Path(named)
         if named and place.is_dir() and os.access(place, os.W_OK) and len(named) < LONGEST_SOCKET - 40:
             return place
-    return Path("/tmp")  # noqa: S108 - mkdtemp makes folders of mode 0700 there
+    return Path("/tmp")

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import docker
 
@@ -37,7 +38,9 @@ OPTIONS = (
 class SshLink(EngineLink):
     """An engine's socket at the far end of a tunnel of our own."""
 
-    def __init__(self, profile: NodeProfile, address: Address, secrets: LinkSecrets, config: Path | None = None) -> None:
+    def __init__(
+        self, profile: NodeProfile, address: Address, secrets: LinkSecrets, config: Path | None = None
+    ) -> None:
         """`config`: an ssh_config to use in place of the person's."""
         super().__init__(profile.name, str(address))
         self._profile = profile
@@ -132,10 +135,10 @@ class SshLink(EngineLink):
             return None
         finally:
             folder.remove()
-        params = {"node": self.node, "address": self.address, "socket": self._far, "user": self._where.user or "?"}
+        params: dict[str, Any] = {"address": self.address, "socket": self._far, "user": self._where.user or "?"}
         codes = {NO_SOCKET: "socket_missing_there", NO_PERMISSION: "socket_denied_there", NOBODY: "stopped_there"}
         found = codes.get(done.returncode)
-        return Unreachable(f"node.{found}", **params) if found else None
+        return Unreachable(f"node.{found}", node=self.node, **params) if found else None
 
 
 def _last(words: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from engine.contract.errors import Unreachable
 from engine.control.executors.docker.trouble import short
@@ -15,7 +16,10 @@ REASONS: tuple[tuple[str, str], ...] = (
     (r"Load key .*(?:invalid format|error in libcrypto|not a|no such|unsupported)", "node.ssh_key_bad"),
     (r"incorrect passphrase", "node.key_locked"),
     (r"Permission denied \(|Too many authentication failures|No more authentication methods", "node.login_refused"),
-    (r"administratively prohibited|forwarding disabled|Stream local forwarding .*(?:refused|fail)", "node.no_forwarding"),
+    (
+        r"administratively prohibited|forwarding disabled|Stream local forwarding .*(?:refused|fail)",
+        "node.no_forwarding",
+    ),
     (r"Could not resolve hostname|Name or service not known", "node.unknown_host"),
     (r"Connection refused", "node.port_refused"),
     (r"timed out|Timeout, server .* not responding", "node.no_answer"),
@@ -32,7 +36,7 @@ def explain(words: str, node: str, address: str, seconds: float, login: str) -> 
     lines = [line for line in words.splitlines() if line.strip()]
     found = next((code for pattern, code in REASONS if re.search(pattern, words)), "")
     fingerprints = FINGERPRINT.findall(words)
-    params = {
+    params: dict[str, Any] = {
         "address": address,
         "seconds": f"{seconds:g}",
         "user": login,

@@ -71,11 +71,12 @@ class TlsLink(EngineLink):
         """A server that refuses our certificate may close before its reason is read: listen to it alone."""
         where = (self._where.host, self._where.port)
         try:
-            with socket.create_connection(where, SECOND_LOOK_S) as plain:
-                with self._trust().wrap_socket(plain, server_hostname=self._where.host) as talk:
-                    talk.settimeout(SECOND_LOOK_S)
-                    with contextlib.suppress(TimeoutError):
-                        talk.recv(1)
+            with (
+                socket.create_connection(where, SECOND_LOOK_S) as plain,
+                self._trust().wrap_socket(plain, server_hostname=self._where.host) as talk,
+                contextlib.suppress(TimeoutError),
+            ):
+                talk.recv(1)
         except OSError as error:
             found = trouble.explain(error, Way(self.node, self.address, SECOND_LOOK_S))
             return None if found.code == "node.broken" else found
@@ -90,9 +91,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: Any) -> None:
-        super().init_poolmanager(  # type: ignore[no-untyped-call]
-            connections, maxsize, block, ssl_context=self._context, socket_options=ALIVE, **more
-        )
+        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, socket_options=ALIVE, **more)
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         host, _pool = super().build_connection_pool_key_attributes(request, verify, cert)

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import requests
 import urllib3
@@ -42,6 +43,11 @@ class Way:
     node: str
     address: str
     seconds: float = 10.0
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """For the texts."""
+        return {"node": self.node, "address": self.address}
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -93,7 +99,7 @@ def _certificate(error: BaseException, way: Way) -> Unreachable | None:
     """What is wrong with the server's certificate."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         return None
-    where = {"node": way.node, "address": way.address}
+    where = way.params
     if error.verify_code == EXPIRED:
         return Unreachable("node.server_expired", **where)
     if error.verify_code == NOT_YET:
@@ -109,7 +115,7 @@ def _handshake(error: BaseException, way: Way) -> Unreachable | None:
     """What the server said of our certificate, or that it does not speak TLS at all."""
     if not isinstance(error, ssl.SSLError):
         return None
-    reason, where = error.reason or "", {"node": way.node, "address": way.address}
+    reason, where = error.reason or "", way.params
     if "ALERT" in reason:
         if "EXPIRED" in reason:
             return Unreachable("node.client_expired", **where)
@@ -126,7 +132,7 @@ def _handshake(error: BaseException, way: Way) -> Unreachable | None:
 
 def _network(error: BaseException, way: Way) -> Unreachable | None:
     """What the network or the socket's file said."""
-    where = {"node": way.node, "address": way.address}
+    where = way.params
     if isinstance(error, socket.gaierror):
         return Unreachable("node.unknown_host", **where)
     timeouts = (TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError)
