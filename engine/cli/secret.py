@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from engine.cli.exits import FAILED, OK
-from engine.cli.output import print_json, table
+from engine.cli.output import print_json, say, table
 
 NAMES = ("huggingface", "modelscope", "proxy")
 PLACES = {"": "–", "keyring": "the system's keyring", "file": "a file only you can read"}
@@ -26,7 +26,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     ):
         verb = verbs.add_parser(name, parents=[common], help=sentence)
         if name != "list":
-            verb.add_argument("name", choices=NAMES, help="proxy is user:password")
+            known = f"one of {', '.join(NAMES)} (proxy is user:password), or node/NODE/key, …/certificate, …/ca"
+            verb.add_argument("name", metavar="NAME", help=known)
         verb.set_defaults(work=work)
 
 
@@ -48,8 +49,7 @@ def put(options: argparse.Namespace) -> int:
     """Keep one."""
     from engine.cli.session import controller
 
-    asked = "user:password of the proxy: " if options.name == "proxy" else f"Token of {options.name}: "
-    value = getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline()
+    value = _asked(options.name)
     with controller() as client:
         found = client.set_secret(options.name, value.strip())
     if options.json:
@@ -57,6 +57,16 @@ def put(options: argparse.Namespace) -> int:
     else:
         print(f"{found.name}: kept in {PLACES[found.place]}")
     return OK
+
+
+def _asked(name: str) -> str:
+    """The value: of a node all of standard input, for keys have many lines."""
+    if name not in NAMES:
+        if sys.stdin.isatty():
+            say("Paste it, then press Ctrl-D on a line of its own.")
+        return sys.stdin.read()
+    asked = "user:password of the proxy: " if name == "proxy" else f"Token of {name}: "
+    return getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline()
 
 
 def delete(options: argparse.Namespace) -> int:

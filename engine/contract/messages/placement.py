@@ -90,11 +90,6 @@ PLACEMENT: dict[str, Message] = {
         "It is this computer; '{field}' is fixed.",
         "Its price, most runs, labels and notes can be changed.",
     ),
-    "nodes.local_only": Message(
-        "'{node}' cannot start workers as processes.",
-        "Only this computer ('local') does.",
-        "Choose Docker as its kind.",
-    ),
     "nodes.renamed": Message(
         "A node keeps its name.", "'{node}' cannot become '{name}'.", "Remove it and add another."
     ),
@@ -113,6 +108,9 @@ PLACEMENT: dict[str, Message] = {
         "Runs are at work on the old one, and they must not be started twice.",
         "Correct the address; or stop the runs first.",
     ),
+    "nodes.image_on_its_way": Message(
+        "An image is on its way to '{node}' already.", "One is copied at a time.", "Wait until it is there."
+    ),
     "nodes.no_containers": Message(
         "'{node}' does not use containers.", "There is nothing to check or copy there.", "Choose a Docker node."
     ),
@@ -120,12 +118,16 @@ PLACEMENT: dict[str, Message] = {
         "The nodes were not imported.", "{count} problems were found.", "Correct them; nothing was changed."
     ),
     "nodes.refused": Message("The node was refused.", "{count} problems were found.", "Correct them."),
+    "nodes.file_unreadable": Message(
+        "'{file}' cannot be read as nodes.", "{detail}", "Give the file that an export wrote."
+    ),
+    "nodes.label_form": Message("'{word}' is no label.", "", "Write it as KEY=VALUE."),
+    "nodes.not_an_export": Message(
+        "This is no export of nodes.", "It needs version 1 and a list of nodes.", "Give what an export wrote."
+    ),
     "nodes.twice": Message("", "The name '{node}' stands there twice.", "Give each node a name of its own."),
     "nodes.bad_name": Message(
         "", "'{node}' is no name of a node.", "Use letters, digits, '.', '_' and '-'; not 'auto'."
-    ),
-    "nodes.file_unreadable": Message(
-        "'{file}' cannot be read as nodes.", "{detail}", "Give the file that an export wrote."
     ),
     "nodes.broken": Message(
         "The node '{node}' cannot be used.", "{detail}", "Edit it, or run its doctor: `forge node doctor {node}`."

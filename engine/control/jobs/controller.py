@@ -19,7 +19,7 @@ from engine.control.executors.base import Executor, SpareStatus
 from engine.control.jobs import queue, reconcile, requests, retention, start
 from engine.control.jobs.machine import Machine
 from engine.control.jobs.news import Hub
-from engine.control.jobs.node_desk import NodeDesk
+from engine.control.jobs.node_care import NodeCare
 from engine.control.jobs.pool import MakePlace, Node
 from engine.control.jobs.queue import Claim
 from engine.control.jobs.retry import Alarm
@@ -35,7 +35,7 @@ LOOK_AGAIN_S = 5.0
 """Of several nodes one may have cooled down, or have more memory free, and nobody says so."""
 
 
-class Controller(NodeDesk):
+class Controller(NodeCare):
     """Everything that lives while the service runs. Made and used on its event loop."""
 
     def __init__(self, home: Home, database: Database, executor: Executor, make_place: MakePlace | None = None) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
+from engine.contract import node_check
 from engine.contract.errors import Conflict, Problem, Refused
-from engine.contract.nodes import LOCAL, NAME, NodeProfile
+from engine.contract.nodes import LOCAL, NodeProfile
 from engine.control.jobs.scheduler import AUTO
 from engine.control.store import nodes
 from engine.control.store.database import Transaction
@@ -15,46 +17,39 @@ LOCAL_FIELDS = ("price", "currency", "max_runs", "labels", "notes")
 """What may be changed of this computer."""
 
 
-def refuse_bad(profile: NodeProfile) -> None:
-    """Refused with every problem of a profile. Looks at files: call it on a thread."""
-    problems = problems_of(profile)
+def checked(values: Mapping[str, Any]) -> NodeProfile:
+    """The profile; Refused with every problem of it. Looks at files: call it on a thread."""
+    problems = problems_of(values)
     if problems:
         raise Refused("nodes.refused", count=len(problems), problems=problems)
+    return NodeProfile.model_validate(dict(values))
 
 
-def problems_of(profile: NodeProfile) -> list[Problem]:
-    """What is wrong with a profile: its name and kind here, the way to it by who goes it."""
-    if profile.name == LOCAL:
-        return []
-    problems = []
-    if not NAME.fullmatch(profile.name) or profile.name == AUTO:
-        problems.append(Problem(code="nodes.bad_name", field="name", params={"node": profile.name}))
-    if profile.kind == "process":
-        problems.append(Problem(code="nodes.local_only", field="kind", params={"node": profile.name}))
-        return problems
-    return problems + _way_problems(profile, problems)
+def problems_of(values: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong with the values of a profile."""
+    problems = node_check.problems_of(values)
+    if values.get("name") == AUTO:
+        problems.insert(0, Problem(code="nodes.bad_name", field="name", params={"node": AUTO}))
+    return problems
 
 
-def _way_problems(profile: NodeProfile, known: Sequence[Problem]) -> list[Problem]:
-    from engine.contract import node_check
-
-    fields = {problem.field for problem in known}
-    return [problem for problem in node_check.problems_of(profile.model_dump()) if problem.field not in fields]
-
-
-def refuse_bad_import(profiles: Sequence[NodeProfile]) -> None:
-    """Refused with every problem of all of them: nothing is imported then."""
+def checked_import(values: Mapping[str, Any]) -> list[NodeProfile]:
+    """The profiles of an export; Refused with every problem of all of them. Looks at files: call it on a thread."""
+    listed = values.get("nodes")
+    if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed) or values.get("version") != 1:
+        raise Refused("nodes.not_an_export")
     problems = [
         problem.model_copy(update={"field": f"nodes.{index}.{problem.field}"})
-        for index, profile in enumerate(profiles)
-        for problem in problems_of(profile)
+        for index, one in enumerate(listed)
+        for problem in problems_of(one)
     ]
-    names = Counter(profile.name for profile in profiles)
+    names = Counter(str(one.get("name", "")) for one in listed)
     problems += [
         Problem(code="nodes.twice", field="nodes", params={"node": name}) for name, count in names.items() if count > 1
     ]
     if problems:
         raise Refused("nodes.import_refused", count=len(problems), problems=problems)
+    return [NodeProfile.model_validate(one) for one in listed]
 
 
 def add(transaction: Transaction, profile: NodeProfile, at: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from engine.contract.events import NodeChanged, NodeRemoved
 from engine.contract.nodes import (
     LOCAL,
     Costs,
+    DoctorReport,
     NodeProfile,
     NodeProfiles,
     Nodes,
@@ -49,6 +50,8 @@ class NodeDesk(ListDesk):
         self.needs = Needs(home)
         self.pool = Pool(local, make_place or Places(home, self.secrets, lambda: self.settings))
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._examined: dict[str, asyncio.Task[DoctorReport]] = {}
+        self._bringing: set[str] = set()
 
     @property
     def slots(self) -> dict[str, int]:
@@ -82,18 +85,18 @@ class NodeDesk(ListDesk):
             node = self.pool.node(name)
             node.values, node.names, node.read_at = values, names, at
 
-    async def add_node(self, profile: NodeProfile, request: Request) -> NodeView:
+    async def add_node(self, values: Mapping[str, Any], request: Request) -> NodeView:
         """Use one more node."""
-        await asyncio.to_thread(node_changes.refuse_bad, profile)
+        profile = await asyncio.to_thread(node_changes.checked, values)
         at = now()
         if await self._once(request, lambda t: node_changes.add(t, profile, at)):
             await self._take_in(profile.name)
         return await self.node_view(profile.name)
 
-    async def edit_node(self, name: str, profile: NodeProfile, request: Request) -> NodeView:
+    async def edit_node(self, name: str, values: Mapping[str, Any], request: Request) -> NodeView:
         """Give a node another profile; runs at work there go on."""
         self.pool.node(name)
-        await asyncio.to_thread(node_changes.refuse_bad, profile)
+        profile = await asyncio.to_thread(node_changes.checked, values)
         at = now()
 
         def write(transaction: Transaction) -> None:
@@ -127,13 +130,13 @@ class NodeDesk(ListDesk):
         """Profiles of all nodes but this computer. They hold no secrets."""
         return NodeProfiles(nodes=[node.profile for node in self.pool if node.name != LOCAL])
 
-    async def import_nodes(self, profiles: NodeProfiles, request: Request) -> Nodes:
+    async def import_nodes(self, values: Mapping[str, Any], request: Request) -> Nodes:
         """Add or change many, or none if anything is wrong with one."""
-        await asyncio.to_thread(node_changes.refuse_bad_import, profiles.nodes)
+        profiles = await asyncio.to_thread(node_changes.checked_import, values)
         at, known = now(), set(self.pool.names)
 
         def write(transaction: Transaction) -> None:
-            for profile in profiles.nodes:
+            for profile in profiles:
                 if nodes.find(transaction.connection, profile.name) is None:
                     node_changes.add(transaction, profile, at)
                 else:
@@ -141,7 +144,7 @@ class NodeDesk(ListDesk):
             runs.set_prices(transaction, self.settings.prices, self.settings.currency)
 
         if await self._once(request, write):
-            for profile in profiles.nodes:
+            for profile in profiles:
                 await (self._changed(profile) if profile.name in known else self._take_in(profile.name))
         return await self.nodes()
 

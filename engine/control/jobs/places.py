@@ -25,8 +25,9 @@ class Places:
         """The place of a profile; UserError where something it names is missing."""
         from engine.control.executors.docker.executor import DockerExecutor
         from engine.control.executors.docker.opening import open_link
+        from engine.control.jobs.node_secrets import NodeSecrets
 
-        link = open_link(profile, self._secrets)
+        link = open_link(profile, NodeSecrets(self._secrets))
         return Place(DockerExecutor(self._home, profile, link, self._settings), link, lambda: said_by(link))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,7 +16,19 @@ from typing import Any, TypeVar
 from engine.contract.api import Settings
 from engine.contract.clock import now
 from engine.contract.errors import ErrorBody, NotFound, Unreachable, UserError
-from engine.contract.nodes import LOCAL, NodeFacts, NodeProfile, NodeRun, NodeState, NodeView, Reach
+from engine.contract.nodes import (
+    LOCAL,
+    CheckName,
+    DoctorCheck,
+    DoctorReport,
+    NodeFacts,
+    NodeProfile,
+    NodeRun,
+    NodeState,
+    NodeView,
+    Reach,
+    Transfer,
+)  # fmt: skip
 from engine.contract.states import Lane
 from engine.control.executors.base import Executor
 from engine.control.executors.docker.link import Link
@@ -35,6 +47,11 @@ def _nothing() -> None:
     """A node that needs no asking."""
 
 
+Examine = Callable[[Callable[[DoctorCheck], None], Sequence[CheckName]], DoctorReport]
+"""Told step by step; only these checks, or all where none is named."""
+BringImage = Callable[[str, Callable[[Transfer], None]], None]
+
+
 @dataclass(frozen=True)
 class Place:
     """What a profile becomes: who starts workers there, and the line to it."""
@@ -43,6 +60,10 @@ class Place:
     link: Link | None = None
     ask: Callable[[], NodeFacts | None] = _nothing
     """Raises `Unreachable`, or another `UserError`, when nobody answers as it should; may tell of the machine."""
+    examine: Examine | None = None
+    """Has it examined by a doctor."""
+    bring_image: BringImage | None = None
+    """Copies an image of this computer's engine there."""
 
     def close(self) -> None:
         """Let go of it. Workers go on."""
@@ -94,19 +115,20 @@ class Node:
     def executor(self) -> Executor:
         """Who starts workers there now; raises Unreachable while its profile cannot be used."""
         if self.place is None:
-            raise self._broken()
+            raise self.broken()
         return self.place.executor
 
     @property
     def link(self) -> Link:
         """The line to its engine; raises for a node that has none."""
         if self.place is None:
-            raise self._broken()
+            raise self.broken()
         if self.place.link is None:
             raise UserError("nodes.no_containers", node=self.name)
         return self.place.link
 
-    def _broken(self) -> Unreachable:
+    def broken(self) -> Unreachable:
+        """Why its profile cannot be used."""
         if self.error is not None:
             return Unreachable.from_body(self.error)
         return Unreachable("nodes.broken", node=self.name, detail="")
