@@ -13,6 +13,7 @@ from engine.contract.messages.docker import DOCKER
 from engine.contract.messages.house import HOUSE
 from engine.contract.messages.hubs import HUBS
 from engine.contract.messages.listing import LISTING
+from engine.contract.messages.nodes import NODES
 from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.worker import WORKER
 
@@ -28,6 +29,7 @@ MESSAGES: dict[str, Message] = {
     **HOUSE,
     **HUBS,
     **DOCKER,
+    **NODES,
 }
 
 __all__ = ["MESSAGES", "Message"]
