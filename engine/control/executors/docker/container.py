@@ -14,7 +14,8 @@ from engine.control.executors.code import WORKER_PATH
 from engine.control.executors.docker import names
 
 TMP_BYTES = 4 << 30
-NOFILE = 65_536
+NOFILE = 8_192
+"""Open files; engines that may not raise limits themselves allow no more than they have."""
 LOG_OPTIONS = {"max-size": "50m", "max-file": "3"}
 OF_HERE = frozenset({HOME_VARIABLE, WORKER_PATH, "CUDA_VISIBLE_DEVICES", "PYTHONPATH", "PATH", "HOME", "TMPDIR"})
 """Variables that mean something on the controller's computer only."""
