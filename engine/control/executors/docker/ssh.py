@@ -8,12 +8,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import docker
-
 from engine.contract.errors import Unreachable, UserError
 from engine.contract.node_address import Address, HostKey, host_key
 from engine.contract.nodes import NodeProfile
 from engine.control.executors.docker import host_keys, ssh_words
+from engine.control.executors.docker.client import EngineClient
 from engine.control.executors.docker.engine_link import EngineLink
 from engine.control.executors.docker.keys import content_of, file_content
 from engine.control.executors.docker.link import LinkSecrets
@@ -65,8 +64,11 @@ class SshLink(EngineLink):
     def _prepare(self, seconds: float) -> None:
         self._near = self.tunnel.socket(seconds)
 
-    def _client(self, version: str) -> docker.APIClient:
-        return docker.APIClient(f"unix://{self._near}", version=version)
+    def _revive(self) -> None:
+        self.tunnel.settle()
+
+    def _client(self, version: str) -> EngineClient:
+        return EngineClient(f"unix://{self._near}", version=version)
 
     def _explain(self, error: BaseException, seconds: float) -> UserError:
         found = super()._explain(error, seconds)

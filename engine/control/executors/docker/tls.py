@@ -8,13 +8,13 @@ import ssl
 import threading
 from typing import Any
 
-import docker
 import requests.adapters
 
 from engine.contract.errors import Unreachable, UserError
 from engine.contract.node_address import Address
 from engine.contract.nodes import NodeProfile
 from engine.control.executors.docker import trouble
+from engine.control.executors.docker.client import EngineClient
 from engine.control.executors.docker.engine_link import CONNECT_S, EngineLink
 from engine.control.executors.docker.keys import content_of
 from engine.control.executors.docker.link import LinkSecrets
@@ -50,8 +50,8 @@ class TlsLink(EngineLink):
         self._context = None
         super().forget()
 
-    def _client(self, version: str) -> docker.APIClient:
-        client = docker.APIClient(f"https://{_host(self._where)}:{self._where.port}", version=version)
+    def _client(self, version: str) -> EngineClient:
+        client = EngineClient(f"https://{_host(self._where)}:{self._where.port}", version=version)
         client.mount("https://", _Adapter(self._trust()))
         return client
 

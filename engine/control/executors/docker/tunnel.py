@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 START_S = 20.0
 """From the start of ssh until its tunnel is open: connecting, keys, login."""
 LOOK_S = 0.02
+SETTLE_S = 0.3
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 STEADY_S = 10.0
 """A tunnel that lived that long was no failure: it is opened again at once."""
@@ -70,6 +71,17 @@ class Tunnel:
             if not self._open:
                 self._hurry = True
                 self._change.notify_all()
+
+    def settle(self) -> None:
+        """A connection broke: an ssh that is dying is soon gone, and one that takes no connections is no use."""
+        process, folder = self._process, self._folder
+        if process is None or folder is None or not self._open:
+            return
+        try:
+            process.wait(SETTLE_S)
+        except subprocess.TimeoutExpired:
+            if not _listens(folder.path / "engine.sock"):
+                end(process)
 
     def words(self) -> str:
         """What ssh said since its start."""
