@@ -202,6 +202,7 @@ class Controller(NodeCare):
                     async with self._files_of(uid):
                         with contextlib.suppress(UserError):  # it is noted in the run's timeline
                             await asyncio.to_thread(self.retention.clean, uid)
+                await self.sweep_remains()
             except Exception:
                 log.exception("looking for files that may go failed; trying again later")
             with contextlib.suppress(TimeoutError):
@@ -210,6 +211,7 @@ class Controller(NodeCare):
 
     async def _finish_deleting(self, uid: str) -> None:
         """Second half of deleting: the files first, then the rows, so that neither is ever left alone."""
+        left_on = await self.database.read(lambda c: nodes.with_remains(c, uid))
         await asyncio.to_thread(retention.remove, self.home.run(uid))
         await asyncio.to_thread(_remove, self.home.library / uid)
 
@@ -225,6 +227,8 @@ class Controller(NodeCare):
             transaction.news.append(RunDeleted(cursor=cursor, at=at, run=uid))
 
         await self.database.write(write, durable=True)
+        if left_on:
+            self._go(self.drop_remains(uid, left_on))
 
     async def _tell_resources(self) -> None:
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -112,6 +112,7 @@ class Desk:
             return known
         async with self._files_of(uid):
             summary = await asyncio.to_thread(self.retention.clean, uid, True)
+            self._go(self.drop_remains(uid))
             return await self._command(request, lambda _: summary)
 
     async def delete_checkpoint(self, uid: str, checkpoint: int, request: Request) -> RunSummary:
@@ -190,6 +191,10 @@ class Desk:
         if self.needs_python(spec) and not await asyncio.to_thread(lambda: self.worker_python):
             raise Conflict("worker.no_environment")
         await self.learn_need(spec)
+
+    async def drop_remains(self, uid: str, names: Sequence[str] | None = None) -> None:
+        """What a run has left on nodes goes too."""
+        raise NotImplementedError
 
     def placement_problems(self, spec: RunSpec) -> list[Problem]:
         """What an order asks of nodes that none can ever give."""

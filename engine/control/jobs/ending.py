@@ -32,7 +32,7 @@ INFRASTRUCTURE = frozenset(
 asked for in vain and a bug of ours would only happen again."""
 
 
-NODE_ROOMS = frozenset({"node", "docker", "link", "image", "cache", "tunnel"})
+NODE_ROOMS = frozenset({"node"})
 """First parts of the codes that blame a node."""
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.contract.errors import Conflict, UserError
 from engine.contract.events import DoctorChecked, TransferChanged
 from engine.contract.nodes import CheckName, DoctorCheck, DoctorReport, Transfer
+from engine.contract.states import RunState
 from engine.control.jobs import node_changes
 from engine.control.jobs.node_desk import NodeDesk
 from engine.control.jobs.pool import Examine, Node
@@ -57,18 +59,16 @@ class NodeCare(NodeDesk):
             raise UserError("nodes.no_containers", node=name)
         if name in self._bringing:
             raise Conflict("nodes.image_on_its_way", node=name)
-        wanted = image or node.profile.image or self.settings.worker_image
         self._bringing.add(name)
-        last = Transfer(node=name, what=wanted)
-        loop = asyncio.get_running_loop()
+        last = Transfer(node=name, what=image)
 
         def tell(transfer: Transfer) -> None:
             nonlocal last
             last = transfer
-            loop.call_soon_threadsafe(self.hub.publish, [TransferChanged(transfer=transfer)])
+            self._tell_transfer(transfer)
 
         try:
-            await node.call(bring, wanted, tell)
+            await node.call(bring, image, tell)
             last = last.model_copy(update={"state": "done", "done": last.total})
         except UserError as error:
             last = last.model_copy(update={"state": "failed", "error": error.body()})
@@ -77,11 +77,42 @@ class NodeCare(NodeDesk):
         self.hub.publish([TransferChanged(transfer=last)])
         return last
 
+    async def sweep_remains(self) -> None:
+        """Containers and volumes whose time has come go, on every node that answers."""
+        days = await self.database.read(lambda c: nodes.kept_days(c, self.settings.keep_days))
+        for node in self.pool:
+            place = node.place
+            if place is None or place.sweep is None or node.reach != "reachable":
+                continue
+            with contextlib.suppress(UserError):  # it fell silent: there is a next time
+                gone = await node.call(place.sweep, days, self._may_go)
+                await self._note_gone(node.name, gone)
+
+    async def drop_remains(self, uid: str, names: Sequence[str] | None = None) -> None:
+        """What one run has left on nodes goes now; where one does not answer it goes when its time has come."""
+        if names is None:
+            names = await self.database.read(lambda c: nodes.with_remains(c, uid))
+        for name in names:
+            place = self.pool.node(name).place if name in self.pool else None
+            if place is not None and place.remove is not None:
+                with contextlib.suppress(UserError):
+                    if await self.pool.node(name).call(place.remove, uid):
+                        await self._note_gone(name, [uid])
+
+    async def _note_gone(self, name: str, uids: list[str]) -> None:
+        if uids:
+            await self.database.write(lambda t: nodes.remains_gone(t, name, uids))
+
+    def _may_go(self, uid: str) -> bool:
+        """Of a run that is not at work, or that is not known any more. Waits: for nodes' threads."""
+        row = self.database.read_now(lambda c: c.execute("SELECT state FROM run WHERE uid = ?", (uid,)).fetchone())
+        return row is None or not RunState(row["state"]).live
+
     async def _examine(self, node: Node, examine: Examine) -> DoctorReport:
-        loop, name = asyncio.get_running_loop(), node.name
+        name = node.name
 
         def tell(check: DoctorCheck) -> None:
-            loop.call_soon_threadsafe(self.hub.publish, [DoctorChecked(node=name, check=check)])
+            self.hub.from_thread([DoctorChecked(node=name, check=check)])
 
         report = await node.call(examine, tell, ())
         learnt = report.facts

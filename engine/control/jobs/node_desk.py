@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from engine.contract.clock import now
 from engine.contract.errors import Problem, UserError
-from engine.contract.events import NodeChanged, NodeRemoved
+from engine.contract.events import NodeChanged, NodeRemoved, TransferChanged
 from engine.contract.nodes import (
     LOCAL,
+    CheckName,
     Costs,
+    DoctorCheck,
     DoctorReport,
     NodeProfile,
     NodeProfiles,
@@ -20,6 +22,7 @@ from engine.contract.nodes import (
     NodeState,
     NodeView,
     PlacementAnswer,
+    Transfer,
 )  # fmt: skip
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
@@ -48,7 +51,8 @@ class NodeDesk(ListDesk):
     def __init__(self, home: Home, database: Database, local: Executor, make_place: MakePlace | None = None) -> None:
         super().__init__(home, database)
         self.needs = Needs(home)
-        self.pool = Pool(local, make_place or Places(home, self.secrets, lambda: self.settings))
+        places = make_place or Places(home, self.secrets, lambda: self.settings, self._tell_transfer)
+        self.pool = Pool(local, places, self._examine_here)
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._examined: dict[str, asyncio.Task[DoctorReport]] = {}
         self._bringing: set[str] = set()
@@ -168,6 +172,17 @@ class NodeDesk(ListDesk):
     def placement_problems(self, spec: RunSpec) -> list[Problem]:
         """What an order asks of nodes that none can ever give."""
         return placement_check.problems_of(spec.compute, [node.profile for node in self.pool])
+
+    def _tell_transfer(self, transfer: Transfer) -> None:
+        """From any thread: how a copy to a node gets on."""
+        self.hub.from_thread([TransferChanged(transfer=transfer)])
+
+    def _examine_here(self, tell: Callable[[DoctorCheck], None], only: Sequence[CheckName]) -> DoctorReport:
+        """This computer, by its doctor. Waits: call it on a thread."""
+        from engine.control.nodes.doctor import process_doctor
+        from engine.control.nodes.process_doctor import Here
+
+        return process_doctor(LOCAL, Here(LOCAL, self.home.root, self.worker_python or "")).examine(tell, only)
 
     def needs_python(self, spec: RunSpec) -> bool:
         """Whether a run could only work as a process of this computer."""

@@ -49,6 +49,8 @@ def _nothing() -> None:
 
 Examine = Callable[[Callable[[DoctorCheck], None], Sequence[CheckName]], DoctorReport]
 """Told step by step; only these checks, or all where none is named."""
+Sweep = Callable[[Mapping[str, float | None], Callable[[str], bool]], list[str]]
+"""Told how many days each run's remains stay (None: for good) and whether they may go; the runs whose went."""
 BringImage = Callable[[str, Callable[[Transfer], None]], None]
 
 
@@ -64,6 +66,10 @@ class Place:
     """Has it examined by a doctor."""
     bring_image: BringImage | None = None
     """Copies an image of this computer's engine there."""
+    sweep: Sweep | None = None
+    """Removes what remains of runs that had its time, and of the cache what nobody needs."""
+    remove: Callable[[str], bool] | None = None
+    """Removes what remains of one run; False while a worker of it lives."""
 
     def close(self) -> None:
         """Let go of it. Workers go on."""
@@ -215,8 +221,8 @@ class Node:
 class Pool:
     """All nodes, by name. Belongs to the event loop."""
 
-    def __init__(self, local: Executor, make_place: MakePlace) -> None:
-        self._local = local
+    def __init__(self, local: Executor, make_place: MakePlace, examine_local: Examine | None = None) -> None:
+        self._local = Place(local, examine=examine_local)
         self._make = make_place
         self._nodes: dict[str, Node] = {}
 
@@ -291,7 +297,7 @@ class Pool:
 
     def _placed(self, profile: NodeProfile) -> tuple[Place | None, ErrorBody | None]:
         if profile.name == LOCAL:
-            return Place(self._local), None
+            return self._local, None
         try:
             return self._make(profile), None
         except UserError as error:

@@ -131,6 +131,7 @@ class Watch:
             await self._end(ended)
             return True
         if heard:
+            self._began = True
             self.node.well()
         await self._mind_silence(self._silence.look(heard))
         await self._obey()
@@ -184,6 +185,9 @@ class Watch:
     async def _mind_silence(self, silent: float) -> None:
         """Remark on a worker that says nothing, take it back when it speaks, end it when it hangs."""
         hang_s = self._hang_minutes * 60
+        if silent >= SILENT_AFTER_S and await self._still_prepared():
+            self._silence.hold(0.0)
+            return
         if silent >= SILENT_AFTER_S and not self._marked:
             self._marked = True
             params = {"seconds": round(silent), "minutes": self._hang_minutes}
@@ -198,6 +202,12 @@ class Watch:
             log.warning("run %s: silent for %.0f s, its worker is ended", self.source.uid, silent)
             await self._kill()
             self._hung = True
+
+    async def _still_prepared(self) -> bool:
+        """Its inputs are on their way to the node: there is no worker yet that could speak."""
+        if self._began or not self.node.docker:
+            return False
+        return await self._ask(lambda executor: executor.frozen(self._folder, self._handle))
 
     async def _kill(self) -> None:
         await self._ask(lambda executor: executor.kill(self._folder, self._handle))

@@ -132,6 +132,34 @@ def waiting_for(connection: sqlite3.Connection, name: str) -> int:
     )
 
 
+def with_remains(connection: sqlite3.Connection, uid: str) -> list[str]:
+    """Nodes where a run has left something."""
+    rows = connection.execute(
+        "SELECT DISTINCT node.name FROM attempt JOIN run ON run.id = run_id "
+        "JOIN member ON member.attempt_id = attempt.id JOIN node ON node.id = node_id WHERE uid = ? AND remains_until IS NOT NULL",
+        (uid,),
+    )
+    return [name for (name,) in rows]
+
+
+def remains_gone(transaction: Transaction, name: str, uids: list[str]) -> None:
+    """Nothing of these runs is left on the node."""
+    transaction.execute(
+        "UPDATE attempt SET remains_until = NULL WHERE run_id IN (SELECT id FROM run WHERE uid IN "
+        "(SELECT value FROM json_each(?))) AND id IN (SELECT attempt_id FROM member JOIN node ON node.id = node_id "
+        "WHERE node.name = ?)",
+        (events.dump(uids), name),
+    )
+
+
+def kept_days(connection: sqlite3.Connection, usual: float | None) -> dict[str, float | None]:
+    """Run to how long what it left on nodes stays; None: for good, somebody pinned it."""
+    rows = connection.execute(
+        "SELECT DISTINCT uid, pinned FROM run JOIN attempt ON attempt.run_id = run.id WHERE remains_until IS NOT NULL"
+    )
+    return {uid: None if pinned else usual for uid, pinned in rows}
+
+
 def alerts(connection: sqlite3.Connection) -> dict[int, int]:
     """Node id to how many alerts it has now."""
     rows = connection.execute(
