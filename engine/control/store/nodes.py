@@ -136,7 +136,8 @@ def with_remains(connection: sqlite3.Connection, uid: str) -> list[str]:
     """Nodes where a run has left something."""
     rows = connection.execute(
         "SELECT DISTINCT node.name FROM attempt JOIN run ON run.id = run_id "
-        "JOIN member ON member.attempt_id = attempt.id JOIN node ON node.id = node_id WHERE uid = ? AND remains_until IS NOT NULL",
+        "JOIN member ON member.attempt_id = attempt.id JOIN node ON node.id = node_id "
+        "WHERE uid = ? AND remains_until IS NOT NULL",
         (uid,),
     )
     return [name for (name,) in rows]

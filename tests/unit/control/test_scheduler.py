@@ -181,12 +181,11 @@ def house(tmp_path):
 
 LOCAL = Offer(1, "local", slots={"gpu": 1, "cpu": 4, "light": 8})
 PLACES = st.fixed_dictionaries(
-    {},
-    optional={
-        "node": st.sampled_from(["auto", "local", "a", "b"]),
+    {
+        "node": st.sampled_from(["auto", "a", "b", "local"]),
         "share": st.booleans(),
-        "gpus": st.sampled_from([None, 0, 1]),
-    },
+        "gpus": st.sampled_from([None, 1, 0]),
+    }
 )
 STEPS = st.lists(
     st.one_of(
@@ -204,14 +203,17 @@ STEPS = st.lists(
 @given(
     gpus=st.tuples(st.integers(0, 3), st.integers(0, 3)),
     more=st.integers(0, 2),
+    waiting=st.lists(PLACES, min_size=2, max_size=8),
     steps=STEPS,
     limit=st.sampled_from([None, 1, 2]),
 )
-def test_that_nothing_is_held_twice_and_no_slot_is_exceeded(tmp_path_factory, gpus, more, steps, limit):
+def test_that_nothing_is_held_twice_and_no_slot_is_exceeded(tmp_path_factory, gpus, more, waiting, steps, limit):
     places = [offer(0, name, count, slots=max(1, count) + more) for name, count in zip("ab", gpus, strict=True)]
     offers = [LOCAL, *places]
     house = House(tmp_path_factory.mktemp("house"), offers)
     try:
+        for place in waiting:
+            house.put(**place)
         for step in steps:
             match step:
                 case ("put", place, owner):
