@@ -10,6 +10,7 @@ from engine.contract.messages.controller import CONTROLLER
 from engine.contract.messages.desktop import DESKTOP
 from engine.contract.messages.diagnosis import DIAGNOSIS
 from engine.contract.messages.docker import DOCKER
+from engine.contract.messages.doctor import DOCTOR
 from engine.contract.messages.house import HOUSE
 from engine.contract.messages.hubs import HUBS
 from engine.contract.messages.listing import LISTING
@@ -32,6 +33,7 @@ MESSAGES: dict[str, Message] = {
     **PLACEMENT,
     **DOCKER,
     **NODES,
+    **DOCTOR,
 }
 
 __all__ = ["MESSAGES", "Message"]

@@ -1,4 +1,4 @@
-"""What is said about nodes: the ways to them, what their doctor finds, and what is wrong with a profile."""
+"""What is said about the ways to nodes, and what is wrong with their profiles."""
 
 from engine.contract.messages.base import Message
 
