@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from engine.client.address import Address, Locate, gone, read_address
-from engine.client.hubs import HubRequests
+from engine.client.calls import M
+from engine.client.house import HouseCalls
+from engine.client.hubs import HubCalls
 from engine.client.listing import ListingCalls
 from engine.contract.api import (
     CheckResult,
@@ -42,7 +44,6 @@ from engine.contract.run_spec import RunSpec
 if TYPE_CHECKING:
     from engine.client.arrow import Curve, CurveView
 
-M = TypeVar("M", bound=BaseModel)
 TIMEOUT_S = 30.0
 _CLASSES: dict[int, type[UserError]] = {404: NotFound, 409: Conflict, 422: Refused, 503: Unreachable}
 
@@ -56,7 +57,7 @@ class LogPiece:
     size: int
 
 
-class ControllerClient(ListingCalls, HubRequests):
+class ControllerClient(ListingCalls, HubCalls, HouseCalls):
     """The controller of one home."""
 
     def __init__(self, home: Home, locate: Locate | None = None, timeout: float = TIMEOUT_S) -> None:
@@ -262,12 +263,6 @@ class ControllerClient(ListingCalls, HubRequests):
     def shutdown(self) -> None:
         """End the controller; runs go on."""
         self._send("POST", "/shutdown")
-
-    def _get(self, path: str, model: type[M], query: Mapping[str, Any] | None = None) -> M:
-        return self._read(self._send("GET", path, query=query), model)
-
-    def _change(self, method: str, path: str, body: BaseModel | None = None) -> RunSummary:
-        return self._read(self._send(method, path, body=body, key=new_id()), RunSummary)
 
     def _send(
         self,

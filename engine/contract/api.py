@@ -46,6 +46,8 @@ class RunSummary(_Body):
     """Up to 48 values of the training loss, oldest first."""
     error: ErrorBody | None = None
     mark: Mark | None = None
+    mark_since: float | None = None
+    """Since when the mark stands."""
     pinned: bool = False
     """Its working files stay until somebody deletes them."""
     retries: int = 0
@@ -59,7 +61,9 @@ class RunSummary(_Body):
     seconds: float = 0.0
     """Time its attempts ran, together, up to now."""
     cost: float | None = None
-    """That time at the price of its lane then; None where no price was set."""
+    """That time at the price of its node, or of its lane, then; None where no price was set."""
+    currency: str = ""
+    """Of the cost; empty: that of the settings."""
     score: float | None = None
     """Share of exact matches after training."""
 
@@ -301,6 +305,13 @@ class Settings(_Body):
     """Lane to the price of one hour of one of its slots; a lane without one costs nothing that is known."""
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
     """Of the prices, as ISO 4217 writes it."""
+    worker_image: str = Field(default="", max_length=500)
+    """Container image of workers; empty: the one of this version."""
+    owner_limit: int | None = Field(default=None, ge=1, le=1000)
+    """Most runs of one person at once; None: no limit. 1 is recommended where several share a controller."""
+    budget: float | None = Field(default=None, ge=0)
+    """What may be spent in `budget_days`, in `currency`; past 80 % of it an alert is raised. None: not watched."""
+    budget_days: int = Field(default=30, ge=1, le=3660)
     endpoints: dict[str, str] = {}
     """Hub to the address it is reached at, where that is not its own: a mirror or a local copy."""
     proxy: str = ""

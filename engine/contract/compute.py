@@ -31,10 +31,15 @@ class Placement(Settings):
     """The node and devices asked for."""
 
     node: str = setting(
-        "local", "Name of the node; local is this computer.", label="Node", basic=True, executable=("local",)
+        "local",
+        "Name of the node; local is this computer, auto the scheduler's choice.",
+        label="Node",
+        basic=True,
+        min_length=1,
+        max_length=60,
     )
-    executor: Literal["process", "docker"] = setting(
-        "process", "How the worker is started there.", label="Started as", executable=("process",)
+    executor: Literal["auto", "process", "docker"] = setting(
+        "auto", "How the worker is started there; auto: as the node does it.", label="Started as"
     )
     gpus: int | None = setting(
         None,
@@ -46,7 +51,11 @@ class Placement(Settings):
         executable=None,
     )
     ddp: bool = setting(False, "Train on several GPUs at once.", label="Several GPUs", executable=(False,))
-    image: str | None = setting(None, "Container image of the worker.", label="Image", executable=(None,))
+    share: bool = setting(False, "Let another run that also allows it use the same GPU.", label="Share the GPU")
+    image: str | None = setting(
+        None, "Container image of the worker; empty: the node's.", label="Image", max_length=500
+    )
+    labels: dict[str, str] = setting(dict, "Labels a node must have to be chosen.", label="Node labels", max_length=50)
 
 
 class ComputeConfig(Placement):

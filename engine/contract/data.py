@@ -28,6 +28,7 @@ class DataSource(Settings):
         gt=0,
         le=100,
     )
+    private: bool = setting(False, "Copies of it on nodes go as soon as the run has ended.", label="Private data")
     limit: int | None = setting(
         None, "Take at most so many rows (a seeded choice).", label="Row limit", unit="rows", ge=1
     )

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from engine.contract.api import RunSummary, Settings
 from engine.contract.checkpoints import SaveCause
 from engine.contract.errors import ErrorBody
+from engine.contract.node_alerts import Alert
+from engine.contract.nodes import DoctorCheck, MoveView, NodeView, Transfer
 from engine.contract.states import EndReason, Mark, Phase, RunState
 
 JOURNAL_VERSION = 1
@@ -321,8 +323,75 @@ class Resources(_Message):
     names: dict[str, str] = {}
 
 
+class NodeChanged(_Message):
+    """A node was added, edited, drained, lost or found again. Never replayed: on connect a client asks for all."""
+
+    type: Literal["node"] = "node"
+    node: NodeView
+
+
+class NodeRemoved(_Message):
+    """A node is no longer used."""
+
+    type: Literal["node_removed"] = "node_removed"
+    name: str
+
+
+class NodeReading(_Message):
+    """How busy a node is, every few seconds while somebody listens."""
+
+    type: Literal["node_reading"] = "node_reading"
+    node: str
+    at: float
+    values: dict[str, float] = {}
+    names: dict[str, str] = {}
+
+
+class DoctorChecked(_Message):
+    """A doctor got on with a check."""
+
+    type: Literal["doctor"] = "doctor"
+    node: str
+    check: DoctorCheck
+
+
+class MoveChanged(_Message):
+    """A move got on."""
+
+    type: Literal["move"] = "move"
+    move: MoveView
+
+
+class AlertChanged(_Message):
+    """An alert was raised, got worse, was acknowledged or is over."""
+
+    type: Literal["alert"] = "alert"
+    alert: Alert
+
+
+class TransferChanged(_Message):
+    """A copy to a node got on."""
+
+    type: Literal["transfer"] = "transfer"
+    transfer: Transfer
+
+
 StreamMessage = Annotated[
-    Hello | RunChanged | RunDeleted | Points | RunEvent | LogGrew | Resources | SettingsChanged,
+    Hello
+    | RunChanged
+    | RunDeleted
+    | Points
+    | RunEvent
+    | LogGrew
+    | Resources
+    | SettingsChanged
+    | NodeChanged
+    | NodeRemoved
+    | NodeReading
+    | DoctorChecked
+    | MoveChanged
+    | AlertChanged
+    | TransferChanged,
     Field(discriminator="type"),
 ]
 stream_message: TypeAdapter[StreamMessage] = TypeAdapter(StreamMessage)

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from engine.contract.commands import WorkerCommand
+from engine.contract.errors import ErrorBody
 from engine.contract.paths import AttemptFolder
+from engine.contract.run_spec import AttemptOrder
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,13 @@ class Launch:
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
     """Variables in addition to the controller's own."""
+    order: AttemptOrder | None = None
+    """As it stands in the folder. An executor elsewhere gives its worker one with the paths of over there."""
+    devices: tuple[str, ...] = ()
+    """GPUs it may use, by index; empty: the processor."""
+    owner: str = ""
+    keep_days: float | None = 7.0
+    """How long what remains of it over there is kept after the end."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,10 @@ class Exit:
     signal: int | None = None
     at: float | None = field(default=None, compare=False)
     """When, by the wall clock; without a witness, its last sign of life. None: not known."""
+    out_of_memory: bool = False
+    """The system ended it because its memory was used up."""
+    node_fault: ErrorBody | None = None
+    """It never came to work, and that is the node's fault: the run waits again."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,12 @@ class SpareStatus:
 
 
 class Executor(Protocol):
-    """Starts, watches and ends workers. Its methods may wait for files and processes: call them on a thread."""
+    """Starts, watches and ends workers. Its methods may wait for files and processes: call them on a thread.
+
+    The attempt's folder is always a folder of the controller's computer. An executor elsewhere keeps it a true copy:
+    the journal a prefix of the worker's, byte for byte, never ahead of it; results whole and verified before `poll`
+    tells of the end. Any method may raise `Unreachable`: then nothing is known, and nothing has failed.
+    """
 
     name: str
 
@@ -75,6 +94,9 @@ class Executor(Protocol):
 
     def stop(self, folder: AttemptFolder, handle: str) -> None:
         """Ask the worker to save and stop (SIGTERM)."""
+
+    def send(self, folder: AttemptFolder, handle: str, command: WorkerCommand) -> None:
+        """Hand the worker a command; repeating one is harmless."""
 
     def frozen(self, folder: AttemptFolder, handle: str) -> bool:
         """Whether somebody holds the worker's process still (SIGSTOP, a debugger): then silence proves nothing."""

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.contract.commands import WorkerCommand
+from engine.contract.durable import write_durably
 from engine.contract.paths import AttemptFolder
 from engine.control.executors.base import Exit, Launch, SparePlan, SpareStatus
 
@@ -65,6 +67,10 @@ class FakeExecutor:
     def stop(self, folder: AttemptFolder, handle: str) -> None:  # noqa: ARG002
         """Count the request; the worker's answer is up to the test."""
         self.workers[str(folder.root)].stops += 1
+
+    def send(self, folder: AttemptFolder, handle: str, command: WorkerCommand) -> None:  # noqa: ARG002 - a file does
+        """A file in its control folder."""
+        write_durably(folder.control / f"{command.id}.json", command.model_dump_json().encode())
 
     def frozen(self, folder: AttemptFolder, handle: str) -> bool:  # noqa: ARG002
         """As told."""

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from engine.contract.commands import WorkerCommand
+from engine.contract.durable import write_durably
 from engine.contract.paths import AttemptFolder
 from engine.control.executors import group, identity
 from engine.control.executors.base import Exit, Launch, SparePlan, SpareStatus
@@ -95,6 +97,10 @@ class ProcessExecutor:
         worker = (_monitor_file(folder) or {}).get("worker")
         if worker:
             group.tell(worker, signal.SIGTERM)
+
+    def send(self, folder: AttemptFolder, handle: str, command: WorkerCommand) -> None:  # noqa: ARG002 - a file does
+        """A file in its control folder."""
+        write_durably(folder.control / f"{command.id}.json", command.model_dump_json().encode())
 
     def frozen(self, folder: AttemptFolder, handle: str) -> bool:  # noqa: ARG002 - the file says more
         """The worker is stopped by a signal."""

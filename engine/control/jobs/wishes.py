@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, field
 
 from engine.contract.commands import WorkerCommand
-from engine.contract.durable import write_durably
 from engine.contract.paths import AttemptFolder
 from engine.control.executors.base import Executor
 
@@ -45,8 +44,8 @@ class Wishes:
             self.wish = Wish(verb)
 
     def send(self, command: WorkerCommand) -> None:
-        """Hand a command over. Waits for the disk: call it on a thread."""
-        write_durably(self._folder.control / f"{command.id}.json", command.model_dump_json().encode())
+        """Hand a command over. Waits: call it on a thread."""
+        self._executor.send(self._folder, self._handle, command)
 
     def obey(self, grace_s: float) -> tuple[str, float] | None:
         """Hand over what is new, end a worker that does not heed a stop in time. A note, if there is one to make."""

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.contract.faults import fault
-from engine.control.store import schema_2, schema_3
+from engine.control.store import schema_2, schema_3, schema_4
 from engine.control.store.schema_1 import INDEXES, SEARCH_COLUMNS, TABLES, TRIGGERS
 
-LATEST = 3
+LATEST = 4
 
 
 def apply(connection: sqlite3.Connection, version: int) -> None:
@@ -57,4 +57,10 @@ def _third(database: Any) -> None:
         database.execute(statement)
 
 
-_STEPS: dict[int, Callable[[Any], None]] = {1: _first, 2: _second, 3: _third}
+def _fourth(database: Any) -> None:
+    """Nodes: profiles, readings, alerts, moves, what lies in their caches, what they cost."""
+    for statement in schema_4.STATEMENTS:
+        database.execute(statement)
+
+
+_STEPS: dict[int, Callable[[Any], None]] = {1: _first, 2: _second, 3: _third, 4: _fourth}

@@ -1,1 +1,1 @@
-"""Workers in containers of a Docker engine, on this computer or another."""
+"""Workers as containers of a Docker engine, on this computer or another."""

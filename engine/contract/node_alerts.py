@@ -1,0 +1,82 @@
+"""Alerts: when a reading stays past its limit for long, until it recovers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+AlertKind = Literal[
+    "gpu_temperature", "gpu_idle", "gpu_memory_full", "gpu_lost", "disk_full", "unreachable", "run_stalled",
+    "queue_long", "budget",
+]  # fmt: skip
+ALERT_KINDS: tuple[AlertKind, ...] = (
+    "gpu_temperature", "gpu_idle", "gpu_memory_full", "gpu_lost", "disk_full", "unreachable", "run_stalled",
+    "queue_long", "budget",
+)  # fmt: skip
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class AlertRule(_Body):
+    """When an alert is raised, and when it is over."""
+
+    kind: AlertKind
+    enabled: bool = True
+    threshold: float
+    """In the unit of its kind: °C, percent, minutes, share of the budget in percent."""
+    recover: float
+    """Back past this the alert is over: hysteresis."""
+    minutes: float = Field(default=5.0, ge=0, le=10_000)
+    """How long it must last."""
+    node: str = ""
+    """For this node only; empty: all."""
+
+
+DEFAULT_RULES: tuple[AlertRule, ...] = (
+    AlertRule(kind="gpu_temperature", threshold=85, recover=80, minutes=2),
+    AlertRule(kind="gpu_idle", threshold=5, recover=15, minutes=30, enabled=False),
+    AlertRule(kind="gpu_memory_full", threshold=98, recover=95, minutes=10),
+    AlertRule(kind="gpu_lost", threshold=1, recover=0, minutes=0),
+    AlertRule(kind="disk_full", threshold=90, recover=85, minutes=1),
+    AlertRule(kind="unreachable", threshold=1, recover=0, minutes=1),
+    AlertRule(kind="run_stalled", threshold=10, recover=0, minutes=0),
+    AlertRule(kind="queue_long", threshold=60, recover=0, minutes=0),
+    AlertRule(kind="budget", threshold=80, recover=80, minutes=0),
+)
+
+
+class AlertRules(_Body):
+    """All rules, and where alerts are sent besides the window."""
+
+    rules: list[AlertRule] = []
+    targets: int = 0
+    """How many addresses (apprise) are set; they are secrets and never come back."""
+
+
+class Alert(_Body):
+    """An alert: once, until it recovers."""
+
+    id: int
+    kind: AlertKind
+    node: str = ""
+    device: str = ""
+    run: str = ""
+    run_name: str = ""
+    began: float
+    ended: float | None = None
+    acknowledged: bool = False
+    value: float = 0.0
+    """The latest."""
+    worst: float = 0.0
+    threshold: float = 0.0
+    minutes: float = 0.0
+    params: dict[str, Any] = {}
+
+
+class Alerts(_Body):
+    """Those that are on, and the latest that are over."""
+
+    alerts: list[Alert] = []
