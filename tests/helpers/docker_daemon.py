@@ -60,6 +60,7 @@ class DockerServer(Server):
             "--pidfile", str(self.folder / "pid"), "--bridge", self._bridge.name,
             "--default-address-pool", f"base={self._bridge.pool},size=24", "--cgroup-parent", self._place.cgroup,
             "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--live-restore",
+            "--exec-opt", "native.cgroupdriver=cgroupfs",
             "--shutdown-timeout", "5",
         ]  # fmt: skip
 

@@ -11,6 +11,7 @@ from engine.contract.messages.desktop import DESKTOP
 from engine.contract.messages.diagnosis import DIAGNOSIS
 from engine.contract.messages.house import HOUSE
 from engine.contract.messages.hubs import HUBS
+from engine.contract.messages.images import IMAGES
 from engine.contract.messages.listing import LISTING
 from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.worker import WORKER
@@ -26,6 +27,7 @@ MESSAGES: dict[str, Message] = {
     **LISTING,
     **HOUSE,
     **HUBS,
+    **IMAGES,
 }
 
 __all__ = ["MESSAGES", "Message"]
