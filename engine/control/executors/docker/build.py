@@ -25,6 +25,7 @@ from engine.control.executors.docker.images import Progress, Tell, WorkerImage, 
 from engine.control.executors.docker.labels import program_version
 
 BASE = "python:3.11-slim"
+BASE_PYTHON = (3, 11)
 RESOURCES = ("demo",)
 """What a worker reads of the resources; fonts, icons and translations stay here."""
 STEP = re.compile(r"Step (\d+)/(\d+) : (.*)")
@@ -116,10 +117,12 @@ def dockerfile() -> Path:
     raise UserError("image.no_recipe", path=str(places[0]))
 
 
-def gather_wheels(folder: Path, build: Build, python: Path | None = None) -> None:
+def gather_wheels(folder: Path, build: Build) -> None:
     """Fetch all packages into the folder with this computer's pip, for builders that have no network."""
     folder.mkdir(parents=True, exist_ok=True)
-    chosen = packages.pip(python or Path(sys.executable), "download", "--dest", str(folder))
+    other = ["--python-version", ".".join(map(str, BASE_PYTHON)), "--only-binary=:all:"]
+    chosen = [*packages.pip(Path(sys.executable), "download", "--dest", str(folder))]
+    chosen += [] if sys.version_info[:2] == BASE_PYTHON else other
     done = subprocess.run(
         [*chosen, *packages.sources(build, ""), *packages.pinned(), *packages.requirements()],
         capture_output=True, text=True, check=False,
