@@ -17,3 +17,5 @@ RUN /opt/controller/bin/python -m compileall -q /opt/forge/engine
 ENV FORGE_WORKER_PYTHON=/opt/venv/bin/python FORGE_HOME=/job
 USER 10001:10001
 CMD ["/opt/controller/bin/python", "-m", "engine.control", "--foreground"]
+# It is made from a worker image, but is none.
+LABEL org.opencontainers.image.title="LoRAForge controller" forge.protocol=""

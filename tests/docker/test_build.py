@@ -74,12 +74,13 @@ def test_the_recipe_builds(local_engine: Engine, built: tuple[WorkerImage, list[
 def test_a_build_that_fails_says_what_the_builder_said(local_engine: Engine, tmp_path: Path):
     wheels = make_wheels(tmp_path, without=("peft",))
     plan = build.Plan(NAME, base=base_image(local_engine.api), wheels=wheels, network="none")
+    before = local_engine.api.containers(all=True)
     with pytest.raises(UserError) as refused:
         build.build(local_engine.api, plan)
     assert refused.value.code == "image.build_failed"
     assert "peft" in refused.value.why
     assert find_image(local_engine.api, NAME) is None
-    assert local_engine.api.containers(all=True) == []
+    assert local_engine.api.containers(all=True) == before
 
 
 def test_the_command_builds_and_lists(local_engine: Engine, wheels: Path):

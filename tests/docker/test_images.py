@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import io
+import random
 import tarfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import docker
 import pytest
+import requests
 
 from engine.contract import PROTOCOL_VERSION
 from engine.contract.errors import NotFound, UserError
 from engine.control.executors.docker import labels
 from engine.control.executors.docker.copy_image import Copied, best_packing, copy_image
 from engine.control.executors.docker.images import Progress, find_image, require_image, same_image, worker_images
-from tests.helpers.docker_engines import Engine, RemoteEngine
+from tests.helpers.docker_daemon import API_VERSION
+from tests.helpers.docker_engines import Engine, Engines, RemoteEngine
+from tests.helpers.docker_process import Server
 from tests.helpers.waiting import wait_until
 
 NAME = "loraforge-test-copy:1"
+CONTROLLER = "loraforge-test-controller:1"
 
 
 @pytest.fixture
@@ -51,9 +57,11 @@ def forget(api: docker.APIClient, name: str) -> None:
 
 def test_worker_images_are_known_by_their_label(local_engine: Engine, small: str, worker_image: str):
     make(local_engine, "loraforge-test-other:1", {"some": "label"}, payload=b"other")
+    make(local_engine, CONTROLLER, {labels.PROTOCOL: ""}, payload=b"made from a worker image")
     try:
         found = {name: image for image in worker_images(local_engine.api) for name in image.names}
         assert "loraforge-test-other:1" not in found
+        assert CONTROLLER not in found
         assert found[worker_image].fits
         assert (found[small].version, found[small].commit, found[small].protocol) == ("9.9", "abc", PROTOCOL_VERSION)
         with pytest.raises(UserError) as refused:
@@ -61,6 +69,7 @@ def test_worker_images_are_known_by_their_label(local_engine: Engine, small: str
         assert refused.value.code == "image.not_worker"
     finally:
         forget(local_engine.api, "loraforge-test-other:1")
+        forget(local_engine.api, CONTROLLER)
 
 
 def test_another_protocol_is_refused_plainly(local_engine: Engine, small: str):
@@ -126,6 +135,47 @@ def test_a_copy_that_is_given_up_leaves_nothing(local_engine: Engine, remote_eng
     assert find_image(remote_engine.api, small) is None
     wait_until(lambda: {image["Id"] for image in remote_engine.api.images(all=True)} == before)
     assert copy_image(local_engine.api, remote_engine.api, small).copied
+
+
+def test_a_full_disk_is_said(engines: Engines, local_engine: Engine):
+    """The image has no two bytes alike, so that packing does not help it in."""
+    make(local_engine, NAME, labels.image_labels("9.9", "abc"), payload=random.Random(1).randbytes(40_000_000))
+    try:
+        with engines.small("30m") as small, pytest.raises(UserError) as refused:
+            copy_image(local_engine.api, small.api, NAME, node="box")
+        assert refused.value.code == "image.no_room", refused.value.text
+        assert refused.value.params["node"] == "box"
+    finally:
+        forget(local_engine.api, NAME)
+
+
+def test_a_copy_over_a_tunnel_that_is_cut_is_done_again(
+    local_engine: Engine, remote_engine: RemoteEngine, tmp_path: Path
+):
+    make(local_engine, NAME, labels.image_labels("9.9", "abc"), payload=random.Random(2).randbytes(30_000_000))
+    ssh, here = remote_engine.ssh, tmp_path / "docker.sock"
+    forward = ["ssh", *ssh.options(), "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{here}:{remote_engine.socket}"]
+    tunnel = Server("ssh", [*forward, f"{ssh.user}@{ssh.host}"], tmp_path / "log", here.exists)
+
+    def cut(progress: Progress) -> None:
+        if progress.done > 10_000_000 and tunnel.pid is not None:
+            ssh.cut()
+            wait_until(lambda: tunnel.pid is None, what="the tunnel ends")
+
+    try:
+        tunnel.start()
+        far = docker.APIClient(f"unix://{here}", version=API_VERSION, timeout=60)
+        with pytest.raises(requests.exceptions.ConnectionError):
+            copy_image(local_engine.api, far, NAME, cut)
+        assert find_image(remote_engine.api, NAME) is None
+        here.unlink(missing_ok=True)
+        tunnel.start()
+        assert copy_image(local_engine.api, far, NAME).copied
+        assert require_image(remote_engine.api, NAME).fits
+    finally:
+        tunnel.stop()
+        for engine in (local_engine, remote_engine):
+            forget(engine.api, NAME)
 
 
 def test_the_packing_is_one_the_engine_reads(remote_engine: RemoteEngine):

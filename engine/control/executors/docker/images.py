@@ -53,7 +53,8 @@ class WorkerImage:
 def worker_images(api: Any) -> list[WorkerImage]:
     """All worker images of an engine, the newest first."""
     found = [_read(api.inspect_image(one["Id"])) for one in api.images(filters={"label": labels.PROTOCOL})]
-    return sorted(found, key=lambda image: image.created, reverse=True)
+    workers = [image for image in found if image.protocol is not None]
+    return sorted(workers, key=lambda image: image.created, reverse=True)
 
 
 def find_image(api: Any, name: str) -> WorkerImage | None:
