@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
         going,
         history,
         home,
+        image,
         keeping,
         logs,
         metrics,
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
         node,
         history,
         home,
+        image,
         diagnostics,
         demo,
     ):

@@ -13,6 +13,7 @@ from engine.contract.messages.docker import DOCKER
 from engine.contract.messages.doctor import DOCTOR
 from engine.contract.messages.house import HOUSE
 from engine.contract.messages.hubs import HUBS
+from engine.contract.messages.images import IMAGES
 from engine.contract.messages.listing import LISTING
 from engine.contract.messages.nodes import NODES
 from engine.contract.messages.placement import PLACEMENT
@@ -34,6 +35,7 @@ MESSAGES: dict[str, Message] = {
     **DOCKER,
     **NODES,
     **DOCTOR,
+    **IMAGES,
 }
 
 __all__ = ["MESSAGES", "Message"]
