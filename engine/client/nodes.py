@@ -19,15 +19,12 @@ from engine.contract.nodes import (
     NodeState,
     NodeView,
     PlacementAnswer,
-    PushImage,
     SetNodeState,
-    Transfer,
 )
 from engine.contract.run_spec import RunSpec
 
 DOCTOR_S = 300.0
 """A doctor measures bandwidth, and starts containers."""
-COPY_S = 6 * 3600.0
 
 
 class _Values(BaseModel):
@@ -75,11 +72,6 @@ class NodeCalls(Calls):
     def last_report(self, name: str) -> DoctorReport:
         """What its doctor last found."""
         return self._get(f"{_at(name)}/doctor", DoctorReport)
-
-    def bring_image(self, name: str, image: str = "") -> Transfer:
-        """Copy a worker image of this computer's engine to a node; how it gets on comes over the stream meanwhile."""
-        answer = self._send("POST", f"{_at(name)}/image", body=PushImage(image=image), timeout=COPY_S)
-        return self._read(answer, Transfer)
 
     def export_nodes(self) -> NodeProfiles:
         """Profiles of all nodes but the controller's computer; without secrets."""

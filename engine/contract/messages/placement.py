@@ -111,6 +111,7 @@ PLACEMENT: dict[str, Message] = {
     "nodes.image_on_its_way": Message(
         "An image is on its way to '{node}' already.", "One is copied at a time.", "Wait until it is there."
     ),
+    "nodes.no_copy": Message("No image was copied to '{node}'.", "None was asked for since the start.", "Begin one."),
     "nodes.no_containers": Message(
         "'{node}' does not use containers.", "There is nothing to check or copy there.", "Choose a Docker node."
     ),

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body
 
 from engine.contract.clock import now
 from engine.contract.errors import UserError
+from engine.contract.images import PushImage
 from engine.contract.nodes import (
     Costs,
     DoctorReport,
@@ -16,7 +17,6 @@ from engine.contract.nodes import (
     Nodes,
     NodeView,
     PlacementAnswer,
-    PushImage,
     SetNodeState,
     Transfer,
 )  # fmt: skip
@@ -100,8 +100,14 @@ async def examine(context: Ctx, name: str) -> DoctorReport:
 
 @router.post("/nodes/{name}/image")
 async def bring_image(context: Ctx, name: str, body: PushImage) -> Transfer:
-    """Copy a worker image there; how it gets on comes over the stream meanwhile."""
+    """Begin to copy a worker image there; done at once if it is there already."""
     return await context.controller.bring_image(name, body.image)
+
+
+@router.get("/nodes/{name}/image")
+async def brought_image(context: Ctx, name: str) -> Transfer:
+    """How the latest copy gets on; it comes over the stream as well."""
+    return context.controller.brought_image(name)
 
 
 @router.get("/runs/{uid}/placement")

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.contract.errors import Conflict, UserError
-from engine.contract.events import DoctorChecked, TransferChanged
+from engine.contract.errors import Conflict, NotFound, UserError
+from engine.contract.events import DoctorChecked
 from engine.contract.nodes import CheckName, DoctorCheck, DoctorReport, Transfer
 from engine.contract.states import RunState
 from engine.control.jobs import node_changes
 from engine.control.jobs.node_desk import NodeDesk
-from engine.control.jobs.pool import Examine, Node
+from engine.control.jobs.pool import BringImage, Examine, Node
 from engine.control.store import nodes
 from engine.control.store.database import Transaction
 
+log = logging.getLogger(__name__)
 QUICK: tuple[CheckName, ...] = ("reach", "authentication", "version")
 """What is looked at of a node that is not used yet."""
+QUICK_S = 2.0
 
 
 class NodeCare(NodeDesk):
@@ -52,30 +55,46 @@ class NodeCare(NodeDesk):
             await asyncio.to_thread(place.close)
 
     async def bring_image(self, name: str, image: str) -> Transfer:
-        """Copy a worker image of this computer's engine to a node, telling how it gets on."""
+        """Begin to copy a worker image of this computer's engine to a node; how it gets on is told, and kept."""
         node = self.pool.node(name)
         bring = node.place.bring_image if node.place is not None else None
         if bring is None:
             raise UserError("nodes.no_containers", node=name)
         if name in self._bringing:
             raise Conflict("nodes.image_on_its_way", node=name)
-        self._bringing.add(name)
-        last = Transfer(node=name, what=image)
+        self._bringing[name] = self._go(self._bring(node, bring, image))
+        self._brought[name] = Transfer(node=name, what=image)
+        await asyncio.wait([self._bringing[name]], timeout=QUICK_S)  # it may be there already
+        return self._brought[name]
+
+    def brought_image(self, name: str) -> Transfer:
+        """How the latest copy of an image to a node gets on."""
+        self.pool.node(name)
+        found = self._brought.get(name)
+        if found is None:
+            raise NotFound("nodes.no_copy", node=name)
+        return found
+
+    async def _bring(self, node: Node, bring: BringImage, image: str) -> None:
+        name = node.name
 
         def tell(transfer: Transfer) -> None:
-            nonlocal last
-            last = transfer
+            self._brought[name] = transfer
             self._tell_transfer(transfer)
 
         try:
             await node.call(bring, image, tell)
-            last = last.model_copy(update={"state": "done", "done": last.total})
+            last = self._brought[name]
+            end = last.model_copy(update={"state": "done", "done": last.total})
         except UserError as error:
-            last = last.model_copy(update={"state": "failed", "error": error.body()})
+            end = self._brought[name].model_copy(update={"state": "failed", "error": error.body()})
+        except Exception as error:  # a border: it must not be said to go on for ever
+            log.exception("copying an image to %s broke", name)
+            body = UserError("nodes.broken", node=name, detail=f"{type(error).__name__}: {error}").body()
+            end = self._brought[name].model_copy(update={"state": "failed", "error": body})
         finally:
-            self._bringing.discard(name)
-        self.hub.publish([TransferChanged(transfer=last)])
-        return last
+            self._bringing.pop(name, None)
+        tell(end)
 
     async def sweep_remains(self) -> None:
         """Containers and volumes whose time has come go, on every node that answers."""

@@ -55,7 +55,8 @@ class NodeDesk(ListDesk):
         self.pool = Pool(local, places, self._examine_here)
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._examined: dict[str, asyncio.Task[DoctorReport]] = {}
-        self._bringing: set[str] = set()
+        self._bringing: dict[str, asyncio.Task[None]] = {}
+        self._brought: dict[str, Transfer] = {}
 
     @property
     def slots(self) -> dict[str, int]:

@@ -68,6 +68,8 @@ class Places:
         source = open_link(NodeProfile(name=LOCAL + "-engine", kind="docker_local"))
         name = image or profile.image or self.image()
 
+        tell(Transfer(node=profile.name, what=name))
+
         def note(progress: Any) -> None:
             tell(Transfer(node=profile.name, what=name, done=progress.done, total=progress.total))
 
