@@ -61,7 +61,7 @@ PLACEMENT: dict[str, Message] = {
         "All nodes are taken.", "{nodes} nodes could take the run.", "It starts when a slot and a GPU are free."
     ),
     "placement.nowhere": Message(
-        "No node can take the run now.", "{nodes} were looked at.", "Each says why below; the run waits."
+        "No node can take the run now.", "{nodes} were looked at.", "The run waits; each node has its own reason."
     ),
     "placement.owner_limit": Message(
         "{owner} has as many runs at work as one person may.",
