@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.client.client import ControllerClient
+from engine.contract.checkpoints import CheckpointConfig
 from engine.contract.errors import Conflict
 from engine.contract.run_spec import RunSpec
 from tests.helpers.controller import ControllerProcess
@@ -90,3 +91,34 @@ def test_an_engine_that_goes_away_and_comes_back_costs_a_run_nothing(
     assert (detail.run.state, detail.run.attempt, detail.run.step) == ("completed", 1, 100)
     codes = [event.body.get("code") for event in detail.events]
     assert codes.count("run.unreachable") == codes.count("run.reachable") == 1
+
+
+def test_a_run_on_a_lost_node_goes_on_at_another_from_what_was_mirrored(
+    service, local_engine, remote_engine, worker_image, worker_mounts
+):
+    service.start()
+    client = service.client
+    add(client, "lost", remote_engine, worker_image, worker_mounts, mirror_minutes=0)
+    add(client, "here", local_engine, worker_image, worker_mounts)
+    reachable(client, "lost")
+    reachable(client, "here")
+    spec = order("lost", steps=400)
+    spec = spec.model_copy(update={"job": spec.job.model_copy(update={"checkpoints": CheckpointConfig(every_steps=5)})})
+    run = client.create(spec)
+    wait_until(lambda: client.run(run.uid).checkpoints, 120, "a checkpoint is here")
+    remote_engine.daemon.kill()
+    wait_until(lambda: client.run(run.uid).run.mark == "unreachable", 60, "it is marked")
+    client.start_elsewhere(run.uid, "here")
+    detail = wait_until(
+        lambda: (found := client.run(run.uid)).run.attempt == 2 and found.attempts[1].resumed_step and found,
+        120, "it goes on",
+    )  # fmt: skip
+    assert (detail.run.node, detail.attempts[0].reason) == ("here", "lost")
+    assert detail.attempts[1].resumed_attempt == 1
+    remote_engine.daemon.ensure()
+    container = f"forge-{run.uid}-1"
+    wait_until(
+        lambda: not remote_engine.api.inspect_container(container)["State"]["Running"], 60, "the old worker is ended"
+    )
+    client.stop(run.uid, save=False)
+    service.until(run.uid, "stopped")

@@ -142,6 +142,17 @@ PLACEMENT: dict[str, Message] = {
     "run.node_fault": Message(
         "The run could not start on {node}.", "{detail}", "That was not its fault: it waits, and is tried again."
     ),
+    "run.node_answers": Message(
+        "'{run}' is not started elsewhere.",
+        "Its node {node} is not known to be lost, and two workers of one run must not be.",
+        "Move it, or stop and resume it.",
+    ),
+    "run.same_node": Message("'{run}' is not started elsewhere.", "{node} is where it is.", "Choose another node."),
+    "run.given_up": Message(
+        "The attempt on {node} was given up.",
+        "The node did not answer, and a person let the run go on elsewhere.",
+        "It begins with its last checkpoint here; should the node come back, the old worker is ended.",
+    ),
     "worker.out_of_memory": Message(
         "The worker was ended because its memory ran out.",
         "The node's limit for the container was reached.",

@@ -42,7 +42,7 @@ class FakePlaces:
                 tell(check)
             return DoctorReport(node=profile.name, at=now(), done=True, checks=checks, facts=facts)
 
-        return Place(executor, None, ask, examine)
+        return Place(executor, None, ask, examine, fence=executor.fence)
 
     def executor(self, name: str) -> FakeExecutor:
         """Whose workers are pretended on the node of this name."""

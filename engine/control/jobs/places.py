@@ -45,6 +45,7 @@ class Places:
         return Place(
             executor, link, partial(said_by, link), partial(self._examine, profile, link),
             partial(self._bring_image, profile, link), sweep, executor.keep.remove,
+            executor.fence,
         )  # fmt: skip
 
     def image(self) -> str:
