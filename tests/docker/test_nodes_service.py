@@ -1,4 +1,4 @@
-"""A real controller with real Docker nodes: added over HTTP, examined, given runs, drained; its restart loses nothing."""
+"""A real controller with real Docker nodes: added over HTTP, examined, given runs, lost and found again."""
 
 from __future__ import annotations
 
@@ -105,7 +105,8 @@ def test_a_run_on_a_lost_node_goes_on_at_another_from_what_was_mirrored(
     spec = order("lost", steps=400)
     spec = spec.model_copy(update={"job": spec.job.model_copy(update={"checkpoints": CheckpointConfig(every_steps=5)})})
     run = client.create(spec)
-    wait_until(lambda: client.run(run.uid).checkpoints, 120, "a checkpoint is here")
+    mirrored = service.home.run(run.uid) / "checkpoints"
+    wait_until(lambda: list(mirrored.glob("a1-s*/manifest.json")), 120, "a checkpoint is here")
     remote_engine.daemon.kill()
     wait_until(lambda: client.run(run.uid).run.mark == "unreachable", 60, "it is marked")
     client.start_elsewhere(run.uid, "here")
