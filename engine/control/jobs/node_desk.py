@@ -28,6 +28,7 @@ from engine.contract.nodes import (
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from engine.control.executors.base import Executor
+from engine.control.executors.docker.labels import default_image
 from engine.control.jobs import elsewhere, node_changes, placement_check, placements
 from engine.control.jobs.list_desk import ListDesk
 from engine.control.jobs.need import Needs
@@ -71,7 +72,7 @@ class NodeDesk(ListDesk):
             lambda c: (nodes.live_runs(c), nodes.alerts(c), nodes.moves(c, at))
         )
         views = [node.view(self.settings, live.get(node.name, []), alerts.get(node.id, 0)) for node in self.pool]
-        return Nodes(nodes=views, image=self.settings.worker_image, moves=moves)
+        return Nodes(nodes=views, image=self.settings.worker_image or default_image(), moves=moves)
 
     async def node_view(self, name: str) -> NodeView:
         """One of them."""
@@ -227,6 +228,11 @@ class NodeDesk(ListDesk):
             node = self.pool.add(row)
             self._ask_again_and_again(node)
             await self.tell_node(node)
+            self._go(self.greet(name))
+
+    async def greet(self, name: str) -> None:
+        """A node is new: what it has, and whether it can be used, is found out at once."""
+        raise NotImplementedError
 
     async def _changed(self, profile: NodeProfile) -> None:
         node = self.pool.node(profile.name)
