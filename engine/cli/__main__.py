@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
         secret,
         settings,
         tags,
+        where,
         worker,
     )
     from engine.cli.exits import EPILOG
@@ -61,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
         keeping,
         tags,
         queue,
+        where,
         advice,
         download,
         config,

@@ -79,6 +79,29 @@ def test_that_keys_of_nodes_are_kept_and_never_told(service):
         service.client.set_secret("node/box/colour", "x")
 
 
+def test_why_a_run_waits_and_what_was_spent(service, tmp_path):
+    service.start()
+    client = service.client
+    client.add_node({"name": "box", "kind": "docker_local", "address": str(tmp_path / "no.sock")})
+    wait_until(lambda: client.node("box").reach == "unreachable", what="it is asked")
+    waits = client.create(service.spec("waits", compute={"node": "box"}))
+    said = service.forge("why", waits.uid)
+    assert (said.returncode, said.stdout.splitlines()[0][:20]) == (0, "box does not answer.")
+    assert service.forge("costs", "--by", "node").stdout.strip() == "Nothing was spent."
+    done = service.forge("settings", "--prices", "gpu=3600", "--owner-limit", "2", "--budget", "100")
+    assert "2 at once; budget: 100 USD in 30 days" in done.stdout
+    run = client.create(service.spec("quick"))
+    service.until(run.uid, "completed")
+    listed = service.forge("costs", "--by", "node")
+    assert listed.stdout.splitlines()[1].startswith("local")
+    assert "Budget:" in listed.stdout
+    assert service.forge("settings", "--owner-limit", "none").returncode == 0
+    assert client.settings().owner_limit is None
+    gone = service.forge("elsewhere", waits.uid)
+    assert gone.returncode == 5
+    client.stop(waits.uid)
+
+
 def test_the_command_line(service, tmp_path):
     service.start()
     sock = str(tmp_path / "no.sock")

@@ -128,7 +128,7 @@ PLACEMENT: dict[str, Message] = {
     ),
     "nodes.twice": Message("", "The name '{node}' stands there twice.", "Give each node a name of its own."),
     "nodes.bad_name": Message(
-        "", "'{node}' is no name of a node.", "Use letters, digits, '.', '_' and '-'; not 'auto'."
+        "", "'{node}' is no name of a node.", "The word means something else here. Choose another."
     ),
     "nodes.broken": Message(
         "The node '{node}' cannot be used.", "{detail}", "Edit it, or run its doctor: `forge node doctor {node}`."

@@ -259,6 +259,31 @@ def test_that_a_nodes_fault_puts_the_run_back_and_another_node_takes_it(bench):
     asyncio.run(main())
 
 
+def test_that_a_run_that_never_starts_lets_others_go_first(bench):
+    async def main():
+        async with bench.running(retry_seconds=0.02):
+            box = await bench.add_node("box")
+            box.faults = UserError("placement.offline", node="box").body()
+            first = await bench.create("first", compute={"node": "box"})
+            while len(bench.fetch("SELECT * FROM attempt WHERE reason = 'start_failed'")) < 2:
+                await asyncio.sleep(0.01)
+            second = await bench.create("second", compute={"node": "box"})
+            while not bench.fetch("SELECT 1 FROM attempt JOIN run ON run.id = run_id WHERE uid = ?", second):
+                await asyncio.sleep(0.01)
+            assert await bench.state(first) == "queued"
+            box.faults = None
+            await bench.controller.set_node_state("box", "online", Request("node_state"))  # somebody mended it
+            for _ in range(2):
+                while (worker := next((w for w in box.workers.values() if w.exit is None), None)) is None:
+                    await asyncio.sleep(0.01)
+                worker.play(STARTED)
+                worker.end(0)
+            await bench.until(first, "completed")
+            await bench.until(second, "completed")
+
+    asyncio.run(main())
+
+
 def test_that_memory_used_up_is_said(bench):
     async def main():
         async with bench.running():
