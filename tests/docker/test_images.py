@@ -178,6 +178,12 @@ def test_a_copy_over_a_tunnel_that_is_cut_is_done_again(
             forget(engine.api, NAME)
 
 
+def test_what_is_not_here_cannot_be_copied(local_engine: Engine, remote_engine: RemoteEngine):
+    with pytest.raises(NotFound) as refused:
+        copy_image(local_engine.api, remote_engine.api, "loraforge-test-nowhere:1")
+    assert refused.value.code == "image.missing_here"
+
+
 def test_the_packing_is_one_the_engine_reads(remote_engine: RemoteEngine):
     old = int(remote_engine.api.version()["Version"].split(".")[0]) < 23
     assert best_packing(remote_engine.api) == ("gzip" if old else "zstd")

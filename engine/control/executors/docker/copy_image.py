@@ -53,7 +53,7 @@ def copy_image(
     """
     image = find_image(source, name)
     if image is None:
-        raise NotFound("image.missing", name=name, node="")
+        raise NotFound("image.missing_here", name=name)
     there = find_image(target, name)
     if there is not None and same_image(image, there):
         return Copied(there.id, copied=False)
