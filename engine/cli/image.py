@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from engine.cli.exits import OK
 from engine.cli.output import print_json, say, table
-from engine.contract.events import TransferChanged
 from engine.contract.images import BuildImage, ImageProgress
 from engine.contract.nodes import Transfer
-from engine.contract.paths import Home
+
+LOOK_S = 0.5
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -88,8 +85,16 @@ def copy(options: argparse.Namespace) -> int:
     from engine.cli.session import controller
     from engine.contract.errors import UserError
 
-    with controller() as client, _telling(client.home, options.node, options.json):
+    with controller() as client:
         transfer = client.push_image(options.node, options.image)
+        said = ""
+        while transfer.state == "running":
+            text = _how_far(transfer)
+            if text != said and not options.json:
+                said = text
+                say(text)
+            time.sleep(LOOK_S)
+            transfer = client.pushed_image(options.node)
     if transfer.error is not None:
         raise UserError.from_body(transfer.error)
     if options.json:
@@ -99,34 +104,6 @@ def copy(options: argparse.Namespace) -> int:
     return OK
 
 
-@contextmanager
-def _telling(home: Home, node: str, quiet: bool) -> Iterator[None]:
-    """Say what the stream tells of copies to the node meanwhile."""
-    from engine.client.stream import RunStream
-
-    stream = RunStream(home)
-
-    def listen() -> None:
-        said = ""
-        for message in stream:
-            if isinstance(message, TransferChanged) and message.transfer.node == node:
-                text = _how_far(message.transfer)
-                if text != said:
-                    said = text
-                    say(text)
-
-    listener = threading.Thread(target=listen, name="transfers", daemon=True)
-    if not quiet:
-        listener.start()
-    try:
-        yield
-    finally:
-        stream.close()
-        if not quiet:
-            listener.join(5)
-
-
 def _how_far(transfer: Transfer) -> str:
-    """In steps of ten megabytes, not to say too much."""
     of = f" of {transfer.total / 1e6:.0f}" if transfer.total else ""
-    return f"{transfer.what}: {transfer.done // 10_000_000 * 10}{of} MB"
+    return f"{transfer.what}: {transfer.done / 1e6:.0f}{of} MB"

@@ -10,14 +10,13 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from engine.client.calls import Calls
+from engine.client.calls import SLOW_S, Calls
 from engine.contract.errors import ErrorBody, UserError
+from engine.contract.ids import new_id
 from engine.contract.images import BuildImage, ImageInfo, ImageProgress, Images, PushImage
 from engine.contract.nodes import Transfer
 from engine.contract.paths import code_root
 
-COPY_S = 6 * 3600.0
-"""Gigabytes over a slow line."""
 MODULE = "engine.control.executors.docker.image_command"
 
 
@@ -25,9 +24,14 @@ class ImageCalls(Calls):
     """A part of `ControllerClient`."""
 
     def push_image(self, node: str, image: str = "") -> Transfer:
-        """Copy an image to a node (empty: the one it uses), and wait for it; the stream tells how it gets on."""
+        """Begin to copy an image to a node (empty: the one it uses); done at once if it is there already."""
         path = f"/nodes/{quote(node, safe='')}/image"
-        return self._read(self._send("POST", path, body=PushImage(image=image), timeout=COPY_S), Transfer)
+        answer = self._send("POST", path, body=PushImage(image=image), key=new_id(), timeout=SLOW_S)
+        return self._read(answer, Transfer)
+
+    def pushed_image(self, node: str) -> Transfer:
+        """How the latest copy of an image to a node gets on."""
+        return self._get(f"/nodes/{quote(node, safe='')}/image", Transfer)
 
 
 def build_image(wish: BuildImage, tell: Callable[[ImageProgress], None]) -> ImageInfo:
