@@ -41,6 +41,11 @@ def rows(service, sql):
         connection.close()
 
 
+def let_go(service, uid):
+    """A worker that is held before its last step may end."""
+    (service.home.run(uid) / "go").touch()
+
+
 def lines_once(service, uid):
     """Whether every line of every journal that is an event is in the history exactly once."""
     attempts = rows(service, f"SELECT attempt.id, n FROM attempt JOIN run ON run.id = run_id WHERE uid = '{uid}'")
@@ -60,11 +65,13 @@ def lines_once(service, uid):
 )
 def test_that_a_controller_killed_in_mid_start_leaves_one_worker(service, monkeypatch, place):
     controller = start_with_fault(service, monkeypatch, place)
-    run = service.client.create(service.spec("steps=40 delay=0.05 save=5"))
+    run = service.client.create(service.spec("steps=40 delay=0.01 save=5 held"))
     assert controller.wait(30) == -signal.SIGKILL
     service.start()
     wait_until(lambda: service.client.run(run.uid).run.step)
+    wait_until(lambda: workers_of(service, run.uid), what="its monitor says who the worker is")
     assert len(workers_of(service, run.uid)) == 1
+    let_go(service, run.uid)
     detail = service.until(run.uid, "completed")
     assert [attempt.exit_code for attempt in detail.attempts][-1] == 0
     assert len([attempt for attempt in detail.attempts if attempt.first_step is not None]) == 1
@@ -107,7 +114,7 @@ def test_that_a_request_whose_answer_was_lost_is_not_done_twice(service, monkeyp
 @pytest.mark.parametrize("verb", ["stop", "pause"])
 def test_that_a_wish_written_down_before_the_crash_is_honoured_after(service, monkeypatch, verb):
     first = service.start()
-    run = service.client.create(service.spec("steps=600 delay=0.05 save=100"))
+    run = service.client.create(service.spec("steps=6000 delay=0.05 save=1000"))
     wait_until(lambda: service.client.run(run.uid).run.step)
     first.kill()
     first.wait()
@@ -123,7 +130,7 @@ def test_that_a_wish_written_down_before_the_crash_is_honoured_after(service, mo
 
 def test_pause_and_resume_with_real_processes(service):
     service.start()
-    run = service.client.create(service.spec("steps=60 delay=0.03 save=100"))
+    run = service.client.create(service.spec("steps=60 delay=0.03 save=100 held"))
     wait_until(lambda: (service.client.run(run.uid).run.step or 0) >= 3)
     service.client.pause(run.uid)
     detail = service.until(run.uid, "paused")
@@ -132,6 +139,7 @@ def test_pause_and_resume_with_real_processes(service):
     )  # fmt: skip
     assert service.client.resources().used["gpu"] == 0
     at = detail.checkpoints[-1].step
+    let_go(service, run.uid)
     assert service.forge("resume", run.uid).returncode == 0
     detail = service.until(run.uid, "completed")
     second = detail.attempts[1]
@@ -165,9 +173,9 @@ def test_that_a_hanging_worker_is_ended_with_its_group_and_goes_on(service):
 
 def test_that_a_stopped_process_is_not_taken_for_a_hanging_one(service):
     service.start()
-    run = service.client.create(service.spec("steps=60 delay=0.05", limits={"hang_minutes": 0.02}))
+    run = service.client.create(service.spec("steps=60 delay=0.05 held", limits={"hang_minutes": 0.02}))
     wait_until(lambda: service.client.run(run.uid).run.step)
-    (worker,) = workers_of(service, run.uid)
+    (worker,) = wait_until(lambda: workers_of(service, run.uid), what="its monitor says who the worker is")
     os.kill(worker, signal.SIGSTOP)
     watched = "SELECT heard FROM member"
     silent_since = rows(service, watched)[0][0]
@@ -176,12 +184,13 @@ def test_that_a_stopped_process_is_not_taken_for_a_hanging_one(service):
     assert rows(service, watched)[0][0] - silent_since < 1.2
     assert service.client.run(run.uid).run.state == "running"
     os.kill(worker, signal.SIGCONT)
+    let_go(service, run.uid)
     assert len(service.until(run.uid, "completed").attempts) == 1
 
 
 def test_save_now_and_sample_now(service):
     service.start()
-    run = service.client.create(service.spec("steps=600 delay=0.02"))
+    run = service.client.create(service.spec("steps=6000 delay=0.02"))
     wait_until(lambda: service.client.run(run.uid).run.step)
     assert service.forge("checkpoint", run.uid).returncode == 0
     asked = service.forge("--json", "sample", run.uid, "who are you?")
