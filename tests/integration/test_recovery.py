@@ -12,7 +12,7 @@ from engine.contract.api import CreateRun, Settings
 from engine.contract.errors import Unreachable
 from engine.contract.paths import AttemptFolder
 from engine.control.executors import identity
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_S, wait_until
 
 
 def start_with_fault(service, monkeypatch, setting):
@@ -66,7 +66,7 @@ def lines_once(service, uid):
 def test_that_a_controller_killed_in_mid_start_leaves_one_worker(service, monkeypatch, place):
     controller = start_with_fault(service, monkeypatch, place)
     run = service.client.create(service.spec("steps=40 delay=0.01 save=5 held"))
-    assert controller.wait(30) == -signal.SIGKILL
+    assert controller.wait(PATIENCE_S) == -signal.SIGKILL
     service.start()
     wait_until(lambda: service.client.run(run.uid).run.step)
     wait_until(lambda: workers_of(service, run.uid), what="its monitor says who the worker is")
@@ -92,7 +92,7 @@ def test_that_a_controller_killed_in_mid_start_leaves_one_worker(service, monkey
 def test_that_a_controller_killed_at_work_loses_and_repeats_nothing(service, monkeypatch, setting):
     controller = start_with_fault(service, monkeypatch, setting)
     run = service.client.create(service.spec("steps=60 delay=0.05 save=10"))
-    assert controller.wait(30) == -signal.SIGKILL
+    assert controller.wait(PATIENCE_S) == -signal.SIGKILL
     service.start()
     detail = service.until(run.uid, "completed")
     assert len([attempt for attempt in detail.attempts if attempt.first_step is not None]) == 1
@@ -105,7 +105,7 @@ def test_that_a_request_whose_answer_was_lost_is_not_done_twice(service, monkeyp
     body, key = CreateRun(spec=service.spec("steps=2"), start=False), "the same key"
     with pytest.raises(Unreachable):
         service.client._send("POST", "/runs", body=body, key=key)
-    assert controller.wait(30) == -signal.SIGKILL
+    assert controller.wait(PATIENCE_S) == -signal.SIGKILL
     service.start()
     again = service.client._send("POST", "/runs", body=body, key=key).json()
     assert [run.uid for run in service.client.runs().runs] == [again["uid"]]
@@ -121,7 +121,7 @@ def test_that_a_wish_written_down_before_the_crash_is_honoured_after(service, mo
     controller = start_with_fault(service, monkeypatch, "command.after_commit")
     with pytest.raises(Unreachable):
         getattr(service.client, verb)(run.uid)
-    assert controller.wait(30) == -signal.SIGKILL
+    assert controller.wait(PATIENCE_S) == -signal.SIGKILL
     service.start()
     detail = service.until(run.uid, {"stop": "stopped", "pause": "paused"}[verb])
     assert detail.attempts[0].exit_code == 77
@@ -227,7 +227,7 @@ def test_that_a_controller_killed_while_files_go_loses_no_result(service, monkey
     detail = service.until(run.uid, "completed")
     with pytest.raises(Unreachable):
         service.client.clean(run.uid)
-    assert controller.wait(30) == -signal.SIGKILL
+    assert controller.wait(PATIENCE_S) == -signal.SIGKILL
     service.start()
     service.client.clean(run.uid)
     assert not service.home.run(run.uid).exists()
@@ -246,7 +246,7 @@ def test_that_a_monitor_that_dies_leaves_no_second_worker(service, monkeypatch, 
     wait_until(lambda: len(service.client.run(run.uid).attempts) == 2 or service.client.run(run.uid).run.state.ended)
     monkeypatch.delenv("FORGE_FAULT")
     first.terminate()
-    first.wait(10)
+    first.wait(PATIENCE_S)
     service.start()
     detail = service.until(run.uid, "failed", "completed")
     folders = [AttemptFolder(path) for path in (service.home.run(run.uid) / "attempts").iterdir()]
