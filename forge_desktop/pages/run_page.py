@@ -32,6 +32,7 @@ from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.panels.run_head import RunHead
 from forge_desktop.theme.controls import button, clear, column, line, row, scrolled, set_enabled
 from forge_desktop.theme.language import tr
+from forge_desktop.theme.later import Later
 
 TABS = (
     ("overview", "Overview"),
@@ -126,10 +127,10 @@ class RunPage(Page):
         layout.addLayout(under)
         self._tab_buttons["overview"].setChecked(True)
         self._tabs.addWidget(self._build_overview())
-        self._tabs.addWidget(self._build_checkpoints())
-        self._tabs.addWidget(scrolled(SamplesPanel(self.model)))
-        self._tabs.addWidget(ConfigPanel(self.model, lambda: self._save(Item("config"))))
-        self._tabs.addWidget(EventsPanel(self.model))
+        self._tabs.addWidget(Later(self._build_checkpoints))
+        self._tabs.addWidget(Later(lambda: scrolled(SamplesPanel(self.model))))
+        self._tabs.addWidget(Later(lambda: ConfigPanel(self.model, lambda: self._save(Item("config")))))
+        self._tabs.addWidget(Later(lambda: EventsPanel(self.model)))
         self._log_tab = QWidget()
         self._log_tab.setLayout(column())
         self._tabs.addWidget(self._log_tab)
@@ -172,6 +173,9 @@ class RunPage(Page):
             if not full:
                 self._main.setStretch(1, 2)
         self.log.set_full(full)
+        shown = self._tabs.widget(place)
+        if isinstance(shown, Later):
+            shown.made()
         self._tabs.setCurrentIndex(place)
 
     def show_tab(self, key: str) -> None:

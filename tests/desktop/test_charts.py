@@ -23,6 +23,7 @@ from forge_desktop.panels.chart_options import notch_of, parsed, weight_of, writ
 from forge_desktop.panels.chart_series import ChartSeries, ChartSwitches
 from forge_desktop.panels.charts_card import ALL, METRICS, ChartsCard
 from forge_desktop.panels.curve_chart import CurveChart
+from tests.desktop.conftest import change_look
 from tests.desktop.sheets_charts import long_steps, ten_runs
 from tests.helpers.journals import before_training, demo_spec, resumed, saved, steps
 
@@ -277,7 +278,7 @@ def test_that_switches_and_zoom_outlive_a_change_of_language_and_theme(hundred, 
     card.options.log.click()
     card.choose("grad_norm")
     card.link.look_at((20.0, 40.0))
-    replay.desktop.change_look("dark", "zh_CN")
+    change_look(replay.desktop, "dark", "zh_CN")
     again = replay.window.page.findChild(QWidget, "run.charts")
     assert again is not card
     assert again.options.switches.log
