@@ -190,6 +190,13 @@ class ControllerClient(ListingCalls, HubCalls, HouseCalls):
             query |= {"after_attempt": after[0], "after_step": after[1]}
         return self._send("GET", f"/runs/{uid}/series", query=query).content
 
+    def series_pieces(self, uid: str, metrics: Iterable[str] = ()) -> Iterator[tuple[str, Curve]]:
+        """Every point of curves, piece by piece, each with its metric; no more than a piece is held."""
+        from engine.client.arrow import read_pieces
+
+        with self.fetch(f"/runs/{uid}/series/points", query={"metric": list(metrics)}) as answer:
+            yield from read_pieces(answer.iter_bytes())
+
     def series_view(
         self,
         uid: str,

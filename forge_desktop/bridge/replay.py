@@ -78,6 +78,8 @@ class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing, 
         """Set: downloads go on."""
         self.gate.set()
         self.views_asked = []
+        self.views_go = threading.Event()
+        self.views_go.set()
         self.hangs = False
         """Requests find nobody, although the stream stands."""
         self.closed = False

@@ -138,7 +138,7 @@ class RunPage(Page):
 
     def _build_overview(self) -> QWidget:
         main, rail = QWidget(), QWidget()
-        charts = ChartsCard(self.model, self._preferences)
+        charts = ChartsCard(self.model, self._preferences, self._actions.transfers)
         charts.told.connect(self._actions.told)
         charts.failed.connect(self._actions.failed)
         self.chart = charts.chart

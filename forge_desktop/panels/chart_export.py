@@ -23,10 +23,12 @@ from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QFileDialog, QMenu
 
+from forge_desktop.bridge.backend_series import Named
 from forge_desktop.bridge.series_files import write_picture
 from forge_desktop.bridge.session import Session
+from forge_desktop.models.transfers import Transfers
 from forge_desktop.panels.curve_chart import CurveChart
-from forge_desktop.theme.language import count, tr
+from forge_desktop.theme.language import tr
 from forge_desktop.theme.look import tokens
 
 SCALE = 2
@@ -34,15 +36,18 @@ FORMATS = ("png", "svg", "csv")
 
 
 class ChartExport(QObject):
-    """What can be made of the charts of one run."""
+    """What can be made of the charts of one run, or of some that are compared."""
 
     told = Signal(str)
     failed = Signal(object)
     """ErrorBody."""
 
-    def __init__(self, session: Session, uid: str, parent: QObject) -> None:
+    def __init__(
+        self, session: Session, runs: Callable[[], Named], parent: QObject, transfers: Transfers | None = None
+    ) -> None:
         super().__init__(parent)
-        self._session, self._uid = session, uid
+        self._session, self._runs = session, runs
+        self._transfers = transfers or Transfers(session, self)
 
     def fill(self, menu: QMenu, chart: CurveChart, metrics: Sequence[str], name: str) -> None:
         """Put the ways out into a menu."""
@@ -75,17 +80,13 @@ class ChartExport(QObject):
         dialog.open()
 
     def save(self, form: str, chart: CurveChart, metrics: Sequence[str], file: Path) -> None:
-        """Write it; says when it is done, or why it could not be."""
+        """Write it; says when it is done, or why it could not be. Points are written as a transfer."""
         if form == "csv":
-            uid, names = self._uid, tuple(metrics)
-            self._session.transfer(
-                lambda backend: backend.write_curves(uid, names, file, lambda _done, _all: None),
-                lambda rows: self.told.emit(
-                    count(rows, "{n} point saved as {file}", "{n} points saved as {file}").replace("{file}", str(file))
-                ),
-                self.failed.emit,
-                self,
-            )
+            runs, names = self._runs(), tuple(metrics)
+            self._transfers.write(
+                runs[0][0], tr("Points of the chart {name}", name=file.name), file,
+                lambda backend, tell: backend.write_curves(runs, names, file, tell),
+            )  # fmt: skip
             return
         content = as_svg(chart) if form == "svg" else as_png(chart)
         self._session.transfer(

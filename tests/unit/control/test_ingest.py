@@ -274,7 +274,8 @@ def test_that_a_long_phase_does_not_fill_the_timeline(bed):
     found = [event for event in bed.database.read_now(lambda c: details.detail(c, 1)).events if event.actor == "worker"]
     told = [(event.body["phase"], event.body["done"]) for event in found if event.kind == "phase"]
     assert told == [
-        ("downloading", None), ("downloading", 1.0), ("loading", None), ("training", None), ("saving", 0.0), ("saving", 0.5),
+        ("downloading", None), ("downloading", 1.0), ("loading", None), ("training", None),
+        ("saving", 0.0), ("saving", 0.5),
     ]  # fmt: skip
     assert [event.body["code"] for event in found if event.kind == "note"] == ["first"]
     assert len(bed.bodies("phase")) == 3006
