@@ -39,12 +39,13 @@ class RunSeries(QObject):
         session: Session,
         uid: str,
         parent: QObject | None = None,
-        long_from: int = LONG_FROM,
+        long_from: int | None = None,
         metrics: Iterable[str] = (),
     ) -> None:
         super().__init__(parent)
         self._metrics = frozenset(metrics)
-        self.session, self.uid, self._long_from = session, uid, long_from
+        self.session, self.uid = session, uid
+        self._long_from = LONG_FROM if long_from is None else long_from
         self.curves: dict[str, Curve] = {}
         self.state = "loading"
         """loading, ready or failed."""

@@ -7,6 +7,7 @@ Everything here is numbers; nothing knows of pixels on a screen or of Qt.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -33,8 +34,8 @@ LOOSE = 4
 
 
 def held_axis(axis: ChartAxis) -> Axis:
-    """What a long curve is held along for an axis."""
-    return "time" if axis in ("relative", "time", "worked") else "step" if axis == "step" else "tokens_seen"
+    """What a long curve is held along for an axis; the tokens that were seen follow from the step."""
+    return "time" if axis in ("relative", "time", "worked") else "step"
 
 
 class CurveSource:
@@ -64,11 +65,14 @@ class CurveSource:
             if self.axis == "worked":
                 self._known = (-1, -1)
 
-    def on_clock(self, x: float) -> float:
-        """The wall time of a place on an axis of time; of another axis, the place itself."""
+    def held_x(self, x: float) -> float:
+        """The wall time, or the step, of a place on the axis: where a long curve is held there."""
         if self.axis == "worked":
             at, passed = _clock(self._spans)
             return float(np.interp(x, passed, at)) if len(at) else x
+        if self.axis == "tokens_seen":
+            step, seen = self._seen()
+            return float(np.interp(x, seen, step)) if len(step) else x
         return x + self._origin if self.axis == "relative" else x
 
     @property
@@ -216,15 +220,13 @@ class CurveSource:
             self._lost[number].extend(self._along(mine), self.curve.value[mine])
 
     def _along(self, places: np.ndarray) -> Floats:
-        if self.axis == "worked":
-            return self._at_work(self.curve.t[places])
-        if self.axis in ("time", "relative"):
-            return np.asarray(self.curve.t[places] - (self._origin if self.axis == "relative" else 0.0))
-        if self.axis == "tokens_seen" and self._tokens is not None:
-            step, seen = self._tokens.shown()
-            if len(step):
-                return np.asarray(np.interp(self.curve.x[places], step, seen))
-        return np.asarray(self.curve.x[places])
+        held = self.curve.t if held_axis(self.axis) == "time" else self.curve.x
+        move = self._move()
+        return np.asarray(held[places] if move is None else move(held[places]))
+
+    def _move(self) -> Callable[[Floats], Floats] | None:
+        """From the wall time or the step to a place on the axis; None where it is that place."""
+        return {"relative": self._since, "worked": self._at_work, "tokens_seen": self._by_tokens}.get(self.axis)
 
     def _held_views(self) -> list[SeriesView]:
         coarse, wanted = self.curve.coarse, held_axis(self.axis)
@@ -241,23 +243,43 @@ class CurveSource:
         return [self._moved(part) for part in parts]
 
     def _moved(self, buckets: Buckets) -> Buckets:
-        if self.axis not in ("relative", "worked"):
+        move = self._move()
+        if move is None:
             return buckets
         moved = buckets.copy()
         for name in ("x_first", "x_last"):
-            moved[name] = self._at_work(moved[name]) if self.axis == "worked" else moved[name] - self._origin
+            moved[name] = move(moved[name])
         return moved
+
+    def _since(self, t: Floats) -> Floats:
+        return np.asarray(t - self._origin)
+
+    def _by_tokens(self, steps: Floats) -> Floats:
+        step, seen = self._seen()
+        return np.asarray(np.interp(steps, step, seen) if len(step) else steps)
+
+    def _seen(self) -> tuple[Floats, Floats]:
+        """Steps and the tokens that were seen by then."""
+        if self._tokens is None:
+            return np.empty(0), np.empty(0)
+        step, seen = self._tokens.shown()
+        coarse = self._tokens.coarse
+        if coarse is None or coarse.axis != "step":
+            return step, seen
+        ends = [np.column_stack([coarse.shown[a], coarse.shown[b]]).ravel()
+                for a, b in (("x_first", "x_last"), ("first", "last"))]  # fmt: skip
+        return np.append(ends[0], step), np.append(ends[1], seen)
 
     def _at_work(self, t: Floats) -> Floats:
         at, passed = _clock(self._spans)
         if not len(at):
-            return np.asarray(t - (t[0] if len(t) else 0.0))
+            return np.asarray(t - (self.curve.t[0] if len(self.curve) else 0.0))
         return np.asarray(np.interp(t, at, passed))
 
 
 def _clock(spans: Spans) -> tuple[Floats, Floats]:
     """Begin and end of each span, and the seconds of work that had passed by then."""
-    at = np.array(spans, float).reshape(-1)
+    at = np.maximum.accumulate(np.array(spans, float).reshape(-1))  # clocks are set back now and then
     worked = np.diff(at, prepend=at[:1])
     worked[0::2] = 0.0  # from the end of one to the begin of the next
     return at, np.cumsum(worked)

@@ -210,13 +210,12 @@ class ChartsCard(Card):
     @Slot()
     def _look(self) -> None:
         """Long curves are fetched finer where somebody looks."""
-        axis, switches = self._model.series.axis, self.options.switches
         for metric in self.shown():
             chart = self.charts[metric]
             if self._model.curve(metric).coarse is not None and chart.isVisible():
                 low, high = chart.seen()[0]
-                shift = self._origin() if axis == "time" and switches.axis == "relative" else 0.0
-                self._model.series.look_at(metric, (low + shift, high + shift))
+                source = chart.series[0].source
+                self._model.series.look_at(metric, (source.held_x(low), source.held_x(high)))
 
     @Slot()
     def _run_changed(self) -> None:

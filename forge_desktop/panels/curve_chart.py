@@ -194,7 +194,7 @@ class CurveChart(ChartHands):
     def x_text(self, x: float) -> str:
         """What an x is called."""
         match self.switches.axis:
-            case "relative":
+            case "relative" | "worked":
                 return span_text(x)
             case "time":
                 return moment(x)
