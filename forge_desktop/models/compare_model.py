@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.api import RunDetail, RunSummary
 from engine.contract.errors import ErrorBody
-from engine.contract.listing import RunPoints
+from engine.contract.listing import Price, Quality, RunPoint, RunPoints
 from forge_desktop.bridge.backend import Floats
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.curves import Curve
@@ -116,6 +117,16 @@ class Entry:
         seen = self.curve(SEEN)
         return len(seen) > 0 or seen.coarse is not None
 
+    def as_point(self) -> RunPoint | None:
+        """Itself in a picture of all runs, once it has ended."""
+        if self.detail is None or not self.detail.run.state.ended:
+            return None
+        run = self.detail.run
+        return RunPoint(
+            uid=run.uid, name=run.name, created=run.created, seconds=run.seconds, cost=run.cost, steps=run.step,
+            loss=run.loss, validation_loss=self.figures_of(VALIDATION).least, score=run.score,
+        )  # fmt: skip
+
     def work_spans(self) -> Spans:
         """When its attempts trained: from their first to their last point."""
         loss = self.curve(LOSS)
@@ -133,6 +144,12 @@ class Entry:
         if not len(begins):
             return ()
         return tuple(zip(begins.tolist(), [*ends[:-1].tolist(), float(begins[-1]) + FOREVER], strict=True))
+
+
+def value_of(point: RunPoint, name: str) -> float | None:
+    """One of its values, if it is a number."""
+    value = getattr(point, name)
+    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def uids_of(text: str) -> tuple[list[str], list[str]]:
@@ -162,6 +179,8 @@ class CompareModel(QObject):
         ]
         self.every: RunPoints | None = None
         self.metric, self.axis = "loss", "step"
+        self.price: Price = "seconds"
+        self.quality: Quality = "score"
         self._points_soon = QTimer(self, singleShot=True, interval=POINTS_SOON_MS)
         self._points_soon.timeout.connect(self._fetch_all)
         session.run_changed.connect(self._run_changed)
@@ -235,13 +254,33 @@ class CompareModel(QObject):
 
         self.session.ask(lambda backend: backend.run(one.uid), got, bad, owner=self)
 
+    def want_points(self, price: Price, quality: Quality) -> None:
+        """Picture all runs by other values."""
+        if (price, quality) != (self.price, self.quality):
+            self.price, self.quality = price, quality
+            self.every = None
+            self.all_changed.emit()
+            self._fetch_all()
+
     @Slot()
     def _fetch_all(self) -> None:
-        def got(every: RunPoints) -> None:
-            self.every = every
-            self.all_changed.emit()
+        price, quality = self.price, self.quality
 
-        self.session.ask(lambda backend: backend.run_points(), got, self.all_failed.emit, owner=self)
+        def got(every: RunPoints) -> None:
+            if (price, quality) == (self.price, self.quality):
+                self.every = every
+                self.all_changed.emit()
+
+        self.session.ask(lambda backend: backend.run_points(price, quality), got, self.all_failed.emit, owner=self)
+
+    def picture(self) -> list[RunPoint]:
+        """The points of all runs; those that are compared are always among them."""
+        if self.every is None:
+            return []
+        there = {point.uid for point in self.every.points}
+        mine = [one.as_point() for one in self.known if one.uid not in there]
+        shown = [point for point in mine if point is not None and value_of(point, self.price) is not None]
+        return [*self.every.points, *(point for point in shown if value_of(point, self.quality) is not None)]
 
     @Slot(object)
     def _run_changed(self, run: RunSummary) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from PySide6.QtCore import QStandardPaths, Qt, QTimer, Slot
-from PySide6.QtWidgets import QFileDialog, QLabel, QWidget
+from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QWidget
 
 from engine.contract.durable import write_durably
 from engine.contract.errors import ErrorBody, UserError
+from engine.contract.listing import Price, Quality
 from forge_desktop.bridge.backend import Backend
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.compare_model import AXES, FEWEST, METRICS, MOST, CompareModel, uids_of
 from forge_desktop.models.compare_table import as_csv, results, settings
+from forge_desktop.models.run_picture import Picture
 from forge_desktop.panels.compare_chart import CompareCurves
 from forge_desktop.panels.compare_grid import CompareGrid
 from forge_desktop.panels.compare_runs import CompareRuns
@@ -45,13 +48,14 @@ class ComparePage(Page):
         self.model.metric = metric if metric in METRICS else "loss"
         self.model.axis = axis if axis in AXES else "step"
         self._actions = actions
+        self._pictured: object = None
         self._soon = QTimer(self, singleShot=True, interval=REFRESH_MS)
         self._soon.timeout.connect(self._show_tables)
         self._build_head()
         self.curves = CompareCurves(self.model, actions.transfers)
         self.curves.told.connect(actions.told)
         self.curves.failed.connect(actions.failed)
-        self.chart, self.scatter = self.curves.chart, CompareScatter()
+        self.chart, self.scatter = self.curves.chart, CompareScatter(session)
         self.results = CompareGrid("compare.results", tr("Results"))
         self.settings = CompareGrid("compare.settings", tr("Settings"))
         main = QWidget()
@@ -116,10 +120,21 @@ class ComparePage(Page):
         self._price.setObjectName("compare.price")
         self._price.setAccessibleName(tr("What it took"))
         for choice in (self._quality, self._price):
-            choice.activated.connect(lambda _place: self._show_scatter())
+            choice.activated.connect(lambda _place: self._choose_values())
         self._all_note = label("", "hint", wrap=True)
         self.scatter.opened.connect(lambda uid: self.navigate.emit(f"run/{uid}"))
         self.model.all_failed.connect(self._all_failed)
+        self.scatter.export.told.connect(self._actions.told)
+        self.scatter.export.failed.connect(self._actions.failed)
+        table = button(tr("Table"), "segment", name="compare.scatter.as_table", tip=tr("The points as a table"))
+        table.setCheckable(True)
+        table.toggled.connect(self.scatter.show_table)
+        save = button("", "quiet", "download", name="compare.scatter.export", tip=tr("Save or copy the chart"))
+        save.setFixedWidth(40)
+        save.clicked.connect(lambda: self._save_scatter(save))
+        card.head.addStretch(1)
+        card.head.addWidget(table)
+        card.head.addWidget(save)
         choices = row(self._quality, label("×"), self._price, spacing=8)
         choices.setStretch(0, 1)
         choices.setStretch(2, 1)
@@ -180,20 +195,33 @@ class ComparePage(Page):
         if self.model.every is not None:
             self._show_scatter()
 
+    def _choose_values(self) -> None:
+        self.model.want_points(cast(Price, self._price.value()), cast(Quality, self._quality.value()))
+
+    def _save_scatter(self, place: QWidget) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.scatter.fill_menu(menu)
+        menu.popup(place.mapToGlobal(place.rect().bottomLeft()))
+
     @Slot()
     def _show_scatter(self) -> None:
         every = self.model.every
         letters = {one.uid: (place, one.letter) for place, one in enumerate(self.model.entries)}
-        quality, price = self._quality.value(), self._price.value()
         for choice in (self._quality, self._price):
             choice.setToolTip(choice.currentText())
-        self.scatter.show_points(every.points if every else [], letters, quality, price, self._currency())
-        shown = len(self.scatter.shown())
+        quality, price = self._quality.value(), self._price.value()
+        mine = [(one.uid, one.detail is not None and one.detail.run.state.ended) for one in self.model.entries]
+        if (id(every), quality, price, mine) == self._pictured:
+            return  # ten thousand points are not laid out for every step of a run
+        self._pictured = (id(every), quality, price, mine)
+        self.scatter.show_picture(Picture.of(self.model.picture(), letters, quality, price, self._currency()))
         if every is None:
             self._all_note.setText(tr("Loading all runs…"))
-        else:
-            said = tr("{shown} of {total} ended runs have both values.", shown=f"{shown:,}", total=f"{every.total:,}")
-            self._all_note.setText(f"{said} {tr('The dashed line is the best so far. A click opens a run.')}")
+            return
+        said = tr("{shown} of {total} ended runs have both values.",
+                  shown=f"{every.known or 0:,}", total=f"{every.total:,}")  # fmt: skip
+        self._all_note.setText(f"{said} {tr('The dashed line is the best so far. A click opens a run.')}")
 
     @Slot(object)
     def _all_failed(self, error: ErrorBody) -> None:

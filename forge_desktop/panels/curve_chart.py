@@ -251,6 +251,10 @@ class CurveChart(ChartHands):
         paint_frame(painter, frame, self._placed_marks(), exact)
         paint_tips(painter, frame, self._tip_texts(frame))
 
+    def paint_export(self, painter: QPainter) -> None:
+        """The chart with true lines, for files."""
+        self.paint_all(painter, self.made_frame(QRectF(self.rect()), self.frame().x), exact=True)
+
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Qt's own hook."""
         painter = QPainter(self)

@@ -15,10 +15,10 @@ from engine.contract.states import RunState
 from forge_desktop.models import run_series
 from forge_desktop.models.compare_model import uids_of
 from forge_desktop.models.compare_table import as_csv, settings
+from forge_desktop.models.run_picture import best_so_far
 from forge_desktop.pages.compare_page import ComparePage, address_of
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.chart_options import notch_of
-from forge_desktop.panels.compare_scatter import best_so_far
 from tests.desktop.sheets_charts import long_steps
 from tests.desktop.test_run_page import choose, open_run
 from tests.helpers.journals import after_training, before_training, demo_spec, resumed, saved, steps
@@ -257,17 +257,69 @@ def test_that_runs_are_added_by_searching_and_taken_out(replay, qtbot):
     qtbot.waitUntil(lambda: replay.window.address == f"compare/{other}")
 
 
-def test_that_all_runs_are_points_with_the_best_so_far_and_a_click_opens_one(replay, qtbot):
+@pytest.fixture
+def four(replay, qtbot):
     uids = [done_run(replay, f"run {n}", score=score, seconds=60.0 * n, cost=n * 1.0)
             for n, score in enumerate((0.2, 0.6, 0.4, 0.9), 1)]  # fmt: skip
     page = compare(replay, qtbot, uids[0], uids[1])
-    qtbot.waitUntil(lambda: len(page.scatter.shown()) == 4)
-    x, y = page.scatter.best_line()
+    qtbot.waitUntil(lambda: len(page.scatter.picture.points) == 4)
+    qtbot.waitUntil(lambda: page.scatter.plot is not None and page.scatter.plot.isVisible())
+    return uids, page
+
+
+def test_that_all_runs_are_points_with_the_best_so_far_and_a_click_opens_one(four, replay, qtbot):
+    uids, page = four
+    x, y = page.scatter.picture.best_line()
     assert (x.tolist(), y.tolist()) == ([60.0, 120.0, 240.0], [0.2, 0.6, 0.9])
-    assert page.scatter.said(1) == "B · run 2\n60.0% · 2 min 0 s"
-    qtbot.mouseClick(page.scatter, Qt.MouseButton.LeftButton, pos=page.scatter.place_of(3).toPoint())
+    assert page.scatter.picture.said(1) == "B · run 2\n60.0% · 2 min 0 s"
+    plot = page.scatter.plot
+    qtbot.mouseClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=plot.place_of(3))
     qtbot.waitUntil(lambda: isinstance(replay.window.page, RunPage))
     assert replay.window.page.model.uid == uids[3]
+
+
+def test_that_points_are_chosen_and_opened_by_keyboard(four, replay, qtbot):
+    uids, page = four
+    page.scatter.setFocus()
+    qtbot.keyClick(page.scatter, Qt.Key.Key_Right)
+    qtbot.keyClick(page.scatter, Qt.Key.Key_End)
+    qtbot.keyClick(page.scatter, Qt.Key.Key_Left)
+    assert page.scatter.accessibleDescription() == "run 3\n40.0% · 3 min 0 s"
+    qtbot.keyClick(page.scatter, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: isinstance(replay.window.page, RunPage))
+    assert replay.window.page.model.uid == uids[2]
+
+
+def test_that_the_points_are_a_table_too(four, replay, qtbot):
+    uids, page = four
+    click(qtbot, page, "compare.scatter.as_table")
+    table = page.scatter.table
+    assert table.isVisible()
+    rows = [[table.model().index(row, place).data() for place in range(3)] for row in range(4)]
+    assert rows[3] == ["run 4", "90.0%", "4 min 0 s"]
+    heads = [table.model().headerData(place, Qt.Orientation.Horizontal) for place in range(3)]
+    assert heads == ["Run", "Score after", "Time"]
+    page._price.set_value("cost")
+    page._price.activated.emit(1)
+    qtbot.waitUntil(lambda: table.model().index(3, 2).data() == "$4.00")
+    table.selectRow(2)
+    table.activated.emit(table.model().index(2, 0))
+    qtbot.waitUntil(lambda: isinstance(replay.window.page, RunPage))
+    assert replay.window.page.model.uid == uids[2]
+
+
+def test_that_the_picture_of_all_runs_is_saved(four, qtbot, tmp_path):
+    _uids, page = four
+    for form in ("png", "svg", "csv"):
+        with qtbot.waitSignal(page.scatter.export.told):
+            page.scatter.export.save(form, page.scatter, (), tmp_path / f"all.{form}")
+    assert (tmp_path / "all.png").read_bytes().startswith(b"\x89PNG")
+    text = (tmp_path / "all.svg").read_text()
+    assert "<image" not in text
+    assert "<circle" in text or "<path" in text
+    found = list(csv.DictReader(io.StringIO((tmp_path / "all.csv").read_text("utf-8-sig"))))
+    assert [row["name"] for row in found] == ["run 1", "run 2", "run 3", "run 4"]
+    assert [row["score"] for row in found] == ["0.2", "0.6", "0.4", "0.9"]
 
 
 def test_that_the_table_is_saved_as_csv(replay, qtbot, tmp_path):
@@ -327,4 +379,4 @@ def test_that_a_failed_run_counts_in_the_picture(replay, qtbot):
     one = done_run(replay, "one")
     replay.backend.move(one, state=RunState.FAILED)
     page = compare(replay, qtbot, one, done_run(replay, "other"))
-    qtbot.waitUntil(lambda: len(page.scatter.shown()) == 2)
+    qtbot.waitUntil(lambda: len(page.scatter.picture.points) == 2)
