@@ -25,6 +25,7 @@ from engine.contract.api import (
     CreateRun,
     EditRun,
     Health,
+    KeepCheckpoint,
     QueryAnswer,
     QueryRequest,
     ResumeRun,
@@ -164,6 +165,10 @@ class ControllerClient(ListingCalls, HubCalls, HouseCalls):
     def clean(self, uid: str) -> RunSummary:
         """Let the working files of an ended run go now; results stay in the library."""
         return self._change("DELETE", f"/runs/{uid}/files")
+
+    def keep_checkpoint(self, uid: str, checkpoint: int, kept: bool = True) -> RunSummary:
+        """Keep a checkpoint for good, or no longer."""
+        return self._change("PATCH", f"/runs/{uid}/checkpoints/{checkpoint}", KeepCheckpoint(kept=kept))
 
     def delete_checkpoint(self, uid: str, checkpoint: int) -> RunSummary:
         """Remove one checkpoint of a run that is not at work."""

@@ -230,6 +230,14 @@ class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing, 
         run.lines = [(attempt, line) for attempt, line in run.lines if not isinstance(line, CheckpointSaved)]
         self._move(run, cleaned=1_790_100_000.0, expires=None)
 
+    def keep_checkpoint(self, uid: str, checkpoint: int, kept: bool) -> None:
+        """Note it."""
+        run = self._find(uid)
+        if checkpoint not in {known.id for known in detail(run, 0).checkpoints}:
+            raise NotFound("checkpoint.unknown", run=uid, checkpoint=checkpoint)
+        (run.kept.add if kept else run.kept.discard)(checkpoint)
+        self._move(run)
+
     def delete_checkpoint(self, uid: str, checkpoint: int) -> None:
         """Forget one."""
         run = self._find(uid)
