@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QTimer, Signal, Slot
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QMenu, QWidget
 
 from forge_desktop.bridge.backend_series import Named
@@ -82,6 +83,12 @@ class CompareCurves(Card):
         self.body.addWidget(self.options.more)
         self.body.addWidget(self.chart, 1)
         self.body.addWidget(self._note)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Qt's own hook: what was arranged while hidden is measured anew."""
+        self.body.invalidate()
+        self.updateGeometry()
+        super().showEvent(event)
 
     def fill_menu(self, menu: QMenu) -> None:
         """What can be done with the chart."""

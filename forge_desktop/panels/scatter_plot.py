@@ -30,6 +30,7 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]
         self.setStyle(tickFont=ui_font(11), tickLength=0, tickTextOffset=8)
         self.setPen(pg.mkPen(QColor(t.border)))
         self.setTextPen(pg.mkPen(QColor(t.muted)))
+        self.setZValue(-1)  # its grid lies behind the points
         if side == "left":
             self.setWidth(LEFT)
 
@@ -66,7 +67,9 @@ class ScatterPlot(pg.PlotWidget):  # type: ignore[misc]
         t = tokens()
         edge = pg.mkPen(QColor(t.surface), width=1)
         self._dots = pg.ScatterPlotItem(pen=edge, brush=pg.mkBrush(QColor(t.muted)), size=9)
-        self._best = pg.PlotCurveItem(pen=pg.mkPen(QColor(t.ok_fill), width=1.5, style=Qt.PenStyle.DashLine))
+        self._best = pg.PlotCurveItem(
+            antialias=True, pen=pg.mkPen(QColor(t.ok_fill), width=1.5, style=Qt.PenStyle.DashLine)
+        )
         self._mine = pg.ScatterPlotItem(pen=edge, size=18)
         self._ring = pg.ScatterPlotItem(pen=pg.mkPen(QColor(t.accent), width=2), brush=None, size=23)
         self._texts: list[Any] = []
