@@ -121,8 +121,13 @@ class CompareRuns(QWidget):
     def _fit(self) -> None:
         """As high as the chips need: Qt learns too late that new ones are there."""
         high = self._flow.heightForWidth(self._chips.width())
-        if high != self._chips.minimumHeight():
+        if high != self.minimumHeight():
             self._chips.setFixedHeight(high)
+            self.setFixedHeight(high)
+            parent = self.parentWidget()
+            above = parent.layout() if parent is not None else None
+            if above is not None:
+                above.activate()  # it would learn of it only with the next change
 
     @Slot()
     def refresh(self) -> None:
