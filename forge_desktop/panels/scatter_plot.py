@@ -30,7 +30,6 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]
         self.setStyle(tickFont=ui_font(11), tickLength=0, tickTextOffset=8)
         self.setPen(pg.mkPen(QColor(t.border)))
         self.setTextPen(pg.mkPen(QColor(t.muted)))
-        self.setZValue(-1)  # its grid lies behind the points
         if side == "left":
             self.setWidth(LEFT)
 
@@ -55,6 +54,8 @@ class ScatterPlot(pg.PlotWidget):  # type: ignore[misc]
     def __init__(self) -> None:
         self._x_axis, self._y_axis = _Axis("bottom"), _Axis("left")
         super().__init__(background=QColor(tokens().surface), axisItems={"bottom": self._x_axis, "left": self._y_axis})
+        for axis in (self._x_axis, self._y_axis):
+            axis.setZValue(-1)  # the grid lies behind the points
         self.setObjectName("compare.scatter.plot")
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
