@@ -20,7 +20,7 @@ app: setup     ## start the desktop
 
 test: setup    ## all tests
 	@$(TEST_ENV) $(PY) -m pytest -q -n 2 --dist worksteal tests/unit tests/desktop --ignore tests/unit/compute
-	@$(TEST_ENV) $(PY) -m pytest tests/integration tests/e2e
+	@$(TEST_ENV) $(PY) -m pytest -q -n 2 --dist worksteal tests/integration tests/e2e
 	@$(TEST_ENV) $(WORKER) -m pytest -p no:pytest-qt tests/unit/compute
 
 test-docker: setup  ## tests with real Docker engines, which they start (as root); skipped where none can start

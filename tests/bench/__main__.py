@@ -17,6 +17,7 @@ BENCHES = (
     ("A page of 100,000 runs", sys.executable, "tests.bench.history"),
     ("Deeds for many runs", sys.executable, "tests.bench.many_runs"),
     ("The list of 100,000 runs in the window", sys.executable, "tests.bench.runs_page"),
+    ("Pages, steps and dialogs as they open", sys.executable, "tests.bench.open_pages"),
     ("A million points in and out", sys.executable, "tests.bench.ingest"),
     ("Charts of a million points", sys.executable, "tests.bench.charts"),
     ("Training speed", WORKER, "tests.bench.worker_speed"),

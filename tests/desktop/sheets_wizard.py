@@ -144,7 +144,7 @@ def _troubles(desktop: Desktop, backend: ReplayBackend, wizard: WizardPage) -> I
     backend.worker_python = None
     window.go("new/draft-sheet")
     wizard = _page(desktop)
-    window.findChild(QObject, "wizard.step.compute").click()
+    wizard.findChild(QObject, "wizard.step.compute").click()
     yield "wizard-no-worker"
     backend.worker_python = "python"
     window.session.offline.emit(UserError("controller.unreachable", detail="", log="").body())
