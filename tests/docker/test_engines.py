@@ -99,8 +99,7 @@ def test_a_foreign_client_is_refused(remote_engine: RemoteEngine):
 def test_a_tunnel_reaches_the_socket_and_can_be_cut(remote_engine: RemoteEngine, tmp_path: Path):
     ssh = remote_engine.ssh
     here = tmp_path / "docker.sock"
-    forward = ["ssh", *ssh.options(), "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{here}:{remote_engine.socket}"]
-    tunnel = Server("ssh", [*forward, f"{ssh.user}@{ssh.host}"], tmp_path / "log", here.exists)
+    tunnel = ssh.tunnel(here, remote_engine.socket)
     tunnel.start()
     try:
         through = docker.APIClient(f"unix://{here}", version=API_VERSION)

@@ -19,7 +19,6 @@ from engine.control.executors.docker.copy_image import Copied, best_packing, cop
 from engine.control.executors.docker.images import Progress, find_image, require_image, same_image, worker_images
 from tests.helpers.docker_daemon import API_VERSION
 from tests.helpers.docker_engines import Engine, Engines, RemoteEngine
-from tests.helpers.docker_process import Server
 from tests.helpers.waiting import wait_until
 
 NAME = "loraforge-test-copy:1"
@@ -154,8 +153,7 @@ def test_a_copy_over_a_tunnel_that_is_cut_is_done_again(
 ):
     make(local_engine, NAME, labels.image_labels("9.9", "abc"), payload=random.Random(2).randbytes(30_000_000))
     ssh, here = remote_engine.ssh, tmp_path / "docker.sock"
-    forward = ["ssh", *ssh.options(), "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{here}:{remote_engine.socket}"]
-    tunnel = Server("ssh", [*forward, f"{ssh.user}@{ssh.host}"], tmp_path / "log", here.exists)
+    tunnel = ssh.tunnel(here, remote_engine.socket)
 
     def cut(progress: Progress) -> None:
         if progress.done > 10_000_000 and tunnel.pid is not None:
