@@ -34,11 +34,12 @@ def small(local_engine: Engine, remote_engine: RemoteEngine) -> Iterator[str]:
         forget(engine.api, NAME)
 
 
-def make(engine: Engine, name: str, carried: dict[str, str], payload: bytes = b"x") -> str:
-    """An image that holds one file."""
+def make(engine: Engine, name: str, carried: dict[str, str], payload: bytes = b"x", base: str = "scratch") -> str:
+    """An image that holds one file, on top of another image."""
+    recipe = f"FROM {base}\nCOPY payload /payload\n".encode()
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
-        for path, content in {"Dockerfile": b"FROM scratch\nCOPY payload /payload\n", "payload": payload}.items():
+        for path, content in {"Dockerfile": recipe, "payload": payload}.items():
             entry = tarfile.TarInfo(path)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
@@ -118,6 +119,48 @@ def test_a_newer_build_of_the_same_name_is_copied(local_engine: Engine, remote_e
     assert require_image(remote_engine.api, small).version == "9.10"
     assert old is not None
     forget(remote_engine.api, old.id)
+
+
+def test_a_new_version_sends_only_its_own_layers(local_engine: Engine, remote_engine: RemoteEngine, worker_image: str):
+    """The worker image's packages are there with the older version; only what was added crosses the line."""
+    make(local_engine, NAME, {}, payload=random.Random(3).randbytes(50_000), base=worker_image)
+    try:
+        copied = copy_image(local_engine.api, remote_engine.tls_client(), NAME)
+        assert copied.bytes > 100_000_000
+        assert copied.sent < 1_000_000
+        here = find_image(local_engine.api, NAME)
+        assert here == require_image(remote_engine.api, NAME)
+        container = remote_engine.api.create_container(
+            NAME, ["python", "-c", "print(len(open('/payload','rb').read()))"]
+        )
+        remote_engine.api.start(container["Id"])
+        assert remote_engine.api.wait(container["Id"])["StatusCode"] == 0
+        assert remote_engine.api.logs(container["Id"]) == b"50000\n"
+    finally:
+        remote_engine.clear()
+        for engine in (local_engine, remote_engine):
+            forget(engine.api, NAME)
+
+
+def test_layers_that_vanish_meanwhile_are_sent_after_all(local_engine: Engine, remote_engine: RemoteEngine, small: str):
+    """Somebody removes the older version there, between our look and our copy."""
+    newer = "loraforge-test-copy:2"
+    make(local_engine, newer, {}, payload=b"newer", base=small)
+    copy_image(local_engine.api, remote_engine.api, small)
+    told: list[Progress] = []
+
+    def tell(progress: Progress) -> None:
+        told.append(progress)
+        if progress.step == "comparing":
+            forget(remote_engine.api, small)
+
+    try:
+        assert copy_image(local_engine.api, remote_engine.client(), newer, tell, pack=False).sent > 5_000_000
+        assert [progress.step for progress in told].count("saving") == 2
+        assert require_image(remote_engine.api, newer) == find_image(local_engine.api, newer)
+    finally:
+        for engine in (local_engine, remote_engine):
+            forget(engine.api, newer)
 
 
 def test_a_copy_that_is_given_up_leaves_nothing(local_engine: Engine, remote_engine: RemoteEngine, small: str):
