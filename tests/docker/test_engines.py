@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import docker
@@ -17,6 +19,7 @@ from tests.helpers.docker_engines import Engine, Engines, RemoteEngine
 from tests.helpers.docker_process import CannotStart, Server
 from tests.helpers.waiting import wait_until
 
+ROOT = Path(__file__).parents[2]
 SLEEP = ["python", "-c", "import time; time.sleep(3600)"]
 
 
@@ -142,10 +145,9 @@ def test_what_a_killed_test_run_left_is_cleared_away(tmp_path: Path, worker_imag
         "print(engines.local.daemon.folder.parent, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    root = Path(__file__).parents[2]
     done = subprocess.run(
-        [str(root / ".venv/bin/python"), str(script)], cwd=root, capture_output=True, text=True, timeout=120,
-        env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin"},
+        [sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == -9, done.stderr
     left = Path(done.stdout.strip())
@@ -155,6 +157,19 @@ def test_what_a_killed_test_run_left_is_cleared_away(tmp_path: Path, worker_imag
     assert not left.exists()
     assert not _processes_of(left)
     assert str(left) not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.parametrize(("variable", "outcome"), [("", "1 skipped"), ("true", "1 error")])
+def test_where_no_engine_can_start_the_tests_say_why(variable: str, outcome: str):
+    """As nobody special, in a user namespace: skipped, but a failure in continuous integration."""
+    inner = [sys.executable, "-m", "pytest", "-q", f"{__file__}::test_engines_are_two"]
+    unshare = ["unshare", "--user", *inner]
+    environment = {**os.environ, "CI": variable}
+    done = subprocess.run(unshare, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    if "unshare failed" in done.stderr:
+        pytest.skip("no user namespaces here")
+    assert outcome in done.stdout
+    assert "only root can start a Docker engine" in done.stdout
 
 
 def test_a_server_that_cannot_start_says_its_last_words(tmp_path: Path):
