@@ -30,7 +30,7 @@ LINE = (
 def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     """Open each dialog over the page it belongs to."""
     window = desktop.window
-    live = backend.add(demo_spec("dialogs"), created=3.5)
+    live = backend.add(demo_spec("router-intents-v2"), created=3.5)
     backend.play(live, [*before_training(), *steps(1, 60)])
     backend.write_log(live, LINE)
     window.go(f"run/{live}")
