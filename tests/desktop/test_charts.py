@@ -441,8 +441,8 @@ def test_that_saving_points_can_be_cancelled_and_leaves_nothing(hundred, replay,
     blocked.set()
     qtbot.waitUntil(lambda: transfer.state == "cancelled")
     assert list(tmp_path.glob("*loss*")) == []
-    shown = [made.text() for made in replay.window.findChildren(QLabel) if made.isVisible()]
-    assert "Cancelled. Nothing was saved." in shown
+    said = "Cancelled. Nothing was saved."
+    qtbot.waitUntil(lambda: said in [made.text() for made in replay.window.findChildren(QLabel) if made.isVisible()])
 
 
 def test_that_the_image_is_copied(hundred, qtbot):
