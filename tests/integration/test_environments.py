@@ -22,7 +22,7 @@ def named(service, name):
     return next((one for one in found if one.name == name), None)
 
 
-def settled(service, name, timeout=120):
+def settled(service, name, timeout=250):
     return wait_until(
         lambda: (one := named(service, name)) is not None and not one.unsettled and one, timeout, f"{name} is settled"
     )
