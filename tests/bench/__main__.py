@@ -19,6 +19,7 @@ BENCHES = (
     ("The list of 100,000 runs in the window", sys.executable, "tests.bench.runs_page"),
     ("A million points in and out", sys.executable, "tests.bench.ingest"),
     ("Charts of a million points", sys.executable, "tests.bench.charts"),
+    ("Questions to Docker engines", sys.executable, "tests.bench.links"),
     ("Training speed", WORKER, "tests.bench.worker_speed"),
 )
 

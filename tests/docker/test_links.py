@@ -324,6 +324,45 @@ def test_ssh_troubles_by_name(remote_engine, tmp_path):
     assert found == [code for code, _values in wrong]
 
 
+def test_that_a_far_socket_that_does_not_open_is_named(remote_engine):
+    """Every user may log in with that key; nobody has no shell, so it stays open what is wrong."""
+    with linked(ssh_profile(remote_engine, address=f"nobody@127.0.0.1:{remote_engine.ssh.port}")) as link:
+        assert code_of(link) in ("node.far_socket", "node.socket_denied_there")
+
+
+def test_that_an_sshd_that_forwards_nothing_is_named(remote_engine):
+    config = remote_engine.ssh.folder / "sshd_config"
+    before = config.read_text()
+    try:
+        config.write_text(before.replace("AllowStreamLocalForwarding yes", "AllowStreamLocalForwarding no"))
+        remote_engine.ssh.restart()
+        with linked(ssh_profile(remote_engine)) as link:
+            assert code_of(link) == "node.no_forwarding"
+    finally:
+        config.write_text(before)
+        remote_engine.ssh.restart()
+
+
+def test_that_a_tunnel_that_is_held_still_is_ended_with_the_link(remote_engine):
+    with ssh_linked(ssh_profile(remote_engine)) as link:
+        assert link.ask(ping)
+        os.kill(link.tunnel.pid, signal.SIGSTOP)
+        with pytest.raises(Unreachable):
+            link.ask(ping, 1)
+
+
+def test_that_a_dead_daemon_does_not_cost_a_login_for_each_question(remote_engine):
+    with ssh_linked(ssh_profile(remote_engine)) as link:
+        assert link.ask(ping)
+        remote_engine.daemon.kill()
+        log = remote_engine.ssh.log
+        logins = log.read_text().count("Accepted publickey")
+        assert {code_of(link) for _ in range(6)} == {"node.stopped_there"}
+        assert log.read_text().count("Accepted publickey") - logins <= 2
+        remote_engine.daemon.start()
+        assert link.ask(ping)
+
+
 def test_that_a_missing_ssh_is_named(remote_engine, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with linked(ssh_profile(remote_engine)) as link:
