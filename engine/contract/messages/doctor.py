@@ -73,7 +73,7 @@ DOCTOR: dict[str, Message] = {
         "Look for 'Xid' in `dmesg` there, and restart the computer.",
     ),
     "node.disk_low": Message(
-        "The disk of node '{node}' is nearly full.",
+        "The disk of node '{node}' has little room.",
         "{free} are free at '{folder}'; a model with its checkpoints may need more.",
         "Free some room there: `docker system df` shows what takes it.",
     ),
