@@ -394,6 +394,16 @@ def test_that_a_tunnel_that_was_killed_is_made_again_for_the_next_question(remot
             assert link.ask(ping)
 
 
+def test_that_a_tunnel_whose_folder_was_tidied_away_is_made_again(remote_engine):
+    import shutil
+
+    with ssh_linked(ssh_profile(remote_engine)) as link:
+        assert link.ask(ping)
+        for folder in folders():
+            shutil.rmtree(link_folder._place() / folder)
+        wait_until(lambda: answers(link), 30, "the tunnel is open again")
+
+
 def test_that_a_stream_over_a_killed_tunnel_ends_with_unreachable(remote_engine):
     got, ended = threading.Event(), []
 

@@ -28,7 +28,7 @@ from engine.control.nodes.process_doctor import PROCESS_CHECKS, Here
 from engine.control.nodes.visit import Visit
 
 log = logging.getLogger(__name__)
-DOORS: tuple[CheckName, ...] = ("reach", "authentication")
+DOORS: tuple[CheckName, ...] = ("reach", "authentication", "version")
 """Where one of these is bad, there is nothing else to see."""
 Check = Callable[[], Finding]
 Patient = TypeVar("Patient")
@@ -87,7 +87,8 @@ class Doctor:
         try:
             return self._checks[name]()
         except UserError as error:
-            return bad(error)
+            # The image's own check is bad then; what needs one cannot be looked at.
+            return skipped(error) if error.code == "node.image_first" else bad(error)
         except NotFound as error:
             return bad(UserError("node.vanished", node=self._node, detail=str(error.explanation or error)))
         except Exception as error:

@@ -139,6 +139,14 @@ def test_that_nothing_more_is_seen_through_a_closed_door():
     assert not report.usable
 
 
+def test_that_an_engine_that_is_too_old_is_a_matter_of_its_version():
+    old = Unreachable("node.engine_old", node="n", version="19.03", api="1.40", oldest="1.41")
+    checks, _report = examined(only=(), error=old)
+    assert [checks[name] for name in ("reach", "authentication")] == [("ok", ""), ("ok", "")]
+    assert checks["version"] == ("bad", "node.engine_old")
+    assert checks["disk"] == ("skipped", "")
+
+
 def test_that_a_check_that_breaks_hides_no_other(caplog):
     def broken():
         raise ZeroDivisionError("oh")
