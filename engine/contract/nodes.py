@@ -329,6 +329,16 @@ class Costs(_Body):
     budget_used: float | None = None
 
 
+class NodeHistory(_Body):
+    """Readings of a node between two moments, thinned to what a chart can show."""
+
+    node: str
+    seconds: float = 0.0
+    """Between two points: as read, a minute, an hour."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    """Name of a value to (time, value), oldest first."""
+
+
 class ImageInfo(_Body):
     """A worker image on a node."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import shiboken6
 from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from engine.contract.paths import Home
@@ -67,6 +69,15 @@ class ReplayDesktop:
     def window(self) -> Window:
         """The window."""
         return self.desktop.window
+
+
+def change_look(desktop: Desktop, theme: str, tongue: str) -> None:
+    """Another look, waited for."""
+    desktop.change_look(theme, tongue)
+    deadline = time.monotonic() + 20
+    while desktop.is_changing_look:
+        assert time.monotonic() < deadline, "the new look does not come"
+        QTest.qWait(1)
 
 
 @pytest.fixture
