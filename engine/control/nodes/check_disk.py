@@ -116,7 +116,7 @@ class _Pieces(io.RawIOBase):
 @contextlib.contextmanager
 def _any_image(visit: Visit) -> Iterator[str]:
     """The worker image; without it an empty one of our own, for such a container is never started."""
-    if visit.image_facts is not None:
+    if visit.found_image is not None:
         yield visit.image
         return
     name = f"{EMPTY}:{os.urandom(4).hex()}"

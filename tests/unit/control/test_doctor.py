@@ -122,7 +122,7 @@ def test_images_by_their_labels():
     api = SampleApi()
     assert examined(only=["image"], api=api)[0]["image"] == ("ok", "")
     api.images["loraforge-worker:1"]["Config"] = {"Labels": None}
-    assert examined(only=["image"], api=api)[0]["image"] == ("bad", "node.image_not_ours")
+    assert examined(only=["image"], api=api)[0]["image"] == ("bad", "image.not_worker")
     api.images = {}
     assert examined(only=["image"], api=api)[0]["image"] == ("bad", "node.image_unset")
 
