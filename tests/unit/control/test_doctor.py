@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from docker.errors import NotFound
 
 from engine.contract.errors import Unreachable, UserError
 from engine.contract.nodes import CHECKS, NodeFacts, NodeProfile
@@ -156,6 +157,22 @@ def test_that_a_check_that_breaks_hides_no_other(caplog):
     assert states.pop("disk") == "bad"
     assert set(states.values()) == {"ok"}
     caplog.clear()
+
+
+def test_that_what_somebody_cleaned_away_is_looked_for_once_more():
+    gone = [NotFound("No such container"), NotFound("No such container")]
+
+    def disk():
+        if gone:
+            raise gone.pop()
+        return ok()
+
+    def found():
+        return list(Doctor("n", {"disk": disk}, NodeFacts).checks(["disk"]))[-1]
+
+    assert found().error.code == "node.vanished"
+    gone.append(NotFound("No such container"))
+    assert found().state == "ok"
 
 
 def test_what_a_probe_says_is_read_or_named():
