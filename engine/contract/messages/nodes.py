@@ -77,6 +77,11 @@ _WAYS: dict[str, Message] = {
         "The user may not read and write '{socket}' there.",
         "Add the user to the group docker there (`sudo usermod -aG docker {user}`), or name another user in 'address'.",
     ),
+    "node.far_socket": Message(
+        "Docker's socket on node '{node}' does not open.",
+        "'{socket}' at {address} is missing, or user '{user}' may not use it, or Docker does not run.",
+        "Start Docker there, add the user to the group docker, or correct 'docker_socket'.",
+    ),
     "node.stopped_there": Message(
         "Docker on node '{node}' does not run.",
         "'{socket}' exists at {address}, but nobody listens behind it.",
