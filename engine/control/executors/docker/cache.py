@@ -142,10 +142,9 @@ class Cache:
         made = Plan(
             filler.name, plan.image, ["python", "-m", RECEIVER, str(names.JOB)], labels, entry.volume,
         )  # fmt: skip
-        bare = profile.model_copy(update={"mounts": []})
         deadline = time.monotonic() + BUSY_S
         while True:
-            answer = link.ask(told(lambda api: container.create(api, made, bare)), LONG_S)
+            answer = link.ask(told(lambda api: container.create(api, made, profile)), LONG_S)
             if not isinstance(answer, Refusal):
                 return
             if answer.status != NAME_TAKEN:

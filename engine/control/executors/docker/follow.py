@@ -26,6 +26,7 @@ from engine.contract.states import EXIT_SAVED_ON_REQUEST
 from engine.control.executors.base import Exit
 from engine.control.executors.docker import files, outcome, whole
 from engine.control.executors.docker.copies import parsed
+from engine.control.executors.docker.link import EngineRefused
 from engine.control.executors.docker.mirror import Mirror
 from engine.control.executors.docker.names import LEASE
 from engine.control.executors.docker.remote import Refusal, Remote, State
@@ -141,6 +142,9 @@ class Follower:
             self.trouble = error
             self._cut_stream()
             self.remote.link.forget()
+        elif isinstance(error, EngineRefused):
+            log.warning("%s: %s", self.remote.name, error.text)
+            self.trouble = error
         elif isinstance(error, UserError):  # the way to the node is barred: that says nothing about the worker
             log.warning("%s: %s", self.remote.name, error.text)
             self.trouble = Unreachable.from_body(error.body())
@@ -177,10 +181,10 @@ class Follower:
                 self.remote.remove(force=True)
             self._end(self._abort or Exit(code=EXIT_SAVED_ON_REQUEST))
             return False
-        except NodeFault as error:
+        except (NodeFault, EngineRefused) as error:
             with contextlib.suppress(Refusal, UserError):
                 self.remote.remove(force=True)
-            self._end(outcome.fault(error.error))
+            self._end(outcome.fault(error.error if isinstance(error, NodeFault) else error))
             return False
         self.preparing = False
         return True

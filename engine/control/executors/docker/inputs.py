@@ -13,7 +13,6 @@ from typing import Any
 
 from engine.contract.data import DataSource
 from engine.contract.durable import write_json
-from engine.contract.errors import UserError
 from engine.contract.model import ModelConfig
 from engine.contract.nodes import NodeProfile, Transfer
 from engine.contract.paths import Home
@@ -86,10 +85,10 @@ class Inputs:
         job = order.spec.job
         if not isinstance(job, TrainJob):
             return order, {}
-        model = self._moved(job.model, node, check)
-        train = [self._moved(source, node, check) for source in job.data.train]
-        validation = [self._moved(source, node, check) for source in job.data.validation]
-        held_out = [self._moved(source, node, check) for source in job.evaluation.data]
+        model = self._moved(job.model, check)
+        train = [self._moved(source, check) for source in job.data.train]
+        validation = [self._moved(source, check) for source in job.data.validation]
+        held_out = [self._moved(source, check) for source in job.evaluation.data]
         self.sums.keep()
         data = job.data.model_copy(update={"train": train, "validation": validation})
         evaluation = job.evaluation.model_copy(update={"data": held_out})
@@ -102,17 +101,17 @@ class Inputs:
         for target, entry in self.entries.items():
             self.cache.have(link, profile, plan, entry, target, check)
 
-    def _moved(self, source: Any, node: str, check: Callable[[], None]) -> Any:
+    def _moved(self, source: Any, check: Callable[[], None]) -> Any:
         """A setting that names a path of this computer, naming one of the container's."""
         check()
         if not isinstance(source, ModelConfig | DataSource) or source.hub != "local" or self._is_of_node(source.path):
             return source
         path = Path(source.path).expanduser()
         if not path.exists():
-            raise UserError("docker.input_missing", path=str(path), node=node)
+            return source  # the worker says what is wrong with it, as everywhere
         private = bool(getattr(source, "private", False))
         self.private = self.private or private
-        entry = self._entry(path, node, private, check)
+        entry = self._entry(path, private, check)
         known = next((place for place, other in self.entries.items() if other.volume == entry.volume), None)
         target = known or str(names.INPUTS / entry.digest[:SHORT] / (path.name if path.is_dir() else "file"))
         self.entries[target] = entry
@@ -124,16 +123,16 @@ class Inputs:
         targets = [PurePosixPath(entry.partition(":")[2].removesuffix(":ro")) for entry in self.profile.mounts]
         return any(PurePosixPath(path).is_relative_to(target) for target in targets)
 
-    def _entry(self, path: Path, node: str, private: bool, check: Callable[[], None]) -> Entry:
+    def _entry(self, path: Path, private: bool, check: Callable[[], None]) -> Entry:
         files = []
-        for name, file in _files(path, node):
+        for name, file in _files(path):
             check()
             files.append(File(name, file, file.stat().st_size, self.sums.of(file)))
         digest = tree_digest({file.name: file.sha256 for file in files})
         return Entry(digest, tuple(files), str(path), private)
 
 
-def _files(path: Path, node: str) -> Iterator[tuple[str, Path]]:
+def _files(path: Path) -> Iterator[tuple[str, Path]]:
     """A file, or everything in a folder but what is hidden; links to files are followed."""
     if path.is_file():
         yield path.name, path.resolve()
@@ -144,6 +143,7 @@ def _files(path: Path, node: str) -> Iterator[tuple[str, Path]]:
             file = Path(root, name)
             if name.startswith("."):
                 continue
-            if not file.is_file():
-                raise UserError("docker.input_odd", path=str(path), name=str(file.relative_to(path)), node=node)
-            yield file.relative_to(path).as_posix(), file.resolve()
+            if file.is_file():
+                yield file.relative_to(path).as_posix(), file.resolve()
+            else:
+                log.warning("%s is no plain file: it stays here", file)

@@ -20,8 +20,6 @@ LEASE = f"{PREFIX}lease"
 KIND = f"{PREFIX}kind"
 PRIVATE = f"{PREFIX}private"
 DIGEST = f"{PREFIX}digest"
-PROTOCOL = "forge.protocol"
-"""Of an image: which version of the agreement its worker speaks."""
 NEVER = "never"
 
 JOB = PurePosixPath("/job")
