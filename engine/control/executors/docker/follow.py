@@ -39,6 +39,8 @@ BETWEEN_REPAIRS_S = 0.2
 LONGEST_WAIT_S = 5.0
 MOST_DAMAGED = 3
 """How often results are fetched that are not as they should be."""
+MOST_BROKEN = 3
+"""How often a start is tried that fails for a reason nobody thought of."""
 JOIN_S = 10.0
 
 
@@ -80,7 +82,7 @@ class Follower:
         self._mirror_lock = threading.Lock()
         self._stream: Any = None
         self._heard_at = self._repaired_at = time.monotonic()
-        self._damaged = 0
+        self._damaged = self._broken = 0
         self._reader: threading.Thread | None = None
         self._courier: threading.Thread | None = None
         self._keeper = threading.Thread(target=self._keep, name=f"keep {remote.name}", daemon=True)
@@ -185,6 +187,16 @@ class Follower:
             with contextlib.suppress(Refusal, UserError):
                 self.remote.remove(force=True)
             self._end(outcome.fault(error.error if isinstance(error, NodeFault) else error))
+            return False
+        except (UserError, OSError):
+            raise
+        except Exception as error:
+            self._broken += 1
+            if self._broken < MOST_BROKEN:
+                raise
+            log.exception("%s: its start is given up", self.remote.name)
+            detail = f"{type(error).__name__}: {error}"
+            self._end(outcome.fault(UserError("docker.not_created", node=self.node, detail=detail)))
             return False
         self.preparing = False
         return True

@@ -79,7 +79,7 @@ class Inputs:
     entries: dict[str, Entry] = field(default_factory=dict)
     """By where each is mounted."""
 
-    def find(self, order: AttemptOrder, node: str, check: Callable[[], None]) -> tuple[AttemptOrder, dict[str, str]]:
+    def find(self, order: AttemptOrder, check: Callable[[], None]) -> tuple[AttemptOrder, dict[str, str]]:
         """The order with the paths of over there, and what must be mounted for it: volume to place."""
         self.entries, self.private = {}, False
         job = order.spec.job

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 import docker
 from docker.errors import NotFound
@@ -110,7 +110,7 @@ class Mirror:
                 files.save(content, files.place(logs, below), info.size)
         return witness
 
-    def _catch_up(self, content: IO[bytes]) -> None:
+    def _catch_up(self, content: files.Content) -> None:
         """The whole journal again: what is here already must be the same."""
         left = self.journal.begin_repair()
         with self.journal.path.open("rb") as ours:
