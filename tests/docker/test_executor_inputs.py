@@ -225,9 +225,10 @@ def test_what_remains_goes_when_its_time_has_come_and_nothing_else(bench: Docker
     assert keep.sweep(lambda uid: True, at=now() + 6 * DAY_S) == []
     assert keep.sweep(lambda uid: False, at=later) == []
     assert keep.sweep(lambda uid: True, {pinned.order.run: None}, later) == [old.order.run]
-    left = {row["Id"] for row in api.containers(all=True)}
-    assert {other, foreign} <= left
-    assert len(left) == 4
+    left = {row["Id"]: row["Names"][0] for row in api.containers(all=True)}
+    assert {other, foreign} <= set(left)
+    assert f"/{old.name}" not in left.values()
+    assert {f"/{pinned.name}", f"/{live.name}"} <= set(left.values())
     volumes = {volume["Name"] for volume in api.volumes()["Volumes"]}
     assert old.volume not in volumes
     assert {pinned.volume, live.volume, "somebody-else"} <= volumes

@@ -150,7 +150,10 @@ class Follower:
         elif isinstance(error, UserError):  # the way to the node is barred: that says nothing about the worker
             log.warning("%s: %s", self.remote.name, error.text)
             self.trouble = Unreachable.from_body(error.body())
-        elif isinstance(error, whole.Damaged | files.CutOff | files.BadArchive | Refusal):
+        elif isinstance(error, files.BadArchive):
+            self.trouble = UserError("docker.bad_archive", node=self.node, name=str(error))
+            log.warning("%s", self.trouble.text)
+        elif isinstance(error, whole.Damaged | files.CutOff | Refusal):
             log.warning("%s: %s", self.remote.name, error)
             self.trouble = UserError("docker.not_whole", node=self.node, detail=str(error))
         else:
@@ -335,7 +338,7 @@ class Follower:
             if self._damaged < MOST_DAMAGED:
                 raise
             log.error("%s: its results stay damaged: %s", self.remote.name, error)
-            return outcome.witness_of(None)
+            return self.mirror.witness
         finally:
             self._drop_reader(container)
 
