@@ -44,10 +44,16 @@ class JournalCopy:
         self._rest = b""
         return self.size
 
-    def repair(self, data: bytes) -> None:
-        """What the file has from there on, in pieces; a torn last line waits for the next time."""
+    def repair(self, data: bytes, sure: bool = False) -> None:
+        """What the file has from there on, in pieces; a torn last line waits for the next time.
+
+        Unless whoever reads is sure of the place, what does not begin with the next line is not taken.
+        """
         whole, newline, self._rest = (self._rest + data).rpartition(b"\n")
         if not newline:
+            return
+        if not sure and (parsed(whole.split(b"\n", 1)[0]) or {}).get("seq") != self.seq + 1:
+            self._rest = b""
             return
         self._append(whole + newline)
         for raw in whole.split(b"\n"):

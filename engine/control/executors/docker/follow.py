@@ -30,6 +30,7 @@ from engine.control.executors.docker.link import EngineRefused
 from engine.control.executors.docker.mirror import Mirror
 from engine.control.executors.docker.names import LEASE
 from engine.control.executors.docker.remote import Refusal, Remote, State
+from engine.control.executors.docker.streams import attached
 
 log = logging.getLogger(__name__)
 LOOK_S = 1.0
@@ -252,7 +253,7 @@ class Follower:
 
     def _listen(self, api: docker.APIClient) -> None:
         """Take what is said from now on; what was said before is read from the files once we listen."""
-        self._stream = api.attach(self.remote.name, stdout=True, stderr=False, stream=True, logs=False)
+        self._stream = attached(api, self.remote.name)
         if self._leaving.is_set():
             return
         self.repair()

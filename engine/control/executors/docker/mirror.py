@@ -121,7 +121,7 @@ class Mirror:
                     return
                 left -= len(theirs)
         while data := content.read(files.PIECE):
-            self.journal.repair(data)
+            self.journal.repair(data, sure=True)
 
     def _take_logs(self, logs: Path) -> None:
         """The pieces of the log, in their order."""
