@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
 from engine.contract.clock import now
+from engine.contract.paths import resources_folder
 from engine.contract.states import EXIT_COMPLETED
 from engine.control.executors.base import Exit
 from engine.control.executors.docker import files, names
@@ -236,3 +238,24 @@ def test_what_remains_goes_when_its_time_has_come_and_nothing_else(bench: Docker
     assert keep.remove(pinned.order.run)
     bench.executor.kill(live.folder, live.handle)
     live.ended()
+
+
+def test_that_a_hubs_model_goes_there_from_the_store_of_here(local_engine, worker_image, worker_mounts, tmp_path):
+    commit = "a" * 40
+    with docker_bench(local_engine, worker_image, worker_mounts, tmp_path, light=False) as bench:
+        shelf = bench.home.models / "huggingface" / "tiny--demo"
+        shutil.copytree(resources_folder() / "demo" / "model", shelf / commit)
+        (shelf / "refs.json").write_text(json.dumps({"main": commit}))
+        (shelf / f"{commit}.json").write_text(
+            json.dumps({"hub": "huggingface", "path": "tiny/demo", "commit": commit, "bytes": 1, "fetched": 0.0})
+        )
+        attempt = bench.attempt(
+            "from a hub", model={"path": "tiny/demo", "hub": "huggingface"}, data={"train": [{**BUNDLED, "limit": 16}]},
+            training={"max_steps": 1, "micro_batch_size": 4, "threads": 1}, evaluation={"before": False},
+        ).start()  # fmt: skip
+        assert attempt.ended(170) == Exit(EXIT_COMPLETED), attempt.folder.log.read_text()
+        assert attempt.lines("planned")[0]["model_commit"] == commit
+        host = bench.engine.api.inspect_container(attempt.name)["HostConfig"]
+        assert host["NetworkMode"] == "none"
+        assert json.loads(attempt.folder.model_choice.read_bytes())["commit"] == commit
+        assert order_there(attempt)["model"]["path"] == "tiny/demo"

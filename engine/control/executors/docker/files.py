@@ -61,6 +61,8 @@ class Item:
     start: int = 0
     size: int | None = None
     """Of a file: how much of it, from where."""
+    link: str = ""
+    """A link to there, in place of a file."""
 
 
 def packed(items: Iterable[Item]) -> Iterator[bytes]:
@@ -69,6 +71,10 @@ def packed(items: Iterable[Item]) -> Iterator[bytes]:
         info = tarfile.TarInfo(item.name)
         info.uid = info.gid = names.USER
         info.mode = item.mode
+        if item.link:
+            info.type, info.linkname = tarfile.SYMTYPE, item.link
+            yield info.tobuf(tarfile.PAX_FORMAT)
+            continue
         if item.content is None:
             info.type, info.mode = tarfile.DIRTYPE, 0o755
             yield info.tobuf(tarfile.PAX_FORMAT)

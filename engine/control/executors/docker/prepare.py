@@ -123,7 +123,7 @@ class Preparation:
         root = names.there(self.launch.folder.root, self.launch.folder.run)
         return Plan(
             name, self.image, ["python", "-m", names.PARENT, str(root)], labels, names.volume_name(uid), mounted,
-            self.launch.environment, self.launch.devices, needs_network(rewritten),
+            self.launch.environment, self.launch.devices, needs_network(rewritten) and not self.inputs.links,
         )  # fmt: skip
 
     def _create(self, remote: Remote, plan: Plan) -> None:
@@ -155,8 +155,12 @@ class Preparation:
         items.append(Item(_name(root / folder.order.name), rewritten.model_dump_json(indent=1).encode()))
         if folder.secrets.exists():
             items.append(Item(_name(root / "control" / folder.secrets.name), folder.secrets.read_bytes(), 0o600))
-        if folder.model_choice.exists():
-            items.append(Item(_name(names.there(folder.model_choice, run)), folder.model_choice.read_bytes()))
+        choice = self.inputs.choice or (folder.model_choice.read_bytes() if folder.model_choice.exists() else b"")
+        if choice:
+            items.append(Item(_name(names.there(folder.model_choice, run)), choice))
+        for place, target in self.inputs.links.items():
+            path = PurePosixPath(place)
+            items += [*files.parents(path.parent.relative_to(names.JOB)), Item(_name(path), link=target)]
         items += _below(names.there(run, run), "checkpoints")
         self._send(name, items)
         sent = 0

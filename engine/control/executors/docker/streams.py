@@ -18,7 +18,7 @@ HEADER = 8
 STDOUT = 1
 
 
-def attached(api: docker.APIClient, container: str) -> CancellableStream:
+def attached(api: docker.APIClient, container: str) -> CancellableStream[bytes]:
     """What a container prints from now on; closing it from another thread ends it."""
     query = {"stdout": 1, "stream": 1, "logs": 0, "stdin": 0, "stderr": 0}
     return _stream(api, f"containers/{container}/attach", params=query)
@@ -38,7 +38,7 @@ def exit_code(api: docker.APIClient, container: str, command: list[str]) -> int:
     return int(api.exec_inspect(made["Id"])["ExitCode"] or 0)
 
 
-def _stream(api: docker.APIClient, path: str, **more: Any) -> CancellableStream:
+def _stream(api: docker.APIClient, path: str, **more: Any) -> CancellableStream[bytes]:
     answer = api.post(f"{api.base_url}/v{api.api_version}/{path}", stream=True, timeout=api.timeout, **more)
     try:
         answer.raise_for_status()
