@@ -1,13 +1,14 @@
 """Artefacts by content, behind one interface: in a folder of this computer, or in a bucket that speaks S3.
 
 <root>/<digest>/<name>          the files of an entry
-<root>/<digest>/.entry.json     written last: with it the entry is whole; what stands in it is checked when it is fetched
+<root>/<digest>/.entry.json     written last: with it the entry is whole; its sums are checked when it is fetched
 
 A copy that broke off goes on: files that are there in their full size are not sent again. Nothing is held in memory.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -109,14 +110,10 @@ class FileSystemStore:
 
     def remove(self, digest: str) -> None:
         """The mark first: half an entry is none."""
-        self._path(digest, MARK)
         if self._size(self._path(digest, MARK)) is not None:
             self._system.delete_file(self._path(digest, MARK))
-        for info in self._below(self._path(digest, "")):
-            if info.is_file:
-                self._system.delete_file(info.path)
-        if self._makes_folders and self._below(self._path(digest, "")) is not None:
-            shutil.rmtree(self._path(digest, ""), ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            self._system.delete_dir(self._path(digest, ""))
 
     def listed(self) -> list[str]:
         """The digests of what is there, whole."""
@@ -165,7 +162,7 @@ def local_store(folder: Path) -> FileSystemStore:
 
 
 def s3_store(bucket: str, prefix: str = "", **options: Any) -> FileSystemStore:
-    """In a bucket. Options are those of `pyarrow.fs.S3FileSystem`: access_key, secret_key, endpoint_override, region."""
+    """In a bucket. Options are those of `pyarrow.fs.S3FileSystem`: access_key, secret_key, endpoint_override …."""
     from pyarrow import fs
 
     return FileSystemStore(fs.S3FileSystem(**options), f"{bucket}/{prefix}".rstrip("/"), makes_folders=False)

@@ -39,7 +39,7 @@ def store(request, tmp_path: Path) -> Iterator[tuple[FileSystemStore, Damage, Ke
         options = {"access_key": "key", "secret_key": "secret", "region": "here", "scheme": "http"}
         made = s3_store("bucket", "forge", endpoint_override=address, **options)
         damage = lambda key: bucket.objects.__setitem__(f"forge/{key}", b"damaged")  # noqa: E731
-        yield made, damage, lambda: [key.removeprefix("forge/") for key in bucket.objects]
+        yield made, damage, lambda: [key.removeprefix("forge/") for key in bucket.objects if not key.endswith("/")]
 
 
 def test_that_what_is_put_comes_back(store, content, tmp_path):
