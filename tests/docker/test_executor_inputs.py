@@ -259,3 +259,17 @@ def test_that_a_hubs_model_goes_there_from_the_store_of_here(local_engine, worke
         assert host["NetworkMode"] == "none"
         assert json.loads(attempt.folder.model_choice.read_bytes())["commit"] == commit
         assert order_there(attempt)["model"]["path"] == "tiny/demo"
+
+
+def test_that_only_leftovers_of_others_are_cleared(bench: DockerBench):
+    attempt = bench.attempt("steps=5000 delay=0.05 every=5 seed=1").start()
+    attempt.until_step(1)
+    ours = bench.executor._make_reader(attempt.order.run)
+    theirs = bench.new_executor()._make_reader(attempt.order.run)
+    bench.executor.keep.drop_probes()
+    left = {row["Names"][0] for row in bench.engine.api.containers(all=True)}
+    assert f"/{ours}" in left
+    assert f"/{theirs}" not in left
+    assert bench.state(attempt)["Running"]
+    bench.executor.kill(attempt.folder, attempt.handle)
+    attempt.ended()

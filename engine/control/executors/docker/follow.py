@@ -25,7 +25,7 @@ from engine.contract.errors import Unreachable, UserError
 from engine.contract.states import EXIT_SAVED_ON_REQUEST
 from engine.control.executors.base import Exit
 from engine.control.executors.docker import files, outcome, whole
-from engine.control.executors.docker.copies import parsed
+from engine.control.executors.docker.copies import Closed, parsed
 from engine.control.executors.docker.link import EngineRefused
 from engine.control.executors.docker.mirror import Mirror
 from engine.control.executors.docker.names import LEASE
@@ -95,6 +95,7 @@ class Follower:
     def leave(self) -> None:
         """The controller ends; the worker goes on."""
         self._leaving.set()
+        self.mirror.seal()
         self._wake.set()
         self._cut_stream()
         if self._keeper.is_alive():
@@ -151,6 +152,8 @@ class Follower:
         elif isinstance(error, UserError):  # the way to the node is barred: that says nothing about the worker
             log.warning("%s: %s", self.remote.name, error.text)
             self.trouble = Unreachable.from_body(error.body())
+        elif isinstance(error, Closed):
+            log.info("%s is left", self.remote.name)
         elif isinstance(error, files.BadArchive):
             self.trouble = UserError("docker.bad_archive", node=self.node, name=str(error))
             log.warning("%s", self.trouble.text)

@@ -91,6 +91,10 @@ class Mirror:
         self.journal.sync()
         return self.witness
 
+    def seal(self) -> None:
+        """From now on nothing is written, by whichever thread."""
+        self.journal.closed = self.log.closed = True
+
     def close(self) -> None:
         """Give the files back."""
         self.journal.close()
