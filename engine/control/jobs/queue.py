@@ -112,6 +112,7 @@ def loads(connection: sqlite3.Connection) -> dict[str, Load]:
 def take(transaction: Transaction, terms: Terms, at: float) -> Claim | None:
     """Take the first run that a node can take: it is preparing then, with an open attempt that holds its devices."""
     connection = transaction.connection
+    terms = replace(terms, offers=_still_online(connection, terms.offers))
     load = loads(connection)
     full = owners_at_limit(connection, terms.owner_limit)
     for lane in Lane:
@@ -143,6 +144,13 @@ def owners_at_limit(connection: sqlite3.Connection, limit: int | None) -> set[st
         return set()
     rows = connection.execute(f"SELECT owner, count(*) FROM run WHERE state IN ({_LIVE}) GROUP BY owner")
     return {owner for owner, count in rows if count >= limit}
+
+
+def _still_online(connection: sqlite3.Connection, offers: Sequence[Offer]) -> list[Offer]:
+    """Without nodes that were drained or removed since they were looked at."""
+    rows = connection.execute("SELECT name FROM node WHERE removed IS NULL AND state = 'online'")
+    online = {name for (name,) in rows}
+    return [offer for offer in offers if offer.name in online]
 
 
 def _has_room(offer: Offer, load: Load, lane: Lane) -> bool:
