@@ -47,7 +47,6 @@ RETRY_S = 1.0
 MEMORY_FULL = 0.95
 MARK_AFTER_S = 2.0
 """A node that does not answer for a shorter time is not worth a remark."""
-DAY_S = 86_400.0
 
 
 class Away(Exception):
@@ -289,22 +288,23 @@ class Watch:
         settings, node = self._settings(), self.node
         end = retry.Ending(source.run_id, source.attempt_id, source.lease, settings.retry_seconds, late, node.name)
         hung = self._hang_minutes if self._hung else None
-        if ended.node_fault is not None:
-            node.failed(ended.node_fault, settings.retry_seconds)
 
-        def write(transaction: Transaction) -> None:
+        def write(transaction: Transaction) -> Verdict | None:
             row = attempts.get(transaction.connection, source.attempt_id)
             if row is None:
-                return
+                return None
             code = ended.code if ended.signal is None else -ended.signal
             transaction.execute("UPDATE member SET exit_code = ? WHERE attempt_id = ?", (code, source.attempt_id))
             found = verdict(ended, row, hung)
-            if node.docker and settings.keep_days is not None:
-                attempts.set_remains(transaction, source.attempt_id, now() + settings.keep_days * DAY_S)
+            if node.docker:
+                attempts.keep_remains(transaction, source.attempt_id, now(), settings.keep_days)
             retry.conclude(transaction, end, _killed_for_memory(transaction, source.run_id, ended, found))
+            return found
 
         await asyncio.to_thread(prune_aside, self._folder)
-        await self._database.write(write, durable=True)
+        found = await self._database.write(write, durable=True)
+        if found is not None and found.of_node and found.error is not None:
+            node.failed(found.error, settings.retry_seconds)
 
 
 def _killed_for_memory(transaction: Transaction, run_id: int, ended: Exit, found: Verdict) -> Verdict:
