@@ -56,6 +56,11 @@ def test_a_run_on_a_docker_node_from_its_order_to_its_result(service, local_engi
     assert detail.artifacts
     assert "placement.only_one" in [event.body.get("code") for event in detail.events]
     assert [row.key for row in client.costs(by="node").rows] == ["box"]
+    of_run = {"label": f"io.loraforge.run={run.uid}"}
+    assert local_engine.api.volumes(filters=of_run)["Volumes"]
+    client.delete(run.uid)
+    wait_until(lambda: not local_engine.api.volumes(filters=of_run)["Volumes"], what="nothing of it is left there")
+    assert not local_engine.api.containers(all=True, filters=of_run)
 
 
 def test_a_restart_takes_up_what_works_in_a_container(service, local_engine, worker_image, worker_mounts):
