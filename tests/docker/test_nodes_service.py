@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from engine.client.client import ControllerClient
@@ -128,3 +130,25 @@ def test_a_run_on_a_lost_node_goes_on_at_another_from_what_was_mirrored(
     )
     client.stop(run.uid, save=False)
     service.until(run.uid, "stopped")
+
+
+def test_that_a_node_over_tls_is_reached_with_keys_that_are_kept_as_secrets(service, remote_engine):
+    service.start()
+    client, pair = service.client, remote_engine.certificates.client
+    for name, file in (("key", pair.key), ("certificate", pair.cert), ("ca", remote_engine.certificates.ca)):
+        client.set_secret(f"node/far/{name}", Path(file).read_text())
+    address = remote_engine.tls_url.partition("://")[2]
+    references = {name: f"keyring:node/far/{name}" for name in ("key", "certificate", "ca")}
+    profile = {"name": "far", "kind": "docker_tls", "address": address, **references}
+    report = client.test_node(profile)
+    assert {check.name: check.state for check in report.checks} == {
+        "reach": "ok", "authentication": "ok", "version": "ok",
+    }  # fmt: skip
+    client.add_node(profile)
+    reachable(client, "far")
+    assert client.node("far").facts.engine
+    client.delete_secret("node/far/key")
+    edited = {**profile, "notes": "without its key", "docker_socket": "/run/x.sock"}  # another way: connected anew
+    client.edit_node("far", edited)
+    error = wait_until(lambda: client.node("far").error, what="it is said")
+    assert (error.code, error.params["setting"]) == ("node.secret_missing", "key")
