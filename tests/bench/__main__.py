@@ -23,6 +23,7 @@ BENCHES = (
     ("Stalls of the window", sys.executable, "tests.bench.stalls"),
     ("A million points in and out", sys.executable, "tests.bench.ingest"),
     ("Charts of a million points", sys.executable, "tests.bench.charts"),
+    ("Questions to Docker engines", sys.executable, "tests.bench.links"),
     ("Training speed", WORKER, "tests.bench.worker_speed"),
 )
 
