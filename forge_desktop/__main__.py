@@ -7,8 +7,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
 
 from engine.contract.errors import UserError
 from engine.contract.paths import Home
@@ -38,16 +40,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if single.hand_over():
             return 0
         single.listen()
+    wishes = heed_interrupts(app)
     desktop = Desktop(app, home, lambda: connect_to_controller(home), options.language, options.theme)
     single.asked.connect(desktop.window.come_forward)
     desktop.open()
     # Python handles signals between bytecodes only; a timer lets Ctrl+C through while Qt's loop runs.
-    signal.signal(signal.SIGINT, lambda *_: app.quit())
-    signal.signal(signal.SIGTERM, lambda *_: app.quit())
     breath = QTimer()
     breath.start(200)
     breath.timeout.connect(lambda: None)
     code = 0
+    if wishes:
+        QTimer.singleShot(0, app.quit)
     if options.demo:
         from forge_desktop.demo import Demo
 
@@ -60,6 +63,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     single.close()
     desktop.close()
     return code
+
+
+def heed_interrupts(app: QApplication) -> list[int]:
+    """Let Ctrl+C and an end of the session quit; the list holds what came, as `quit` before the loop runs is forgotten.
+
+    Done before there are widgets: an interrupt that raises while Qt calls into Python, as it does while a page is put
+    together, crashes the program.
+    """
+    wishes: list[int] = []
+
+    def heed(number: int, _frame: FrameType | None) -> None:
+        wishes.append(number)
+        app.quit()
+
+    signal.signal(signal.SIGINT, heed)
+    signal.signal(signal.SIGTERM, heed)
+    return wishes
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from logging.handlers import RotatingFileHandler
 from types import TracebackType
 
-from PySide6.QtCore import QLibraryInfo, QObject, QRectF, Qt, QTranslator, Slot
+from PySide6.QtCore import QLibraryInfo, QObject, QRectF, Qt, QTimer, QTranslator, Slot
 from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QApplication, QMessageBox
 
@@ -53,6 +53,8 @@ class Desktop(QObject):
         self.session = Session(connect)
         self.window = Window(self.session, self.preferences)
         self.window.look_wanted.connect(self.change_look, Qt.ConnectionType.QueuedConnection)
+        self._look_soon = QTimer(self, singleShot=True, interval=0)
+        self._look_soon.timeout.connect(self._change_look)
         hints = app.styleHints()
         if hints is not None:
             hints.colorSchemeChanged.connect(self._system_changed)
@@ -69,6 +71,7 @@ class Desktop(QObject):
         if self._closed:
             return
         self._closed = True
+        self._look_soon.stop()
         self.window.close()
         self.preferences.close()
         self.session.close()
@@ -80,13 +83,23 @@ class Desktop(QObject):
 
     @Slot(str, str)
     def change_look(self, theme: str, language_code: str) -> None:
-        """Another theme or language, at once."""
+        """Another theme or language, within a few turns of the event loop, none of them long."""
         self._theme, self._language = theme, language_code
         self.preferences.set("theme", theme)
         self.preferences.set("language", language_code)
-        language.set_language(language_code)
+        self.window.clear_page()
+        self._look_soon.start()
+
+    @property
+    def is_changing_look(self) -> bool:
+        """The page is gone and not yet there again."""
+        return self._look_soon.isActive() or self.window.page is None
+
+    @Slot()
+    def _change_look(self) -> None:
+        language.set_language(self._language)
         self._translate_qt()
-        look.apply(self.app, theme)
+        look.apply(self.app, self._theme)
         self.window.rebuild()
 
     def _translate_qt(self) -> None:

@@ -1,4 +1,4 @@
-"""The main window: sidebar, pages, banner, shortcuts. Pages are made anew when theme or language change."""
+"""The main window: sidebar, pages, banner, shortcuts. All is made anew when theme or language change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from functools import partial
 
 from PySide6.QtCore import QElapsedTimer, QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLayout,
+    QLineEdit,
+    QMainWindow,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from engine.contract.api import RunPage as PageOfRuns
 from engine.contract.api import RunSummary
@@ -39,7 +48,9 @@ from forge_desktop.panels.sidebar import Sidebar
 from forge_desktop.panels.transfers_panel import TransfersPanel
 from forge_desktop.panels.tray import Tray
 from forge_desktop.panels.window_commands import bind_all
+from forge_desktop.theme import look
 from forge_desktop.theme.language import explain, sentences, tr
+from forge_desktop.theme.later import Later
 from forge_desktop.theme.motion import reduced
 from forge_desktop.theme.tokens import NARROW_WIDTH
 from forge_desktop.wizard.wizard_page import WizardPage
@@ -83,6 +94,9 @@ class Window(QMainWindow):
         self._cover_soon.start()
         self._news_over = QTimer(self, singleShot=True, interval=NEWS_MS)
         self._news_over.timeout.connect(self._hide_news)
+        self._page_soon = QTimer(self, singleShot=True, interval=0)
+        self._page_soon.timeout.connect(self._come_back)
+        look.dress(self)
         self._build()
         self._bind_keys()
         session.online.connect(self._online)
@@ -127,17 +141,29 @@ class Window(QMainWindow):
     def _palette_model(self, parent: QObject) -> PaletteModel:
         return PaletteModel(self.commands, self.session, self.preferences, self.go, parent)
 
-    def rebuild(self) -> None:
-        """Make everything again, in another look or language, on the same page."""
-        address = self.address
+    def clear_page(self) -> None:
+        """Another look comes: the page goes first, so that nobody restyles it; the picture stays until there is one."""
+        self.setUpdatesEnabled(False)
         if self.page is not None:
             self.page.leave()
-        self.page = None
+            self._put_away(self.page)
+            self.page = None
+
+    def rebuild(self) -> None:
+        """Make everything again, in another look or language; the page comes with the next turn."""
+        self.clear_page()
+        look.dress(self)
         self._build()
-        self.go(address or "runs")
+        self._page_soon.start()
+
+    @Slot()
+    def _come_back(self) -> None:
+        if self.page is None:
+            self.go(self.address or "runs")
         if not self._was_online:
             self.connecting.show_error(self._start_error)
             self._cover()
+        self.setUpdatesEnabled(True)
 
     @Slot(str)
     def go(self, address: str) -> None:
@@ -161,9 +187,7 @@ class Window(QMainWindow):
         kind, _, uid = address.partition("/")
         if self.page is not None:
             self.page.leave()
-            self._stack.removeWidget(self.page)
-            self.page.setParent(None)
-            self.page.deleteLater()
+            self._put_away(self.page)
         self.page = self._make(kind, uid)
         self.page.navigate.connect(self.go, Qt.ConnectionType.QueuedConnection)
         self.address = address
@@ -178,6 +202,16 @@ class Window(QMainWindow):
             self.notices.mark_read(*(notice.key for notice in self.notices.list if notice.run == uid), "")
         if not self._was_online and not self._cover_soon.isActive():
             self._cover()
+
+    def _put_away(self, page: Page) -> None:
+        """It goes with the next turn. Without a parent it would be restyled first, each widget of it."""
+        self._stack.removeWidget(page)
+        page.hide()
+        for layout in page.findChildren(QLayout):
+            layout.setEnabled(False)  # else it arranges the rest anew for each widget that goes
+        for part in page.findChildren(Later):
+            part.deleteLater()  # by itself: at each level of a tree that goes, PySide looks at all that is below
+        page.deleteLater()
 
     def _make(self, kind: str, rest: str) -> Page:
         """The page of an address; one that nobody knows (of a newer version, say) shows the runs."""
@@ -407,6 +441,7 @@ class Window(QMainWindow):
         """Qt's own hook: closing the window leaves runs going."""
         size = self.normalGeometry() if self.isMaximized() else self.geometry()
         self.preferences.set("window", [size.width(), size.height(), self.isMaximized()])
+        self._page_soon.stop()
         if self.page is not None:
             self.page.leave()
         self.notifier.close()

@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
         going,
         history,
         home,
+        image,
         keeping,
         logs,
         metrics,
@@ -67,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
         models,
         history,
         home,
+        image,
         diagnostics,
         demo,
     ):

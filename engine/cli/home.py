@@ -29,11 +29,11 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 def look(options: argparse.Namespace) -> int:
     """The folder and its parts."""
     from engine.cli.session import controller
-    from engine.client import house, move
+    from engine.client import move
 
     home = Home.find()
     with controller() as client:
-        found = house.storage(client, again=True)
+        found = client.storage(again=True)
     old = move.left_homes(home, usual_home())
     if options.json:
         print_json({**found.model_dump(), "fixed_by": move.why_fixed(), "old": str(old) if old else None})

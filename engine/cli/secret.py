@@ -5,10 +5,17 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.cli.exits import FAILED, OK
 from engine.cli.output import print_json, table
+
+if TYPE_CHECKING:  # imported by who needs it: a command's first word comes quickly
+    from engine.client.client import ControllerClient
+    from engine.contract.secrets import SecretCheck, Secrets
+
+T = TypeVar("T")
 
 NAMES = ("huggingface", "modelscope", "proxy")
 PLACES = {"": "–", "keyring": "the system's keyring", "file": "a file only you can read"}
@@ -32,55 +39,52 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def show(options: argparse.Namespace) -> int:
     """All of them."""
-    from engine.cli.session import controller
-
-    with controller() as client:
-        found = client.secrets()
-    if options.json:
-        print_json(found)
-        return OK
-    rows = [(one.name, "yes" if one.is_set else "no", PLACES[one.place]) for one in found.secrets]
-    print(table(("SECRET", "SET", "KEPT IN"), rows))
+    _told(options, lambda client: client.secrets(), _as_table)
     return OK
 
 
 def put(options: argparse.Namespace) -> int:
     """Keep one."""
-    from engine.cli.session import controller
-
     asked = "user:password of the proxy: " if options.name == "proxy" else f"Token of {options.name}: "
     value = getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline()
-    with controller() as client:
-        found = client.set_secret(options.name, value.strip())
-    if options.json:
-        print_json(found)
-    else:
-        print(f"{found.name}: kept in {PLACES[found.place]}")
+    _told(
+        options,
+        lambda client: client.set_secret(options.name, value.strip()),
+        lambda found: f"{found.name}: kept in {PLACES[found.place]}",
+    )
     return OK
 
 
 def delete(options: argparse.Namespace) -> int:
     """Forget one."""
-    from engine.cli.session import controller
-
-    with controller() as client:
-        found = client.delete_secret(options.name)
-    if options.json:
-        print_json(found)
-    else:
-        print(f"{found.name}: forgotten")
+    _told(options, lambda client: client.delete_secret(options.name), lambda found: f"{found.name}: forgotten")
     return OK
 
 
 def check(options: argparse.Namespace) -> int:
     """Ask who knows."""
+
+    def said(found: SecretCheck) -> str:
+        whose = f", it belongs to {found.account}" if found.account else ""
+        return f"{options.name}: {'accepted' if found.accepted else 'not accepted'}{whose}"
+
+    found = _told(options, lambda client: client.check_secret(options.name), said)
+    return OK if found.accepted else FAILED
+
+
+def _told(options: argparse.Namespace, ask: Callable[[ControllerClient], T], say: Callable[[T], str]) -> T:
+    """The controller's answer, and it printed: as JSON where that is wanted, else in words."""
     from engine.cli.session import controller
 
     with controller() as client:
-        found = client.check_secret(options.name)
+        found = ask(client)
     if options.json:
         print_json(found)
     else:
-        whose = f", it belongs to {found.account}" if found.account else ""
-        print(f"{options.name}: {'accepted' if found.accepted else 'not accepted'}{whose}")
-    return OK if found.accepted else FAILED
+        print(say(found))
+    return found
+
+
+def _as_table(found: Secrets) -> str:
+    rows = [(one.name, "yes" if one.is_set else "no", PLACES[one.place]) for one in found.secrets]
+    return table(("SECRET", "SET", "KEPT IN"), rows)

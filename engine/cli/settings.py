@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 from engine.cli.exits import OK
 from engine.cli.output import print_json
@@ -11,6 +12,7 @@ from engine.contract.api import Settings
 from engine.contract.errors import Problem, Refused
 from engine.contract.hubs import HUBS, USUAL
 
+T = TypeVar("T")
 LANES = ("gpu", "cpu", "light")
 PLAIN = (
     "idle_minutes", "stop_grace_seconds", "retry_seconds", "log_level", "log_json", "spare_workers",
@@ -108,15 +110,40 @@ def describe_hubs(settings: Settings) -> str:
 
 def read_endpoints(words: list[str], known: dict[str, str]) -> dict[str, str]:
     """`huggingface=https://mirror` as addresses by hub; an empty address gives the hub its own again."""
-    endpoints = dict(known)
+    return _changed(words, known, HUBS, lambda url: url or None, ("settings.endpoint_form", "hubs"))
+
+
+def read_prices(words: list[str], known: dict[str, float]) -> dict[str, float]:
+    """`gpu=2.50 cpu=none` as prices by lane, beside those that are known."""
+    return _changed(
+        words, known, LANES, lambda price: None if price == "none" else float(price), ("settings.price_form", "lanes")
+    )
+
+
+def _changed(
+    words: list[str],
+    known: dict[str, T],
+    names: Collection[str],
+    read: Callable[[str], T | None],
+    refusal: tuple[str, str],
+) -> dict[str, T]:
+    """`name=value` put over what is known; None takes a name away. The refusal: its code, its word for names."""
+    found = dict(known)
     for word in words:
-        hub, equals, url = word.partition("=")
-        if hub not in HUBS or not equals:
-            raise Refused("settings.endpoint_form", word=word, hubs=", ".join(HUBS))
-        endpoints.pop(hub, None)
-        if url:
-            endpoints[hub] = url
-    return endpoints
+        name, equals, text = word.partition("=")
+        try:
+            if name not in names or not equals:
+                raise ValueError(word)
+            value = read(text)
+        except ValueError:
+            code, called = refusal
+            params: dict[str, Any] = {"word": word, called: ", ".join(names)}
+            raise Refused(code, **params) from None
+        if value is None:
+            found.pop(name, None)
+        else:
+            found[name] = value
+    return found
 
 
 def read_days(word: str) -> float | None:
@@ -141,20 +168,3 @@ def read_slots(words: list[str]) -> dict[str, int]:
             raise Refused("settings.slot_form", word=word, lanes=", ".join(LANES))
         slots[lane] = int(count)
     return slots
-
-
-def read_prices(words: list[str], known: dict[str, float]) -> dict[str, float]:
-    """`gpu=2.50 cpu=none` as prices by lane, beside those that are known."""
-    prices = dict(known)
-    for word in words:
-        lane, _, price = word.partition("=")
-        if lane not in LANES or not price:
-            raise Refused("settings.price_form", word=word, lanes=", ".join(LANES))
-        if price == "none":
-            prices.pop(lane, None)
-            continue
-        try:
-            prices[lane] = float(price)
-        except ValueError:
-            raise Refused("settings.price_form", word=word, lanes=", ".join(LANES)) from None
-    return prices

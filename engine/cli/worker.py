@@ -9,7 +9,6 @@ from typing import Any
 
 from engine.cli.exits import FAILED, OK
 from engine.cli.output import print_json, say, table
-from engine.client import house
 from engine.client.client import ControllerClient
 from engine.contract.environments import NAME, Environment, Environments, MakeEnvironment
 from engine.contract.errors import NotFound, UserError
@@ -45,11 +44,11 @@ def install(options: argparse.Namespace) -> int:
     )
     began = time.monotonic()
     with _controller() as client:
-        house.make_environment(client, wish)
+        client.make_environment(wish)
         try:
             made = _wait(client, lambda known: _made(known, options.name), options.json)
         except KeyboardInterrupt:
-            house.end_environment(client, options.name, "cancel")
+            client.end_environment(options.name, "cancel")
             raise
     if options.json:
         print_json({"python": made.python, "seconds": time.monotonic() - began})
@@ -73,7 +72,7 @@ def _wait(client: ControllerClient, done: Callable[[Environments], Environment |
     """Ask until it is done, saying what is new."""
     said = ""
     while True:
-        known = house.environments(client)
+        known = client.environments()
         for one in known.environments:
             if one.state == "making" and one.progress is not None and not quiet:
                 step = one.progress
@@ -92,7 +91,7 @@ def _wait(client: ControllerClient, done: Callable[[Environments], Environment |
 def delete(options: argparse.Namespace) -> int:
     """Delete one that this program made."""
     with _controller() as client:
-        known = house.end_environment(client, options.name, "delete")
+        known = client.end_environment(options.name, "delete")
     if options.json:
         print_json(known)
     return OK
@@ -116,10 +115,10 @@ def list_environments(options: argparse.Namespace) -> int:
 
 def _settled(client: ControllerClient, again: bool = False) -> Environments:
     """What is known once every interpreter has answered."""
-    known = house.environments(client, again)
+    known = client.environments(again)
     while any(one.state == "looking" for one in known.environments):
         time.sleep(LOOK_S)
-        known = house.environments(client)
+        known = client.environments()
     return known
 
 

@@ -10,19 +10,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from engine.client.address import Address, Locate, gone, read_address
-from engine.client.hubs import HubRequests
+from engine.client.calls import M
+from engine.client.house import HouseCalls
+from engine.client.hubs import HubCalls
+from engine.client.images import ImageCalls
 from engine.client.listing import ListingCalls
 from engine.contract.api import (
     CheckResult,
     CreateRun,
     EditRun,
     Health,
+    KeepCheckpoint,
     QueryAnswer,
     QueryRequest,
     ResumeRun,
@@ -42,7 +46,6 @@ from engine.contract.run_spec import RunSpec
 if TYPE_CHECKING:
     from engine.client.arrow import Curve, CurveView
 
-M = TypeVar("M", bound=BaseModel)
 TIMEOUT_S = 30.0
 _CLASSES: dict[int, type[UserError]] = {404: NotFound, 409: Conflict, 422: Refused, 503: Unreachable}
 
@@ -56,7 +59,7 @@ class LogPiece:
     size: int
 
 
-class ControllerClient(ListingCalls, HubRequests):
+class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls):
     """The controller of one home."""
 
     def __init__(self, home: Home, locate: Locate | None = None, timeout: float = TIMEOUT_S) -> None:
@@ -164,6 +167,10 @@ class ControllerClient(ListingCalls, HubRequests):
         """Let the working files of an ended run go now; results stay in the library."""
         return self._change("DELETE", f"/runs/{uid}/files")
 
+    def keep_checkpoint(self, uid: str, checkpoint: int, kept: bool = True) -> RunSummary:
+        """Keep a checkpoint for good, or no longer."""
+        return self._change("PATCH", f"/runs/{uid}/checkpoints/{checkpoint}", KeepCheckpoint(kept=kept))
+
     def delete_checkpoint(self, uid: str, checkpoint: int) -> RunSummary:
         """Remove one checkpoint of a run that is not at work."""
         return self._change("DELETE", f"/runs/{uid}/checkpoints/{checkpoint}")
@@ -188,6 +195,13 @@ class ControllerClient(ListingCalls, HubRequests):
         if after is not None:
             query |= {"after_attempt": after[0], "after_step": after[1]}
         return self._send("GET", f"/runs/{uid}/series", query=query).content
+
+    def series_pieces(self, uid: str, metrics: Iterable[str] = ()) -> Iterator[tuple[str, Curve]]:
+        """Every point of curves, piece by piece, each with its metric; no more than a piece is held."""
+        from engine.client.arrow import read_pieces
+
+        with self.fetch(f"/runs/{uid}/series/points", query={"metric": list(metrics)}) as answer:
+            yield from read_pieces(answer.iter_bytes())
 
     def series_view(
         self,
@@ -262,12 +276,6 @@ class ControllerClient(ListingCalls, HubRequests):
     def shutdown(self) -> None:
         """End the controller; runs go on."""
         self._send("POST", "/shutdown")
-
-    def _get(self, path: str, model: type[M], query: Mapping[str, Any] | None = None) -> M:
-        return self._read(self._send("GET", path, query=query), model)
-
-    def _change(self, method: str, path: str, body: BaseModel | None = None) -> RunSummary:
-        return self._read(self._send(method, path, body=body, key=new_id()), RunSummary)
 
     def _send(
         self,

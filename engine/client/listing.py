@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, TypeVar
-
-import httpx
-from pydantic import BaseModel
-
+from engine.client.calls import Calls
 from engine.contract.api import RunSummary
 from engine.contract.ids import new_id
-from engine.contract.listing import BulkRequest, BulkResult, MoveInQueue, Queue, RunPoints
+from engine.contract.listing import BulkRequest, BulkResult, MoveInQueue, Price, Quality, Queue, RunPoints
 
-M = TypeVar("M", bound=BaseModel)
 BULK_TIMEOUT_S = 300.0
 """A thousand starts look at the files of each."""
 
 
-class ListingCalls(ABC):
+class ListingCalls(Calls):
     """A part of `ControllerClient`."""
 
     def bulk(self, request: BulkRequest, key: str | None = None) -> BulkResult:
@@ -28,7 +21,7 @@ class ListingCalls(ABC):
 
     def queue(self) -> Queue:
         """All waiting runs in the order they will start."""
-        return self._read(self._send("GET", "/queue"), Queue)
+        return self._get("/queue", Queue)
 
     def move_in_queue(self, uid: str, before: str | None = None) -> RunSummary:
         """Let a waiting run start before another, or last of all."""
@@ -37,20 +30,9 @@ class ListingCalls(ABC):
 
     def points(self, search: str = "", project: str = "") -> RunPoints:
         """Ended runs, newest first, for a picture of all."""
-        return self._read(self._send("GET", "/runs/points", query={"search": search, "project": project}), RunPoints)
+        return self._get("/runs/points", RunPoints, {"search": search, "project": project})
 
-    @abstractmethod
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, Any] | None = None,
-        body: BaseModel | None = None,
-        key: str | None = None,
-        sent_only: bool = False,
-        timeout: float | None = None,
-    ) -> httpx.Response: ...
-
-    @abstractmethod
-    def _read(self, answer: httpx.Response, model: type[M]) -> M: ...
+    def picture(self, price: Price, quality: Quality, search: str = "", project: str = "") -> RunPoints:
+        """The ended runs that a picture of these two values shows, however many there are."""
+        query = {"search": search, "project": project, "price": price, "quality": quality}
+        return self._get("/runs/points", RunPoints, query)

@@ -192,8 +192,11 @@ def _copy(old: Path, new: Path, tell: Tell) -> dict[Path, str]:
     for folder in {path.parent for path in wanted}:
         (new / folder).mkdir(parents=True, exist_ok=True)
     for path, size in files:
-        sums[path] = _copy_file(old / path, new / path, lambda piece, at=done: tell(  # type: ignore[misc]
-            MoveProgress("copying", at + piece, total)))  # fmt: skip
+
+        def told(piece: int, before: int = done) -> None:
+            tell(MoveProgress("copying", before + piece, total))
+
+        sums[path] = _copy_file(old / path, new / path, told)
         done += size
         tell(MoveProgress("copying", done, total))
         fault("move.copying")

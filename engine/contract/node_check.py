@@ -66,7 +66,7 @@ def _form_of(detail: dict[str, Any]) -> Problem:
     field, kind, limits = ".".join(map(str, detail["loc"])), str(detail["type"]), detail.get("ctx", {})
     if kind == "missing" or (kind == "string_too_short"):
         return Problem(code="node.missing", field=field)
-    if kind in _NUMBERS:
+    if kind in _NUMBERS or (isinstance(detail["input"], float) and not math.isfinite(detail["input"])):
         return Problem(code="settings.number", field=field, params={"value": str(detail["input"])})
     if kind in _LIMITS:
         code, name, limit = _LIMITS[kind]

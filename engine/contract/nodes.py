@@ -161,7 +161,7 @@ class DoctorCheck(_Body):
     facts: dict[str, Any] = {}
     """What was measured, by name: milliseconds, bytes, versions."""
     error: ErrorBody | None = None
-    """What is wrong, why, and the fix, where the state is warning or bad."""
+    """What is wrong, why, and the fix, where the state is warning or bad; where it is skipped perhaps why."""
     seconds: float = 0.0
 
 
@@ -327,6 +327,16 @@ class Costs(_Body):
     """Currency to sum."""
     budget: float | None = None
     budget_used: float | None = None
+
+
+class NodeHistory(_Body):
+    """Readings of a node between two moments, thinned to what a chart can show."""
+
+    node: str
+    seconds: float = 0.0
+    """Between two points: as read, a minute, an hour."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    """Name of a value to (time, value), oldest first."""
 
 
 class ImageInfo(_Body):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.client import diagnostics, house, move
+from engine.client import diagnostics, move
 from engine.client.client import ControllerClient
 from engine.contract.api import Settings
 from engine.contract.diagnostics import Bundle
@@ -29,19 +29,19 @@ class ControllerSettings:
 
     def change_settings(self, changes: dict[str, Any]) -> Settings:
         """Change some."""
-        return house.change_settings(self._client, changes)
+        return self._client.edit_settings(changes)
 
     def environments(self, again: bool = False) -> Environments:
         """Worker environments."""
-        return house.environments(self._client, again)
+        return self._client.environments(again)
 
     def make_environment(self, wish: MakeEnvironment) -> Environments:
         """Begin to make one."""
-        return house.make_environment(self._client, wish)
+        return self._client.make_environment(wish)
 
     def end_environment(self, name: str, what: Literal["cancel", "delete"]) -> Environments:
         """Stop the making of one, or delete it."""
-        return house.end_environment(self._client, name, what)
+        return self._client.end_environment(name, what)
 
     def secrets(self) -> Secrets:
         """Which secrets are set."""
@@ -63,7 +63,7 @@ class ControllerSettings:
 
     def storage(self, again: bool = False) -> Storage:
         """Where the data lies, and what it takes."""
-        return house.storage(self._client, again)
+        return self._client.storage(again)
 
     def diagnostics(self, hide_names: bool) -> Bundle:
         """Gather what a report needs."""

@@ -16,8 +16,14 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.events import (
+    AlertChanged,
+    DoctorChecked,
     Hello,
     LogGrew,
+    MoveChanged,
+    NodeChanged,
+    NodeReading,
+    NodeRemoved,
     Points,
     Resources,
     RunChanged,
@@ -25,6 +31,7 @@ from engine.contract.events import (
     RunEvent,
     SettingsChanged,
     StreamMessage,
+    TransferChanged,
 )
 from forge_desktop.bridge.backend import Backend, Connect
 from forge_desktop.bridge.pool import Pool
@@ -53,6 +60,18 @@ class Session(QObject):
     resources = Signal(object)
     settings_changed = Signal(object)
     """Settings of the controller, changed by whomever."""
+    node_changed = Signal(object)
+    """NodeView."""
+    node_removed = Signal(str)
+    node_reading = Signal(object)
+    doctor_checked = Signal(object)
+    """DoctorChecked."""
+    move_changed = Signal(object)
+    """MoveView."""
+    alert_changed = Signal(object)
+    """Alert."""
+    transfer_changed = Signal(object)
+    """Transfer."""
     failed = Signal(object)
     """ErrorBody of a request that nobody else handles."""
     _answered = Signal(object)
@@ -233,6 +252,25 @@ class Session(QObject):
                 self.settings_changed.emit(message.settings)
             case Hello():
                 pass
+            case _:
+                self._pass_on_node(message)
+
+    def _pass_on_node(self, message: StreamMessage) -> None:
+        match message:
+            case NodeChanged():
+                self.node_changed.emit(message.node)
+            case NodeRemoved():
+                self.node_removed.emit(message.name)
+            case NodeReading():
+                self.node_reading.emit(message)
+            case DoctorChecked():
+                self.doctor_checked.emit(message)
+            case MoveChanged():
+                self.move_changed.emit(message.move)
+            case AlertChanged():
+                self.alert_changed.emit(message.alert)
+            case TransferChanged():
+                self.transfer_changed.emit(message.transfer)
 
 
 class _Request:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QTimer, Slot
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from engine.contract.api import EventInfo
 from engine.contract.errors import ErrorBody
@@ -16,8 +17,11 @@ from forge_desktop.theme.controls import Card, Segments, button, clear, column, 
 from forge_desktop.theme.language import count, explain, note_text, tr, word
 from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import ago, count_of, duration, figure, moment, percent, size
+from forge_desktop.theme.slices import Slices
 
 SHOWN = 200
+AT_ONCE = 25
+"""Rows made in one turn of the event loop."""
 """Rows that are made at once; older ones when somebody asks for them."""
 KINDS: tuple[tuple[str, str], ...] = (
     ("all", "All"),
@@ -69,6 +73,9 @@ class EventsPanel(QWidget):
         self._model = model
         self._most = SHOWN
         self._shown = ""
+        self._cursors: list[int] = []
+        self._ages: list[tuple[QLabel, float]] = []
+        self._slices = Slices(self)
         self._filter = Segments([(key, tr(text)) for key, text in KINDS], "all", name="run.events.kind")
         self._filter.chosen.connect(self._choose)
         self._count = label("", "hint")
@@ -86,7 +93,7 @@ class EventsPanel(QWidget):
         self.setLayout(layout)
         model.changed.connect(self._refresh)
         self._tick = QTimer(self, interval=30_000)
-        self._tick.timeout.connect(self._again)
+        self._tick.timeout.connect(self._retime)
         self._tick.start()
         self._refresh()
 
@@ -101,8 +108,14 @@ class EventsPanel(QWidget):
 
     @Slot()
     def _again(self) -> None:
-        self._shown = ""
+        self._cursors, self._shown = [], ""
         self._refresh()
+
+    @Slot()
+    def _retime(self) -> None:
+        """Ages grow."""
+        for shown, at in self._ages:
+            shown.setText(ago(at))
 
     @Slot()
     def _refresh(self) -> None:
@@ -114,19 +127,40 @@ class EventsPanel(QWidget):
         if key == self._shown:
             return
         self._shown = key
-        clear(self._list)
-        for number, (event, text) in enumerate(reversed(found[-self._most :])):
-            if number:
-                self._list.addWidget(line())
-            self._list.addWidget(_row(event, text))
+        self._show(found[-self._most :][::-1])
         if not found:
             said = tr("Nothing happened yet.") if kind == "all" else tr("Nothing of this kind happened.")
             self._list.addWidget(label(said, "hint"))
         self._older.setVisible(len(found) > self._most)
         self._count.setText(count(len(found), "{n} event", "{n} events"))
 
+    def _show(self, newest: list[tuple[EventInfo, str]]) -> None:
+        """Put what is new above the rest; all anew where that does not do, some rows a turn."""
+        cursors = [event.cursor for event, _text in newest]
+        fresh = cursors.index(self._cursors[0]) if self._cursors and self._cursors[0] in cursors else 0
+        if fresh and self._slices.is_done and cursors[fresh:] == self._cursors[: len(cursors) - fresh]:
+            for event, text in newest[:fresh][::-1]:
+                self._list.insertWidget(0, line())
+                self._list.insertWidget(0, self._row(event, text))
+            self._cursors = [*cursors[:fresh], *self._cursors]
+            return
+        clear(self._list)
+        self._ages, self._cursors = [], cursors
+        self._slices.begin(partial(self._add, newest[at : at + AT_ONCE]) for at in range(0, len(newest), AT_ONCE))
 
-def _row(event: EventInfo, text: str) -> QWidget:
+    def _add(self, some: list[tuple[EventInfo, str]]) -> None:
+        for event, text in some:
+            if self._list.count():
+                self._list.addWidget(line())
+            self._list.addWidget(self._row(event, text))
+
+    def _row(self, event: EventInfo, text: str) -> QWidget:
+        when = label(ago(event.at), "hint")
+        self._ages.append((when, event.at))
+        return _row(event, text, when)
+
+
+def _row(event: EventInfo, text: str, when: QLabel) -> QWidget:
     t = tokens()
     name, colour = ICONS.get(event.kind, "info"), t.muted
     tone = ""
@@ -137,7 +171,6 @@ def _row(event: EventInfo, text: str) -> QWidget:
     picture = label()
     picture.setPixmap(icons.pixmap(name, colour, 16))
     picture.setFixedWidth(20)
-    when = label(ago(event.at), "hint")
     when.setToolTip(moment(event.at))
     when.setFixedWidth(110)
     said = label(text, wrap=True, select=True, tone=tone)

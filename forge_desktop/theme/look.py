@@ -1,10 +1,10 @@
-"""The look in force: tokens, palette, style sheet and fonts, applied to the whole application."""
+"""The look in force: tokens, palette and fonts of the whole application, and the style sheet of its window."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication, QStyleFactory
+from PySide6.QtWidgets import QApplication, QStyleFactory, QWidget
 
 from engine.contract.paths import resources_folder
 from forge_desktop.theme import icons
@@ -62,9 +62,20 @@ def apply(app: QApplication, name: str) -> None:
     if not app.property(STYLED):  # Qt's own style, not one of Python's: each control asks it dozens of times
         app.setStyle(QStyleFactory.create("Fusion"))
         app.setProperty(STYLED, True)
-    app.setPalette(_palette(_current))
-    app.setFont(ui_font())
-    app.setStyleSheet(stylesheet(_current))
+    palette, font = _palette(_current), ui_font()
+    if app.palette() != palette:  # every widget hears of it, even where it is the same
+        app.setPalette(palette)
+    if app.font() != font:
+        app.setFont(font)
+
+
+def dress(window: QWidget) -> None:
+    """Give the style sheet in force to a window and all it holds, dialogs and menus too.
+
+    Not to the application: with a sheet of its own each widget restyles all it holds whenever it gets another parent,
+    and a page, which is put together from the inside, restyled each of its widgets some eight times.
+    """
+    window.setStyleSheet(stylesheet(_current))
 
 
 def _palette(t: Tokens) -> QPalette:

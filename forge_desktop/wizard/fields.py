@@ -14,6 +14,7 @@ from forge_desktop.models.draft_model import DraftModel, groups
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Choice, Elided, Field, Segments, button, column, label, restyle, row
 from forge_desktop.theme.language import count, problem_text, setting_label, setting_sentence, tr, word
+from forge_desktop.theme.later import Later
 from forge_desktop.theme.look import tokens
 
 MAX_SEGMENTS, MAX_LETTERS = 4, 28
@@ -218,12 +219,15 @@ class FoldedForm(Card):
         self._fold = button(title, "fold", picture, self._toggle, name=name)
         self._count = Elided("", "hint")
         self._reset = button(tr("Reset to preset"), "link", on_click=self._do_reset, name=f"{name}.reset")
-        self._form = Form(draft, paths, special=special)
-        self._form.setVisible(marked)
+        self._form = Later(lambda: Form(draft, paths, special=special))
+        self._form.setVisible(False)
         head = row(self._fold, self._count, self._reset)
         head.setStretch(1, 1)
         self.body.addLayout(head)
         self.body.addWidget(self._form)
+        if marked:
+            self._form.made()
+            self._form.setVisible(True)
         draft.changed.connect(self._refresh)
         draft.checked.connect(self._refresh)
         self._refresh()
@@ -239,10 +243,11 @@ class FoldedForm(Card):
 
     def field(self, path: str) -> SettingField:
         """One of its fields."""
-        return self._form.fields[path]
+        return self._form.made().fields[path]
 
     def _toggle(self) -> None:
         shown = not self._form.isVisibleTo(self)
+        self._form.made()
         self._form.setVisible(shown)
         self._fold.setAccessibleDescription(tr("open") if shown else tr("folded"))
         self._fold.setIcon(icons.icon("chevron-down" if shown else "chevron-right", tokens().secondary))

@@ -47,6 +47,7 @@ class ReviewStep(QWidget):
         for news in (draft.checked, draft.inspected, draft.seen):
             news.connect(self._refresh)
         session.resources.connect(self._machine)
+        session.ask(lambda backend: backend.resources(), self._first_machine, lambda _error: None, owner=self)
         self._write()
 
     def focus_first(self) -> None:
@@ -59,6 +60,10 @@ class ReviewStep(QWidget):
     @Slot(object)
     def _machine(self, now: Resources) -> None:
         self._now = now
+
+    def _first_machine(self, now: Resources) -> None:
+        self._machine(now)
+        self._refresh()
 
     def showEvent(self, event: QShowEvent) -> None:
         """Qt's own hook: what was not looked at was not written either."""

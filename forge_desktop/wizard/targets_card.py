@@ -53,8 +53,9 @@ class TargetsCard(Card):
 
     @Slot()
     def _refresh(self) -> None:
-        if self.parentWidget() is not None:  # shown before it has a parent it would be a window for a moment
-            self.setVisible(self._draft.get("tuner.kind") != "full")
+        shown = self._draft.get("tuner.kind") != "full"
+        if not shown or self.parentWidget() is not None:  # shown without a parent it would be a window for a moment
+            self.setVisible(shown)
         chosen = self._draft.get("tuner.targets")
         everything = chosen == ["all-linear"]
         self._all.setChecked(everything)

@@ -25,42 +25,17 @@ from forge_desktop.panels.local_keys import bind
 from forge_desktop.panels.page import ErrorCard, Page, TwoColumns
 from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.theme import icons
-from forge_desktop.theme.controls import button, column, label, line, restyle, row, set_enabled
+from forge_desktop.theme.controls import button, label, line, restyle, row, set_enabled
 from forge_desktop.theme.language import count, tr
 from forge_desktop.theme.look import tokens
 from forge_desktop.wizard.config_files import SUFFIXES, ConfigFiles
 from forge_desktop.wizard.data_source import dropped_paths
 from forge_desktop.wizard.facts_card import NO_WORKER
-from forge_desktop.wizard.fields import FoldedForm, SettingField
 from forge_desktop.wizard.rail import Rail
-from forge_desktop.wizard.step_compute import ComputeStep
-from forge_desktop.wizard.step_data import DataStep
 from forge_desktop.wizard.step_icon import SIZE, step_icon
-from forge_desktop.wizard.step_model import ModelStep
-from forge_desktop.wizard.step_review import ReviewStep
-from forge_desktop.wizard.step_training import TrainingStep
+from forge_desktop.wizard.steps import STEPS, Steps, step_of
 from forge_desktop.wizard.wizard_head import WizardHead
 
-STEPS = (
-    ("model", "Model", ("model",)),
-    ("data", "Dataset", ("data", "evaluation.data")),
-    (
-        "training",
-        "Training",
-        (
-            "training",
-            "tuner",
-            "stage",
-            "evaluation",
-            "checkpoints",
-            "data.max_length",
-            "model.dtype",
-            "model.attention",
-        ),
-    ),
-    ("compute", "Compute", ("compute",)),
-    ("review", "Review", ("name", "project", "tags", "")),
-)
 ONWARD = ("Continue to dataset", "Continue to training", "Continue to compute", "Continue to review", "Start run")
 
 
@@ -152,22 +127,12 @@ class WizardPage(Page):
         self.outer.addLayout(bar)
 
     def _columns(self) -> QWidget:
-        model, data = ModelStep(self.draft, self._session, self._recents), DataStep(self.draft, self._recents)
-        training, compute = TrainingStep(self.draft, self.presets), ComputeStep(self.draft, self._session)
-        review = ReviewStep(self.draft, self._session)
-        self._steps: list[ModelStep | DataStep | TrainingStep | ComputeStep | ReviewStep]
-        self._steps = [model, data, training, compute, review]
-        self._training = training
-        for going in (model.navigate, compute.navigate):
-            going.connect(self.navigate)
-        for telling in (training.presets.told, review.told):
-            telling.connect(self._actions.told)
-        # Not a stacked widget: that is as tall as its tallest page, and a short step would scroll over nothing.
-        holder = QWidget()
-        holder.setLayout(column(*self._steps))
+        self.steps = Steps(self.draft, self._session, self.presets, self._recents)
+        self.steps.navigate.connect(self.navigate)
+        self.steps.told.connect(self._actions.told)
         rail = Rail(self.draft, self._session)
         rail.wanted.connect(self.go_to)
-        columns = TwoColumns(holder, rail)
+        columns = TwoColumns(self.steps, rail)
         self._area = columns.area
         return columns
 
@@ -178,7 +143,7 @@ class WizardPage(Page):
         self._worker.clicked.connect(lambda: self.navigate.emit("settings/workers"))
         self._worker.hide()
         self._template = button(
-            tr("Save as template"), "default", "layers", lambda: self._training.presets.save_as(), "wizard.template"
+            tr("Save as template"), "default", "layers", self.steps.save_template, "wizard.template"
         )
         self._save = button(tr("Save as draft"), "default", "save", lambda: self._send(start=False), name="wizard.save")
         self._next = button(tr("Start run"), "primary", on_click=self._go_on, name="wizard.next")
@@ -198,7 +163,7 @@ class WizardPage(Page):
         """Qt's own hook: a page that opens gives the keyboard to its first field."""
         super().focusInEvent(event)
         if event.reason() == Qt.FocusReason.OtherFocusReason:
-            self._steps[self._step].focus_first()
+            self.steps.step(self._step).focus_first()
 
     def _first_marked(self) -> int:
         """The step with a setting that a diagnosis changed, so that it is seen; else the first."""
@@ -210,11 +175,10 @@ class WizardPage(Page):
 
     def _show(self, place: int) -> None:
         self._step = max(0, min(place, len(STEPS) - 1))
-        for number, step in enumerate(self._steps):
-            step.setVisible(number == self._step)
+        self.steps.show_step(self._step)
         self._area.verticalScrollBar().setValue(0)
         self._refresh()
-        self._steps[self._step].focus_first()
+        self.steps.step(self._step).focus_first()
 
     @Slot(str)
     def go_to(self, path: str) -> None:
@@ -223,11 +187,7 @@ class WizardPage(Page):
             self.navigate.emit(path)
             return
         self._show(step_of(path))
-        step = self._steps[self._step]
-        for fold in step.findChildren(FoldedForm):
-            if fold.owns(path):
-                fold.open()
-        field = next((found for found in step.findChildren(SettingField) if found.path == path), None)
+        field = self.steps.field(self._step, path)
         if field is not None:
             field.focus()
             self._area.ensureWidgetVisible(field)
@@ -368,13 +328,3 @@ class WizardPage(Page):
         """Qt's own hook."""
         self.import_file(dropped_paths(event)[0])
         event.acceptProposedAction()
-
-
-def step_of(field: str) -> int:
-    """The step a setting belongs to: the one that names the longest beginning of its path."""
-    best, length = len(STEPS) - 1, -1
-    for place, (_key, _text, paths) in enumerate(STEPS):
-        for path in paths:
-            if (field == path or (path and field.startswith(f"{path}."))) and len(path) > length:
-                best, length = place, len(path)
-    return best

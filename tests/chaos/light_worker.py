@@ -143,6 +143,7 @@ def main(root: Path) -> int:
             journal.close()
         except OSError as error:
             print("journal not closed:", error, flush=True)
+        stop.listen_no_more()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,18 @@ from typing import Any
 import pytest
 import shiboken6
 from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
 
 from engine.contract.paths import Home
 from forge_desktop.app import Desktop
 from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.theme import language
 from forge_desktop.window import Window
+
+for wait in (QtBot.waitUntil, QtBot.waitSignal):
+    wait.__kwdefaults__["timeout"] = 30_000  # a limit for what never comes; a busy computer may take longer than 5 s
 
 MODEL_FACTS = {
     "architecture": "Qwen3ForCausalLM",
@@ -67,6 +73,15 @@ class ReplayDesktop:
     def window(self) -> Window:
         """The window."""
         return self.desktop.window
+
+
+def change_look(desktop: Desktop, theme: str, tongue: str) -> None:
+    """Another look, waited for."""
+    desktop.change_look(theme, tongue)
+    deadline = time.monotonic() + 20
+    while desktop.is_changing_look:
+        assert time.monotonic() < deadline, "the new look does not come"
+        QTest.qWait(1)
 
 
 @pytest.fixture

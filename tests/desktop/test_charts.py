@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import itertools
 import os
+import threading
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QContextMenuEvent, QGuiApplication, QImage, QWheelEvent
-from PySide6.QtWidgets import QApplication, QMenu, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QMenu, QWidget
 
 from engine.contract.states import RunState
 from forge_desktop.bridge.points import SeriesPart
 from forge_desktop.models.curves import Curve
-from forge_desktop.models.run_series import RunSeries
 from forge_desktop.models.series_view import CurveSource
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.chart_export import as_svg
@@ -24,6 +24,7 @@ from forge_desktop.panels.chart_options import notch_of, parsed, weight_of, writ
 from forge_desktop.panels.chart_series import ChartSeries, ChartSwitches
 from forge_desktop.panels.charts_card import ALL, METRICS, ChartsCard
 from forge_desktop.panels.curve_chart import CurveChart
+from tests.desktop.conftest import change_look
 from tests.desktop.sheets_charts import long_steps, ten_runs
 from tests.helpers.journals import before_training, demo_spec, resumed, saved, steps
 
@@ -278,7 +279,7 @@ def test_that_switches_and_zoom_outlive_a_change_of_language_and_theme(hundred, 
     card.options.log.click()
     card.choose("grad_norm")
     card.link.look_at((20.0, 40.0))
-    replay.desktop.change_look("dark", "zh_CN")
+    change_look(replay.desktop, "dark", "zh_CN")
     again = replay.window.page.findChild(QWidget, "run.charts")
     assert again is not card
     assert again.options.switches.log
@@ -363,18 +364,24 @@ def test_states_of_a_chart(replay, qtbot):
     assert page.chart.points_shown() == 3
 
 
-def exported(card, qtbot, form, file):
+def exported(card, replay, qtbot, form, file):
+    if form == "csv":
+        card.export.save(form, card.chart, ["loss", "validation_loss"], file)
+        (transfer,) = replay.window.actions_of_runs.transfers.list
+        qtbot.waitUntil(lambda: transfer.state == "done")
+        assert (transfer.path, transfer.done) == (file, transfer.total)
+        return file
     with qtbot.waitSignal(card.told):
         card.export.save(form, card.chart, ["loss", "validation_loss"], file)
     return file
 
 
-def test_that_a_chart_is_saved_as_png_at_twice_its_size_and_as_svg(hundred, qtbot, tmp_path):
+def test_that_a_chart_is_saved_as_png_at_twice_its_size_and_as_svg(hundred, replay, qtbot, tmp_path):
     _uid, _page, card = hundred
-    image = QImage(str(exported(card, qtbot, "png", tmp_path / "loss.png")))
+    image = QImage(str(exported(card, replay, qtbot, "png", tmp_path / "loss.png")))
     assert image.size() == card.chart.size() * 2
     assert image.pixelColor(2, 2) == QColor("#FFFFFF")
-    text = exported(card, qtbot, "svg", tmp_path / "loss.svg").read_text(encoding="utf-8")
+    text = exported(card, replay, qtbot, "svg", tmp_path / "loss.svg").read_text(encoding="utf-8")
     assert text.count("<polyline") + text.count("<path") > 5
     assert "<image" not in text  # lines, not a picture of them
     assert "Loss" in text
@@ -384,7 +391,7 @@ def test_that_all_points_are_saved_as_csv_not_those_shown(replay, qtbot, tmp_pat
     lines = [*before_training(), *steps(1, 80), *saved(40), *resumed(40, 1), *steps(41, 60, later=400)]
     uid, _page, card = open_run(replay, qtbot, lines)
     card.link.look_at((3.0, 7.0))
-    with exported(card, qtbot, "csv", tmp_path / "loss.csv").open(encoding="utf-8", newline="") as file:
+    with exported(card, replay, qtbot, "csv", tmp_path / "loss.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["metric", "attempt", "step", "time", "value"]
     told = replay.backend.series(uid, ["loss"])["loss"]
@@ -397,7 +404,7 @@ def test_that_all_points_are_saved_as_csv_not_those_shown(replay, qtbot, tmp_pat
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".loss")]
 
 
-@pytest.mark.parametrize("form", ["png", "svg", "csv"])
+@pytest.mark.parametrize("form", ["png", "svg"])
 def test_that_a_path_that_cannot_be_written_is_refused_in_plain_words(form, hundred, replay, qtbot, tmp_path):
     _uid, _page, card = hundred
     (tmp_path / "file").write_text("")
@@ -405,6 +412,37 @@ def test_that_a_path_that_cannot_be_written_is_refused_in_plain_words(form, hund
         card.export.save(form, card.chart, ["loss"], tmp_path / "file" / f"loss.{form}")
     assert told.args[0].code == "desktop.file_unwritable"
     qtbot.waitUntil(replay.window.banner.isVisible)
+
+
+def test_that_points_that_cannot_be_saved_can_be_tried_again(hundred, replay, qtbot, tmp_path):
+    _uid, _page, card = hundred
+    (tmp_path / "file").write_text("")
+    card.export.save("csv", card.chart, ["loss"], tmp_path / "file" / "loss.csv")
+    transfers = replay.window.actions_of_runs.transfers
+    (transfer,) = transfers.list
+    qtbot.waitUntil(lambda: transfer.state == "failed")
+    assert transfer.error.code == "desktop.file_unwritable"
+    (tmp_path / "file").unlink()
+    (tmp_path / "file").mkdir()
+    transfers.again(transfer)
+    qtbot.waitUntil(lambda: transfer.state == "done")
+    assert len((tmp_path / "file" / "loss.csv").read_text().splitlines()) == 101
+
+
+def test_that_saving_points_can_be_cancelled_and_leaves_nothing(hundred, replay, qtbot, tmp_path):
+    _uid, _page, card = hundred
+    transfers = replay.window.actions_of_runs.transfers
+    blocked = threading.Event()
+    for _ in range(2):  # both transfer threads are busy, so that ours waits
+        transfers._session.transfer(lambda _backend: blocked.wait(10), print, print, transfers)
+    card.export.save("csv", card.chart, ["loss"], tmp_path / "loss.csv")
+    (transfer,) = transfers.list
+    transfers.cancel(transfer)
+    blocked.set()
+    qtbot.waitUntil(lambda: transfer.state == "cancelled")
+    assert list(tmp_path.glob("*loss*")) == []
+    said = "Cancelled. Nothing was saved."
+    qtbot.waitUntil(lambda: said in [made.text() for made in replay.window.findChildren(QLabel) if made.isVisible()])
 
 
 def test_that_the_image_is_copied(hundred, qtbot):
@@ -428,91 +466,3 @@ def test_that_an_svg_of_a_chart_without_points_is_made_too(qtbot):
     chart = CurveChart()
     qtbot.addWidget(chart)
     assert as_svg(chart).startswith(b"<?xml")
-
-
-def long_run(replay, qtbot, journal, long_from=2000):
-    uid = replay.backend.add(demo_spec(), created=1.0)
-    replay.backend.play(uid, journal)
-    series = RunSeries(replay.desktop.session, uid, replay.window, long_from)
-    series.refetch()
-    qtbot.waitUntil(lambda: series.state == "ready")
-    return uid, series
-
-
-def test_that_a_long_curve_is_held_in_buckets_and_grows_live_without_a_request(replay, qtbot):
-    uid, series = long_run(replay, qtbot, [*before_training(8000), *long_steps(1, 6000)])
-    curve = series.curve("loss")
-    source = CurveSource(curve)
-    assert len(curve) == 1000  # the newest points
-    assert curve.coarse is not None
-    told = replay.backend.series(uid, ["loss"])["loss"]
-    check_envelope(source, told)
-    asked = series._asked
-    replay.backend.play(uid, long_steps(6001, 6100))
-    qtbot.waitUntil(lambda: curve.x[-1] == 6100)
-    check_envelope(source, replay.backend.series(uid, ["loss"])["loss"])
-    assert series._asked == asked
-    series.deleteLater()
-
-
-def check_envelope(source, told, low=-np.inf, high=np.inf) -> None:
-    extent = source.extent()
-    assert extent == (told.x.min(), told.x.max())
-    view = source.view(*extent, 100_000)
-    assert view["n"].sum() == len(np.unique(told.x))
-    latest = dict(zip(told.x.tolist(), told.value.tolist(), strict=True))
-    assert np.nanmax(view["max"]) == max(latest.values())
-    assert np.nanmin(view["min"]) == min(latest.values())
-
-
-def test_that_looking_closely_at_a_long_curve_fetches_it_finer_once(replay, qtbot):
-    journal = [*before_training(20000), *long_steps(1, 12000)]
-    _uid, series = long_run(replay, qtbot, journal)
-    curve = series.curve("loss")
-    source = CurveSource(curve)
-    coarse = source.view(100, 400, 10_000)
-    series.look_at("loss", (100.0, 400.0))
-    series.look_at("loss", (110.0, 410.0))
-    qtbot.waitUntil(lambda: curve.fine is not None)
-    fine = source.view(110, 410, 10_000)
-    assert len(fine) > 2 * len(coarse)
-    assert fine["n"].max() == 1
-    assert replay.backend.views_asked == [("loss", -40.0, 560.0)]
-    series.look_at("loss", (120.0, 420.0))  # there already
-    assert not series._finer.isActive()
-    series.deleteLater()
-
-
-def test_that_an_attempt_that_overwrites_a_long_curve_is_shown_and_the_rest_is_faint(replay, qtbot):
-    uid, series = long_run(replay, qtbot, [*before_training(8000), *long_steps(1, 6000)])
-    curve = series.curve("loss")
-    source = CurveSource(curve)
-    replay.backend.play(uid, [*resumed(3000, 1, 8000), *long_steps(3001, 3100, later=9000)])
-    qtbot.waitUntil(lambda: dict(curve.coarse.begins).get(2) == 3001.0, timeout=10_000)
-    assert source.extent() == (1.0, 3100.0)
-    lost = source.lost(-np.inf, np.inf, 100_000)
-    assert sum(int(part["n"].sum()) for part in lost) == 3000
-    assert min(float(part["x_first"].min()) for part in lost) == 3001.0
-    assert source.view(1, 3100, 100_000)["n"].sum() == 3100
-    series.deleteLater()
-
-
-def test_that_a_curve_that_grows_long_live_is_held_in_buckets_from_then_on(replay, qtbot):
-    uid, series = long_run(replay, qtbot, [*before_training(8000), *long_steps(1, 1900)])
-    curve = series.curve("loss")
-    assert curve.coarse is None
-    replay.backend.play(uid, long_steps(1901, 3100))
-    qtbot.waitUntil(lambda: curve.coarse is not None, timeout=10_000)
-    assert len(curve) == 1000
-    check_envelope(CurveSource(curve), replay.backend.series(uid, ["loss"])["loss"])
-    series.deleteLater()
-
-
-def test_that_a_long_curve_stands_along_time_too(replay, qtbot):
-    uid, series = long_run(replay, qtbot, [*before_training(8000), *long_steps(1, 6000)])
-    curve = series.curve("loss")
-    series.set_axis("time")
-    qtbot.waitUntil(lambda: curve.coarse is not None and curve.coarse.axis == "time")
-    told = replay.backend.series(uid, ["loss"])["loss"]
-    assert CurveSource(curve, "time").extent() == (told.t[0], told.t[-1])
-    series.deleteLater()

@@ -12,6 +12,7 @@ from forge_desktop.models import help_topics
 from forge_desktop.models.command_table import ALL_ENTRIES
 from forge_desktop.panels.help_panel import HelpPanel
 from forge_desktop.theme.language import set_language
+from tests.desktop.conftest import change_look
 from tests.helpers.journals import demo_spec
 
 pytestmark = pytest.mark.slow
@@ -126,6 +127,6 @@ def test_that_the_panel_searches_and_opens_the_first_hit(replay, qtbot):
 
 
 def test_that_help_speaks_chinese(replay):
-    replay.desktop.change_look("light", "zh_CN")
+    change_look(replay.desktop, "light", "zh_CN")
     replay.window.toggle_help()
     assert "运行列表" in replay.window.overlays.panel.content.browser.toPlainText()

@@ -23,6 +23,7 @@ from forge_desktop.models.notices import Notice, text, title
 from forge_desktop.panels.notice_center import NoticeCenter
 from forge_desktop.panels.tray import RecordingTray
 from forge_desktop.theme.language import set_language
+from tests.desktop.conftest import change_look
 from tests.helpers.journals import after_training, before_training, demo_spec, failed, steps
 
 pytestmark = pytest.mark.slow
@@ -353,7 +354,7 @@ def test_that_notices_speak_the_language_in_force():
 
 
 def test_that_a_new_look_keeps_bell_and_messages_working(caught_up, qtbot):
-    caught_up.desktop.change_look("dark", "zh_CN")
+    change_look(caught_up.desktop, "dark", "zh_CN")
     caught_up.backend.play(run_of(caught_up), [*before_training(), *after_training()])
     qtbot.waitUntil(lambda: toasts(caught_up) == ["“demo-iso-dates”已完成"])
     assert "1" in caught_up.window.sidebar.bell.accessibleName()

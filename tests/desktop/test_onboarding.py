@@ -21,6 +21,7 @@ from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.runs_page import RunsPage
 from forge_desktop.panels.onboarding import OnboardingPage
 from forge_desktop.theme.language import explain, set_language
+from tests.desktop.conftest import change_look
 from tests.helpers.journals import demo_spec
 
 pytestmark = pytest.mark.slow
@@ -157,7 +158,7 @@ def test_that_the_window_says_what_it_waits_for_until_a_controller_answers(qapp,
     qtbot.waitUntil(one.window.connecting.isVisible)
     assert one.window.connecting._title.text() == "Starting the job controller"
     assert not one.window._stack.isVisible()
-    one.change_look("dark", "zh_CN")
+    change_look(one, "dark", "zh_CN")
     qtbot.waitUntil(one.window.connecting.isVisible)
     one.window.go("welcome")
     assert not one.window.connecting.isVisible(), "a page that needs no controller is shown"
@@ -220,7 +221,7 @@ def test_that_a_history_of_a_newer_version_is_said_in_place_of_the_page(started,
     assert button.isEnabled()
     one.window.connecting.findChild(QPushButton, "connecting.copy").click()
     assert "controller.not_started" in QGuiApplication.clipboard().text()
-    one.change_look("light", "zh_CN")
+    change_look(one, "light", "zh_CN")
     assert "版本" in one.window.connecting.error.what.text()
     set_language("en")
 

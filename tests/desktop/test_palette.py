@@ -20,6 +20,7 @@ from forge_desktop.pages.runs_page import RunsPage
 from forge_desktop.panels.shortcuts_sheet import ShortcutsSheet, as_html
 from forge_desktop.theme.language import set_language
 from forge_desktop.wizard.wizard_page import WizardPage
+from tests.desktop.conftest import change_look
 from tests.helpers.journals import after_training, before_training, demo_spec, steps
 
 pytestmark = pytest.mark.slow
@@ -138,7 +139,7 @@ def test_that_the_arrows_choose_and_wrap(window, qtbot):
 
 
 def test_that_english_words_work_in_chinese_and_are_shown(replay, qtbot):
-    replay.desktop.change_look("light", "zh_CN")
+    change_look(replay.desktop, "light", "zh_CN")
     assert type_into(replay.window, qtbot, "dark")[0] == "主题：深色"
     first = replay.window.overlays.palette.model.offers[0]
     assert first.detail == "Theme: dark"

@@ -180,10 +180,10 @@ def test_that_preferences_hold_at_once(replay, qtbot):
 def test_that_theme_and_language_change_from_here(replay, qtbot):
     open_page(replay, qtbot, "settings/language")
     click(qtbot, replay.window.page, "setting.language.zh_CN")
-    qtbot.waitUntil(lambda: "语言" in words(replay.window.page))
+    qtbot.waitUntil(lambda: not replay.desktop.is_changing_look and "语言" in words(replay.window.page))
     assert replay.window.address == "settings/language"
     replay.window.page.model.set("language", "en")
-    qtbot.waitUntil(lambda: "Language" in words(replay.window.page))
+    qtbot.waitUntil(lambda: not replay.desktop.is_changing_look and "Language" in words(replay.window.page))
 
 
 def test_that_settings_are_found_by_their_words(replay, qtbot, page):

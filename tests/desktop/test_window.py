@@ -17,6 +17,7 @@ from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.pages.runs_page import RunsPage
 from forge_desktop.theme.tokens import THEMES, contrast
 from forge_desktop.wizard.wizard_page import WizardPage
+from tests.desktop.conftest import change_look
 from tests.helpers.journals import before_training, demo_spec, steps
 
 
@@ -104,11 +105,11 @@ def test_that_shortcuts_open_pages(replay, qtbot):
 
 def test_that_language_and_theme_change_without_a_restart(replay, qtbot):
     replay.backend.add(demo_spec(), created=1.0)
-    replay.desktop.change_look("dark", "zh_CN")
+    change_look(replay.desktop, "dark", "zh_CN")
     titles = [made.text() for made in replay.window.page.findChildren(QLabel)]
     assert "Runs" not in titles
     assert replay.window.sidebar.findChild(QPushButton, "nav.new").accessibleName() != "New run"
-    replay.desktop.change_look("light", "en")
+    change_look(replay.desktop, "light", "en")
     qtbot.waitUntil(lambda: len(replay.window.page.model.runs) == 1)
     assert "Runs" in [made.text() for made in replay.window.page.findChildren(QLabel)]
 

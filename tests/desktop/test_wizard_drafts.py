@@ -174,6 +174,7 @@ def test_that_a_recipe_is_taken_whole_and_taken_back(replay, qtbot):
 
 def test_that_a_draft_remembers_its_recipe(replay, qtbot):
     page = wizard(replay)
+    page.findChild(QPushButton, "wizard.step.training").click()
     page.findChild(QPushButton, "wizard.preset.quick").click()
     replay.window.go("runs")
     assert wizard(replay).draft.preset.id == "quick"
@@ -192,6 +193,7 @@ def test_that_a_recipe_is_saved_as_a_template_and_used_again(replay, qtbot):
     trigger(page, "New draft")
     qtbot.waitUntil(lambda: replay.window.page is not page)
     page = replay.window.page
+    page.findChild(QPushButton, "wizard.step.training").click()
     page.findChild(PresetBar).take(page.presets.own()[0].id)
     assert page.draft.get("training.epochs") == 5
 

@@ -137,6 +137,7 @@ def test_that_rows_are_shown_with_what_is_learned_underlined(page, qtbot):
     page.draft.set_model("demo", "bundled")
     page.draft.set_data("demo", "bundled")
     qtbot.waitUntil(lambda: bool(page.draft.seen_rows))
+    click(qtbot, page, "wizard.step.data")
     card = page.findChild(RowsCard)
     shown = next(made for made in card.findChildren(QLabel) if made.property("role") == "seen")
     assert "text-decoration:underline" in shown.text()
@@ -155,6 +156,7 @@ def test_that_rows_are_shown_by_role_while_the_model_is_elsewhere(page, qtbot):
     page.draft.set_model("Qwen/Qwen3-8B", "huggingface")
     page.draft.set_data("demo", "bundled")
     qtbot.waitUntil(lambda: bool(page.draft.data_facts))
+    click(qtbot, page, "wizard.step.data")
     text = said(page.findChild(RowsCard))
     assert "the template is known once the model is here" in text
     assert "Write 17 March 2021 as an ISO date." in text
@@ -210,6 +212,7 @@ def test_that_what_was_used_lately_is_offered_again(replay, page, qtbot):
     assert ["mine" in action.text() for action in menu.actions()] == [True]
     menu.actions()[0].trigger()
     assert page.draft.get("model.path") == "/models/mine"
+    click(qtbot, page, "wizard.step.data")
     assert page.findChild(DataSourceCard) is not None
 
 
@@ -227,6 +230,7 @@ def test_that_the_cost_of_a_rank_is_counted_from_the_models_own_layers(page, qtb
 def test_that_a_length_beyond_the_models_context_warns_only_if_a_row_is_that_long(page, qtbot):
     page.draft.set_model("Qwen/Qwen3-8B", "huggingface")
     page.draft.set("data.max_length", 40_000)
+    click(qtbot, page, "wizard.step.training")
     field = page.findChild(QLineEdit, "field.data.max_length")
     assert field.property("tone") == "warn"
     page.draft.set_model("demo", "bundled")
@@ -240,6 +244,7 @@ def test_that_a_length_beyond_the_models_context_warns_only_if_a_row_is_that_lon
 
 def test_that_no_module_of_another_model_stays_behind(page, qtbot):
     page.draft.set_model("microsoft/phi-4", "huggingface")
+    click(qtbot, page, "wizard.step.training")
     page.draft.set_model("Qwen/Qwen3-8B", "huggingface")
     chips = [made.text() for made in page.findChildren(QPushButton) if made.objectName().startswith("wizard.target.")]
     assert chips == page.draft.targets()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import docker
@@ -17,6 +19,7 @@ from tests.helpers.docker_engines import Engine, Engines, RemoteEngine
 from tests.helpers.docker_process import CannotStart, Server
 from tests.helpers.waiting import wait_until
 
+ROOT = Path(__file__).parents[2]
 SLEEP = ["python", "-c", "import time; time.sleep(3600)"]
 
 
@@ -55,6 +58,19 @@ def test_a_daemon_held_still_keeps_its_connections_and_goes_on(remote_engine: Re
     assert remote_engine.client().version()["ApiVersion"]
 
 
+def test_a_port_of_a_container_is_published_here_only(remote_engine: RemoteEngine, worker_image: str):
+    """What a served model or a tracker needs, though the engine filters and forwards no packets."""
+    api = remote_engine.api
+    config = api.create_host_config(port_bindings={8000: ("127.0.0.1", None)}, init=True, read_only=True)
+    command = ["python", "-m", "http.server", "8000", "--directory", "/opt/venv"]
+    container = api.create_container(worker_image, command, ports=[8000], host_config=config)["Id"]
+    api.start(container)
+    places = api.inspect_container(container)["NetworkSettings"]["Ports"]["8000/tcp"]
+    assert [place["HostIp"] for place in places] == ["127.0.0.1"]
+    page = f"http://127.0.0.1:{places[0]['HostPort']}/pyvenv.cfg"
+    assert "version" in wait_until(lambda: _text(page), what="the container's port answers")
+
+
 def test_tls_takes_the_right_certificate(remote_engine: RemoteEngine):
     assert remote_engine.tls_client().info()["ID"] == remote_engine.api.info()["ID"]
 
@@ -86,8 +102,7 @@ def test_a_foreign_client_is_refused(remote_engine: RemoteEngine):
 def test_a_tunnel_reaches_the_socket_and_can_be_cut(remote_engine: RemoteEngine, tmp_path: Path):
     ssh = remote_engine.ssh
     here = tmp_path / "docker.sock"
-    forward = ["ssh", *ssh.options(), "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{here}:{remote_engine.socket}"]
-    tunnel = Server("ssh", [*forward, f"{ssh.user}@{ssh.host}"], tmp_path / "log", here.exists)
+    tunnel = ssh.tunnel(here, remote_engine.socket)
     tunnel.start()
     try:
         through = docker.APIClient(f"unix://{here}", version=API_VERSION)
@@ -130,10 +145,9 @@ def test_what_a_killed_test_run_left_is_cleared_away(tmp_path: Path, worker_imag
         "print(engines.local.daemon.folder.parent, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    root = Path(__file__).parents[2]
     done = subprocess.run(
-        [str(root / ".venv/bin/python"), str(script)], cwd=root, capture_output=True, text=True, timeout=120,
-        env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin"},
+        [sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == -9, done.stderr
     left = Path(done.stdout.strip())
@@ -145,10 +159,30 @@ def test_what_a_killed_test_run_left_is_cleared_away(tmp_path: Path, worker_imag
     assert str(left) not in Path("/proc/self/mountinfo").read_text()
 
 
+@pytest.mark.parametrize(("variable", "outcome"), [("", "1 skipped"), ("true", "1 error")])
+def test_where_no_engine_can_start_the_tests_say_why(variable: str, outcome: str):
+    """As nobody special, in a user namespace: skipped, but a failure in continuous integration."""
+    inner = [sys.executable, "-m", "pytest", "-q", f"{__file__}::test_engines_are_two"]
+    unshare = ["unshare", "--user", *inner]
+    environment = {**os.environ, "CI": variable}
+    done = subprocess.run(unshare, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    if "unshare failed" in done.stderr:
+        pytest.skip("no user namespaces here")
+    assert outcome in done.stdout
+    assert "only root can start a Docker engine" in done.stdout
+
+
 def test_a_server_that_cannot_start_says_its_last_words(tmp_path: Path):
     server = Server("dockerd", ["/bin/sh", "-c", "echo no space left; exit 1"], tmp_path / "log", lambda: False)
     with pytest.raises(CannotStart, match="no space left"):
         server.start()
+
+
+def _text(address: str) -> str:
+    try:
+        return requests.Session().get(address, timeout=5).text
+    except requests.exceptions.ConnectionError:
+        return ""
 
 
 def _processes_of(folder: Path) -> list[int]:

@@ -24,7 +24,7 @@ from engine.control.executors.fake import FakeExecutor, FakeWorker
 from engine.control.jobs.controller import Controller
 from engine.control.jobs.requests import Request
 from engine.control.store.database import Database
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_S, wait_until
 
 STUB = Path(__file__).with_name("stub_worker.py")
 
@@ -164,7 +164,7 @@ class ControllerProcess:
         """An order for the stub worker; its name says how it behaves."""
         return make_spec(self.folder, name, **changes)
 
-    def until(self, uid: str, *states: str, timeout: float = 60) -> Any:
+    def until(self, uid: str, *states: str, timeout: float = PATIENCE_S) -> Any:
         """Wait for a state."""
         return wait_until(
             lambda: (detail := self.client.run(uid)).run.state in states and detail, timeout, f"run is {states}"

@@ -8,10 +8,12 @@ import socket
 import threading
 from urllib.parse import urlsplit
 
+from tests.helpers.listening import Listening, hang_up
+
 MOST_HEAD = 1 << 16
 
 
-class ForwardProxy:
+class ForwardProxy(Listening):
     """Passes on what comes with the right login; `hosts` are those that were asked for."""
 
     def __init__(self, login: str = "", refuse: bool = False) -> None:
@@ -19,41 +21,18 @@ class ForwardProxy:
         self._refuse = refuse
         self.hosts: list[str] = []
         self.turned_away = 0
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        self._open: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept, name="proxy")]
-        self._threads[0].start()
+        super().__init__()
 
     @property
     def url(self) -> str:
         """Its address."""
         return f"http://127.0.0.1:{self.port}"
 
-    def close(self) -> None:
-        """End all connections and threads."""
-        for one in (self._socket, *self._open):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        for thread in self._threads:
-            thread.join(10)
+    def serve(self, client: socket.socket) -> None:
+        """On a thread of its own."""
+        self._begin(self._answer, client)
 
-    def __enter__(self) -> ForwardProxy:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._socket.accept()
-                self._open.append(client)
-                self._threads.append(threading.Thread(target=self._serve, args=(client,), name="proxied"))
-                self._threads[-1].start()
-
-    def _serve(self, client: socket.socket) -> None:
+    def _answer(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError, ValueError):
             head = b""
             while b"\r\n\r\n" not in head and len(head) < MOST_HEAD:
@@ -63,8 +42,7 @@ class ForwardProxy:
                 head += data
             if head:
                 self._pass_on(client, head)
-        with contextlib.suppress(OSError):
-            client.shutdown(socket.SHUT_RDWR)
+        hang_up(client)
 
     def _pass_on(self, client: socket.socket, head: bytes) -> None:
         first, *lines = head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
@@ -103,6 +81,4 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(1 << 16):
             sink.sendall(data)
-    for one in (source, sink):
-        with contextlib.suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+    hang_up(source, sink)

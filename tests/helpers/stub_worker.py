@@ -3,7 +3,8 @@
 Run as `python stub_worker.py -m engine.compute.worker FOLDER`. The run's name says how it behaves:
 words `steps=N` (unless the config has max_steps), `delay=SECONDS` a step, `save=N` (a checkpoint every N steps),
 `exit=CODE`, `die` (SIGKILL to itself after half), `dieat=STEP[,SIGNAL]`, `hangat=STEP` (silent from there on),
-`once` (misbehaves in the first attempt only), `deaf` (ignores SIGTERM and commands),
+`once` (misbehaves in the first attempt only), `deaf` (ignores SIGTERM and commands), `held` (waits before its last
+step until a file `go` lies in the run's folder or a command ends it),
 `clock` (each step prints the time), `bytes=N` (of the adapter's weights), `unhashed`
 (its fingerprint is not told).
 """
@@ -29,6 +30,7 @@ if "once" in words and attempt > 1:
         words.pop(word, None)
 terminated, obeyed = [], set()
 signal.signal(signal.SIGTERM, lambda *_: terminated.append(True))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 journal = (folder / "journal.jsonl").open("ab", buffering=0)
 seq = 0
 
@@ -41,6 +43,11 @@ def say(kind, **content):
 
 def end(state, reason, code, step, **more):
     say("ended", state=state, reason=reason, step=step, **more)
+    leave(code)
+
+
+def leave(code):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as a real worker: nothing changes the exit code any more
     sys.exit(code)
 
 
@@ -122,6 +129,10 @@ for step in range(start + 1, steps + 1):
         print(f"{time.time():.6f} step {step}", flush=True)
     time.sleep(delay)
     wish = commands(step)
+    while not wish and "held" in words and step == steps - 1 and not (run_folder / "go").exists():
+        time.sleep(0.05)
+        say("device", values={"cpu.utilisation": 1.0}, names={"cpu": "Stub"})  # a sign of life
+        wish = commands(step)
     if wish:
         break
 if wish == "stop_without_saving":
@@ -150,4 +161,4 @@ say("sample", when="after", index=0, prompt="2+2?", expected="4", answer="4", co
 code = int(words.get("exit", 0))
 if code == 0:
     say("ended", state="completed", reason="finished", step=steps, values={"loss": 2.0 / steps})
-sys.exit(code)
+leave(code)

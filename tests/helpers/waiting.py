@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+PATIENCE_S = 120.0
+"""For what takes a second on an idle computer: how long it takes on a busy one is no verdict."""
 
 
-def wait_until(condition: Callable[[], T], timeout: float = 30.0, what: str = "") -> T:
+def wait_until(condition: Callable[[], T], timeout: float = PATIENCE_S, what: str = "") -> T:
     """The condition's first true value; fails after the deadline, saying what was waited for."""
     deadline = time.monotonic() + timeout
     while True:

@@ -8,7 +8,6 @@ import subprocess
 
 import pytest
 
-from engine.client import house
 from engine.contract.environments import MakeEnvironment
 from engine.contract.errors import Conflict, NotFound, Refused, UserError
 from engine.control.executors import identity
@@ -19,18 +18,18 @@ pytestmark = pytest.mark.slow
 
 
 def named(service, name):
-    found = house.environments(service.client).environments
+    found = service.client.environments().environments
     return next((one for one in found if one.name == name), None)
 
 
-def settled(service, name, timeout=120):
+def settled(service, name, timeout=250):
     return wait_until(
         lambda: (one := named(service, name)) is not None and not one.unsettled and one, timeout, f"{name} is settled"
     )
 
 
 def make(service, wheels, name="tiny", **more):
-    return house.make_environment(service.client, MakeEnvironment(name=name, find_links=str(wheels), **more))
+    return service.client.make_environment(MakeEnvironment(name=name, find_links=str(wheels), **more))
 
 
 def installer(service, name="tiny"):
@@ -67,9 +66,9 @@ def test_that_an_environment_is_made_shown_used_and_deleted(service, tmp_path):
     assert not list(service.home.environments.glob(".*"))
     with pytest.raises(Conflict, match="exists"):
         make(service, wheels)
-    changed = house.change_settings(service.client, {"worker_python": done.python})
+    changed = service.client.edit_settings({"worker_python": done.python})
     assert changed.worker_python == done.python
-    house.end_environment(service.client, "tiny", "delete")
+    service.client.end_environment("tiny", "delete")
     assert named(service, "tiny") is None or named(service, "tiny").origin == "setting"
     assert not (service.home.environments / "tiny").exists()
 
@@ -101,7 +100,7 @@ def test_that_one_that_does_not_start_never_comes_into_use(service, tmp_path):
     assert failed.state == "failed"
     assert "no such driver" in failed.error.why
     assert not (service.home.environments / "tiny").exists()
-    house.end_environment(service.client, "tiny", "delete")
+    service.client.end_environment("tiny", "delete")
     assert not list(service.home.environments.iterdir())
 
 
@@ -113,7 +112,7 @@ def test_that_it_can_be_cancelled_and_gone_on_with(service, faulty, tmp_path):
     who = installer(service)
     with pytest.raises(Conflict, match="being made"):
         make(service, wheels, name="other")
-    house.end_environment(service.client, "tiny", "cancel")
+    service.client.end_environment("tiny", "cancel")
     assert not identity.alive(who)
     assert named(service, "tiny").state == "cancelled"
 
@@ -131,7 +130,7 @@ def test_that_its_making_outlives_the_controller(service, faulty, tmp_path):
     assert named(service, "tiny").state == "making"
     os.killpg(who["pid"], signal.SIGKILL)
     wait_until(lambda: named(service, "tiny").state == "interrupted")
-    house.end_environment(service.client, "tiny", "delete")
+    service.client.end_environment("tiny", "delete")
 
 
 def test_that_a_kill_before_it_is_in_place_leaves_the_old_one(service, faulty, tmp_path):
@@ -146,7 +145,7 @@ def test_that_a_kill_before_it_is_in_place_leaves_the_old_one(service, faulty, t
     wait_until(lambda: not service.running(), what="the controller ends")
     service.start()
     assert (old / "ready").read_text() == '{"made": 1.0}'
-    found = house.environments(service.client).environments
+    found = service.client.environments().environments
     assert any(one.state == "interrupted" for one in found)
 
 
@@ -156,7 +155,7 @@ def test_that_a_name_that_is_none_is_refused(service, tmp_path):
         with pytest.raises(Refused):
             make(service, make_wheels(tmp_path / "wheels"), name=name)
     with pytest.raises((NotFound, UserError)):
-        house.end_environment(service.client, "nothing", "delete")
+        service.client.end_environment("nothing", "delete")
 
 
 def test_that_the_command_line_makes_lists_and_removes(service, tmp_path):
@@ -175,7 +174,7 @@ def test_that_sizes_are_counted(service):
     service.start()
     (service.home.library / "x").mkdir(parents=True)
     (service.home.library / "x" / "y").write_bytes(b"1" * 1000)
-    found = house.storage(service.client, again=True)
+    found = service.client.storage(again=True)
     assert found.parts["library"] == 1000
     assert found.parts["history"] > 0
     assert found.total == sum(found.parts.values())

@@ -129,7 +129,7 @@ def test_that_a_paused_download_goes_on_with_the_same_commit(real, hub):
     assert caught.value.code == "hub.in_use"
     wait_for_half(real, size)
     real.client.pause(run.uid)
-    real.until(run.uid, "paused", timeout=30)
+    real.until(run.uid, "paused")
     part = next(real.home.models.rglob("model.safetensors.part"))
     assert part.stat().st_size == size // 2
     hub.speak.set()

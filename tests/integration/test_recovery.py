@@ -12,7 +12,7 @@ from engine.contract.api import CreateRun, Settings
 from engine.contract.errors import Unreachable
 from engine.contract.paths import AttemptFolder
 from engine.control.executors import identity
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_S, wait_until
 
 
 def start_with_fault(service, monkeypatch, setting):
@@ -41,6 +41,11 @@ def rows(service, sql):
         connection.close()
 
 
+def let_go(service, uid):
+    """A worker that is held before its last step may end."""
+    (service.home.run(uid) / "go").touch()
+
+
 def lines_once(service, uid):
     """Whether every line of every journal that is an event is in the history exactly once."""
     attempts = rows(service, f"SELECT attempt.id, n FROM attempt JOIN run ON run.id = run_id WHERE uid = '{uid}'")
@@ -60,11 +65,13 @@ def lines_once(service, uid):
 )
 def test_that_a_controller_killed_in_mid_start_leaves_one_worker(service, monkeypatch, place):
     controller = start_with_fault(service, monkeypatch, place)
-    run = service.client.create(service.spec("steps=40 delay=0.05 save=5"))
-    assert controller.wait(30) == -signal.SIGKILL
+    run = service.client.create(service.spec("steps=40 delay=0.01 save=5 held"))
+    assert controller.wait(PATIENCE_S) == -signal.SIGKILL
     service.start()
     wait_until(lambda: service.client.run(run.uid).run.step)
+    wait_until(lambda: workers_of(service, run.uid), what="its monitor says who the worker is")
     assert len(workers_of(service, run.uid)) == 1
+    let_go(service, run.uid)
     detail = service.until(run.uid, "completed")
     assert [attempt.exit_code for attempt in detail.attempts][-1] == 0
     assert len([attempt for attempt in detail.attempts if attempt.first_step is not None]) == 1
@@ -85,7 +92,7 @@ def test_that_a_controller_killed_in_mid_start_leaves_one_worker(service, monkey
 def test_that_a_controller_killed_at_work_loses_and_repeats_nothing(service, monkeypatch, setting):
     controller = start_with_fault(service, monkeypatch, setting)
     run = service.client.create(service.spec("steps=60 delay=0.05 save=10"))
-    assert controller.wait(30) == -signal.SIGKILL
+    assert controller.wait(PATIENCE_S) == -signal.SIGKILL
     service.start()
     detail = service.until(run.uid, "completed")
     assert len([attempt for attempt in detail.attempts if attempt.first_step is not None]) == 1
@@ -98,7 +105,7 @@ def test_that_a_request_whose_answer_was_lost_is_not_done_twice(service, monkeyp
     body, key = CreateRun(spec=service.spec("steps=2"), start=False), "the same key"
     with pytest.raises(Unreachable):
         service.client._send("POST", "/runs", body=body, key=key)
-    assert controller.wait(30) == -signal.SIGKILL
+    assert controller.wait(PATIENCE_S) == -signal.SIGKILL
     service.start()
     again = service.client._send("POST", "/runs", body=body, key=key).json()
     assert [run.uid for run in service.client.runs().runs] == [again["uid"]]
@@ -107,14 +114,14 @@ def test_that_a_request_whose_answer_was_lost_is_not_done_twice(service, monkeyp
 @pytest.mark.parametrize("verb", ["stop", "pause"])
 def test_that_a_wish_written_down_before_the_crash_is_honoured_after(service, monkeypatch, verb):
     first = service.start()
-    run = service.client.create(service.spec("steps=600 delay=0.05 save=100"))
+    run = service.client.create(service.spec("steps=6000 delay=0.05 save=1000"))
     wait_until(lambda: service.client.run(run.uid).run.step)
     first.kill()
     first.wait()
     controller = start_with_fault(service, monkeypatch, "command.after_commit")
     with pytest.raises(Unreachable):
         getattr(service.client, verb)(run.uid)
-    assert controller.wait(30) == -signal.SIGKILL
+    assert controller.wait(PATIENCE_S) == -signal.SIGKILL
     service.start()
     detail = service.until(run.uid, {"stop": "stopped", "pause": "paused"}[verb])
     assert detail.attempts[0].exit_code == 77
@@ -123,7 +130,7 @@ def test_that_a_wish_written_down_before_the_crash_is_honoured_after(service, mo
 
 def test_pause_and_resume_with_real_processes(service):
     service.start()
-    run = service.client.create(service.spec("steps=60 delay=0.03 save=100"))
+    run = service.client.create(service.spec("steps=60 delay=0.03 save=100 held"))
     wait_until(lambda: (service.client.run(run.uid).run.step or 0) >= 3)
     service.client.pause(run.uid)
     detail = service.until(run.uid, "paused")
@@ -132,6 +139,7 @@ def test_pause_and_resume_with_real_processes(service):
     )  # fmt: skip
     assert service.client.resources().used["gpu"] == 0
     at = detail.checkpoints[-1].step
+    let_go(service, run.uid)
     assert service.forge("resume", run.uid).returncode == 0
     detail = service.until(run.uid, "completed")
     second = detail.attempts[1]
@@ -165,9 +173,9 @@ def test_that_a_hanging_worker_is_ended_with_its_group_and_goes_on(service):
 
 def test_that_a_stopped_process_is_not_taken_for_a_hanging_one(service):
     service.start()
-    run = service.client.create(service.spec("steps=60 delay=0.05", limits={"hang_minutes": 0.02}))
+    run = service.client.create(service.spec("steps=60 delay=0.05 held", limits={"hang_minutes": 0.02}))
     wait_until(lambda: service.client.run(run.uid).run.step)
-    (worker,) = workers_of(service, run.uid)
+    (worker,) = wait_until(lambda: workers_of(service, run.uid), what="its monitor says who the worker is")
     os.kill(worker, signal.SIGSTOP)
     watched = "SELECT heard FROM member"
     silent_since = rows(service, watched)[0][0]
@@ -176,12 +184,13 @@ def test_that_a_stopped_process_is_not_taken_for_a_hanging_one(service):
     assert rows(service, watched)[0][0] - silent_since < 1.2
     assert service.client.run(run.uid).run.state == "running"
     os.kill(worker, signal.SIGCONT)
+    let_go(service, run.uid)
     assert len(service.until(run.uid, "completed").attempts) == 1
 
 
 def test_save_now_and_sample_now(service):
     service.start()
-    run = service.client.create(service.spec("steps=600 delay=0.02"))
+    run = service.client.create(service.spec("steps=6000 delay=0.02"))
     wait_until(lambda: service.client.run(run.uid).run.step)
     assert service.forge("checkpoint", run.uid).returncode == 0
     asked = service.forge("--json", "sample", run.uid, "who are you?")
@@ -218,7 +227,7 @@ def test_that_a_controller_killed_while_files_go_loses_no_result(service, monkey
     detail = service.until(run.uid, "completed")
     with pytest.raises(Unreachable):
         service.client.clean(run.uid)
-    assert controller.wait(30) == -signal.SIGKILL
+    assert controller.wait(PATIENCE_S) == -signal.SIGKILL
     service.start()
     service.client.clean(run.uid)
     assert not service.home.run(run.uid).exists()
@@ -237,7 +246,7 @@ def test_that_a_monitor_that_dies_leaves_no_second_worker(service, monkeypatch, 
     wait_until(lambda: len(service.client.run(run.uid).attempts) == 2 or service.client.run(run.uid).run.state.ended)
     monkeypatch.delenv("FORGE_FAULT")
     first.terminate()
-    first.wait(10)
+    first.wait(PATIENCE_S)
     service.start()
     detail = service.until(run.uid, "failed", "completed")
     folders = [AttemptFolder(path) for path in (service.home.run(run.uid) / "attempts").iterdir()]

@@ -24,7 +24,7 @@ from engine.contract.states import LIVE
 from engine.control.executors import identity
 from engine.control.service import _listen
 from engine.control.store import metrics
-from tests.helpers.waiting import wait_until
+from tests.helpers.waiting import PATIENCE_S, wait_until
 
 
 def listen(service, since=None):
@@ -37,7 +37,7 @@ def listen(service, since=None):
 def drain(socket):
     """Read until the other end closes."""
     while True:
-        socket.recv(timeout=5)
+        socket.recv(timeout=PATIENCE_S)
 
 
 def stored_lines(service, uid):
@@ -119,10 +119,10 @@ def test_that_sigterm_ends_it_within_seconds_with_clients_listening_and_workers_
     run = service.client.create(service.spec("steps=200 delay=0.05"))
     wait_until(lambda: service.client.run(run.uid).run.step)
     with listen(service) as socket:
-        socket.recv(timeout=10)
+        socket.recv(timeout=PATIENCE_S)
         began = time.monotonic()
         controller.send_signal(signal.SIGTERM)
-        assert controller.wait(10) == 0
+        assert controller.wait(PATIENCE_S) == 0
         assert time.monotonic() - began < 4
         with pytest.raises(ConnectionClosed):
             drain(socket)
@@ -135,10 +135,10 @@ def test_that_a_handler_notices_its_client_leaving(service):
     service.start()
     for _ in range(3):
         with listen(service) as socket:
-            socket.recv(timeout=10)
+            socket.recv(timeout=PATIENCE_S)
     lonely = listen(service)
     with lonely as socket:
-        socket.recv(timeout=10)
+        socket.recv(timeout=PATIENCE_S)
         socket.socket.shutdown(2)  # gone without a word
     assert service.client.health().pid
 
@@ -151,7 +151,7 @@ def test_that_replay_begins_after_the_cursor_and_goes_over_into_live(service):
     with listen(service, since=middle) as socket:
         seen, messages = [], []
         while not any(m.type == "run" and m.run.uid == second.uid and m.run.state == "completed" for m in messages):
-            messages.append(stream_message.validate_json(socket.recv(timeout=20)))
+            messages.append(stream_message.validate_json(socket.recv(timeout=PATIENCE_S)))
             if getattr(messages[-1], "cursor", None) is not None:
                 seen.append(messages[-1].cursor)
     assert messages[0].type == "hello"
@@ -169,7 +169,7 @@ def test_that_the_stream_is_refused_without_the_token(service):
 def test_that_a_home_has_one_controller(service):
     first = service.start()
     second = service.spawn()
-    assert second.wait(20) == 9
+    assert second.wait(PATIENCE_S) == 9
     assert first.poll() is None
     assert read_address(service.home).pid == first.pid
 
@@ -264,14 +264,14 @@ def test_that_it_ends_by_itself_when_there_is_nothing_to_do(service):
     service.home.root.mkdir()
     service.home.settings_file.write_text('{"idle_minutes": 0.03}')
     process = service.spawn()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert read_address(service.home) is None
 
 
 def test_that_it_ends_when_nobody_can_find_it_any_more(service):
     process = service.start()
     service.home.controller_file.unlink()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_that_a_newer_history_is_refused_in_plain_words(service):

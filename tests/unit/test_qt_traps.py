@@ -12,16 +12,12 @@ from pathlib import Path
 from PySide6.QtCore import QObject
 
 import forge_desktop
+from tests.helpers.syntax import ROOT, nodes, syntax_let_go, trees
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["syntax_let_go"]
+DESKTOP = "forge_desktop"
 LONG_LIVED = ("session", "_session", "hints", "preferences", "_preferences", "app")
 """What outlives a page: its signals must not be connected to something that Qt cannot let go with the page."""
-
-
-@cache
-def modules() -> dict[Path, ast.Module]:
-    """The syntax trees of the desktop."""
-    return {file: ast.parse(file.read_text("utf-8")) for file in sorted((ROOT / "forge_desktop").rglob("*.py"))}
 
 
 @cache
@@ -42,15 +38,15 @@ def where(file: Path, node: ast.AST) -> str:
 
 def called(name: str) -> Iterator[tuple[Path, ast.Call]]:
     """Every call of a method of this name."""
-    for file, tree in modules().items():
-        for node in ast.walk(tree):
+    for file, found in nodes(DESKTOP).items():
+        for node in found:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == name:
                 yield file, node
 
 
-def names_used(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+def names_used(module: list[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
     """Every name and attribute of a module."""
-    for node in ast.walk(tree):
+    for node in module:
         if isinstance(node, ast.Name):
             yield node.id, node
         elif isinstance(node, ast.Attribute):
@@ -61,7 +57,9 @@ def names_used(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
 
 def banned(*names: str) -> list[str]:
     """Where any of these names is used."""
-    return [where(file, node) for file, tree in modules().items() for name, node in names_used(tree) if name in names]
+    return [
+        where(file, node) for file, found in nodes(DESKTOP).items() for name, node in names_used(found) if name in names
+    ]
 
 
 def test_that_no_proxy_sorts_or_filters_the_rows():
@@ -82,8 +80,8 @@ def test_that_nothing_scrolls_to_the_bottom_for_every_batch():
 def test_that_every_validator_has_a_parent():
     """A validator without one leaks, or goes while its field still asks it."""
     wrong = []
-    for file, tree in modules().items():
-        for node in ast.walk(tree):
+    for file, found in nodes(DESKTOP).items():
+        for node in found:
             name = getattr(getattr(node, "func", None), "id", "") if isinstance(node, ast.Call) else ""
             if name.startswith("Q") and name.endswith("Validator") and not node.args:
                 wrong.append(where(file, node))
@@ -93,7 +91,7 @@ def test_that_every_validator_has_a_parent():
 def test_that_signals_are_connected_to_methods_of_qt_objects_only():
     """Connected to a method of a plain object in a reference cycle, PySide calls it after Python took it apart."""
     wrong = []
-    for file, tree in modules().items():
+    for file, tree in trees(DESKTOP).items():
         for owner in (node for node in tree.body if isinstance(node, ast.ClassDef)):
             made = attributes(owner)
             for call in ast.walk(owner):
@@ -152,9 +150,9 @@ def test_that_widgets_are_made_of_controls_that_ignore_the_wheel():
     own = ROOT / "forge_desktop" / "theme"
     wrong = [
         where(file, node)
-        for file, tree in modules().items()
+        for file, found in nodes(DESKTOP).items()
         if own not in file.parents
-        for node in ast.walk(tree)
+        for node in found
         if isinstance(node, ast.Call)
         and getattr(node.func, "id", "") in ("QComboBox", "QSpinBox", "QDoubleSpinBox", "QSlider", "QDial")
     ]

@@ -45,8 +45,10 @@ from forge_desktop.panels import (
 )
 from forge_desktop.theme import language
 from forge_desktop.wizard import model_source, wizard_page
+from tests.helpers.syntax import ROOT, nodes, syntax_let_go
 
-ROOT = Path(__file__).resolve().parents[2]
+__all__ = ["syntax_let_go"]
+
 PARTS = ("widgets", "messages", "settings", "words")
 GROUPS: tuple[type[BaseModel], ...] = (
     RunConfig,
@@ -156,16 +158,10 @@ def translated(part: str) -> dict[str, Any]:
     return loaded
 
 
-@cache
-def trees(*rooms: str) -> dict[Path, ast.Module]:
-    """The syntax trees of every Python file in some rooms of the program."""
-    return {file: ast.parse(file.read_text("utf-8")) for room in rooms for file in sorted((ROOT / room).rglob("*.py"))}
-
-
 def calls(*rooms: str) -> Iterator[tuple[Path, ast.Call, str]]:
     """Every call in these rooms, with the last part of the name that is called."""
-    for file, tree in trees(*rooms).items():
-        for node in ast.walk(tree):
+    for file, found in (pair for room in rooms for pair in nodes(room).items()):
+        for node in found:
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "id", None) or getattr(node.func, "attr", "")
                 yield file, node, name
@@ -185,7 +181,9 @@ def widget_calls() -> Iterator[tuple[str, ast.expr]]:
     """File and text argument of every `tr(…)` and `count(…)` of the desktop."""
     own = ROOT / "forge_desktop" / "theme" / "language.py"
     for file, call, name in calls("forge_desktop"):
-        if file == own or not (isinstance(call.func, ast.Name) or ast.unparse(call.func).startswith("language.")):
+        if file == own or name not in ("tr", "count"):
+            continue
+        if not (isinstance(call.func, ast.Name) or ast.unparse(call.func).startswith("language.")):
             continue
         where = f"{file.relative_to(ROOT / 'forge_desktop').as_posix()}"
         if name == "tr":
@@ -367,8 +365,8 @@ def codes_spelt() -> Iterator[tuple[str, str]]:
         if isinstance(group, type) and issubclass(group, BaseModel)
         for inner in group.model_fields
     }
-    for file, tree in trees("engine").items():
-        for node in ast.walk(tree):
+    for file, found_in in nodes("engine").items():
+        for node in found_in:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found = form.fullmatch(node.value)
                 if found and found[1] not in FILE_SUFFIXES and node.value not in settings:

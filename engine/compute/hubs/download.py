@@ -174,7 +174,9 @@ class Download:
         target = part / UNPACKED
         shutil.rmtree(target, ignore_errors=True)
         fresh = Tally(None)
-        work = lambda: unpack(part / file.path, target, file.path, lambda _count: fresh.add(0))  # noqa: E731
+
+        def work() -> None:
+            unpack(part / file.path, target, file.path, lambda _count: fresh.add(0))
 
         def look() -> None:
             self.teller.downloading(tally)

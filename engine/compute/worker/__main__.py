@@ -56,7 +56,10 @@ def main(arguments: list[str] | None = None, stop: StopFlag | None = None) -> in
         logging.getLogger(name).setLevel(logging.ERROR)
     from engine.compute.worker.session import run_attempt
 
-    return run_attempt(Path(arguments[0]), stop)
+    try:
+        return run_attempt(Path(arguments[0]), stop)
+    finally:
+        stop.listen_no_more()
 
 
 if __name__ == "__main__":

@@ -54,13 +54,19 @@ class StopFlag:
             raise StopRequest
 
     def listen(self) -> None:
-        """Take SIGTERM as "save and stop"."""
+        """Take SIGTERM as "save and stop", also one that came before."""
 
         def handle(number: int, frame: FrameType | None) -> None:
             del number, frame
             self._asked = True
 
         signal.signal(signal.SIGTERM, handle)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # held back until somebody listens
+
+    @staticmethod
+    def listen_no_more() -> None:
+        """The last word is said. Python gives handlers up on its way out, and the signal would be deadly then."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _read(path: Path) -> bytes:

@@ -6,6 +6,7 @@
 Orders come as JSON lines on stdin, answers go as JSON lines to stdout; the end of stdin is the end of a spare.
 A worker's parent is a monitor, also here. A forked worker gets it so: the spare forks a process, which forks the
 worker and then *becomes* the small monitor by exec. The worker holds still until that monitor has claimed the attempt.
+SIGTERM ends a spare; it is held back around a fork, so that what comes of it is told and not ended.
 Forking is right only while nothing but this one thread runs and CUDA is untouched; both are looked at each time.
 """
 
@@ -143,11 +144,11 @@ def _open_files() -> Iterator[str]:
 
 def _take_one(talk: Talk) -> Become | None:
     """Wait for the one order."""
-    stop = StopFlag()
-    stop.listen()
     order = talk.hear()
     if order is None:
         return None
+    stop = StopFlag()
+    stop.listen()  # before it is anybody's worker, and not earlier: a spare that is told to end has nothing to save
     talk.say(taken=True)  # who can say so is alive: the attempt is claimed for it only now
     word = os.read(talk.orders, len(GO))
     talk.close()
@@ -169,6 +170,7 @@ def _fork_for_orders(talk: Talk) -> Become | None:
         if reason:
             talk.say(unfit=reason)
             return lambda: UNFIT
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
@@ -176,6 +178,7 @@ def _fork_for_orders(talk: Talk) -> Become | None:
             for number in bell:
                 os.close(number)
             return _monitor_and_worker(order, talk)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         talk.say(monitor=pid)
 
 

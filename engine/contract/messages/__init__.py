@@ -10,8 +10,10 @@ from engine.contract.messages.controller import CONTROLLER
 from engine.contract.messages.desktop import DESKTOP
 from engine.contract.messages.diagnosis import DIAGNOSIS
 from engine.contract.messages.docker import DOCKER
+from engine.contract.messages.doctor import DOCTOR
 from engine.contract.messages.house import HOUSE
 from engine.contract.messages.hubs import HUBS
+from engine.contract.messages.images import IMAGES
 from engine.contract.messages.listing import LISTING
 from engine.contract.messages.nodes import NODES
 from engine.contract.messages.recovery import RECOVERY
@@ -30,6 +32,8 @@ MESSAGES: dict[str, Message] = {
     **HUBS,
     **DOCKER,
     **NODES,
+    **DOCTOR,
+    **IMAGES,
 }
 
 __all__ = ["MESSAGES", "Message"]

@@ -1,4 +1,4 @@
-"""What is said about nodes: the ways to them, what their doctor finds, and what is wrong with a profile."""
+"""What is said about the ways to nodes, and what is wrong with their profiles."""
 
 from engine.contract.messages.base import Message
 
@@ -76,6 +76,11 @@ _WAYS: dict[str, Message] = {
         "Docker's socket on node '{node}' is not open to user '{user}'.",
         "The user may not read and write '{socket}' there.",
         "Add the user to the group docker there (`sudo usermod -aG docker {user}`), or name another user in 'address'.",
+    ),
+    "node.far_socket": Message(
+        "Docker's socket on node '{node}' does not open.",
+        "'{socket}' at {address} is missing, or user '{user}' may not use it, or Docker does not run.",
+        "Start Docker there, add the user to the group docker, or correct 'docker_socket'.",
     ),
     "node.stopped_there": Message(
         "Docker on node '{node}' does not run.",

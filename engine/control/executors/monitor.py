@@ -11,6 +11,9 @@ on stdin; no line, no work. The third was a fork of a spare worker: its child is
 `monitor.json` is made by linking, so that only one monitor ever works in a folder: a controller that gives up
 on a start that it cannot see puts its own there first. The worker leads a process group of its own; what it
 leaves behind is ended while its process id cannot have been given to anybody else.
+
+SIGTERM is held back from before a worker is started until it listens: the worker inherits the mask and lifts it
+itself. So it is told at every moment, and dies of it at none.
 """
 
 from __future__ import annotations
@@ -54,6 +57,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if arguments[0] == "--spare":
         return keep_spare(arguments[2:])
+    _hold_sigterm()
     folder = Path(arguments[0])
     if arguments[1] == "--child":
         return take_child(folder, int(arguments[2]), int(arguments[3]))
@@ -101,6 +105,7 @@ def keep_spare(command: list[str]) -> int:
     )  # fmt: skip
     assert spare.stdin is not None
     line = _line_for(spare)
+    _hold_sigterm()  # until now it may end both: there is no worker yet
     if not line or not _taken(spare, line):
         spare.returncode = _give_up(spare.pid)
         return 1
@@ -152,12 +157,19 @@ def _into(folder: Path) -> None:
         os.dup2(file, number)
 
 
+def _hold_sigterm() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
 def _pass_on_sigterm(worker: int) -> None:
+    """To the worker, also what came before there was one."""
+
     def handle(*_: object) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, handle)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _known(worker: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from engine.control.executors import group, identity
 from engine.control.executors.base import Exit, Launch, SparePlan, SpareStatus
 from engine.control.executors.monitor import claim
 from engine.control.executors.spares import Spares
-from engine.control.executors.spawn import monitor_command, monitor_environment
+from engine.control.executors.spawn import monitor_command, monitor_environment, sigterm_held
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class ProcessExecutor:
             return warm.handle
         folder = launch.folder.root
         command = [*monitor_command(), str(folder), "--", *launch.command]
-        with launch.folder.log.open("ab") as log:
+        with launch.folder.log.open("ab") as log, sigterm_held():
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=folder, env=monitor_environment(launch.environment), start_new_session=True,

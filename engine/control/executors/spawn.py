@@ -1,10 +1,12 @@
-"""How a monitor is called, and what variables a worker gets."""
+"""How a monitor is called, what variables a worker gets, and that no signal ends either before it listens."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from engine.contract.paths import code_root
 from engine.control.executors.code import WORKER_PATH
@@ -17,6 +19,16 @@ LATE = ("CUDA_VISIBLE_DEVICES",)
 def monitor_command() -> list[str]:
     """The monitor, without what it is to do: standard library only, so that it is small and quick."""
     return [sys.executable, "-S", "-m", "engine.control.executors.monitor"]
+
+
+@contextlib.contextmanager
+def sigterm_held() -> Iterator[None]:
+    """What is started within is not ended by SIGTERM before it listens: the signal waits for it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # of this thread; a child inherits it
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def monitor_environment(more: Mapping[str, str]) -> dict[str, str]:

@@ -29,7 +29,8 @@ from engine.control.store.database import Database, Transaction
 
 log = logging.getLogger(__name__)
 ACTOR = "controller"
-POLL_S = 0.1
+POLL_S = 0.05
+"""A step waits half of it on average before it is read: the largest part of its way to the screen."""
 FAREWELL_S = 30.0
 """How long a worker may live on after its last word."""
 SILENT_AFTER_S = 30.0

@@ -42,14 +42,14 @@ def change(database, uid, **columns):
         database.write_now(lambda t, c=column, v=value: t.execute(f"UPDATE run SET {c} = ? WHERE uid = ?", (v, uid)))
 
 
+def standing(database, lane="gpu"):
+    """The runs of a lane in their order, each with its priority."""
+    found = database.read_now(lambda c: lineup.listing(c, SLOTS, 100.0))
+    return {entry.run.uid: entry.run.priority for entry in found.entries if entry.run.lane == lane}
+
+
 def order(database, lane="gpu"):
-    found = database.read_now(lambda c: lineup.listing(c, SLOTS, 100.0))
-    return [entry.run.uid for entry in found.entries if entry.run.lane == lane]
-
-
-def priorities(database):
-    found = database.read_now(lambda c: lineup.listing(c, SLOTS, 100.0))
-    return {entry.run.uid: entry.run.priority for entry in found.entries}
+    return list(standing(database, lane))
 
 
 def move(database, uid, before=None):
@@ -71,8 +71,8 @@ def test_that_any_moves_leave_the_order_a_list_would_have(tmp_path_factory, wait
     try:
         for number, (priority, at) in enumerate(waiting):
             put(database, folder, f"r{number}", priority, at)
-        model = order(database)
-        known = priorities(database)
+        known = standing(database)
+        model = list(known)
         assert model == [f"r{n}" for n in sorted(range(8), key=lambda n: (-waiting[n][0], waiting[n][1], n))]
         for mover, before in [*moves, *([(0, 1), (1, 0)] * 60 if tight else [])]:
             uid, other = f"r{mover}", None if before is None else f"r{before}"
@@ -83,8 +83,8 @@ def test_that_any_moves_leave_the_order_a_list_would_have(tmp_path_factory, wait
             known[uid] = known[model[-1] if other is None else other]
             model.insert(place, uid)
             move(database, uid, other)
-            assert order(database) == model
-            assert priorities(database) == known
+            now = standing(database)
+            assert (list(now), now) == (model, known)
         taken = [
             database.write_now(lambda t: queue.take_next(t, {"gpu": 9, "cpu": 0, "light": 0}, (), "fake", 9.0)).uid
             for _ in model

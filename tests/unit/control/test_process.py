@@ -234,6 +234,7 @@ def test_that_what_a_worker_leaves_behind_is_ended(bed):
 def test_that_stop_is_sigterm_to_the_worker(bed):
     bed.start(
         "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(77))\n"
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})\n"
         "print('here', flush=True); time.sleep(600)"
     )
     bed.said("here")

@@ -45,7 +45,10 @@ class Link(Protocol):
     node: str
 
     def ask(self, work: Callable[[Any], Answer], timeout: float = QUICK_S) -> Answer:
-        """Do `work` with a `docker.APIClient` of its own time-out."""
+        """Do `work` with a `docker.APIClient` of its own time-out.
+
+        Work that only reads (GET) is done once more where an idle connection turns out to be dead.
+        """
 
     def stream(self, work: Callable[[Any], Answer]) -> Answer:
         """The same with a client whose reads may wait for long; for following logs and copying."""

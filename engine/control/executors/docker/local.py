@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import docker
-
+from engine.control.executors.docker.client import EngineClient
 from engine.control.executors.docker.engine_link import EngineLink
 
 USUAL = "/var/run/docker.sock"
@@ -18,8 +17,8 @@ class LocalLink(EngineLink):
     def __init__(self, node: str, path: str = "") -> None:
         super().__init__(node, path or usual_socket())
 
-    def _client(self, version: str) -> docker.APIClient:
-        return docker.APIClient(f"unix://{self.address}", version=version)
+    def _client(self, version: str) -> EngineClient:
+        return EngineClient(f"unix://{self.address}", version=version)
 
 
 def usual_socket() -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
+import threading
+import time
 from pathlib import Path
 from typing import Any
-
-import docker
 
 from engine.contract.errors import Unreachable, UserError
 from engine.contract.node_address import Address, HostKey, host_key
 from engine.contract.nodes import NodeProfile
 from engine.control.executors.docker import host_keys, ssh_words
+from engine.control.executors.docker.client import EngineClient
 from engine.control.executors.docker.engine_link import EngineLink
 from engine.control.executors.docker.keys import content_of, file_content
 from engine.control.executors.docker.link import LinkSecrets
@@ -24,7 +25,8 @@ from engine.control.executors.docker.tunnel import Tunnel
 ALIAS = "forge-node"
 """Under this name the far host's key is looked up where the profile gives it."""
 LOOK_S = 15.0
-NO_SOCKET, NO_PERMISSION, NOBODY = 101, 102, 103
+VERDICT_S = 10.0
+NO_SOCKET, NO_PERMISSION, NOBODY, FORBIDDEN = 101, 102, 103, 104
 """What the question after the far socket ends with."""
 OPTIONS = (
     "BatchMode=yes", "StrictHostKeyChecking=yes", "ExitOnForwardFailure=yes", "ConnectTimeout=10",
@@ -50,6 +52,10 @@ class SshLink(EngineLink):
         self._far = profile.docker_socket or USUAL
         self._pinned: HostKey | None = None
         self._near = Path()
+        self._looking = threading.Lock()
+        self._verdict: Unreachable | None = None
+        self._looked = 0.0
+        self._heard = 0
         self.tunnel = Tunnel(profile.name, self._command, self._why)
 
     def forget(self) -> None:
@@ -65,19 +71,30 @@ class SshLink(EngineLink):
     def _prepare(self, seconds: float) -> None:
         self._near = self.tunnel.socket(seconds)
 
-    def _client(self, version: str) -> docker.APIClient:
-        return docker.APIClient(f"unix://{self._near}", version=version)
+    def _revive(self) -> None:
+        self.tunnel.settle()
+
+    def _client(self, version: str) -> EngineClient:
+        return EngineClient(f"unix://{self._near}", version=version)
 
     def _explain(self, error: BaseException, seconds: float) -> UserError:
         found = super()._explain(error, seconds)
         if found.code in ("node.no_answer", "node.not_docker"):
             return found
-        words = self.tunnel.words()
+        words = self.tunnel.words(self._heard)
         if "administratively prohibited" in words:
             return self._why(words, seconds)
         if self.tunnel.pid is not None and "open failed" in words:
-            return self._ask_there() or found
+            return self._far_end()
         return Unreachable("node.broken", node=self.node, address=self.address, detail=_last(words))
+
+    def _far_end(self) -> UserError:
+        """Why the far socket does not open. Asked once in a while: it takes a login."""
+        with self._looking:
+            if self._verdict is None or time.monotonic() - self._looked > VERDICT_S:
+                self._verdict = self._ask_there()
+                self._looked, self._heard = time.monotonic(), self.tunnel.said
+            return Unreachable.from_body(self._verdict.body())
 
     def _why(self, words: str, seconds: float) -> UserError:
         found = ssh_words.explain(words, self.node, self.address, seconds, self._where.user or "?")
@@ -121,24 +138,29 @@ class SshLink(EngineLink):
         known = folder.private("known_hosts", f"{ALIAS} {pinned.line}\n" if pinned.line else "")
         return [f"UserKnownHostsFile={known}", "GlobalKnownHostsFile=/dev/null", f"HostKeyAlias={ALIAS}"]
 
-    def _ask_there(self) -> UserError | None:
+    def _ask_there(self) -> Unreachable:
         """Why the far socket does not open: sshd does not tell, so somebody looks."""
         path = shlex.quote(self._far)
         question = (
-            f"test -S {path} || exit {NO_SOCKET}; test -r {path} -a -w {path} || exit {NO_PERMISSION}; exit {NOBODY}"
+            f"test -S {path} || exit {NO_SOCKET}; test -r {path} -a -w {path} || exit {NO_PERMISSION}; "
+            # Who listens stands in that list: then it is sshd that forbids.
+            f'grep -qs -e {path}"$" -e "$(readlink -f {path})$" /proc/net/unix && exit {FORBIDDEN}; exit {NOBODY}'
         )
-        folder = LinkFolder()
+        folder, code = LinkFolder(), 0
         try:
             command = [*self._ssh(folder), "-n", "--", self._where.host, question]
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=LOOK_S, check=False)
+            code = done.returncode
         except (UserError, OSError, subprocess.TimeoutExpired):
-            return None
+            pass  # then it stays open which of the three it is
         finally:
             folder.remove()
         params: dict[str, Any] = {"address": self.address, "socket": self._far, "user": self._where.user or "?"}
-        codes = {NO_SOCKET: "socket_missing_there", NO_PERMISSION: "socket_denied_there", NOBODY: "stopped_there"}
-        found = codes.get(done.returncode)
-        return Unreachable(f"node.{found}", node=self.node, **params) if found else None
+        codes = {
+            NO_SOCKET: "socket_missing_there", NO_PERMISSION: "socket_denied_there", NOBODY: "stopped_there",
+            FORBIDDEN: "no_forwarding",
+        }  # fmt: skip
+        return Unreachable(f"node.{codes.get(code, 'far_socket')}", node=self.node, **params)
 
 
 def _last(words: str) -> str:

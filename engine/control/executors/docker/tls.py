@@ -6,20 +6,22 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from typing import Any
 
-import docker
 import requests.adapters
 
 from engine.contract.errors import Unreachable, UserError
 from engine.contract.node_address import Address
 from engine.contract.nodes import NodeProfile
 from engine.control.executors.docker import trouble
+from engine.control.executors.docker.client import EngineClient
 from engine.control.executors.docker.engine_link import CONNECT_S, EngineLink
 from engine.control.executors.docker.keys import content_of
 from engine.control.executors.docker.link import LinkSecrets
 from engine.control.executors.docker.link_folder import LinkFolder
 from engine.control.executors.docker.trouble import Way
+from engine.control.executors.docker.validity import valid_until
 
 SECOND_LOOK_S = 3.0
 ALIVE = [
@@ -50,8 +52,8 @@ class TlsLink(EngineLink):
         self._context = None
         super().forget()
 
-    def _client(self, version: str) -> docker.APIClient:
-        client = docker.APIClient(f"https://{_host(self._where)}:{self._where.port}", version=version)
+    def _client(self, version: str) -> EngineClient:
+        client = EngineClient(f"https://{_host(self._where)}:{self._where.port}", version=version)
         client.mount("https://", _Adapter(self._trust()))
         return client
 
@@ -63,9 +65,20 @@ class TlsLink(EngineLink):
 
     def _explain(self, error: BaseException, seconds: float) -> UserError:
         found = super()._explain(error, seconds)
-        if found.code == "node.broken" and (better := self._second_look()) is not None:
-            return better
+        if found.code == "node.broken":
+            found = self._second_look() or found
+        if found.code == "node.client_foreign" and self._has_expired():
+            return Unreachable("node.client_expired", node=self.node, address=self.address)
         return found
+
+    def _has_expired(self) -> bool:
+        """Whether it is our own certificate's fault; many servers only say that they do not like it."""
+        try:
+            raw = content_of(self.node, "certificate", self._profile.certificate, self._secrets)
+        except UserError:
+            return False
+        end = valid_until(raw.decode(errors="replace"))
+        return end is not None and end < time.time()
 
     def _second_look(self) -> UserError | None:
         """A server that refuses our certificate may close before its reason is read: listen to it alone."""

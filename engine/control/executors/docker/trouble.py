@@ -71,6 +71,17 @@ def own_error(error: BaseException) -> OSError | None:
     return None
 
 
+def broke_off(error: BaseException) -> bool:
+    """The other side closed, or is gone; a time-out is another matter."""
+    gone = ConnectionError | http.client.RemoteDisconnected | FileNotFoundError
+    return any(isinstance(one, gone) for one in chain(error))
+
+
+def never_sent(error: BaseException) -> bool:
+    """Nobody took the connection, so nothing was asked."""
+    return any(isinstance(one, ConnectionRefusedError | FileNotFoundError) for one in chain(error))
+
+
 def explain(error: BaseException, way: Way) -> Unreachable:
     """The error of a way, by name."""
     errors = list(chain(error))

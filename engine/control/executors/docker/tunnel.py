@@ -19,10 +19,12 @@ log = logging.getLogger(__name__)
 START_S = 20.0
 """From the start of ssh until its tunnel is open: connecting, keys, login."""
 LOOK_S = 0.02
+SETTLE_S = 0.3
+CLOSE_S = 3.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 STEADY_S = 10.0
 """A tunnel that lived that long was no failure: it is opened again at once."""
-LONGEST_WORDS = 64 * 1024
+LONGEST_WORDS, LARGEST_FILE = 64 * 1024, 1 << 20
 
 
 class Tunnel:
@@ -41,6 +43,7 @@ class Tunnel:
         self._open = False
         self._error: UserError | None = None
         self._hurry = False
+        self._resting = False
         self._closed = False
 
     @property
@@ -58,7 +61,8 @@ class Tunnel:
                 if self._open and self.pid is not None and self._folder is not None:
                     return self._folder.path / "engine.sock"
                 if self._error is not None and not self._hurry:
-                    raise self._error.with_traceback(None)
+                    raise Unreachable.from_body(self._error.body())
+                self._wake()
                 if (left := until - time.monotonic()) <= 0:
                     raise self._explain("", seconds)
                 self._change.wait(min(left, 0.1))
@@ -67,19 +71,43 @@ class Tunnel:
     def again(self) -> None:
         """Try now, whatever went before."""
         with self._change:
-            if not self._open:
-                self._hurry = True
-                self._change.notify_all()
+            self._wake()
 
-    def words(self) -> str:
-        """What ssh said since its start."""
-        folder = self._folder
+    def settle(self) -> None:
+        """A connection broke: an ssh that is dying is soon gone, and one that takes no connections is no use."""
+        process, folder = self._process, self._folder
+        if process is None or folder is None or not self._open:
+            return
         try:
-            with (folder.path / "words").open("rb") if folder else open(os.devnull, "rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_WORDS))
-                return file.read().decode(errors="replace")
+            process.wait(SETTLE_S)
+        except subprocess.TimeoutExpired:
+            if not _listens(folder.path / "engine.sock"):
+                end(process)
+
+    def words(self, since: int = 0) -> str:
+        """What ssh said since its start, or from a byte on; of very much the end."""
+        try:
+            with self._words.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(since if since <= size else 0, size - LONGEST_WORDS))
+                text = file.read().decode(errors="replace")
+            if size > LARGEST_FILE:
+                os.truncate(self._words, 0)
+            return text
         except OSError:
             return ""
+
+    @property
+    def said(self) -> int:
+        """How many bytes it has said."""
+        try:
+            return self._words.stat().st_size
+        except OSError:
+            return 0
+
+    @property
+    def _words(self) -> Path:
+        return self._folder.path / "words" if self._folder is not None else Path(os.devnull)
 
     def close(self) -> None:
         """End it, and leave nothing."""
@@ -90,7 +118,16 @@ class Tunnel:
                 process.terminate()
             self._change.notify_all()
         if thread is not None:
+            thread.join(CLOSE_S)
+            if thread.is_alive() and process is not None and process.poll() is None:
+                process.kill()  # held still, or deaf
             thread.join(START_S)
+
+    def _wake(self) -> None:
+        """Somebody wants it: no more rest."""
+        if self._resting:
+            self._hurry = True
+            self._change.notify_all()
 
     def _begin(self) -> None:
         if self._thread is None and not self._closed:
@@ -103,6 +140,8 @@ class Tunnel:
         failures = 0
         try:
             while not self._closed:
+                if not folder.path.is_dir():  # a system that tidies up took it
+                    self._folder = folder = LinkFolder()
                 began = time.monotonic()
                 error = self._once(folder)
                 steady = error is None and time.monotonic() - began >= STEADY_S
@@ -115,11 +154,11 @@ class Tunnel:
         """Wait before the next try, unless somebody is in a hurry."""
         until = time.monotonic() + seconds
         with self._change:
-            self._error = error
+            self._error, self._resting = error, True
             self._change.notify_all()
             while not self._closed and not self._hurry and (left := until - time.monotonic()) > 0:
                 self._change.wait(left)
-            self._hurry = False
+            self._hurry = self._resting = False
             self._error = None
 
     def _once(self, folder: LinkFolder) -> UserError | None:
@@ -171,7 +210,8 @@ def start_ssh(command: list[str], words: Path) -> subprocess.Popen[bytes]:
     ties = shutil.which("setpriv")
     tied = [ties, "--pdeathsig", "TERM", "--", *command] if ties else command
     environment = {name: value for name, value in os.environ.items() if name not in ("SSH_ASKPASS", "DISPLAY")}
-    with words.open("wb") as file:
+    words.unlink(missing_ok=True)
+    with words.open("ab") as file:
         return subprocess.Popen(
             tied, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=file, start_new_session=True,
             env={**environment, "LC_ALL": "C", "SSH_ASKPASS_REQUIRE": "never"},
