@@ -52,7 +52,7 @@ class DockerExecutor:
         self.controller = names.controller_id(home)
         self._session = secrets.token_hex(8)
         self.cache = Cache(self.controller, told, self._session)
-        self.keep = Keep(link, self.controller, self._session)
+        self.keep = Keep(link, self.controller, self._session, self._is_copied)
         self._image = image
         self._sums = Sums(home.root / "nodes" / "sums.json")
         self._followers: dict[Path, Follower] = {}
@@ -156,6 +156,11 @@ class DockerExecutor:
     def fence(self, uid: str, lease: str) -> int:
         """End attempts of a run that another lease than this has; how many there were."""
         return self.keep.fence(uid, lease)
+
+    def _is_copied(self, uid: str, attempt: int) -> bool:
+        """Everything of the attempt is here, or nobody here wants it any more."""
+        folder = self.home.attempt(uid, attempt)
+        return not folder.root.is_dir() or folder.exit.exists()
 
     def _image_name(self) -> str:
         return self.profile.image or self._image()

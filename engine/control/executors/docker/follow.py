@@ -218,8 +218,7 @@ class Follower:
         elif now - self._heard_at > SILENT_S and state.status == "running" and self.repair():
             log.info("%s: its stream had gone silent", self.remote.name)
             self._cut_stream()  # a new one is begun at the next look
-        with self._mirror_lock:
-            self.mirror.journal.sync()
+        self.mirror.journal.sync()
         if self._courier is None or not self._courier.is_alive():
             with self._mirror_lock:
                 self.mirror.listen()
