@@ -92,7 +92,7 @@ class DockerExecutor:
             )
             return False
         if state is None:
-            return folder.journal.exists() and self._take_up(folder, remote.name, lease)
+            return _has_begun(folder) and self._take_up(folder, remote.name, lease)
         if outcome.never_started(state):
             remote.remove(force=True)  # who made it may not be done: now it can never start
             return False
@@ -232,3 +232,11 @@ class DockerExecutor:
         bare: Any = self.profile.model_copy(update={"mounts": []})
         granted(self.link.ask(told(lambda api: container.create(api, plan, bare)), LONG_S))
         return plan.name
+
+
+def _has_begun(folder: AttemptFolder) -> bool:
+    """Its worker was heard of."""
+    try:
+        return folder.journal.stat().st_size > 0
+    except FileNotFoundError:
+        return False
