@@ -16,6 +16,7 @@ from engine.contract.messages.hubs import HUBS
 from engine.contract.messages.images import IMAGES
 from engine.contract.messages.listing import LISTING
 from engine.contract.messages.nodes import NODES
+from engine.contract.messages.placement import PLACEMENT
 from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.worker import WORKER
 
@@ -30,6 +31,7 @@ MESSAGES: dict[str, Message] = {
     **LISTING,
     **HOUSE,
     **HUBS,
+    **PLACEMENT,
     **DOCKER,
     **NODES,
     **DOCTOR,
