@@ -161,7 +161,7 @@ class DoctorCheck(_Body):
     facts: dict[str, Any] = {}
     """What was measured, by name: milliseconds, bytes, versions."""
     error: ErrorBody | None = None
-    """What is wrong, why, and the fix, where the state is warning or bad."""
+    """What is wrong, why, and the fix, where the state is warning or bad; where it is skipped perhaps why."""
     seconds: float = 0.0
 
 

@@ -20,6 +20,7 @@ BENCHES = (
     ("Pages, steps and dialogs as they open", sys.executable, "tests.bench.open_pages"),
     ("A million points in and out", sys.executable, "tests.bench.ingest"),
     ("Charts of a million points", sys.executable, "tests.bench.charts"),
+    ("Questions to Docker engines", sys.executable, "tests.bench.links"),
     ("Training speed", WORKER, "tests.bench.worker_speed"),
 )
 

@@ -1,0 +1,17 @@
+"""The names by which images of ours are known, whoever built them."""
+
+from __future__ import annotations
+
+from engine.contract import PROTOCOL_VERSION
+
+PROTOCOL = "forge.protocol"
+"""Version of the agreement between controller and worker; an image that carries it is a worker image."""
+VERSION = "org.opencontainers.image.version"
+COMMIT = "org.opencontainers.image.revision"
+TITLE = "org.opencontainers.image.title"
+WORKER_TITLE = "LoRAForge worker"
+
+
+def image_labels(version: str, commit: str) -> dict[str, str]:
+    """What a worker image made from this code carries."""
+    return {PROTOCOL: str(PROTOCOL_VERSION), VERSION: version, COMMIT: commit, TITLE: WORKER_TITLE}
