@@ -4,7 +4,7 @@ PY := .venv/bin/python
 WORKER := .venv-worker/bin/python
 TEST_ENV := QT_QPA_PLATFORM=offscreen FORGE_WORKER_PYTHON=$(CURDIR)/$(WORKER) HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: chaos help setup demo app test check ci bench docs contact-sheets coverage lint types imports newcomer clean-environments
+.PHONY: chaos help setup demo app test test-docker worker-image check ci bench docs contact-sheets coverage lint types imports newcomer clean-environments
 
 help:          ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / — /' | sort
@@ -23,6 +23,17 @@ test: setup    ## all tests
 	@$(TEST_ENV) $(PY) -m pytest -q -n 2 --dist worksteal tests/integration tests/e2e
 	@$(TEST_ENV) $(WORKER) -m pytest -p no:pytest-qt tests/unit/compute
 
+test-docker: setup  ## tests with real Docker engines, which they start (as root); skipped where none can start
+	@./installer/setup.sh docker
+	@as=""; [ "$$(id -u)" = 0 ] || [ -z "$${CI:-}" ] || as="sudo -n -E"; \
+	  $$as env $(TEST_ENV) $(PY) -m tests.helpers.docker_image && $$as env $(TEST_ENV) $(PY) -m pytest tests/docker
+
+# BASE_IMAGE=… another Debian with Python; CUDA=0 for the processor only; WHEELS=gather fetches packages beforehand with
+# this computer's pip, WHEELS=FOLDER takes them from there; NETWORK=… of the builder. DOCKER_HOST names the engine.
+worker-image: setup  ## build the image workers run in (BASE_IMAGE, CUDA=0, WHEELS=gather)
+	@$(PY) -m engine.cli image build $(if $(BASE_IMAGE),--base "$(BASE_IMAGE)") $(if $(filter 0,$(CUDA)),--cpu) \
+	  $(if $(NETWORK),--network "$(NETWORK)") $(if $(filter gather,$(WHEELS)),--gather-wheels,$(if $(WHEELS),--wheels "$(WHEELS)"))
+
 check: setup lint types imports  ## for every commit: lint, types, import rules, fast tests
 	@$(TEST_ENV) $(PY) -m pytest -q -n 2 tests/unit --ignore tests/unit/compute -m "not slow"
 	@$(TEST_ENV) $(PY) -m pytest -q -n 2 tests/desktop -m "not slow"
@@ -39,7 +50,7 @@ imports:
 chaos: setup   ## faults over eight runs at once; nothing may be lost (CHAOS_SEED, CHAOS_FAULTS=200)
 	@$(PY) -m tests.chaos
 
-ci: check test  ## what continuous integration runs
+ci: check test test-docker  ## what continuous integration runs
 	@CHAOS_SEED=$${CHAOS_SEED:-7} CHAOS_FAULTS=$${CHAOS_FAULTS:-20} $(PY) -m tests.chaos
 
 bench: setup   ## timings as ratios against a peer or a baseline in the same run → bench/results.md

@@ -85,9 +85,35 @@ PY
   make_environment .venv-worker "${list[@]}"
 }
 
+# Engines for `make test-docker`: the tests start them; here they are only put on the machine.
+docker_parts() {
+  local wanted="iptables iproute2 mmdebstrap openssh-server openssh-client docker-compose" missing="" package log guard=""
+  [ -x /usr/bin/dockerd ] || [ -x /usr/sbin/dockerd ] || wanted="docker.io $wanted"
+  command -v apt-get >/dev/null 2>&1 || { say "no apt-get: tests that need what is not here are skipped"; return 0; }
+  for package in $wanted; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+  done
+  [ -n "$missing" ] || return 0
+  # On a person's own machine the packages would start an ssh server and a Docker daemon for good: ask first.
+  if ! can_be_root || { [ -z "${CI:-}" ] && [ -d /run/systemd/system ]; }; then
+    say "for all tests with Docker: sudo apt-get install$missing"
+    return 0
+  fi
+  if [ ! -e /usr/sbin/policy-rc.d ]; then  # nothing is started by installing it
+    guard=yes; printf '#!/bin/sh\nexit 101\n' | as_root tee /usr/sbin/policy-rc.d >/dev/null; as_root chmod 755 /usr/sbin/policy-rc.d
+  fi
+  say "installing for the tests with Docker:$missing"
+  log=$(mktemp)
+  { as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing; } \
+    >"$log" 2>&1 || { tail -n 20 "$log"; say "could not install them; the tests say what they miss"; }
+  [ -z "$guard" ] || as_root rm -f /usr/sbin/policy-rc.d
+  rm -f "$log"
+}
+
 case "${1:-all}" in
   desktop) desktop ;;
   worker) worker ;;
+  docker) docker_parts ;;
   all) desktop; worker ;;
-  *) say "usage: installer/setup.sh [desktop|worker|all]"; exit 2 ;;
+  *) say "usage: installer/setup.sh [desktop|worker|docker|all]"; exit 2 ;;
 esac

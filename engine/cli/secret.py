@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.cli.exits import FAILED, OK
-from engine.cli.output import print_json, table
+from engine.cli.output import print_json, say, table
 
 if TYPE_CHECKING:  # imported by who needs it: a command's first word comes quickly
     from engine.client.client import ControllerClient
@@ -33,7 +33,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     ):
         verb = verbs.add_parser(name, parents=[common], help=sentence)
         if name != "list":
-            verb.add_argument("name", choices=NAMES, help="proxy is user:password")
+            known = f"one of {', '.join(NAMES)} (proxy is user:password), or node/NODE/key, …/certificate, …/ca"
+            verb.add_argument("name", metavar="NAME", help=known)
         verb.set_defaults(work=work)
 
 
@@ -45,14 +46,23 @@ def show(options: argparse.Namespace) -> int:
 
 def put(options: argparse.Namespace) -> int:
     """Keep one."""
-    asked = "user:password of the proxy: " if options.name == "proxy" else f"Token of {options.name}: "
-    value = getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline()
+    value = _asked(options.name)
     _told(
         options,
         lambda client: client.set_secret(options.name, value.strip()),
         lambda found: f"{found.name}: kept in {PLACES[found.place]}",
     )
     return OK
+
+
+def _asked(name: str) -> str:
+    """The value: of a node all of standard input, for keys have many lines."""
+    if name not in NAMES:
+        if sys.stdin.isatty():
+            say("Paste it, then press Ctrl-D on a line of its own.")
+        return sys.stdin.read()
+    asked = "user:password of the proxy: " if name == "proxy" else f"Token of {name}: "
+    return getpass.getpass(asked) if sys.stdin.isatty() else sys.stdin.readline()
 
 
 def delete(options: argparse.Namespace) -> int:

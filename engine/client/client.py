@@ -19,7 +19,9 @@ from engine.client.address import Address, Locate, gone, read_address
 from engine.client.calls import M
 from engine.client.house import HouseCalls
 from engine.client.hubs import HubCalls
+from engine.client.images import ImageCalls
 from engine.client.listing import ListingCalls
+from engine.client.nodes import NodeCalls
 from engine.contract.api import (
     CheckResult,
     CreateRun,
@@ -57,7 +59,7 @@ class LogPiece:
     size: int
 
 
-class ControllerClient(ListingCalls, HubCalls, HouseCalls):
+class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls):
     """The controller of one home."""
 
     def __init__(self, home: Home, locate: Locate | None = None, timeout: float = TIMEOUT_S) -> None:

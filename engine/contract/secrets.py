@@ -1,13 +1,16 @@
-"""Secrets a person gives to the controller: hub tokens and a proxy's password. Their values never come back."""
+"""Secrets a person gives to the controller: hub tokens, a proxy's password, keys of nodes. They never come back."""
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 SecretName = Literal["huggingface", "modelscope", "proxy"]
 """Token of a hub; `user:password` of the proxy."""
+NODE_SECRET = re.compile(r"node/[A-Za-z0-9][\w.-]{0,59}/(key|certificate|ca)")
+"""Key or certificate of a node, named in its profile as `keyring:node/NAME/key`."""
 
 
 class _Body(BaseModel):
@@ -17,14 +20,15 @@ class _Body(BaseModel):
 class SecretInfo(_Body):
     """What may be known of a secret."""
 
-    name: SecretName
+    name: str
+    """A `SecretName`, or one of a node."""
     is_set: bool = False
     place: Literal["", "keyring", "file"] = ""
     """The system's keyring, or a file that only its owner can read where there is no keyring."""
 
 
 class Secrets(_Body):
-    """All secrets that can be set."""
+    """All secrets that can be set, and those of nodes that are."""
 
     secrets: list[SecretInfo] = []
 
@@ -32,7 +36,7 @@ class Secrets(_Body):
 class SetSecret(_Body):
     """Keep a secret."""
 
-    value: SecretStr = Field(min_length=1, max_length=4096)
+    value: SecretStr = Field(min_length=1, max_length=65_536)
 
 
 class GivenSecrets(_Body):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.docker_engines import Engine, Engines, RemoteEngine, running_engines, stopping
-from tests.helpers.docker_image import thin_image, thin_mounts
+from tests.helpers.docker_image import OtherPython, thin_image, thin_mounts
 from tests.helpers.docker_process import CannotStart
 
 HERE = Path(__file__).parent
@@ -57,6 +57,8 @@ def worker_image(engines: Engines) -> str:
         thin_mounts()
         thin_image(engines.remote)
         return thin_image(engines.local)
+    except OtherPython as reason:
+        pytest.skip(str(reason))
     except CannotStart as reason:
         stopping(reason)
         raise

@@ -55,6 +55,19 @@ def test_a_daemon_held_still_keeps_its_connections_and_goes_on(remote_engine: Re
     assert remote_engine.client().version()["ApiVersion"]
 
 
+def test_a_port_of_a_container_is_published_here_only(remote_engine: RemoteEngine, worker_image: str):
+    """What a served model or a tracker needs, though the engine filters and forwards no packets."""
+    api = remote_engine.api
+    config = api.create_host_config(port_bindings={8000: ("127.0.0.1", None)}, init=True, read_only=True)
+    command = ["python", "-m", "http.server", "8000", "--directory", "/opt/venv"]
+    container = api.create_container(worker_image, command, ports=[8000], host_config=config)["Id"]
+    api.start(container)
+    places = api.inspect_container(container)["NetworkSettings"]["Ports"]["8000/tcp"]
+    assert [place["HostIp"] for place in places] == ["127.0.0.1"]
+    page = f"http://127.0.0.1:{places[0]['HostPort']}/pyvenv.cfg"
+    assert "version" in wait_until(lambda: _text(page), what="the container's port answers")
+
+
 def test_tls_takes_the_right_certificate(remote_engine: RemoteEngine):
     assert remote_engine.tls_client().info()["ID"] == remote_engine.api.info()["ID"]
 
@@ -149,6 +162,13 @@ def test_a_server_that_cannot_start_says_its_last_words(tmp_path: Path):
     server = Server("dockerd", ["/bin/sh", "-c", "echo no space left; exit 1"], tmp_path / "log", lambda: False)
     with pytest.raises(CannotStart, match="no space left"):
         server.start()
+
+
+def _text(address: str) -> str:
+    try:
+        return requests.Session().get(address, timeout=5).text
+    except requests.exceptions.ConnectionError:
+        return ""
 
 
 def _processes_of(folder: Path) -> list[int]:

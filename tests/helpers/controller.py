@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,18 @@ import pytest
 
 from engine.client.address import read_address
 from engine.client.client import ControllerClient
+from engine.contract.nodes import LOCAL
 from engine.contract.paths import Home, code_root
 from engine.contract.run_spec import RunSpec
 from engine.control.executors import identity
 from engine.control.executors.fake import FakeExecutor, FakeWorker
+from engine.control.jobs import queue
 from engine.control.jobs.controller import Controller
+from engine.control.jobs.fake_places import FakePlaces, facts_of
+from engine.control.jobs.queue import Claim, Terms
 from engine.control.jobs.requests import Request
-from engine.control.store.database import Database
+from engine.control.jobs.scheduler import Offer
+from engine.control.store.database import Database, Transaction
 from tests.helpers.waiting import PATIENCE_S, wait_until
 
 STUB = Path(__file__).with_name("stub_worker.py")
@@ -54,6 +59,19 @@ def make_stub_python(folder: Path) -> Path:
     return path
 
 
+def take_next(
+    transaction: Transaction,
+    slots: dict[str, int],
+    gpus: Sequence[str],
+    executor: str,
+    at: float,
+    prices: dict[str, float] | None = None,
+) -> Claim | None:
+    """Take the first run that waits, where there is no node but this computer."""
+    local = Offer(1, LOCAL, executor=executor, slots=slots, gpus=tuple(gpus), crowded=slots["gpu"] > len(gpus))
+    return queue.take(transaction, Terms([local], prices or {}), at)
+
+
 class Bench:
     """A controller in this process whose workers are pretended."""
 
@@ -61,6 +79,8 @@ class Bench:
         self.folder = folder
         self.home = Home(folder / "home")
         self.executor = executor or FakeExecutor()
+        self.places = FakePlaces()
+        """Of all nodes but this computer."""
         self.database: Database
         self.controller: Controller
 
@@ -71,7 +91,7 @@ class Bench:
         if settings:
             self.home.settings_file.write_text(json.dumps(settings))
         self.database = Database(self.home.database)
-        self.controller = Controller(self.home, self.database, self.executor)
+        self.controller = Controller(self.home, self.database, self.executor, self.places)
         await self.controller.begin()
         try:
             yield self
@@ -101,12 +121,29 @@ class Bench:
             await asyncio.sleep(0.01)
         raise AssertionError(f"run is {row['state']}, not {states}")
 
+    async def add_node(self, name: str, gpus: int = 0, **values: Any) -> FakeExecutor:
+        """A pretended node that answers; its executor."""
+        self.places.facts.setdefault(name, facts_of(gpus, engine_id=name))
+        await self.controller.add_node({"name": name, "kind": "docker_local", **values}, Request("node_add"))
+        await self.controller.doctor(name)
+        await self.until_reach(name, "reachable")
+        return self.places.executor(name)
+
+    async def until_reach(self, name: str, reach: str) -> None:
+        """Wait until a node answers, or does not."""
+        for _ in range(1000):
+            if self.controller.pool.node(name).reach == reach:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"{name} is {self.controller.pool.node(name).reach}, not {reach}")
+
     async def worker(self, uid: str, attempt: int = 1) -> FakeWorker:
-        """The pretended worker, once it is started."""
+        """The pretended worker, once it is started, on whichever node."""
         key = str(self.home.attempt(uid, attempt).root)
         for _ in range(1000):
-            if key in self.executor.workers:
-                return self.executor.workers[key]
+            for executor in (self.executor, *self.places.executors.values()):
+                if key in executor.workers:
+                    return executor.workers[key]
             await asyncio.sleep(0.01)
         raise AssertionError("the worker was not started")
 

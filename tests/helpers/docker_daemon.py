@@ -33,9 +33,14 @@ def answers(socket: Path) -> bool:
 class DockerServer(Server):
     """A dockerd with everything of its own below one folder; live-restore, so containers outlive its death."""
 
-    def __init__(self, name: str, place: docker_traces.Place, certificates: Certificates | None = None) -> None:
+    def __init__(
+        self, name: str, place: docker_traces.Place, certificates: Certificates | None = None, room: str | None = None
+    ) -> None:
         self.folder = place.folder / name
         self.folder.mkdir()
+        if room:
+            (self.folder / "data").mkdir()
+            docker_traces.mount("-t", "tmpfs", "-o", f"size={room}", "tmpfs", str(self.folder / "data"))
         self.socket = self.folder / "docker.sock"
         self.certificates = certificates
         self.tls_port = free_port() if certificates else None
@@ -60,6 +65,7 @@ class DockerServer(Server):
             "--pidfile", str(self.folder / "pid"), "--bridge", self._bridge.name,
             "--default-address-pool", f"base={self._bridge.pool},size=24", "--cgroup-parent", self._place.cgroup,
             "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--live-restore",
+            "--exec-opt", "native.cgroupdriver=cgroupfs",
             "--shutdown-timeout", "5",
         ]  # fmt: skip
 

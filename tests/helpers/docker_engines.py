@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import sys
 import threading
 from collections.abc import Iterator
@@ -28,7 +29,9 @@ from tests.helpers.docker_ssh import SshServer
 
 SYSTEM_SOCKET = Path("/var/run/docker.sock")
 MANAGED = "forge.managed"
-"""Label of everything the program makes; what carries it on an engine that is not ours goes at the end."""
+"""Label of everything the program makes."""
+CHOICE = "FORGE_TEST_ENGINE"
+"""`system`: use the engine that answers on this computer already, instead of one of our own."""
 
 
 class Engine:
@@ -39,6 +42,7 @@ class Engine:
         self.socket = socket
         self.server = server
         self.api = self.client()
+        self._others = set() if server else self._ids({"label": MANAGED})
 
     @property
     def owned(self) -> bool:
@@ -75,14 +79,18 @@ class Engine:
         return self.server
 
     def clear(self) -> None:
-        """Remove containers and volumes: all of an engine of ours, else those the program made."""
-        only = {} if self.owned else {"label": MANAGED}
-        for container in self.api.containers(all=True, filters=only):
+        """Remove containers and volumes: all of an engine of ours, else those of the program that are new."""
+        for kind, name in sorted(self._ids({} if self.owned else {"label": MANAGED}) - self._others):
             with contextlib.suppress(DockerException):
-                self.api.remove_container(container["Id"], force=True, v=True)
-        for volume in self.api.volumes(filters=only)["Volumes"] or []:
-            with contextlib.suppress(DockerException):
-                self.api.remove_volume(volume["Name"], force=True)
+                if kind == "container":
+                    self.api.remove_container(name, force=True, v=True)
+                else:
+                    self.api.remove_volume(name, force=True)
+
+    def _ids(self, only: dict[str, str]) -> set[tuple[str, str]]:
+        containers = {("container", str(one["Id"])) for one in self.api.containers(all=True, filters=only)}
+        volumes = self.api.volumes(filters=only)["Volumes"] or []
+        return containers | {("volume", str(one["Name"])) for one in volumes}
 
     def close(self) -> None:
         """Clear it, and end it if it is ours."""
@@ -134,11 +142,29 @@ class Engines:
 
     local: Engine
     remote: RemoteEngine
+    place: docker_traces.Place
+
+    @contextlib.contextmanager
+    def small(self, room: str) -> Iterator[Engine]:
+        """One more engine, whose disk has so much room (`64m`): to see it full."""
+        server = DockerServer(f"small-{secrets.token_hex(3)}", self.place, room=room)
+        try:
+            server.start()
+            engine = Engine("small", server.socket, server)
+            yield engine
+            engine.clear()
+        finally:
+            server.close()
 
 
 @contextlib.contextmanager
-def running_engines(own_local: bool = False) -> Iterator[Engines]:
-    """Both engines and the sshd; `CannotStart` says why they cannot be. `own_local`: even if one answers already."""
+def running_engines(own_local: bool | None = None) -> Iterator[Engines]:
+    """Both engines and the sshd; `CannotStart` says why they cannot be.
+
+    The first is our own too, unless FORGE_TEST_ENGINE=system: on an engine in use, tests would adopt, count and
+    remove containers of real runs.
+    """
+    own_local = os.environ.get(CHOICE) != "system" if own_local is None else own_local
     with docker_traces.place() as place, contextlib.ExitStack() as ended:
         local = None if own_local else _answering()
         if local is None:
@@ -152,7 +178,7 @@ def running_engines(own_local: bool = False) -> Iterator[Engines]:
         server = _started(DockerServer("remote", place, certificates), ended)
         remote = RemoteEngine(server, ssh, certificates)
         ended.callback(remote.close)
-        yield Engines(local, remote)
+        yield Engines(local, remote, place)
 
 
 def _started(server: DockerServer, ended: contextlib.ExitStack) -> DockerServer:

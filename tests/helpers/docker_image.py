@@ -35,6 +35,10 @@ CODE = "/opt/forge"
 USER = "10001:10001"
 
 
+class OtherPython(Exception):
+    """The host's packages are built for another Python than the image has."""
+
+
 def thin_image(engine: Engine) -> str:
     """The thin worker image's name; it is on this engine afterwards, and has the same id on every engine."""
     name = f"loraforge-worker-thin:{_key()}"
@@ -44,9 +48,7 @@ def thin_image(engine: Engine) -> str:
             if not saved.exists():
                 _build(engine.api, name, saved)
             if not _has(engine.api, name):
-                with saved.open("rb") as file:
-                    for _ in engine.api.load_image(file, quiet=True):
-                        pass
+                _load(engine.api, saved)
     return name
 
 
@@ -54,7 +56,7 @@ def thin_mounts() -> list[str]:
     """What is mounted read-only into it, as `host:container`: the packages of `.venv-worker`, our code, resources."""
     packages = code_root() / ".venv-worker" / "lib" / PYTHON / "site-packages"
     if not packages.is_dir():
-        raise CannotStart(f"{packages} is missing: the thin image needs a worker environment of Python 3.11")
+        raise OtherPython(f"{packages} is missing: the thin image needs a worker environment of Python 3.11")
     return [
         f"{packages.resolve()}:{SITE}",
         f"{code_root() / 'engine'}:{CODE}/engine",
@@ -118,6 +120,13 @@ def _build(api: docker.APIClient, name: str, saved: Path) -> None:
     aside.rename(saved)
 
 
+def _load(api: docker.APIClient, saved: Path) -> None:
+    with saved.open("rb") as file:
+        said = [line["error"] for line in api.load_image(file, quiet=False) if "error" in line]
+    if said:
+        raise CannotStart(f"the thin image could not be loaded: {said[0]}")
+
+
 def _has(api: docker.APIClient, name: str) -> bool:
     try:
         return bool(api.inspect_image(name))
@@ -133,6 +142,15 @@ def _locked() -> Iterator[None]:
         yield
 
 
+def main() -> int:
+    """Make the base image's files if they are missing: it takes a minute, longer than a test may."""
+    try:
+        with _locked():
+            base_tar()
+    except CannotStart as reason:
+        print(reason, file=sys.stderr)  # the tests say it too
+    return 0
+
+
 if __name__ == "__main__":
-    with _locked():
-        print(base_tar(), file=sys.stdout)
+    sys.exit(main())

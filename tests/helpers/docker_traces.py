@@ -79,7 +79,7 @@ def place() -> Iterator[Place]:
     sweep()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
     if psutil.virtual_memory().available > NEEDED_MEMORY and not os.environ.get(ON_DISK):
-        _mount("-t", "tmpfs", "-o", "size=8g", "tmpfs", str(folder))
+        mount("-t", "tmpfs", "-o", "size=8g", "tmpfs", str(folder))
     folder.chmod(0o755)
     try:
         yield Place(folder)
@@ -162,8 +162,9 @@ def _end_cgroup(cgroup: Path) -> None:
         cgroup.rmdir()
 
 
-def _mount(*arguments: str) -> None:
-    subprocess.run(["mount", *arguments], capture_output=True, check=False)  # without it the disk serves as well
+def mount(*arguments: str) -> None:
+    """Mount something; without the right to, the disk serves as well."""
+    subprocess.run(["mount", *arguments], capture_output=True, check=False)
 
 
 def _mounts_below(folder: Path) -> list[str]:

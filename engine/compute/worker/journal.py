@@ -1,10 +1,15 @@
-"""The worker's journal: one JSON object a line, numbered without gaps, durable each second and at every turn."""
+"""The worker's journal: one JSON object a line, numbered without gaps, durable each second and at every turn.
+
+Where `FORGE_JOURNAL_FD` names a socket, each line goes there too once it stands in the file: a hint for whoever is
+far from the file. A reader that is slow or gone costs the hint, never a line and never time.
+"""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
+import socket
 import threading
 from pathlib import Path
 
@@ -16,6 +21,8 @@ from engine.contract.errors import UserError
 
 RESERVE_BYTES = 65_536
 """Kept aside in a file, so that a full disk still leaves room to say that the disk is full."""
+LIVE_VARIABLE = "FORGE_JOURNAL_FD"
+"""Number of a packet socket that was passed to this process: one line a packet."""
 TEXT_FIELDS = ("prompt", "expected", "answer")
 TURNS = ("started", "planned", "phase", "artifact", "checkpoint", "resumed", "score", "ack", "ended")
 """Lines that are on the disk before the worker goes on."""
@@ -32,6 +39,7 @@ class Journal:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
         os.ftruncate(self._file, self._size)
         self._unsynced = False
+        self._live = _live_socket()
         self._make_reserve()
 
     @property
@@ -43,8 +51,10 @@ class Journal:
         """Append one line of the union in `engine.contract.events`; returns its number."""
         with self._lock:
             event = line(seq=self._seq + 1, t=now(), **content)
-            self._append(encode(event))
+            data = encode(event)
+            self._append(data)
             self._seq += 1
+            self._tell(data)
             if getattr(event, "kind", "") in TURNS:
                 self._sync()
             return self._seq
@@ -74,6 +84,18 @@ class Journal:
             raise UserError("worker.disk_full", path=str(self.path.parent)) from error
         self._unsynced = True
 
+    def _tell(self, data: bytes) -> None:
+        """The same line as a packet: whole or not at all."""
+        if self._live is None:
+            return
+        try:
+            self._live.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return  # whoever reads will see the gap and look into the file
+        except OSError:
+            self._live.close()
+            self._live = None
+
     def _write_whole(self, data: bytes) -> None:
         written = 0
         while written < len(data):
@@ -93,6 +115,17 @@ class Journal:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise UserError("worker.disk_full", path=str(self.path.parent)) from error
             raise
+
+
+def _live_socket() -> socket.socket | None:
+    """The socket that the process's parent gave it, if it gave one."""
+    named = os.environ.get(LIVE_VARIABLE, "")
+    if not named.isdecimal():
+        return None
+    try:
+        return socket.socket(fileno=os.dup(int(named)))
+    except OSError:
+        return None
 
 
 def encode(event: BaseModel) -> bytes:

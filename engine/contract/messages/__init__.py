@@ -9,11 +9,14 @@ from engine.contract.messages.config import CONFIG
 from engine.contract.messages.controller import CONTROLLER
 from engine.contract.messages.desktop import DESKTOP
 from engine.contract.messages.diagnosis import DIAGNOSIS
+from engine.contract.messages.docker import DOCKER
 from engine.contract.messages.doctor import DOCTOR
 from engine.contract.messages.house import HOUSE
 from engine.contract.messages.hubs import HUBS
+from engine.contract.messages.images import IMAGES
 from engine.contract.messages.listing import LISTING
 from engine.contract.messages.nodes import NODES
+from engine.contract.messages.placement import PLACEMENT
 from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.worker import WORKER
 
@@ -28,8 +31,11 @@ MESSAGES: dict[str, Message] = {
     **LISTING,
     **HOUSE,
     **HUBS,
+    **PLACEMENT,
+    **DOCKER,
     **NODES,
     **DOCTOR,
+    **IMAGES,
 }
 
 __all__ = ["MESSAGES", "Message"]

@@ -20,6 +20,7 @@ from engine.control.api import (
     routes_house,
     routes_hubs,
     routes_listing,
+    routes_nodes,
     routes_recovery,
     routes_runs,
     routes_service,
@@ -47,6 +48,7 @@ def make_app(context: Context, token: str) -> ASGIApp:
         stream,
         routes_house,
         routes_hubs,
+        routes_nodes,
     ):
         app.include_router(module.router)
     _add_error_handlers(app, context.home.controller_log)

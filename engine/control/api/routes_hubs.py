@@ -17,7 +17,7 @@ from engine.contract.secrets import SecretCheck, SecretInfo, Secrets, SetSecret
 from engine.contract.states import LIVE
 from engine.control.api.context import Context, Ctx
 from engine.control.jobs import secret_check
-from engine.control.jobs.secrets import PROXY, known_name
+from engine.control.jobs.secrets import PROXY, hub_name
 from engine.control.store import audit
 
 router = APIRouter()
@@ -29,7 +29,7 @@ async def secrets(context: Ctx) -> Secrets:
     return await asyncio.to_thread(context.controller.secrets.listed)
 
 
-@router.put("/secrets/{name}")
+@router.put("/secrets/{name:path}")
 async def set_secret(context: Ctx, name: str, body: SetSecret) -> SecretInfo:
     """Keep one."""
     found = await asyncio.to_thread(context.controller.secrets.set, name, body.value.get_secret_value())
@@ -37,7 +37,7 @@ async def set_secret(context: Ctx, name: str, body: SetSecret) -> SecretInfo:
     return found
 
 
-@router.delete("/secrets/{name}")
+@router.delete("/secrets/{name:path}")
 async def delete_secret(context: Ctx, name: str) -> SecretInfo:
     """Forget one."""
     found = await asyncio.to_thread(context.controller.secrets.delete, name)
@@ -48,7 +48,7 @@ async def delete_secret(context: Ctx, name: str) -> SecretInfo:
 @router.post("/secrets/{name}/check")
 async def check_secret(context: Ctx, name: str) -> SecretCheck:
     """Ask the service whether it takes one."""
-    known, store = known_name(name), context.controller.secrets
+    known, store = hub_name(name), context.controller.secrets
     value = await asyncio.to_thread(store.get, known)
     login = await asyncio.to_thread(store.get, PROXY)
     return await secret_check.check(known, value, login, HubAccess.of(context.controller.settings))

@@ -58,9 +58,10 @@ async def create(context: Ctx, body: CreateRun, key: Key = None) -> RunSummary:
 
 
 @router.post("/runs/check")
-def check(spec: RunSpec) -> CheckResult:
+async def check(context: Ctx, spec: RunSpec) -> CheckResult:
     """What is wrong with an order, without making a run of it."""
-    return CheckResult(problems=[*check_spec(spec), *check_files(spec)])
+    found = await asyncio.to_thread(lambda: [*check_spec(spec), *check_files(spec)])
+    return CheckResult(problems=[*found, *context.controller.placement_problems(spec)])
 
 
 @router.get("/runs/{uid}")

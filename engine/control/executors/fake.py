@@ -1,6 +1,7 @@
 """A double that ships: a worker without a process, for tests of scheduling and state changes.
 
-By default it does nothing until it is told: `play` appends journal lines, `end` ends it.
+By default it does nothing until it is told: `play` appends journal lines, `end` ends it. Of several nodes each has
+one of its own; `away` plays a node that does not answer, `faults` one that cannot start anything.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from engine.contract.commands import WorkerCommand
 from engine.contract.durable import write_durably
+from engine.contract.errors import ErrorBody, Unreachable, UserError
 from engine.contract.paths import AttemptFolder
 from engine.control.executors.base import Exit, Launch, SparePlan, SpareStatus
 
@@ -26,6 +28,8 @@ class FakeWorker:
     exit: Exit | None = None
     stops: int = 0
     frozen: bool = False
+    launch: Launch | None = None
+    """What it was started with."""
 
     def play(self, *lines: dict[str, Any]) -> None:
         """Append lines to the journal; `v`, `seq` and `t` are filled in unless given."""
@@ -34,9 +38,16 @@ class FakeWorker:
                 self.seq = line.get("seq", self.seq + 1)
                 journal.write(json.dumps({"v": 1, "seq": self.seq, "t": time.time(), **line}).encode() + b"\n")
 
-    def end(self, code: int | None = 0, signal: int | None = None, at: float | None = None) -> None:
+    def end(
+        self,
+        code: int | None = 0,
+        signal: int | None = None,
+        at: float | None = None,
+        out_of_memory: bool = False,
+        node_fault: ErrorBody | None = None,
+    ) -> None:
         """The process is gone."""
-        self.exit = Exit(code, signal, at)
+        self.exit = Exit(code, signal, at, out_of_memory, node_fault)
 
 
 @dataclass
@@ -45,40 +56,63 @@ class FakeExecutor:
 
     name: str = "fake"
     workers: dict[str, FakeWorker] = field(default_factory=dict)
-    refuse: OSError | None = None
+    refuse: OSError | UserError | None = None
     """Raised by the next starts."""
+    away: bool = False
+    """Nobody answers: every question raises Unreachable."""
+    lost_answer: bool = False
+    """The next start works, and its answer does not come back."""
+    faults: ErrorBody | None = None
+    """The next workers never come to work, by the node's fault."""
+    asked: int = 0
+    """How many questions there were."""
+    closed: bool = False
+
+    def answer(self) -> None:
+        """What every question begins with; also for whoever asks whether the node answers."""
+        self.asked += 1
+        if self.away:
+            raise Unreachable("placement.unreachable", node=self.name)
 
     def start(self, launch: Launch) -> str:
         """Remember the worker."""
+        self.answer()
         if self.refuse is not None:
             raise self.refuse
         key = str(launch.folder.root)
-        self.workers[key] = FakeWorker(launch.folder)
+        self.workers[key] = FakeWorker(launch.folder, launch=launch)
+        if self.faults is not None:
+            self.workers[key].end(None, node_fault=self.faults)
+        if self.lost_answer:
+            self.lost_answer = False
+            raise Unreachable("placement.unreachable", node=self.name)
         return key
 
     def adopt(self, folder: AttemptFolder, handle: str, lease: str = "") -> bool:  # noqa: ARG002 - the folder says it all
         """Only what was started can be adopted."""
+        self.answer()
         return str(folder.root) in self.workers
 
     def poll(self, folder: AttemptFolder, handle: str) -> Exit | None:  # noqa: ARG002
         """As told."""
-        return self.workers[str(folder.root)].exit
+        return self._worker(folder).exit
 
     def stop(self, folder: AttemptFolder, handle: str) -> None:  # noqa: ARG002
         """Count the request; the worker's answer is up to the test."""
-        self.workers[str(folder.root)].stops += 1
+        self._worker(folder).stops += 1
 
     def send(self, folder: AttemptFolder, handle: str, command: WorkerCommand) -> None:  # noqa: ARG002 - a file does
         """A file in its control folder."""
+        self.answer()
         write_durably(folder.control / f"{command.id}.json", command.model_dump_json().encode())
 
     def frozen(self, folder: AttemptFolder, handle: str) -> bool:  # noqa: ARG002
         """As told."""
-        return self.workers[str(folder.root)].frozen
+        return self._worker(folder).frozen
 
     def kill(self, folder: AttemptFolder, handle: str) -> None:  # noqa: ARG002
         """Gone at once."""
-        self.workers[str(folder.root)].end(None, 9)
+        self._worker(folder).end(None, 9)
 
     def keep_spares(self, plan: Callable[[], SparePlan | None]) -> None:
         """A pretended worker starts at once anyway."""
@@ -89,3 +123,8 @@ class FakeExecutor:
 
     def close(self) -> None:
         """Nothing is held."""
+        self.closed = True
+
+    def _worker(self, folder: AttemptFolder) -> FakeWorker:
+        self.answer()
+        return self.workers[str(folder.root)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.contract.api import EditRun, RunSummary
-from engine.contract.errors import UserError
+from engine.contract.errors import Problem, UserError
 from engine.contract.listing import BulkRefusal, BulkRequest, BulkResult
 from engine.contract.run_spec import RunSpec
 from engine.control.jobs import commands
@@ -72,12 +72,14 @@ def specs_of(connection: sqlite3.Connection, uids: Sequence[str]) -> tuple[dict[
     return specs, missing
 
 
-def not_runnable(specs: Mapping[str, RunSpec]) -> dict[str, UserError]:
+def not_runnable(
+    specs: Mapping[str, RunSpec], asked_of_nodes: Callable[[RunSpec], Sequence[Problem]]
+) -> dict[str, UserError]:
     """Those that could not run. Waits for files: call it on a thread."""
     refused = dict[str, UserError]()
     for uid, spec in specs.items():
         try:
-            commands.refuse_unless_runnable(spec)
+            commands.refuse_unless_runnable(spec, asked_of_nodes(spec))
         except UserError as error:
             refused[uid] = error
     return refused

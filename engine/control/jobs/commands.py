@@ -6,6 +6,7 @@ Requests that come twice are the matter of `requests`.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -175,9 +176,9 @@ def delete_once(transaction: Transaction, request: Request, uid: str) -> None:
     once(transaction, request, work)
 
 
-def refuse_unless_runnable(spec: RunSpec) -> None:
-    """Everything this version cannot run, and every file that is missing, at once."""
-    problems = [*check_spec(spec), *check_files(spec)]
+def refuse_unless_runnable(spec: RunSpec, found: Sequence[Problem] = ()) -> None:
+    """Everything this version cannot run, every file that is missing, and what was found before, at once."""
+    problems = [*check_spec(spec), *check_files(spec), *found]
     if problems:
         raise Refused("config.refused", count=len(problems), problems=problems)
 

@@ -10,33 +10,37 @@ import sqlite3
 from pathlib import Path
 
 from engine.contract.clock import now
-from engine.contract.errors import UserError
+from engine.contract.errors import Unreachable, UserError
 from engine.contract.events import Resources, RunDeleted
+from engine.contract.nodes import LOCAL
 from engine.contract.paths import Home
+from engine.contract.run_spec import RunSpec
 from engine.control.executors.base import Executor, SpareStatus
 from engine.control.jobs import queue, reconcile, requests, retention, start
-from engine.control.jobs.list_desk import ListDesk
 from engine.control.jobs.machine import Machine
 from engine.control.jobs.news import Hub
+from engine.control.jobs.node_care import NodeCare
+from engine.control.jobs.pool import MakePlace, Node
 from engine.control.jobs.queue import Claim
 from engine.control.jobs.retry import Alarm
 from engine.control.jobs.watch import Watch
-from engine.control.store import attempts, events, runs
+from engine.control.store import attempts, events, nodes, runs
 from engine.control.store.database import Database, Transaction
 
 log = logging.getLogger(__name__)
 RESOURCES_EVERY_S = 1.0
 RETRY_S = 2.0
 RETENTION_EVERY_S = 600.0
+LOOK_AGAIN_S = 5.0
+"""Of several nodes one may have cooled down, or have more memory free, and nobody says so."""
 
 
-class Controller(ListDesk):
+class Controller(NodeCare):
     """Everything that lives while the service runs. Made and used on its event loop."""
 
-    def __init__(self, home: Home, database: Database, executor: Executor) -> None:
-        super().__init__(home, database)
+    def __init__(self, home: Home, database: Database, executor: Executor, make_place: MakePlace | None = None) -> None:
+        super().__init__(home, database, executor, make_place)
         self.hub = Hub(asyncio.get_running_loop())
-        self.gpus: list[str] = []
         self._machine = Machine()
         self._executor = executor
         self._alarm = Alarm()
@@ -44,14 +48,17 @@ class Controller(ListDesk):
 
     async def begin(self) -> None:
         """Take up what an earlier controller left, then start working."""
-        self.gpus = await asyncio.to_thread(self._machine.find_gpus)
+        gpus = tuple(await asyncio.to_thread(self._machine.find_gpus))
+        for row in await self.database.read(nodes.listed):
+            self._ask_again_and_again(self.pool.add(row, gpus if row.name == LOCAL else ()))
         await asyncio.to_thread(self.retention.remove_leftovers)
-        await self.database.write(lambda t: runs.set_prices(t, self.settings.prices))
+        prices, currency = self.settings.prices, self.settings.currency
+        await self.database.write(lambda t: runs.set_prices(t, prices, currency))
         await asyncio.to_thread(self.environments.recover)
-        for row in await asyncio.to_thread(reconcile.adopt, self.home, self.database, self._executor):
-            self._watch(row)
+        await self._adopt()
         for uid in await self.database.read(_half_deleted):
             self._go(self._finish_deleting(uid))
+        self._go(self._learn_needs())
         self._go(self._schedule())
         self._go(self._retain())
         self.keep_spares()
@@ -64,11 +71,7 @@ class Controller(ListDesk):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    @property
-    def slots(self) -> dict[str, int]:
-        """Lane to number of slots."""
-        return queue.slots(self.settings.slots, self.gpus)
+        await asyncio.gather(*(asyncio.to_thread(node.close) for node in self.pool if node.name != LOCAL))
 
     @property
     def spare(self) -> SpareStatus:
@@ -87,6 +90,7 @@ class Controller(ListDesk):
         """Slots and load."""
         used, waiting = await self.database.read(lambda c: (queue.used(c), queue.waiting(c)))
         values, names = await asyncio.to_thread(self._machine.read)
+        self.read_node(LOCAL, now(), values, names)
         return Resources(slots=self.slots, used=used, waiting=waiting, values=values, names=names)
 
     async def _schedule(self) -> None:
@@ -98,57 +102,81 @@ class Controller(ListDesk):
                 while await self._start_next():
                     pass
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
+                    async with asyncio.timeout(self._soonest(wait)):
                         await self._wake.wait()
             except Exception:
                 log.exception("scheduling failed; trying again")
                 await asyncio.sleep(RETRY_S)
 
+    def _soonest(self, wait: float | None) -> float | None:
+        """When to look again though nobody says that anything changed."""
+        others = LOOK_AGAIN_S if len(self.pool.names) > 1 else None
+        known = [seconds for seconds in (wait, self.pool.next_release(), others) if seconds is not None]
+        return min(known, default=None)
+
     async def _start_next(self) -> bool:
-        claim = await self.database.write(
-            lambda t: queue.take_next(t, self.slots, self.gpus, self._executor.name, now(), self.settings.prices),
-            durable=True,
-        )
+        terms = await self._terms()
+        claim = await self.database.write(lambda t: queue.take(t, terms, now()), durable=True)
         if claim is None:
             return False
-        log.info("run %s: attempt %d starts on %s", claim.uid, claim.n, ", ".join(claim.devices) or "no device")
+        log.info("run %s: attempt %d starts on %s, %s", claim.uid, claim.n, claim.node, ", ".join(claim.devices) or "–")
+        if claim.node == LOCAL:
+            await self._begin(claim)
+        else:  # bringing its model there may take long
+            self._go(self._begin(claim))
+        return True
+
+    async def _begin(self, claim: Claim) -> None:
+        """Start what was claimed, and follow it."""
+        node = self.pool.node(claim.node)
         try:
             python = await asyncio.to_thread(lambda: self.worker_python)
-            begun = await asyncio.to_thread(
-                start.start, self.home, self.database, self._executor, claim, python, self.settings, self.secrets
+            begun = await node.call(
+                start.start, self.home, self.database, node, claim, python, self.settings, self.secrets
             )
+        except Unreachable as error:
+            log.warning("run %s: %s does not answer, whether it started is not known: %s", claim.uid, node.name, error)
+            node.kick.set()
+            await self._take_over(claim)
+            return
         except Exception:
             log.exception("run %s: its start broke off; looking what came of it", claim.uid)
             self._go(self._take_over(claim))
-            return True
-        if not begun:
-            self._wake.set()  # it may be tried again later: look when
-            return True
-        row = await self.database.read(lambda c: attempts.open_attempt(c, claim.attempt_id))
+            return
+        self._wake.set()
+        row = await self.database.read(lambda c: attempts.open_attempt(c, claim.attempt_id)) if begun else None
         if row is not None:
             self._watch(row)
-        return True
+
+    async def _adopt(self) -> None:
+        """Take up open attempts: those of this computer at once, others as soon as their node answers."""
+        for row in await self.database.read(attempts.open_attempts):
+            node = self._node_of(row)
+            if node.name != LOCAL:
+                self._watch(row, adopted=False)
+            elif await asyncio.to_thread(reconcile.take_up, self.home, self.database, self._executor, row):
+                self._watch(row)
 
     async def _take_over(self, claim: Claim) -> None:
         """A start that broke off half way, as the next controller would find it."""
         while True:
             try:
                 row = await self.database.read(lambda c: attempts.open_attempt(c, claim.attempt_id))
-                if row is not None and await asyncio.to_thread(
-                    reconcile.take_up, self.home, self.database, self._executor, row
-                ):
-                    self._watch(row)
+                if row is not None:
+                    self._watch(row, adopted=False)
                 self._wake.set()
                 return
             except Exception:
                 log.exception("run %s: could not find out what came of its start; trying again", claim.uid)
                 await asyncio.sleep(RETRY_S)
 
-    def _watch(self, row: sqlite3.Row) -> None:
+    def _node_of(self, row: sqlite3.Row) -> Node:
+        return self.pool.node(row["node"] or LOCAL)
+
+    def _watch(self, row: sqlite3.Row, adopted: bool = True) -> None:
         source, folder = reconcile.source_of(self.home, row), self.home.attempt(row["uid"], row["n"])
-        watch = Watch(
-            self.database, self.hub, self._executor, folder, source, row["handle"], lambda: self.settings
-        )  # fmt: skip
+        node = self._node_of(row)
+        watch = Watch(self.database, self.hub, node, folder, source, row["handle"], lambda: self.settings, adopted)
         self._watches[source.attempt_id] = watch
         self._go(self._follow(watch))
 
@@ -157,6 +185,12 @@ class Controller(ListDesk):
         self._watches.pop(watch.source.attempt_id, None)
         self._wake.set()
         self._wake_retention.set()
+
+    async def _learn_needs(self) -> None:
+        """What the models of waiting runs need, before a node is chosen for them."""
+        specs = await self.database.read(_waiting_specs)
+        for spec in specs:
+            await asyncio.to_thread(self.needs.learn, spec)
 
     async def _retain(self) -> None:
         """Announce what will go, and let go what was announced."""
@@ -168,6 +202,7 @@ class Controller(ListDesk):
                     async with self._files_of(uid):
                         with contextlib.suppress(UserError):  # it is noted in the run's timeline
                             await asyncio.to_thread(self.retention.clean, uid)
+                await self.sweep_remains()
             except Exception:
                 log.exception("looking for files that may go failed; trying again later")
             with contextlib.suppress(TimeoutError):
@@ -176,6 +211,7 @@ class Controller(ListDesk):
 
     async def _finish_deleting(self, uid: str) -> None:
         """Second half of deleting: the files first, then the rows, so that neither is ever left alone."""
+        left_on = await self.database.read(lambda c: nodes.with_remains(c, uid))
         await asyncio.to_thread(retention.remove, self.home.run(uid))
         await asyncio.to_thread(_remove, self.home.library / uid)
 
@@ -191,6 +227,8 @@ class Controller(ListDesk):
             transaction.news.append(RunDeleted(cursor=cursor, at=at, run=uid))
 
         await self.database.write(write, durable=True)
+        if left_on:
+            self._go(self.drop_remains(uid, left_on))
 
     async def _tell_resources(self) -> None:
         while True:
@@ -202,6 +240,15 @@ class Controller(ListDesk):
 
 def _half_deleted(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT uid FROM run WHERE deleting")]
+
+
+def _waiting_specs(connection: sqlite3.Connection) -> list[RunSpec]:
+    """One of each model that waits."""
+    rows = connection.execute(
+        "SELECT spec FROM run JOIN run_spec ON run_id = id WHERE state = 'queued' AND deleting = 0 "
+        "GROUP BY json_extract(spec, '$.job.model') LIMIT 1000"
+    )
+    return [RunSpec.model_validate_json(row[0]) for row in rows]
 
 
 def _remove(folder: Path) -> None:

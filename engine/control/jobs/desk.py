@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
 from engine.contract import logs
 from engine.contract.api import EditRun, ResumeRun, RunSummary, SampleNow, Settings
 from engine.contract.commands import WorkerCommand
-from engine.contract.errors import Conflict
+from engine.contract.errors import Conflict, Problem
 from engine.contract.events import SettingsChanged
 from engine.contract.faults import fault
 from engine.contract.paths import Home
@@ -112,6 +112,7 @@ class Desk:
             return known
         async with self._files_of(uid):
             summary = await asyncio.to_thread(self.retention.clean, uid, True)
+            self._go(self.drop_remains(uid))
             return await self._command(request, lambda _: summary)
 
     async def delete_checkpoint(self, uid: str, checkpoint: int, request: Request) -> RunSummary:
@@ -133,7 +134,7 @@ class Desk:
 
         def save(transaction: Transaction) -> None:  # refused settings leave no row, a row is never without its change
             settings.save(self.home, changed)
-            runs.set_prices(transaction, changed.prices)
+            runs.set_prices(transaction, changed.prices, changed.currency)
             transaction.news.append(SettingsChanged(settings=changed))
 
         if not await self.database.write(lambda t: once_only(t, request, save), durable=True):
@@ -186,9 +187,26 @@ class Desk:
         return self._file_locks.setdefault(uid, asyncio.Lock())
 
     async def _refuse_unless_startable(self, spec: RunSpec) -> None:
-        await asyncio.to_thread(commands.refuse_unless_runnable, spec)
-        if not await asyncio.to_thread(lambda: self.worker_python):
+        await asyncio.to_thread(commands.refuse_unless_runnable, spec, self.placement_problems(spec))
+        if self.needs_python(spec) and not await asyncio.to_thread(lambda: self.worker_python):
             raise Conflict("worker.no_environment")
+        await self.learn_need(spec)
+
+    async def drop_remains(self, uid: str, names: Sequence[str] | None = None) -> None:
+        """What a run has left on nodes goes too."""
+        raise NotImplementedError
+
+    def placement_problems(self, spec: RunSpec) -> list[Problem]:
+        """What an order asks of nodes that none can ever give."""
+        raise NotImplementedError
+
+    def needs_python(self, spec: RunSpec) -> bool:
+        """Whether a run could only work as a process of this computer."""
+        raise NotImplementedError
+
+    async def learn_need(self, spec: RunSpec) -> None:
+        """Look at what its model needs, before a node is chosen for it."""
+        raise NotImplementedError
 
 
 def owner() -> str:

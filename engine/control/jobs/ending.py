@@ -32,6 +32,10 @@ INFRASTRUCTURE = frozenset(
 asked for in vain and a bug of ours would only happen again."""
 
 
+NODE_ROOMS = frozenset({"node"})
+"""First parts of the codes that blame a node."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """How a run ends, and why."""
@@ -41,6 +45,8 @@ class Verdict:
     error: ErrorBody | None = None
     again: bool = False
     """Not the run's own fault: worth another attempt."""
+    of_node: bool = False
+    """It never came to work, by the node's fault: it waits again and nothing is counted."""
 
 
 def verdict(ended: Exit, attempt: sqlite3.Row, hung_minutes: float | None = None) -> Verdict:
@@ -57,6 +63,10 @@ def verdict(ended: Exit, attempt: sqlite3.Row, hung_minutes: float | None = None
         return Verdict(RunState.PAUSED, EndReason.PAUSED_BY_PERSON)
     if asked is not None and asked != PAUSE:
         return Verdict(RunState.STOPPED, EndReason.STOPPED_BY_PERSON)
+    if ended.node_fault is not None:
+        return node_verdict(ended.node_fault)
+    if ended.out_of_memory and ended.code != EXIT_COMPLETED:
+        return _failed(EndReason.OUT_OF_MEMORY, "worker.out_of_memory", {})
     if hung_minutes is not None:
         return _failed(EndReason.HANG, "worker.hung", {"minutes": round(hung_minutes, 1)})
     if ended.signal is not None:
@@ -64,6 +74,16 @@ def verdict(ended: Exit, attempt: sqlite3.Row, hung_minutes: float | None = None
     if ended.code is not None:
         return _failed(EndReason.WORKER_ERROR, "worker.vanished", {"code": ended.code})
     return _failed(EndReason.LOST, "worker.lost", {})
+
+
+def node_verdict(error: ErrorBody) -> Verdict:
+    """What it means that a node could not do its part of a start."""
+    return Verdict(RunState.QUEUED, EndReason.START_FAILED, error, again=True, of_node=True)
+
+
+def is_of_node(error: UserError) -> bool:
+    """Whether an error at a start is the fault of the node, not of what the run asks for."""
+    return error.code.partition(".")[0] in NODE_ROOMS
 
 
 def start_verdict(error: OSError | UserError) -> Verdict:

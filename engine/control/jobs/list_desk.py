@@ -85,8 +85,12 @@ class ListDesk(Desk):
         specs, refused = await self.database.read(lambda c: bulk.specs_of(c, uids))
         python = await asyncio.to_thread(lambda: self.worker_python)
         if python is None:
-            return refused | {uid: Conflict("worker.no_environment") for uid in specs}
-        return refused | await asyncio.to_thread(bulk.not_runnable, specs)
+            lacking = [uid for uid, spec in specs.items() if self.needs_python(spec)]
+            refused |= {uid: Conflict("worker.no_environment") for uid in lacking}
+            specs = {uid: spec for uid, spec in specs.items() if uid not in refused}
+        for spec in specs.values():
+            await self.learn_need(spec)
+        return refused | await asyncio.to_thread(bulk.not_runnable, specs, self.placement_problems)
 
     async def _finish_deleting_each(self, uids: list[str]) -> None:
         """Files and rows of runs that are out of sight; what fails is left to the next start."""

@@ -12,7 +12,18 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-from engine.contract.events import LogGrew, Points, Resources, RunChanged, StreamMessage
+from engine.contract.events import (
+    LogGrew,
+    MoveChanged,
+    NodeChanged,
+    NodeReading,
+    NodeRemoved,
+    Points,
+    Resources,
+    RunChanged,
+    StreamMessage,
+    TransferChanged,
+)
 
 MAX_STORED = 5_000
 MAX_POINTS = 100_000
@@ -38,11 +49,11 @@ class Subscriber:
             self._join(message)
         elif isinstance(message, RunChanged) and message.cursor is None:
             self._newest["run", message.run.uid] = message
-        elif isinstance(message, LogGrew):
-            self._newest["log", message.run, message.attempt] = message
-        elif isinstance(message, Resources):
-            self._newest[("resources",)] = message
+        elif (hint := _hint(message)) is not None:
+            self._newest[hint] = message
         else:
+            if isinstance(message, NodeRemoved):
+                self._newest.pop(("node", message.name), None)
             self._stored.append(message)
         if len(self._stored) > MAX_STORED or self._count > MAX_POINTS:
             self.lagging = True
@@ -70,6 +81,25 @@ class Subscriber:
             for metric, points in message.points.items():
                 waiting.points.setdefault(metric, []).extend(points)
         self._count += sum(map(len, message.points.values()))
+
+
+def _hint(message: StreamMessage) -> tuple[Any, ...] | None:
+    """What a message of which only the newest counts is about."""
+    match message:
+        case LogGrew():
+            return "log", message.run, message.attempt
+        case Resources():
+            return ("resources",)
+        case NodeChanged():
+            return "node", message.node.profile.name
+        case NodeReading():
+            return "reading", message.node
+        case MoveChanged():
+            return "move", message.move.uid
+        case TransferChanged():
+            return "transfer", message.transfer.node, message.transfer.what
+        case _:
+            return None
 
 
 class Hub:

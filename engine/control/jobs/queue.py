@@ -1,30 +1,66 @@
-"""Who goes next: by lane, priority, then place; as many at once as the lane has slots, on devices that are free."""
+"""Who goes next: by lane, priority, then place; on a node that can take it, on devices that are free.
+
+A run that no node can take now holds up nobody who could start elsewhere. It is not overtaken either where it
+waits for a GPU: nobody who came later may make one fuller there.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
 
 from engine.contract.checkpoints import ResumePoint
+from engine.contract.compute import Placement
+from engine.contract.events import RunEvent
 from engine.contract.ids import new_lease
+from engine.contract.nodes import LOCAL
 from engine.contract.run_spec import RunSpec
-from engine.contract.states import LIVE, Lane, RunState
+from engine.contract.states import LIVE, EndReason, Lane, RunState
 from engine.control.jobs import next_start, transitions
-from engine.control.store import attempts, runs
+from engine.control.jobs.scheduler import AUTO, CPU, Choice, Demand, Load, Offer, choose
+from engine.control.store import attempts, events, runs
 from engine.control.store.database import Transaction
 
-CPU = "cpu"
 ACTOR = "queue"
 DEFAULT_SLOTS = {Lane.CPU: 4, Lane.LIGHT: 8}
 ORDER = "priority DESC, queue_rank, id"
 """Of the runs of a lane that wait, but for those that wait for a retry."""
+Model = tuple[str | None, str | None, str | None]
+"""Hub, path and revision: what a need is known by."""
 _LIVE = ",".join(f"'{state}'" for state in sorted(LIVE))
+_DEMAND = (
+    "run.id, uid, owner, lane, json_extract(spec, '$.compute') AS compute, "
+    "json_extract(spec, '$.job.model.hub') AS hub, json_extract(spec, '$.job.model.path') AS path, "
+    "json_extract(spec, '$.job.model.revision') AS revision"
+)
+
+
+_INPUTS = "SELECT name FROM lineage WHERE run_id = ? AND role = 'input' AND name IS NOT NULL"
+
+
+def _unknown(_model: Model) -> int | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What counts besides the history: the nodes as they are, prices, limits, what runs need."""
+
+    offers: Sequence[Offer]
+    prices: Mapping[str, float] = field(default_factory=dict)
+    currency: str = ""
+    """Of the prices of lanes."""
+    owner_limit: int | None = None
+    need: Callable[[Model], int | None] = _unknown
+    """Bytes a model's weights take; looks nothing up that would be waited for."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A run that was taken from the queue and given a new attempt and its devices."""
+    """A run that was taken from the queue and given a new attempt, a node and its devices."""
 
     run_id: int
     uid: str
@@ -35,9 +71,11 @@ class Claim:
     devices: list[str]
     resume: list[ResumePoint] = field(default_factory=list)
     resume_required: bool = False
+    node: str = LOCAL
+    owner: str = ""
 
 
-def slots(chosen: dict[str, int] | None, gpus: Sequence[str]) -> dict[str, int]:
+def slots(chosen: Mapping[str, int] | None, gpus: Sequence[str]) -> dict[str, int]:
     """Lane to number of slots: one a GPU (one on a CPU-only machine) unless chosen otherwise."""
     found = {Lane.GPU: max(1, len(gpus)), **DEFAULT_SLOTS}
     return {str(lane): max(0, (chosen or {}).get(lane, count)) for lane, count in found.items()}
@@ -54,55 +92,188 @@ def waiting(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM run WHERE state = 'queued' AND deleting = 0").fetchone()[0])
 
 
-def take_next(
-    transaction: Transaction,
-    available: dict[str, int],
-    gpus: Sequence[str],
-    executor: str,
-    at: float,
-    prices: Mapping[str, float] | None = None,
-) -> Claim | None:
-    """Take the first run that has a slot: it is preparing then, with an open attempt that holds its devices."""
-    busy = used(transaction.connection)
+def loads(connection: sqlite3.Connection) -> dict[str, Load]:
+    """Node to what is at work there."""
+    counts: dict[str, dict[str, int]] = {}
+    for node, lane, count in connection.execute(
+        f"SELECT node, lane, count(*) FROM run WHERE state IN ({_LIVE}) GROUP BY node, lane"
+    ):
+        counts.setdefault(node, {})[lane] = count
+    held: dict[str, dict[str, tuple[bool, ...]]] = {}
+    for node, device, shares in connection.execute(
+        "SELECT node.name, device, coalesce(json_extract(attempt.spec, '$.compute.share'), 0) FROM device_lease "
+        "JOIN attempt ON attempt.id = attempt_id JOIN node ON node.id = device_lease.node_id"
+    ):
+        devices = held.setdefault(node, {})
+        devices[device] = (*devices.get(device, ()), bool(shares))
+    return {node: Load(counts.get(node, {}), held.get(node, {})) for node in counts.keys() | held.keys()}
+
+
+def take(transaction: Transaction, terms: Terms, at: float) -> Claim | None:
+    """Take the first run that a node can take: it is preparing then, with an open attempt that holds its devices."""
+    connection = transaction.connection
+    load = loads(connection)
+    full = owners_at_limit(connection, terms.owner_limit)
     for lane in Lane:
-        if busy[lane] >= available[lane]:
+        if not any(_has_room(offer, load.get(offer.name, Load()), lane) for offer in terms.offers):
             continue
-        row = transaction.one(
-            "SELECT id, uid, spec FROM run JOIN run_spec ON run_id = id "
-            "WHERE state = 'queued' AND lane = ? AND deleting = 0 AND retry_at IS NULL "
-            f"ORDER BY {ORDER} LIMIT 1",
-            (lane,),
-        )
-        if row is not None:
-            runs.begin_work(transaction, row["id"], at, (prices or {}).get(lane))
-            return _claim(transaction, row, lane, gpus, executor, at)
+        found = _first(connection, lane, terms, load, full)
+        if found is not None:
+            row, choice = found
+            return _claim(transaction, row, lane, choice, terms, at)
     return None
 
 
-def _claim(
-    transaction: Transaction, row: sqlite3.Row, lane: Lane, gpus: Sequence[str], executor: str, at: float
-) -> Claim:
-    spec, lease = RunSpec.model_validate_json(row["spec"]), new_lease()
+def look(connection: sqlite3.Connection, row: sqlite3.Row, terms: Terms) -> Choice:
+    """Where a run of the history would go now; `row` as `demanded` gives it."""
+    return choose(_demand(connection, row, terms), terms.offers, _with_data(connection, row, loads(connection)))
+
+
+def demanded(connection: sqlite3.Connection, run_id: int) -> sqlite3.Row:
+    """What a run asks of nodes."""
+    found: sqlite3.Row = connection.execute(
+        f"SELECT {_DEMAND} FROM run JOIN run_spec ON run_id = run.id WHERE run.id = ?", (run_id,)
+    ).fetchone()
+    return found
+
+
+def owners_at_limit(connection: sqlite3.Connection, limit: int | None) -> set[str]:
+    """People who have as many runs at work as they may."""
+    if limit is None:
+        return set()
+    rows = connection.execute(f"SELECT owner, count(*) FROM run WHERE state IN ({_LIVE}) GROUP BY owner")
+    return {owner for owner, count in rows if count >= limit}
+
+
+def _has_room(offer: Offer, load: Load, lane: Lane) -> bool:
+    usable = offer.state == "online" and offer.reach == "reachable" and offer.held <= 0
+    return usable and load.used.get(lane, 0) < offer.slots.get(lane, 0)
+
+
+def _first(
+    connection: sqlite3.Connection, lane: Lane, terms: Terms, load: Mapping[str, Load], full: set[str]
+) -> tuple[sqlite3.Row, Choice] | None:
+    """The first in its lane that fits somewhere. Of those that ask for the same and do not fit, one is looked at."""
+    cursor = connection.execute(
+        f"SELECT {_DEMAND} FROM run JOIN run_spec ON run_id = run.id "
+        f"WHERE state = 'queued' AND lane = ? AND deleting = 0 AND retry_at IS NULL ORDER BY {ORDER}",
+        (lane,),
+    )
+    in_vain: set[tuple[str, int | None]] = set()
+    joinable = {offer.name for offer in terms.offers}
+    try:
+        for row in cursor:
+            kind = (row["compute"], terms.need((row["hub"], row["path"], row["revision"])))
+            if row["owner"] in full or kind in in_vain:
+                continue
+            choice = choose(
+                _demand(connection, row, terms), terms.offers, _with_data(connection, row, load), joinable
+            )  # fmt: skip
+            if choice.offer is not None:
+                return row, choice
+            in_vain.add(kind)
+            joinable -= choice.blocked
+    finally:
+        cursor.close()
+    return None
+
+
+def _demand(connection: sqlite3.Connection, row: sqlite3.Row, terms: Terms) -> Demand:
+    placement = _placement(row["compute"])
+    avoid = failed_on(connection, row["id"]) if placement.node == AUTO else ""
+    return Demand(placement, row["lane"], terms.need((row["hub"], row["path"], row["revision"])), avoid)
+
+
+@lru_cache(1000)
+def _placement(text: str) -> Placement:
+    return Placement.model_validate_json(text)
+
+
+def failed_on(connection: sqlite3.Connection, run_id: int) -> str:
+    """The node where the last attempt of a run could not start."""
+    row = connection.execute(
+        "SELECT node.name FROM attempt JOIN member ON member.attempt_id = attempt.id JOIN node ON node.id = node_id "
+        "WHERE run_id = ? AND n = (SELECT max(n) FROM attempt WHERE run_id = ?) AND attempt.reason = ?",
+        (run_id, run_id, EndReason.START_FAILED),
+    ).fetchone()
+    return str(row[0]) if row is not None else ""
+
+
+def _with_data(connection: sqlite3.Connection, row: sqlite3.Row, load: Mapping[str, Load]) -> Mapping[str, Load]:
+    if _placement(row["compute"]).node != AUTO:
+        return load
+    names = [name for (name,) in connection.execute(_INPUTS, (row["id"],))]
+    return with_data(connection, names, load, row["id"])
+
+
+def with_data(
+    connection: sqlite3.Connection, names: Sequence[str], load: Mapping[str, Load], run_id: int | None = None
+) -> Mapping[str, Load]:
+    """The loads, with a mark where a model or data of these names lies already, or a run's own copies do."""
+    nodes = connection.execute(
+        "SELECT DISTINCT node.name FROM node_cache JOIN node ON node.id = node_id "
+        "WHERE node_cache.name IN (SELECT value FROM json_each(?)) OR EXISTS (SELECT 1 FROM node_cache_use AS used "
+        "WHERE used.node_id = node_cache.node_id AND used.hash = node_cache.hash AND used.run_id = ?)",
+        (events.dump(list(names)), run_id),
+    ).fetchall()
+    there = {name for (name,) in nodes}
+    known = load.keys() | there
+    return {name: replace(load.get(name, Load()), data_there=name in there) for name in known}
+
+
+def _claim(transaction: Transaction, row: sqlite3.Row, lane: Lane, choice: Choice, terms: Terms, at: float) -> Claim:
+    offer = choice.offer
+    assert offer is not None
+    text = transaction.execute("SELECT spec FROM run_spec WHERE run_id = ?", (row["id"],)).fetchone()[0]
+    spec, lease = RunSpec.model_validate_json(text), new_lease()
     begin = next_start.take(transaction, row["id"])
     attempt_id, n = attempts.insert(
-        transaction, row["id"], cause=begin.cause, lease=lease, spec=row["spec"], at=at,
+        transaction, row["id"], cause=begin.cause, lease=lease, spec=text, at=at,
         resumed_from=begin.intention(),
     )  # fmt: skip
-    node_id, node = transaction.execute("SELECT id, name FROM node WHERE name = ?", (spec.compute.node,)).fetchone()
-    devices = [_lease_device(transaction, node_id, attempt_id, spec, gpus)] if lane is Lane.GPU else []
-    attempts.add_member(transaction, attempt_id, executor, node_id, devices)
-    transaction.execute("UPDATE run SET node = ? WHERE id = ?", (node, row["id"]))
+    devices = [choice.device] if choice.device else []
+    for device in devices:
+        _lease(transaction, offer.id, device, attempt_id)
+    attempts.add_member(transaction, attempt_id, offer.executor, offer.id, devices)
+    transaction.execute("UPDATE run SET node = ? WHERE id = ?", (offer.name, row["id"]))
+    _price(transaction, row["id"], attempt_id, lane, offer, devices, terms, at)
     transitions.move(transaction, row["id"], RunState.PREPARING, actor=ACTOR, at=at)
-    return Claim(row["id"], row["uid"], attempt_id, n, lease, spec, devices, begin.resume, begin.required)
+    if spec.compute.node != LOCAL:
+        _say_why(transaction, row, attempt_id, n, choice, at)
+    return Claim(
+        row["id"], row["uid"], attempt_id, n, lease, spec, devices, begin.resume, begin.required, offer.name,
+        row["owner"],
+    )  # fmt: skip
 
 
-def _lease_device(transaction: Transaction, node_id: int, attempt_id: int, spec: RunSpec, gpus: Sequence[str]) -> str:
-    """The device with the fewest holders; more than one holder only where there are more slots than devices."""
-    candidates = [CPU] if spec.compute.gpus == 0 or not gpus else list(gpus)
-    held: dict[str, set[int]] = {device: set() for device in candidates}
-    for device, share in transaction.execute("SELECT device, share FROM device_lease WHERE node_id = ?", (node_id,)):
-        held.get(device, set()).add(share)
-    device = min(candidates, key=lambda name: len(held[name]))
-    share = next(number for number in range(len(held[device]) + 1) if number not in held[device])
+def _price(
+    transaction: Transaction,
+    run_id: int,
+    attempt_id: int,
+    lane: Lane,
+    offer: Offer,
+    devices: list[str],
+    terms: Terms,
+    at: float,
+) -> None:
+    price, currency = terms.prices.get(lane), terms.currency
+    if offer.price is not None:
+        price, currency = runs.hourly(offer.price, sum(device != CPU for device in devices)), offer.currency
+    attempts.set_price(transaction, attempt_id, price, currency)
+    runs.begin_work(transaction, run_id, at, price, "" if currency == terms.currency else currency)
+
+
+def _lease(transaction: Transaction, node_id: int, device: str, attempt_id: int) -> None:
+    """Hold a device under the first number that nobody else holds it under."""
+    rows = transaction.execute("SELECT share FROM device_lease WHERE node_id = ? AND device = ?", (node_id, device))
+    held = {share for (share,) in rows}
+    share = next(number for number in range(len(held) + 1) if number not in held)
     transaction.execute("INSERT INTO device_lease VALUES (?,?,?,?)", (node_id, device, share, attempt_id))
-    return device
+
+
+def _say_why(transaction: Transaction, row: sqlite3.Row, attempt_id: int, n: int, choice: Choice, at: float) -> None:
+    body: dict[str, Any] = {"level": "info", "code": choice.code, "params": dict(choice.params)}
+    cursor = events.add(transaction, "note", body, at=at, run_id=row["id"], attempt_id=attempt_id, actor=ACTOR)
+    transaction.news.append(
+        RunEvent(cursor=cursor, at=at, run=row["uid"], attempt=n, kind="note", level=events.INFO, body=body)
+    )

@@ -7,7 +7,7 @@ import sqlite3
 
 from engine.contract.clock import now
 from engine.contract.errors import UserError
-from engine.contract.paths import Home
+from engine.contract.paths import AttemptFolder, Home
 from engine.contract.states import EndReason, RunState
 from engine.control.executors.base import Executor
 from engine.control.jobs import transitions
@@ -27,21 +27,23 @@ def source_of(home: Home, row: sqlite3.Row) -> Source:
     return Source(path, row["run_id"], row["uid"], row["id"], row["n"], row["lease"])
 
 
-def adopt(home: Home, database: Database, executor: Executor) -> list[sqlite3.Row]:
-    """Attempts that go on; those that never came to a start are ended. Waits: call it on a thread."""
-    return [row for row in database.read_now(attempts.open_attempts) if take_up(home, database, executor, row)]
-
-
 def take_up(home: Home, database: Database, executor: Executor, row: sqlite3.Row) -> bool:
-    """Take up one attempt; False, and the run waits again, if it never came to a start."""
+    """Take up one attempt; False, and the run waits again, if it never came to a start. Waits: call it on a thread."""
     folder = home.attempt(row["uid"], row["n"])
     if executor.adopt(folder, row["handle"], row["lease"]):
         log.info("run %s: attempt %d goes on", row["uid"], row["n"])
         return True
-    log.warning("run %s: attempt %d never started", row["uid"], row["n"])
-    prune_aside(folder)
-    _requeue(database, row)
+    never_started(database, folder, source_of(home, row))
     return False
+
+
+def never_started(database: Database, folder: AttemptFolder, source: Source) -> None:
+    """An attempt whose worker never came to life: its run waits again. Waits: call it on a thread."""
+    log.warning("run %s: attempt %d never started", source.uid, source.n)
+    prune_aside(folder)
+    row = database.read_now(lambda c: attempts.open_attempt(c, source.attempt_id))
+    if row is not None:
+        _requeue(database, row)
 
 
 def _requeue(database: Database, row: sqlite3.Row) -> None:

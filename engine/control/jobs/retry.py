@@ -12,6 +12,7 @@ a change of the wall clock neither lengthens nor skips them.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from dataclasses import dataclass, field
 
@@ -44,6 +45,8 @@ class Ending:
     retry_seconds: float
     ended: float | None = None
     """When its worker ended, if that was before anybody watched."""
+    node: str = ""
+    """Where it was."""
 
 
 def conclude(transaction: Transaction, end: Ending, found: Verdict) -> None:
@@ -52,6 +55,9 @@ def conclude(transaction: Transaction, end: Ending, found: Verdict) -> None:
     row = transaction.one(
         "SELECT uid, retries, attempt, spec FROM run JOIN run_spec ON run_id = id WHERE id = ?", (end.run_id,)
     )
+    if row is not None and found.of_node:
+        _put_back(transaction, end, found, row, at)
+        return
     most = RunSpec.model_validate_json(row["spec"]).limits.retries if row is not None else 0
     if row is None or not found.again or most == 0:
         _end(transaction, end, found.state, found.reason, found.error, at)
@@ -67,17 +73,26 @@ def conclude(transaction: Transaction, end: Ending, found: Verdict) -> None:
     transaction.execute("UPDATE run SET retries = ?, retry_at = ? WHERE id = ?", (number, at + seconds, end.run_id))
     detail = found.error.what if found.error else ""
     params = {"seconds": round(seconds), "number": number, "most": most, "detail": detail}
-    body = {"level": "warning", "code": "run.retry", "params": params}
+    _note(transaction, end, row, "run.retry", params, at)
+
+
+def _put_back(transaction: Transaction, end: Ending, found: Verdict, row: sqlite3.Row, at: float) -> None:
+    """A node could not start it: the run waits again, however often; the node itself is left alone for longer."""
+    if not _end(transaction, end, RunState.QUEUED, found.reason, found.error, at):
+        return
+    transaction.execute("UPDATE run SET retry_at = ? WHERE id = ?", (at + end.retry_seconds, end.run_id))
+    detail = " ".join(filter(None, (found.error.what, found.error.why))) if found.error else ""
+    _note(transaction, end, row, "run.node_fault", {"node": end.node, "detail": detail}, at)
+
+
+def _note(
+    transaction: Transaction, end: Ending, row: sqlite3.Row, code: str, params: dict[str, object], at: float
+) -> None:
+    body = {"level": "warning", "code": code, "params": params}
     cursor = events.add(
-        transaction,
-        "note",
-        body,
-        at=at,
-        run_id=end.run_id,
-        attempt_id=end.attempt_id,
-        level=events.WARNING,
+        transaction, "note", body, at=at, run_id=end.run_id, attempt_id=end.attempt_id, level=events.WARNING,
         actor=ACTOR,
-    )
+    )  # fmt: skip
     note = RunEvent(
         cursor=cursor, at=at, run=row["uid"], attempt=row["attempt"], kind="note", level=events.WARNING, body=body
     )

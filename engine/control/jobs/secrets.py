@@ -1,4 +1,4 @@
-"""Tokens and the proxy's login: in the system's keyring, or in a file that only its owner can read. Never told again.
+"""Tokens, the proxy's login, nodes' keys: in the system's keyring, or a file only its owner can read. Never told.
 
 Nothing of a value reaches the history, a log or an answer. What waits for a keyring may wait for a person: call it
 on a thread.
@@ -17,7 +17,7 @@ from engine.contract.errors import NotFound, Refused, UserError
 from engine.contract.hubs import HUBS
 from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import RunSpec, TrainJob
-from engine.contract.secrets import GivenSecrets, SecretInfo, SecretName, Secrets
+from engine.contract.secrets import NODE_SECRET, GivenSecrets, SecretInfo, SecretName, Secrets
 
 log = logging.getLogger(__name__)
 NAMES: tuple[SecretName, ...] = get_args(SecretName)
@@ -26,6 +26,7 @@ SERVICE = "LoRAForge"
 USABLE_PRIORITY = 1
 """The keyring library's mark for a store that is safe; those below keep plain text, or nothing."""
 LONGEST = 4096
+LONGEST_KEY = 65_536
 
 
 class SecretStore:
@@ -39,7 +40,7 @@ class SecretStore:
     def listed(self) -> Secrets:
         """Which are set."""
         kept = self._read()
-        return Secrets(secrets=[_info(name, kept) for name in NAMES])
+        return Secrets(secrets=[_info(name, kept) for name in (*NAMES, *sorted(kept.keys() - set(NAMES)))])
 
     def set(self, name: str, value: str) -> SecretInfo:
         """Keep it, in place of what was there."""
@@ -81,7 +82,7 @@ class SecretStore:
     def _read(self) -> dict[str, dict[str, Any]]:
         try:
             found = json.loads(self._file.read_bytes())
-            return {name: dict(entry) for name, entry in found.items() if name in NAMES}
+            return {name: dict(entry) for name, entry in found.items() if is_name(name)}
         except FileNotFoundError:
             return {}
         except (ValueError, AttributeError, TypeError) as error:
@@ -125,16 +126,32 @@ class SecretStore:
             log.warning("the keyring did not give up the secret '%s' (%s)", name, type(error).__name__)
 
 
-def known_name(name: str) -> SecretName:
+def is_name(name: str) -> bool:
+    """Whether a secret may be called so."""
+    return name in NAMES or NODE_SECRET.fullmatch(name) is not None
+
+
+def known_name(name: str) -> str:
     """The name, if it is one."""
+    if not is_name(name):
+        raise NotFound("secret.unknown", name=name[:100], known=", ".join((*NAMES, "node/NAME/key")))
+    return name
+
+
+def hub_name(name: str) -> SecretName:
+    """The name, if it is that of a hub or of the proxy: those can be tried."""
     for known in NAMES:
         if known == name:
             return known
     raise NotFound("secret.unknown", name=name[:100], known=", ".join(NAMES))
 
 
-def _refuse_bad(name: SecretName, value: str) -> None:
-    """Nothing that could not stand in a header."""
+def _refuse_bad(name: str, value: str) -> None:
+    """Nothing that could not stand in a header; of a node, in a file of text."""
+    if name not in NAMES:
+        if not 0 < len(value) <= LONGEST_KEY or not value.replace("\n", "").replace("\r", "").isprintable():
+            raise Refused("secret.bad", name=name)
+        return
     if not 0 < len(value) <= LONGEST or not value.isprintable() or (name != PROXY and not _is_token(value)):
         raise Refused("secret.bad", name=name)
     if name == PROXY and ":" not in value:
@@ -145,7 +162,7 @@ def _is_token(value: str) -> bool:
     return value.isascii() and not any(letter.isspace() for letter in value)
 
 
-def _info(name: SecretName, kept: dict[str, dict[str, Any]]) -> SecretInfo:
+def _info(name: str, kept: dict[str, dict[str, Any]]) -> SecretInfo:
     place = kept.get(name, {}).get("place", "")
     return SecretInfo(name=name, is_set=name in kept, place=place if place in ("keyring", "file") else "")
 

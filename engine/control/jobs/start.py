@@ -1,4 +1,4 @@
-"""Makes an attempt's folder and starts its worker. All of it waits for disk and processes: call it on a thread."""
+"""Makes an attempt's folder and starts its worker. All of it waits for disk, processes, nodes: call it on a thread."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import logging
 from engine.contract import PROTOCOL_VERSION, logs
 from engine.contract.api import Settings
 from engine.contract.durable import sync_folder, write_json
-from engine.contract.errors import Conflict, UserError
+from engine.contract.errors import Conflict, Unreachable, UserError
 from engine.contract.faults import fault
 from engine.contract.hubs import HubAccess
 from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import AttemptOrder
-from engine.control.executors.base import Executor, Launch, SparePlan
+from engine.control.executors.base import Launch, SparePlan
 from engine.control.executors.code import WORKER_PATH, worker_path
 from engine.control.jobs import retry
-from engine.control.jobs.ending import start_verdict
-from engine.control.jobs.queue import CPU, Claim
+from engine.control.jobs.ending import is_of_node, node_verdict, start_verdict
+from engine.control.jobs.pool import Node
+from engine.control.jobs.queue import Claim
+from engine.control.jobs.scheduler import CPU
 from engine.control.jobs.secrets import SecretStore, hand_over, needed
 from engine.control.store import attempts
 from engine.control.store.database import Database
@@ -27,28 +29,32 @@ log = logging.getLogger(__name__)
 def start(
     home: Home,
     database: Database,
-    executor: Executor,
+    node: Node,
     claim: Claim,
     python: str | None,
     chosen: Settings,
     secrets: SecretStore,
 ) -> bool:
-    """Prepare and start; False if that failed, and the attempt with it."""
+    """Prepare and start; False if that failed, and the attempt with it.
+
+    Raises Unreachable where the node fell silent meanwhile: whether the worker started is not known then.
+    """
     fault("start.after_claim")
     folder = home.attempt(claim.uid, claim.n)
     try:
-        if python is None:
+        if python is None and not node.docker:
             raise Conflict("worker.no_environment")
         given = needed(claim.spec, secrets)
-        prepare(folder, claim, HubAccess.of(chosen))
+        order = prepare(folder, claim, HubAccess.of(chosen))
         hand_over(folder, given)
         fault("start.after_order")
-        command = [python, "-m", "engine.compute.worker", str(folder.root)]
-        handle = executor.start(Launch(folder, command, environment(home, claim, chosen)))
+        handle = node.executor.start(_launch(home, folder, order, claim, python or "", chosen, node))
+    except Unreachable:
+        raise
     except (OSError, UserError) as error:
-        log.warning("run %s could not be started: %s", claim.uid, error)
+        log.warning("run %s could not be started on %s: %s", claim.uid, node.name, error)
         folder.secrets.unlink(missing_ok=True)
-        _fail(database, claim, error, chosen.retry_seconds)
+        _fail(database, claim, error, chosen.retry_seconds, node)
         return False
     fault("start.after_monitor")
     database.write_now(lambda t: attempts.set_handle(t, claim.attempt_id, handle), durable=True)
@@ -56,7 +62,23 @@ def start(
     return True
 
 
-def prepare(folder: AttemptFolder, claim: Claim, access: HubAccess) -> None:
+def _launch(
+    home: Home, folder: AttemptFolder, order: AttemptOrder, claim: Claim, python: str, chosen: Settings, node: Node
+) -> Launch:
+    """A process is told all of it; an executor elsewhere has its own command, home and devices."""
+    variables = logs.environment(chosen.log_level, chosen.log_json)
+    return Launch(
+        folder,
+        [] if node.docker else [python, "-m", "engine.compute.worker", str(folder.root)],
+        variables if node.docker else environment(home, claim, chosen),
+        order=order,
+        devices=tuple(device for device in claim.devices if device != CPU),
+        owner=claim.owner,
+        keep_days=chosen.keep_days,
+    )
+
+
+def prepare(folder: AttemptFolder, claim: Claim, access: HubAccess) -> AttemptOrder:
     """The folder and the order in it, durably, before anything is started."""
     folder.control.mkdir(parents=True, exist_ok=True)
     folder.outputs.mkdir(exist_ok=True)
@@ -67,6 +89,7 @@ def prepare(folder: AttemptFolder, claim: Claim, access: HubAccess) -> None:
         resume=claim.resume, resume_required=claim.resume_required, hubs=access,
     )  # fmt: skip
     write_json(folder.order, order.model_dump(mode="json"))
+    return order
 
 
 def environment(home: Home, claim: Claim, chosen: Settings) -> dict[str, str]:
@@ -96,6 +119,10 @@ def spare_plan(home: Home, settings: Settings, python: str | None) -> SparePlan 
     )
 
 
-def _fail(database: Database, claim: Claim, error: OSError | UserError, retry_seconds: float) -> None:
-    end = retry.Ending(claim.run_id, claim.attempt_id, claim.lease, retry_seconds)
-    database.write_now(lambda t: retry.conclude(t, end, start_verdict(error)), durable=True)
+def _fail(database: Database, claim: Claim, error: OSError | UserError, retry_seconds: float, node: Node) -> None:
+    end = retry.Ending(claim.run_id, claim.attempt_id, claim.lease, retry_seconds, node=node.name)
+    verdict = start_verdict(error)
+    if node.docker and isinstance(error, UserError) and is_of_node(error):
+        node.failed(error.body(), retry_seconds)
+        verdict = node_verdict(error.body())
+    database.write_now(lambda t: retry.conclude(t, end, verdict), durable=True)

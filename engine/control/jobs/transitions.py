@@ -115,7 +115,7 @@ def _write(
         (to, reason, error.model_dump_json() if error else None, run_id),
     )
     if to not in LIVE:
-        transaction.execute("UPDATE run SET mark = NULL, retry_at = NULL WHERE id = ?", (run_id,))
+        transaction.execute("UPDATE run SET mark = NULL, mark_since = NULL, retry_at = NULL WHERE id = ?", (run_id,))
     if to is S.QUEUED:
         transaction.execute(
             "UPDATE run SET finished = NULL, phase = NULL, pace = NULL, expires = NULL, cleaned = NULL WHERE id = ?",

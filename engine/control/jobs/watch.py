@@ -1,4 +1,8 @@
-"""Follows one attempt from the start of its worker to the end: journal in, wishes out, end decided."""
+"""Follows one attempt from the start of its worker to the end: journal in, wishes out, end decided.
+
+Whatever its node's executor cannot answer leaves everything as it is: the run is marked unreachable, its silence
+does not count, and the watch goes on asking as soon as the node answers again.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from engine.contract import logfile
 from engine.contract.api import Settings
@@ -17,25 +22,35 @@ from engine.contract.paths import AttemptFolder
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import EndReason, Mark
 from engine.control.executors.base import Executor, Exit
-from engine.control.jobs import retry
+from engine.control.jobs import reconcile, retry
 from engine.control.jobs.ending import Verdict, verdict
 from engine.control.jobs.ingest import Ingest, Source
 from engine.control.jobs.news import Hub
+from engine.control.jobs.pool import Node
 from engine.control.jobs.retention import prune_aside
 from engine.control.jobs.silence import Silence
 from engine.control.jobs.wishes import Wishes
 from engine.control.store import attempts, events, runs
 from engine.control.store.database import Database, Transaction
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 ACTOR = "controller"
 POLL_S = 0.1
+AWAY_POLL_S = 0.5
 FAREWELL_S = 30.0
 """How long a worker may live on after its last word."""
 SILENT_AFTER_S = 30.0
 """Workers write a line a second; silent for so long is worth a remark."""
 RETRY_S = 1.0
 MEMORY_FULL = 0.95
+MARK_AFTER_S = 2.0
+"""A node that does not answer for a shorter time is not worth a remark."""
+DAY_S = 86_400.0
+
+
+class Away(Exception):
+    """The node cannot say anything now."""
 
 
 class Watch:
@@ -45,25 +60,30 @@ class Watch:
         self,
         database: Database,
         hub: Hub,
-        executor: Executor,
+        node: Node,
         folder: AttemptFolder,
         source: Source,
         handle: str,
         settings: Callable[[], Settings] = Settings,
+        adopted: bool = True,
     ) -> None:
         self.source = source
+        self.node = node
         self._database = database
         self._hub = hub
-        self._executor = executor
         self._folder = folder
         self._handle = handle
         self._settings = settings
+        self._generation = node.generation if adopted else -1
         self._ingest = Ingest(database, source)
-        self._wishes = Wishes(executor, folder, handle)
+        self._wishes = Wishes(lambda: node.executor, folder, handle)
         self._silence = Silence()
+        self._away_since: float | None = None
+        self._away_marked = False
         self._log_size = -1
         self._looked_back = False
         self._seen_alive = False
+        self._began = False
         self._marked = False
         self._hang_minutes = 15.0
         self._hung = False
@@ -75,7 +95,7 @@ class Watch:
 
     async def send(self, command: WorkerCommand) -> None:
         """Hand the worker a command that does not end it."""
-        await asyncio.to_thread(self._wishes.send, command)
+        await self.node.call(self._wishes.send, command)
 
     async def run(self) -> None:
         """Until the attempt has ended. Whatever fails on the way is logged and tried again."""
@@ -83,6 +103,10 @@ class Watch:
             try:
                 if await self._round():
                     return
+                await self._back()
+            except Away:
+                await self._mind_absence()
+                await asyncio.sleep(AWAY_POLL_S)
             except Exception:
                 log.exception("run %s: watching it failed; trying again", self.source.uid)
                 await asyncio.sleep(RETRY_S)
@@ -93,7 +117,11 @@ class Watch:
         """One look at everything; True once the attempt has ended."""
         if not self._looked_back:
             await self._look_back()
-        ended = await asyncio.to_thread(self._executor.poll, self._folder, self._handle)
+        if self.node.reach in ("checking", "unreachable"):
+            raise Away
+        if self._generation != self.node.generation and not await self._adopt():
+            return True
+        ended = await self._ask(lambda executor: executor.poll(self._folder, self._handle))
         self._seen_alive = self._seen_alive or ended is None
         heard = False
         while await asyncio.to_thread(self._ingest.pull):
@@ -102,9 +130,33 @@ class Watch:
         if ended is not None:
             await self._end(ended)
             return True
+        if heard:
+            self._began = True
+            self.node.well()
         await self._mind_silence(self._silence.look(heard))
         await self._obey()
         await self._see_off()
+        return False
+
+    async def _ask(self, work: Callable[[Executor], T]) -> T:
+        """Ask the node's executor; Away, and the node is asked at once whether it answers at all, if it cannot say."""
+        try:
+            return await self.node.call(lambda: work(self.node.executor))
+        except UserError as error:
+            log.info("run %s: %s does not say: %s", self.source.uid, self.node.name, error)
+            self.node.kick.set()
+            raise Away from error
+
+    async def _adopt(self) -> bool:
+        """Take the attempt up where it works; False, and it is over, if there is no such worker."""
+        generation = self.node.generation
+        if await self._ask(lambda executor: executor.adopt(self._folder, self._handle, self.source.lease)):
+            self._generation = generation
+            return True
+        if self._ingest.said_goodbye or self._began:
+            await self._end(Exit())
+        else:
+            await asyncio.to_thread(reconcile.never_started, self._database, self._folder, self.source)
         return False
 
     async def _look_back(self) -> None:
@@ -116,7 +168,9 @@ class Watch:
                 self.ask(row["stop_verb"] or ("stop" if row["stop_save"] else "stop_without_saving"))
             self._ingest.said_goodbye = row["last_word"] is not None
             self._hang_minutes = RunSpec.model_validate_json(row["spec"]).limits.hang_minutes
-        self._marked = run.mark is not None
+        self._began = await self._database.read(lambda c: attempts.position(c, self.source.attempt_id).seq) > 0
+        self._marked = run.mark is Mark.NOT_RESPONDING
+        self._away_marked = run.mark is Mark.UNREACHABLE
         self._looked_back = True
 
     async def _tell_log_size(self) -> bool:
@@ -131,6 +185,9 @@ class Watch:
     async def _mind_silence(self, silent: float) -> None:
         """Remark on a worker that says nothing, take it back when it speaks, end it when it hangs."""
         hang_s = self._hang_minutes * 60
+        if silent >= SILENT_AFTER_S and await self._still_prepared():
+            self._silence.hold(0.0)
+            return
         if silent >= SILENT_AFTER_S and not self._marked:
             self._marked = True
             params = {"seconds": round(silent), "minutes": self._hang_minutes}
@@ -139,15 +196,49 @@ class Watch:
             self._marked = False
             await self._database.write(lambda t: self._mark(t, None, "run.responding"))
         if silent >= hang_s and not self._hung:
-            if await asyncio.to_thread(self._executor.frozen, self._folder, self._handle):
+            if await self._ask(lambda executor: executor.frozen(self._folder, self._handle)):
                 self._silence.hold(hang_s)
                 return
             log.warning("run %s: silent for %.0f s, its worker is ended", self.source.uid, silent)
+            await self._kill()
             self._hung = True
-            await asyncio.to_thread(self._executor.kill, self._folder, self._handle)
+
+    async def _still_prepared(self) -> bool:
+        """Its inputs are on their way to the node: there is no worker yet that could speak."""
+        if self._began or not self.node.docker:
+            return False
+        return await self._ask(lambda executor: executor.frozen(self._folder, self._handle))
+
+    async def _kill(self) -> None:
+        await self._ask(lambda executor: executor.kill(self._folder, self._handle))
+
+    async def _mind_absence(self) -> None:
+        """Remark on a node that does not answer, once it has not for a moment."""
+        clock = time.monotonic()
+        self._away_since = self._away_since or clock
+        if self._away_marked or self.node.reach == "checking" or clock - self._away_since < MARK_AFTER_S:
+            return
+        self._away_marked, self._marked = True, False
+        log.warning("run %s: %s does not answer", self.source.uid, self.node.name)
+        await self._database.write(
+            lambda t: self._mark(t, Mark.UNREACHABLE, "run.unreachable", node=self.node.name), durable=True
+        )
+
+    async def _back(self) -> None:
+        """It answers again: the mark goes."""
+        self._away_since = None
+        if self._away_marked:
+            self._away_marked = False
+            await self._database.write(self._unmark_away, durable=True)
+
+    def _unmark_away(self, transaction: Transaction) -> None:
+        row = transaction.one("SELECT mark_since FROM run WHERE id = ?", (self.source.run_id,))
+        away = now() - row["mark_since"] if row is not None and row["mark_since"] is not None else 0.0
+        self._mark(transaction, None, "run.reachable", node=self.node.name, seconds=round(max(0.0, away)))
 
     async def _obey(self) -> None:
-        note = await asyncio.to_thread(self._wishes.obey, self._settings().stop_grace_seconds)
+        grace = self._settings().stop_grace_seconds
+        note = await self._ask(lambda _executor: self._wishes.obey(grace))
         if note is not None:
             code, seconds = note
             await self._database.write(lambda t: self._note(t, code, seconds=round(seconds)))
@@ -157,11 +248,13 @@ class Watch:
         if self._ingest.said_goodbye and self._farewell is None:
             self._farewell = time.monotonic()
         if self._farewell is not None and time.monotonic() - self._farewell > FAREWELL_S:
-            await asyncio.to_thread(self._executor.kill, self._folder, self._handle)
+            await self._kill()
 
     def _mark(self, transaction: Transaction, mark: Mark | None, code: str, **params: object) -> None:
         source, at = self.source, now()
-        transaction.execute("UPDATE run SET mark = ? WHERE id = ?", (mark, source.run_id))
+        transaction.execute(
+            "UPDATE run SET mark = ?, mark_since = ? WHERE id = ?", (mark, at if mark else None, source.run_id)
+        )
         cursor = events.add(
             transaction, "mark", {"mark": mark}, at=at, run_id=source.run_id, attempt_id=source.attempt_id, actor=ACTOR
         )
@@ -170,7 +263,11 @@ class Watch:
         self._note(transaction, code, **params)
 
     def _note(self, transaction: Transaction, code: str, **params: object) -> None:
-        source, at, level = self.source, now(), events.INFO if code == "run.responding" else events.WARNING
+        source, at, level = (
+            self.source,
+            now(),
+            events.INFO if code in ("run.responding", "run.reachable") else events.WARNING,
+        )
         body = {"level": "info" if level == events.INFO else "warning", "code": code, "params": params}
         cursor = events.add(
             transaction, "note", body, at=at, run_id=source.run_id, attempt_id=source.attempt_id,
@@ -183,8 +280,11 @@ class Watch:
     async def _end(self, ended: Exit) -> None:
         source = self.source
         late = None if self._seen_alive else ended.at  # no controller was there: that time is not the run's
-        end = retry.Ending(source.run_id, source.attempt_id, source.lease, self._settings().retry_seconds, late)
+        settings, node = self._settings(), self.node
+        end = retry.Ending(source.run_id, source.attempt_id, source.lease, settings.retry_seconds, late, node.name)
         hung = self._hang_minutes if self._hung else None
+        if ended.node_fault is not None:
+            node.failed(ended.node_fault, settings.retry_seconds)
 
         def write(transaction: Transaction) -> None:
             row = attempts.get(transaction.connection, source.attempt_id)
@@ -193,6 +293,8 @@ class Watch:
             code = ended.code if ended.signal is None else -ended.signal
             transaction.execute("UPDATE member SET exit_code = ? WHERE attempt_id = ?", (code, source.attempt_id))
             found = verdict(ended, row, hung)
+            if node.docker and settings.keep_days is not None:
+                attempts.set_remains(transaction, source.attempt_id, now() + settings.keep_days * DAY_S)
             retry.conclude(transaction, end, _killed_for_memory(transaction, source.run_id, ended, found))
 
         await asyncio.to_thread(prune_aside, self._folder)

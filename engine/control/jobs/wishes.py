@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.contract.commands import WorkerCommand
@@ -32,7 +33,7 @@ class Wish:
 class Wishes:
     """The wishes about one attempt."""
 
-    def __init__(self, executor: Executor, folder: AttemptFolder, handle: str) -> None:
+    def __init__(self, executor: Callable[[], Executor], folder: AttemptFolder, handle: str) -> None:
         self._executor = executor
         self._folder = folder
         self._handle = handle
@@ -45,7 +46,7 @@ class Wishes:
 
     def send(self, command: WorkerCommand) -> None:
         """Hand a command over. Waits: call it on a thread."""
-        self._executor.send(self._folder, self._handle, command)
+        self._executor().send(self._folder, self._handle, command)
 
     def obey(self, grace_s: float) -> tuple[str, float] | None:
         """Hand over what is new, end a worker that does not heed a stop in time. A note, if there is one to make."""
@@ -55,13 +56,14 @@ class Wishes:
         if not wish.sent:
             self.send(WorkerCommand.model_validate({"id": wish.verb, "verb": wish.verb}))
             if wish.verb == "stop":
-                self._executor.stop(self._folder, self._handle)
+                self._executor().stop(self._folder, self._handle)
             wish.sent, wish.since = True, time.monotonic()
         grace = min(NO_SAVE_GRACE_S, grace_s) if wish.verb == "stop_without_saving" else grace_s
         if time.monotonic() - wish.since <= grace:
             return None
-        wish.overdue = True
         if wish.verb == "pause":  # nothing may be lost for a pause
+            wish.overdue = True
             return "run.pause_waits", grace
-        self._executor.kill(self._folder, self._handle)
+        self._executor().kill(self._folder, self._handle)
+        wish.overdue = True
         return "run.killed", grace

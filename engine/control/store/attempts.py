@@ -50,14 +50,25 @@ def add_member(transaction: Transaction, attempt_id: int, executor: str, node_id
     )
 
 
+def set_price(transaction: Transaction, attempt_id: int, price: float | None, currency: str) -> None:
+    """What an hour of it costs."""
+    transaction.execute("UPDATE attempt SET price = ?, currency = ? WHERE id = ?", (price, currency, attempt_id))
+
+
+def set_remains(transaction: Transaction, attempt_id: int, until: float | None) -> None:
+    """Until when its container and volume are kept; None: there are none."""
+    transaction.execute("UPDATE attempt SET remains_until = ? WHERE id = ?", (until, attempt_id))
+
+
 def set_handle(transaction: Transaction, attempt_id: int, handle: str) -> None:
     """How the executor finds the process again."""
     transaction.execute("UPDATE member SET handle = ? WHERE attempt_id = ? AND rank = 0", (handle, attempt_id))
 
 
 _OPEN = (
-    "SELECT attempt.*, run.uid, run.state, member.handle, member.executor FROM attempt "
+    "SELECT attempt.*, run.uid, run.state, run.owner, member.handle, member.executor, node.name AS node FROM attempt "
     "JOIN run ON run.id = attempt.run_id JOIN member ON member.attempt_id = attempt.id AND member.rank = 0 "
+    "LEFT JOIN node ON node.id = member.node_id "
     "WHERE attempt.ended IS NULL"
 )
 

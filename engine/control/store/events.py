@@ -38,6 +38,11 @@ def dump(content: Any) -> str:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
+def load(text: str) -> Any:
+    """What was dumped."""
+    return json.loads(text)
+
+
 def latest(connection: sqlite3.Connection) -> int:
     """The cursor of the newest event."""
     return int(connection.execute("SELECT coalesce(max(cursor), 0) FROM event").fetchone()[0])

@@ -19,7 +19,7 @@ from engine.control.store.database import Transaction
 SHOWN = (
     "id, uid, name, project, owner, kind, lane, state, reason, error, priority, model, dataset, method, tags, created, "
     "started, finished, attempt, phase, last_step, total_steps, loss, pace, node, sparkline, mark, pinned, retries, "
-    "retry_at, expires, cleaned, worked_seconds, working_since, price, cost, score"
+    "retry_at, expires, cleaned, worked_seconds, working_since, price, cost, score, mark_since, currency"
 )
 SECONDS = "worked_seconds + max(0.0, coalesce(:now - working_since, 0.0))"
 """Time of all attempts up to now, in SQL, as `worked` has it."""
@@ -141,6 +141,7 @@ def from_row(row: sqlite3.Row, at: float | None = None) -> RunSummary:
         sparkline=_sparkline(row["sparkline"]),
         error=ErrorBody.model_validate_json(row["error"]) if row["error"] else None,
         mark=Mark(row["mark"]) if row["mark"] else None,
+        mark_since=row["mark_since"],
         pinned=bool(row["pinned"]),
         retries=row["retries"],
         retry_at=row["retry_at"],
@@ -148,6 +149,7 @@ def from_row(row: sqlite3.Row, at: float | None = None) -> RunSummary:
         cleaned=row["cleaned"],
         seconds=seconds,
         cost=cost,
+        currency=row["currency"] or "",
         score=row["score"],
     )
 
@@ -163,9 +165,18 @@ def worked(row: sqlite3.Row, at: float) -> tuple[float, float | None]:
     return seconds + live, cost
 
 
-def begin_work(transaction: Transaction, run_id: int, at: float, price: float | None) -> None:
-    """An attempt has begun; its lane has this price for an hour."""
+def begin_work(transaction: Transaction, run_id: int, at: float, price: float | None, currency: str = "") -> None:
+    """An attempt has begun; its place has this price for an hour, in this currency (empty: that of the settings).
+
+    Sums of two currencies mean nothing: in another one the run's own cost begins anew. The attempts know it all.
+    """
     transaction.execute("UPDATE run SET working_since = ?, price = ? WHERE id = ?", (at, price, run_id))
+    if price is not None:
+        transaction.execute(
+            "UPDATE run SET cost = CASE WHEN coalesce(currency, '') = :currency THEN cost END, "
+            "currency = nullif(:currency, '') WHERE id = :id",
+            {"currency": currency, "id": run_id},
+        )
 
 
 def end_work(transaction: Transaction, run_id: int, at: float) -> None:
@@ -178,10 +189,31 @@ def end_work(transaction: Transaction, run_id: int, at: float) -> None:
         )
 
 
-def set_prices(transaction: Transaction, prices: Mapping[str, float]) -> None:
-    """Runs at work cost what their lane costs from now on; what has ended keeps its cost."""
-    for row in transaction.execute("SELECT id, lane FROM run WHERE working_since IS NOT NULL").fetchall():
-        transaction.execute("UPDATE run SET price = ? WHERE id = ?", (prices.get(row["lane"]), row["id"]))
+def set_prices(transaction: Transaction, prices: Mapping[str, float], usual: str = "") -> None:
+    """Runs at work cost what their node, else their lane, costs from now on; what has ended keeps its cost."""
+    rows = transaction.execute(
+        "SELECT run.id, lane, attempt.id AS attempt_id, json_extract(node.profile, '$.price') AS price, "
+        "coalesce(json_extract(node.profile, '$.currency'), '') AS currency, (SELECT count(*) FROM device_lease "
+        "WHERE attempt_id = attempt.id AND device != 'cpu') AS gpus FROM run "
+        "LEFT JOIN attempt ON attempt.run_id = run.id AND attempt.ended IS NULL LEFT JOIN node ON node.name = run.node "
+        "WHERE working_since IS NOT NULL"
+    ).fetchall()
+    for row in rows:
+        price, currency = prices.get(row["lane"]), ""
+        if row["price"] is not None:
+            price, currency = hourly(row["price"], row["gpus"]), row["currency"]
+        transaction.execute("UPDATE run SET price = ? WHERE id = ?", (price, row["id"]))
+        transaction.execute(
+            "UPDATE attempt SET price = ?, currency = ? WHERE id = ?", (price, currency or usual, row["attempt_id"])
+        )
+        if price is not None:
+            shown = "" if currency == usual else currency
+            transaction.execute("UPDATE run SET currency = nullif(?, '') WHERE id = ?", (shown, row["id"]))
+
+
+def hourly(price: float, gpus: int) -> float:
+    """Of an attempt on a node whose GPU, or itself where it has none, has this price."""
+    return price * max(1, gpus)
 
 
 def _eta(row: sqlite3.Row) -> float | None:

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from engine.cli.output import span
 from engine.contract.clock import Clock, now
 from engine.contract.states import RunState
-from engine.control.jobs import queue, transitions
+from engine.control.jobs import transitions
 from engine.control.store import runs
 from engine.control.store.database import Database
-from tests.helpers.controller import make_spec
+from tests.helpers.controller import make_spec, take_next
 
 
 class Hands:
@@ -66,7 +66,7 @@ def test_that_the_queue_keeps_its_order_when_the_clock_is_set_back(tmp_path):
         database.write_now(lambda t, uid=uid, at=at: add(t, uid, at))
     order = []
     for _ in range(5):
-        claim = database.write_now(lambda t: queue.take_next(t, {"gpu": 9, "cpu": 9, "light": 9}, [], "fake", now()))
+        claim = database.write_now(lambda t: take_next(t, {"gpu": 9, "cpu": 9, "light": 9}, [], "fake", now()))
         order.append(claim.uid)
     assert order == ["first", "second", "third", "fourth", "fifth"]
     with_negative = database.read_now(_negative)

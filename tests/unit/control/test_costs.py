@@ -15,14 +15,14 @@ from engine.contract.errors import Refused
 from engine.contract.ids import new_id
 from engine.contract.paths import Home
 from engine.contract.states import EndReason, RunState
-from engine.control.jobs import queue, record, transitions
+from engine.control.jobs import record, transitions
 from engine.control.jobs import settings as kept
 from engine.control.jobs.ingest import Flush, Source
 from engine.control.jobs.requests import Request
 from engine.control.store import attempts, runs
 from engine.control.store.attempts import Position
 from engine.control.store.database import Database
-from tests.helpers.controller import make_spec
+from tests.helpers.controller import make_spec, take_next
 from tests.helpers.waiting import wait_until
 
 
@@ -40,7 +40,7 @@ def put(database, folder):
 def begin(database, run_id, at, prices=None):
     def write(t):
         transitions.move(t, run_id, RunState.QUEUED, actor="test", at=at)
-        return queue.take_next(t, {"gpu": 1, "cpu": 0, "light": 0}, (), "fake", at, prices)
+        return take_next(t, {"gpu": 1, "cpu": 0, "light": 0}, (), "fake", at, prices)
 
     return database.write_now(write)
 

@@ -17,7 +17,7 @@ from engine.control.jobs import queue, transitions
 from engine.control.jobs.ingest import Ingest, Source
 from engine.control.store import metrics, runs
 from engine.control.store.database import Database
-from tests.helpers.controller import make_spec
+from tests.helpers.controller import make_spec, take_next
 
 SLOTS = {"gpu": 2}
 GPUS = ("0", "1")
@@ -90,7 +90,7 @@ class HistoryMachine(RuleBasedStateMachine):
         live = self.live()
         at = self.now()
         available = queue.slots(SLOTS, GPUS)
-        claim = self.database.write_now(lambda t: queue.take_next(t, available, GPUS, "fake", at))
+        claim = self.database.write_now(lambda t: take_next(t, available, GPUS, "fake", at))
         if live >= SLOTS["gpu"] or not waiting:
             assert claim is None
             return multiple()

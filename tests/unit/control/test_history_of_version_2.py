@@ -7,10 +7,10 @@ import pytest
 import sqlite_utils
 
 from engine.contract.states import RunState
-from engine.control.jobs import queue, transitions
+from engine.control.jobs import transitions
 from engine.control.store import migrations, run_list
 from engine.control.store.database import Database
-from tests.helpers.controller import make_spec
+from tests.helpers.controller import make_spec, take_next
 
 RUN = (
     "INSERT INTO run(id, uid, kind, lane, name, project, owner, state, model, dataset, method, created, queued, "
@@ -80,8 +80,7 @@ def test_that_a_run_at_work_goes_on_counting(database):
 
 def test_that_the_queue_keeps_its_order(database):
     taken = [
-        database.write_now(lambda t: queue.take_next(t, {"gpu": 9, "cpu": 0, "light": 0}, (), "fake", 500.0))
-        for _ in "ab"
+        database.write_now(lambda t: take_next(t, {"gpu": 9, "cpu": 0, "light": 0}, (), "fake", 500.0)) for _ in "ab"
     ]
     assert [claim.uid for claim in taken] == ["first", "second"]
 

@@ -12,11 +12,11 @@ from engine.contract.events import RunChanged
 from engine.contract.listing import MoveInQueue
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import RunState
-from engine.control.jobs import lineup, queue, transitions
+from engine.control.jobs import lineup, transitions
 from engine.control.jobs.requests import Request
 from engine.control.store import runs
 from engine.control.store.database import Database
-from tests.helpers.controller import make_spec
+from tests.helpers.controller import make_spec, take_next
 
 SLOTS = {"gpu": 2, "cpu": 1, "light": 0}
 
@@ -86,7 +86,7 @@ def test_that_any_moves_leave_the_order_a_list_would_have(tmp_path_factory, wait
             now = standing(database)
             assert (list(now), now) == (model, known)
         taken = [
-            database.write_now(lambda t: queue.take_next(t, {"gpu": 9, "cpu": 0, "light": 0}, (), "fake", 9.0)).uid
+            database.write_now(lambda t: take_next(t, {"gpu": 9, "cpu": 0, "light": 0}, (), "fake", 9.0)).uid
             for _ in model
         ]
         assert taken == model
@@ -156,7 +156,7 @@ def test_that_runs_that_wait_for_a_retry_come_last_and_places_count_by_lane(data
 
 def works(database, folder, uid, **columns):
     put(database, folder, uid)
-    database.write_now(lambda t: queue.take_next(t, {"gpu": 9, "cpu": 0, "light": 0}, (), "fake", 9.0))
+    database.write_now(lambda t: take_next(t, {"gpu": 9, "cpu": 0, "light": 0}, (), "fake", 9.0))
     change(database, uid, **columns)
 
 

@@ -11,7 +11,7 @@ from engine.contract.states import RunState
 from engine.control.jobs import queue, transitions
 from engine.control.store import runs
 from engine.control.store.database import Database
-from tests.helpers.controller import make_spec
+from tests.helpers.controller import make_spec, take_next
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def put(database, folder, name, priority=0, at=1.0, lane=None, gpus=None):
 
 def take(database, slots=None, gpus=()):
     available = queue.slots(slots, gpus)
-    return database.write_now(lambda t: queue.take_next(t, available, gpus, "fake", 9.0))
+    return database.write_now(lambda t: take_next(t, available, gpus, "fake", 9.0))
 
 
 def end(database, claim):

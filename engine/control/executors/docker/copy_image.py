@@ -1,0 +1,140 @@
+"""Copies an image from one engine to another without a registry: save, pack, load, all as one stream.
+
+Nothing is copied when the target has the same image. Both clients must wait long for a silent engine (a `Link`'s
+`stream` hands out such ones): saving begins with minutes of silence where an image is large.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import tarfile
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+from docker.errors import APIError, DockerException
+
+from engine.contract.errors import NotFound, UserError
+from engine.control.executors.docker.images import Progress, Tell, find_image, same_image
+
+log = logging.getLogger(__name__)
+
+Packing = Literal["none", "gzip", "zstd"]
+PIECE = 1 << 20
+NO_ROOM = "no space left on device"
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What a copy took."""
+
+    id: str
+    """Of the image at the target."""
+    copied: bool
+    """False: it was there already."""
+    packing: Packing = "none"
+    bytes: int = 0
+    """Of the image's archive."""
+    sent: int = 0
+    """After packing."""
+    seconds: float = 0.0
+
+
+def copy_image(
+    source: Any, target: Any, name: str, tell: Tell = lambda _: None, pack: bool = True, node: str = ""
+) -> Copied:
+    """Have the target hold the image under this name; `pack` for links slower than a core can pack.
+
+    An exception of `tell` ends the copy; the target is then as before.
+    """
+    image = find_image(source, name)
+    if image is None:
+        raise NotFound("image.missing", name=name, node="")
+    there = find_image(target, name)
+    if there is not None and same_image(image, there):
+        return Copied(there.id, copied=False)
+    if _only_the_name_is_missing(target, image.id, name):
+        return Copied(image.id, copied=False)
+    began = time.monotonic()
+    stream = _Stream(source, name, best_packing(target) if pack else "none", image.bytes, tell)
+    _load(target, stream, name, node)
+    made = find_image(target, name)
+    if made is None or not same_image(image, made):
+        raise UserError("image.copy_differs", name=name, node=node)
+    return Copied(made.id, True, stream.packing, stream.read, stream.sent, time.monotonic() - began)
+
+
+def best_packing(target: Any) -> Packing:
+    """zstd where the engine reads it (since 23), else gzip; found out by loading an archive of no images."""
+    empty = io.BytesIO()
+    with tarfile.open(fileobj=empty, mode="w") as tar:
+        entry = tarfile.TarInfo("manifest.json")
+        entry.size = 2
+        tar.addfile(entry, io.BytesIO(b"[]"))
+    try:
+        lines = list(target.load_image(pa.Codec("zstd").compress(empty.getvalue(), asbytes=True), quiet=False))
+    except APIError as error:
+        log.debug("zstd is not read: %s", error)
+        return "gzip"
+    return "gzip" if any("error" in line for line in lines) else "zstd"
+
+
+class _Stream:
+    """The archive as the source gives it, packed, and counted on its way."""
+
+    def __init__(self, source: Any, name: str, packing: Packing, total: int, tell: Tell) -> None:
+        self.packing = packing
+        self.read = self.sent = 0
+        self._source, self._name, self._total, self._tell = source, name, total, tell
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._tell(Progress("saving", 0, self._total))
+        for piece in _packed(self._pieces(), self.packing):
+            self.sent += len(piece)
+            yield piece
+        self._tell(Progress("loading", self.read, max(self.read, self._total)))
+
+    def _pieces(self) -> Iterator[bytes]:
+        for piece in self._source.get_image(self._name, chunk_size=PIECE):
+            self.read += len(piece)
+            self._tell(Progress("copying", self.read, max(self.read, self._total)))
+            yield piece
+
+
+def _packed(pieces: Iterator[bytes], packing: Packing) -> Iterator[bytes]:
+    if packing == "none":
+        yield from pieces
+    elif packing == "zstd":  # each piece is a whole frame; frames one after another are one stream
+        codec = pa.Codec("zstd", compression_level=1)
+        yield from (codec.compress(piece, asbytes=True) for piece in pieces)
+    else:
+        packer = zlib.compressobj(1, wbits=31)
+        for piece in pieces:
+            packed = packer.compress(piece)
+            if packed:
+                yield packed
+        yield packer.flush()
+
+
+def _load(target: Any, stream: _Stream, name: str, node: str) -> None:
+    for line in target.load_image(iter(stream), quiet=False):
+        if "error" in line:
+            said = str(line["error"])
+            if NO_ROOM in said:
+                raise UserError("image.no_room", name=name, node=node, bytes=stream.read)
+            raise UserError("image.load_failed", name=name, node=node, detail=said)
+
+
+def _only_the_name_is_missing(target: Any, image: str, name: str) -> bool:
+    """It is there under another name, or under none: then it is only given this one."""
+    if find_image(target, image) is None:
+        return False
+    repository, _, tag = name.rpartition(":") if ":" in name.rpartition("/")[2] else (name, "", "latest")
+    try:
+        return bool(target.tag(image, repository, tag))
+    except DockerException:
+        return False

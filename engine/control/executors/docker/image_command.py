@@ -1,0 +1,88 @@
+"""`python -m engine.control.executors.docker.image_command build|list`: worker images of this computer's engine.
+
+The command line and `make` start it. `build` reads a `BuildImage` on stdin; answers are JSON, one object a line:
+`{"progress": …}` any number of times, then `{"image": …}`, `{"images": …}` or `{"error": …}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import DockerException
+from pydantic import BaseModel
+
+from engine.contract.errors import UserError
+from engine.contract.images import BuildImage, ImageInfo, ImageProgress, Images
+from engine.control.executors.docker import build
+from engine.control.executors.docker.images import Progress, WorkerImage, worker_images
+from engine.control.executors.docker.labels import default_image
+
+VERSION = "1.41"
+"""Of the interface; every engine since 20.10 knows it."""
+
+
+def main(arguments: list[str]) -> int:
+    """Do it, and say how it went."""
+    try:
+        api = _engine()
+        if arguments == ["list"]:
+            found = [describe(image) for image in worker_images(api)]
+            _say("images", Images(images=found, usual=default_image()))
+        elif arguments == ["build"]:
+            _say("image", describe(_build(api, BuildImage.model_validate_json(sys.stdin.read() or "{}"))))
+        else:
+            sys.stderr.write("usage: image_command build|list\n")
+            return 2
+    except UserError as error:
+        _say("error", error.body())
+        return 1
+    return 0
+
+
+def describe(image: WorkerImage) -> ImageInfo:
+    """As it travels."""
+    return ImageInfo(
+        id=image.id, names=list(image.names), version=image.version, commit=image.commit, protocol=image.protocol,
+        fits=image.fits, bytes=image.bytes, created=image.created,
+    )  # fmt: skip
+
+
+def _engine() -> Any:
+    """The engine DOCKER_HOST names, else the usual one."""
+    try:
+        api = docker.APIClient(os.environ.get("DOCKER_HOST"), version=VERSION, timeout=int(build.SILENCE_S))
+        api.ping()
+    except (DockerException, OSError) as error:  # requests' errors are OSErrors
+        raise UserError("image.no_engine", detail=str(error)) from error
+    return api
+
+
+def _build(api: Any, wish: BuildImage) -> WorkerImage:
+    with tempfile.TemporaryDirectory() as passing:
+        wheels = Path(wish.wheels or passing).absolute() if wish.wheels or wish.gather else None
+        if wish.gather and wheels is not None:
+            _tell(Progress("packages"))
+            build.gather_wheels(wheels, wish.build)
+        plan = build.Plan(
+            wish.name or default_image(), wish.base or build.BASE, wish.build, wheels, wish.network or None
+        )  # fmt: skip
+        return build.build(api, plan, _tell)
+
+
+def _tell(progress: Progress) -> None:
+    _say("progress", ImageProgress(step=progress.step, done=progress.done, total=progress.total))
+
+
+def _say(kind: str, content: BaseModel) -> None:
+    sys.stdout.write(json.dumps({kind: content.model_dump(mode="json")}) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""How containers and volumes of ours are named and labelled, and where a run's files lie in them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path, PurePosixPath
+
+from engine.contract.paths import AttemptFolder, Home
+
+PREFIX = "io.loraforge."
+MANAGED = f"{PREFIX}managed"
+"""Stands on everything we made; what does not carry it is never touched."""
+RUN = f"{PREFIX}run"
+ATTEMPT = f"{PREFIX}attempt"
+OWNER = f"{PREFIX}owner"
+EXPIRES = f"{PREFIX}expires"
+"""Days after its end, or `never`: labels cannot be changed, and the end is not known when they are set."""
+CONTROLLER = f"{PREFIX}controller"
+LEASE = f"{PREFIX}lease"
+KIND = f"{PREFIX}kind"
+PRIVATE = f"{PREFIX}private"
+DIGEST = f"{PREFIX}digest"
+PROTOCOL = "forge.protocol"
+"""Of an image: which version of the agreement its worker speaks."""
+NEVER = "never"
+
+JOB = PurePosixPath("/job")
+"""Where a run's volume is mounted; FORGE_HOME of the worker."""
+INPUTS = PurePosixPath("/inputs")
+USER = 10001
+SMALL_BYTES = 1 << 20
+PARENT = "engine.compute.worker.container"
+ID_LENGTH = 12
+
+
+def controller_id(home: Home) -> str:
+    """Which home a container belongs to; the same over restarts."""
+    return hashlib.sha256(str(home.root).encode()).hexdigest()[:ID_LENGTH]
+
+
+def container_name(uid: str, attempt: int) -> str:
+    """One attempt has one container."""
+    return f"forge-{uid}-{attempt}"
+
+
+def volume_name(uid: str) -> str:
+    """One run has one volume, for all its attempts on a node."""
+    return f"forge-run-{uid}"
+
+
+def run_of(folder: AttemptFolder) -> tuple[str, int]:
+    """Run and attempt number of an attempt's folder."""
+    return folder.run.name, int(folder.root.name)
+
+
+def there(path: Path, run: Path) -> PurePosixPath:
+    """Where a file of the run's folder lies in the container."""
+    return JOB / "runs" / run.name / PurePosixPath(path.relative_to(run).as_posix())
+
+
+def days_text(days: float | None) -> str:
+    """As the label has it."""
+    return NEVER if days is None else f"{days:g}"
+
+
+def days_of(text: str | None) -> float | None:
+    """What the label says; None: kept for good. A label nobody can read keeps things too."""
+    try:
+        return None if text in (None, "", NEVER) else max(0.0, float(text or ""))
+    except ValueError:
+        return None
