@@ -13,6 +13,7 @@ def parser() -> argparse.ArgumentParser:
     from engine.cli import (
         actions,
         advice,
+        alerts,
         config,
         controller,
         demo,
@@ -68,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
         secret,
         models,
         node,
+        alerts,
         history,
         home,
         image,
