@@ -4,7 +4,7 @@ PY := .venv/bin/python
 WORKER := .venv-worker/bin/python
 TEST_ENV := QT_QPA_PLATFORM=offscreen FORGE_WORKER_PYTHON=$(CURDIR)/$(WORKER) HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: chaos help setup demo app test test-docker worker-image check ci bench docs contact-sheets coverage lint types imports newcomer clean-environments
+.PHONY: chaos help setup demo app test test-docker worker-image check ci bench docs contact-sheets screenshots coverage lint types imports newcomer clean-environments
 
 help:          ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / — /' | sort
@@ -58,6 +58,9 @@ bench: setup   ## timings as ratios against a peer or a baseline in the same run
 
 contact-sheets: setup  ## pictures of every page in every look, to be looked at
 	@QT_QPA_PLATFORM=offscreen $(PY) -m tests.desktop.contact_sheets contact-sheets
+
+screenshots: setup  ## the pictures of every page and dialog → docs/screens
+	@QT_QPA_PLATFORM=offscreen $(PY) -m tests.desktop.screenshots docs/screens
 
 coverage: setup ## which lines the tests of desktop, controller and contract reach
 	@$(TEST_ENV) $(PY) -m pytest -q tests/unit tests/desktop tests/integration --ignore tests/unit/compute --cov --cov-report=term

@@ -20,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
         diagnostics,
         download,
         during,
+        elsewhere,
         going,
         history,
         home,
@@ -35,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
         secret,
         settings,
         tags,
+        where,
         worker,
     )
     from engine.cli.exits import EPILOG
@@ -57,9 +59,11 @@ def parser() -> argparse.ArgumentParser:
         actions,
         going,
         during,
+        elsewhere,
         keeping,
         tags,
         queue,
+        where,
         advice,
         download,
         config,

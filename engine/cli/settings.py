@@ -16,7 +16,7 @@ T = TypeVar("T")
 LANES = ("gpu", "cpu", "light")
 PLAIN = (
     "idle_minutes", "stop_grace_seconds", "retry_seconds", "log_level", "log_json", "spare_workers",
-    "spare_memory_gb", "currency", "proxy", "no_proxy", "offline",
+    "spare_memory_gb", "currency", "proxy", "no_proxy", "offline", "worker_image", "budget_days",
 )  # fmt: skip
 
 
@@ -37,6 +37,10 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("--spare-memory-gb", type=float, help="spares are given up while less memory is available")
     command.add_argument("--prices", nargs="+", metavar="LANE=PRICE", help="price of an hour of a slot; gpu=none: none")
     command.add_argument("--currency", help="of the prices, as ISO 4217 writes it: EUR")
+    command.add_argument("--worker-image", metavar="IMAGE", help="image of workers in containers; '' for the usual one")
+    command.add_argument("--owner-limit", metavar="N", help="most runs of one person at once; 'none': no limit")
+    command.add_argument("--budget", metavar="AMOUNT", help="what may be spent in --budget-days; 'none': not watched")
+    command.add_argument("--budget-days", type=int, help="the days the budget is for")
     command.add_argument("--proxy", metavar="URL", help="http://host:port that hubs are reached through; '' for none")
     command.add_argument("--no-proxy", metavar="HOSTS", help="hosts reached directly, with commas between")
     command.add_argument(
@@ -61,6 +65,10 @@ def work(options: argparse.Namespace) -> int:
         for name in PLAIN:
             if getattr(options, name) is not None:
                 wanted[name] = getattr(options, name)
+        for name in ("owner_limit", "budget"):
+            given = getattr(options, name)
+            if given is not None:
+                wanted[name] = None if given == "none" else given
         if options.endpoint:
             wanted["endpoints"] = read_endpoints(options.endpoint, client.settings().endpoints)
         if options.keep_days is not None:
@@ -76,6 +84,11 @@ def work(options: argparse.Namespace) -> int:
     print(f"Working files of ended runs stay {kept}; first retry after {settings.retry_seconds:g} s")
     prices = ", ".join(f"{lane} {price:g}" for lane, price in settings.prices.items())
     print(f"Prices of an hour: {f'{prices} {settings.currency}' if prices else 'none'}")
+    limit = "no limit" if settings.owner_limit is None else f"{settings.owner_limit} at once"
+    spend = (
+        "none" if settings.budget is None else f"{settings.budget:g} {settings.currency} in {settings.budget_days} days"
+    )
+    print(f"Runs of one person: {limit}; budget: {spend}")
     print(f"Log level: {settings.log_level}{' as JSON' if settings.log_json else ''}")
     print(f"Spare workers: {settings.spare_workers}, while {settings.spare_memory_gb:g} GB are available")
     print(f"Idle time: {settings.idle_minutes:g} min; grace when stopping: {settings.stop_grace_seconds:g} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 Array = np.ndarray[Any, Any]
+PIECE_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,35 @@ def read_curves(data: bytes) -> dict[str, Curve]:
 def read_views(data: bytes) -> dict[str, CurveView]:
     """Metric to its view."""
     return {name: CurveView(**found, damaged=lost) for name, found, lost in _by_metric(data, _VIEW)}
+
+
+def read_pieces(data: Iterator[bytes]) -> Iterator[tuple[str, Curve]]:
+    """Pieces of curves as they come: metric and points."""
+    with pa.ipc.open_stream(pa.PythonFile(io.BufferedReader(_Flow(data), PIECE_BYTES), mode="r")) as reader:
+        for batch in reader:
+            if batch.num_rows:
+                names = ("attempt", "x", "t", "value")
+                yield batch.column("metric")[0].as_py(), Curve(*(batch.column(name).to_numpy() for name in names))
+
+
+class _Flow(io.RawIOBase):
+    """Bytes that come in pieces, as a file."""
+
+    def __init__(self, data: Iterator[bytes]) -> None:
+        self._data, self._rest = data, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not len(self._rest):
+            piece = next(self._data, None)
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+        count = min(len(buffer), len(self._rest))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count
 
 
 def _by_metric(data: bytes, names: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Array], tuple[Damage, ...]]]:

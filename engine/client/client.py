@@ -28,6 +28,7 @@ from engine.contract.api import (
     CreateRun,
     EditRun,
     Health,
+    KeepCheckpoint,
     QueryAnswer,
     QueryRequest,
     ResumeRun,
@@ -168,6 +169,10 @@ class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls
         """Let the working files of an ended run go now; results stay in the library."""
         return self._change("DELETE", f"/runs/{uid}/files")
 
+    def keep_checkpoint(self, uid: str, checkpoint: int, kept: bool = True) -> RunSummary:
+        """Keep a checkpoint for good, or no longer."""
+        return self._change("PATCH", f"/runs/{uid}/checkpoints/{checkpoint}", KeepCheckpoint(kept=kept))
+
     def delete_checkpoint(self, uid: str, checkpoint: int) -> RunSummary:
         """Remove one checkpoint of a run that is not at work."""
         return self._change("DELETE", f"/runs/{uid}/checkpoints/{checkpoint}")
@@ -192,6 +197,13 @@ class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls
         if after is not None:
             query |= {"after_attempt": after[0], "after_step": after[1]}
         return self._send("GET", f"/runs/{uid}/series", query=query).content
+
+    def series_pieces(self, uid: str, metrics: Iterable[str] = ()) -> Iterator[tuple[str, Curve]]:
+        """Every point of curves, piece by piece, each with its metric; no more than a piece is held."""
+        from engine.client.arrow import read_pieces
+
+        with self.fetch(f"/runs/{uid}/series/points", query={"metric": list(metrics)}) as answer:
+            yield from read_pieces(answer.iter_bytes())
 
     def series_view(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.client.calls import Calls
 from engine.contract.api import RunSummary
 from engine.contract.ids import new_id
-from engine.contract.listing import BulkRequest, BulkResult, MoveInQueue, Queue, RunPoints
+from engine.contract.listing import BulkRequest, BulkResult, MoveInQueue, Price, Quality, Queue, RunPoints
 
 BULK_TIMEOUT_S = 300.0
 """A thousand starts look at the files of each."""
@@ -31,3 +31,8 @@ class ListingCalls(Calls):
     def points(self, search: str = "", project: str = "") -> RunPoints:
         """Ended runs, newest first, for a picture of all."""
         return self._get("/runs/points", RunPoints, {"search": search, "project": project})
+
+    def picture(self, price: Price, quality: Quality, search: str = "", project: str = "") -> RunPoints:
+        """The ended runs that a picture of these two values shows, however many there are."""
+        query = {"search": search, "project": project, "price": price, "quality": quality}
+        return self._get("/runs/points", RunPoints, query)

@@ -9,10 +9,12 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict
 
 from engine.client.calls import Calls
+from engine.contract.api import RunSummary
 from engine.contract.ids import new_id
 from engine.contract.nodes import (
     Costs,
     DoctorReport,
+    MoveRun,
     NodeProfile,
     NodeProfiles,
     Nodes,
@@ -80,6 +82,10 @@ class NodeCalls(Calls):
     def import_nodes(self, profiles: NodeProfiles | Mapping[str, Any]) -> Nodes:
         """Add or change many; all or none."""
         return self._read(self._send("POST", "/nodes/import", body=_values(profiles), key=new_id()), Nodes)
+
+    def start_elsewhere(self, uid: str, node: str = "") -> RunSummary:
+        """Let a run whose node does not answer go on elsewhere; without a name the scheduler's choice."""
+        return self._change("POST", f"/runs/{uid}/elsewhere", MoveRun(node=node))
 
     def placement(self, uid: str) -> PlacementAnswer:
         """Why a run is where it is, would go where it would go, or waits."""

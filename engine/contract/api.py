@@ -126,6 +126,8 @@ class CheckpointInfo(_Body):
     bytes: int = 0
     sha256: str = ""
     created: float = 0.0
+    kept: bool = False
+    """It stays until somebody says otherwise, whatever newer ones there are and however long the run has ended."""
 
 
 class ConfigChange(_Body):
@@ -250,6 +252,12 @@ class ResumeRun(_Body):
     epochs: float | None = Field(default=None, gt=0)
     """Train this many epochs in all: extends (or shortens) the run."""
     max_steps: int | None = Field(default=None, ge=1)
+
+
+class KeepCheckpoint(_Body):
+    """Keep a checkpoint for good, or no longer."""
+
+    kept: bool = True
 
 
 class SampleNow(_Body):

@@ -83,11 +83,22 @@ class RunPoint(_Body):
     """The best."""
     score: float | None = None
     """Share of exact matches after training."""
+    n: int = 1
+    """So many runs lie so near that this one stands for them."""
+
+
+Quality = Literal["score", "validation_loss", "loss"]
+Price = Literal["seconds", "cost"]
 
 
 class RunPoints(_Body):
-    """Ended runs, newest first, at most MAX_POINTS."""
+    """Ended runs, newest first, at most MAX_POINTS; of a picture, those of which both values are known."""
 
     points: list[RunPoint] = []
     total: int
+    """Of ended runs."""
+    known: int | None = None
+    """Of a picture: runs of which both values are known, of which `points` are what can be told apart."""
+    best: list[str] = []
+    """Of a picture: runs that beat every run that took no more, by what they took."""
     currency: str = ""

@@ -11,6 +11,8 @@ import platformdirs
 from engine.contract.errors import UserError
 
 HOME_VARIABLE = "FORGE_HOME"
+KEPT = "kept"
+"""Beside a run's checkpoints: which of them are never pruned."""
 
 
 def usual_home() -> Path:
@@ -123,6 +125,10 @@ class Home:
     def run(self, uid: str) -> Path:
         """The folder of one run."""
         return self.runs / uid
+
+    def kept(self, uid: str) -> Path:
+        """An empty file for each checkpoint that is kept for good, by its name; the controller writes them."""
+        return self.run(uid) / KEPT
 
     def attempt(self, uid: str, number: int) -> "AttemptFolder":
         """The folder of one start of a run."""

@@ -70,6 +70,9 @@ class Backend(NoticesBackend, SettingsBackend, SeriesBackend, ListingBackend, Co
     def delete_files(self, uid: str) -> None:
         """Delete an ended run's working files."""
 
+    def keep_checkpoint(self, uid: str, checkpoint: int, kept: bool) -> None:
+        """Keep one for good, or no longer."""
+
     def delete_checkpoint(self, uid: str, checkpoint: int) -> None:
         """Delete one checkpoint."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from engine.contract.api import RunPage, Settings
-from engine.contract.listing import BulkRequest, BulkResult, Queue, RunPoints
+from engine.contract.listing import BulkRequest, BulkResult, Price, Quality, Queue, RunPoints
 
 
 class ListingBackend(Protocol):
@@ -32,7 +32,7 @@ class ListingBackend(Protocol):
     def move_in_queue(self, uid: str, before: str | None) -> Queue:
         """Let a waiting run start before another, or last of all; the queue as it is then."""
 
-    def run_points(self) -> RunPoints:
+    def run_points(self, price: Price, quality: Quality) -> RunPoints:
         """Ended runs as points of a picture."""
 
     def price_list(self) -> Settings:

@@ -16,6 +16,9 @@ Axis = Literal["step", "time", "tokens_seen"]
 Buckets = np.ndarray[Any, Any]
 """`engine.contract.pyramid.BUCKET`s by rising x."""
 
+Named = tuple[tuple[str, str], ...]
+"""Runs by id, and what people call them."""
+
 
 @dataclass(frozen=True)
 class SeriesView:
@@ -43,11 +46,16 @@ class LongPart:
 class SeriesBackend(Protocol):
     """Curves of a run. Calls block, as all of `Backend`."""
 
-    def curves(self, uid: str, long_from: int, buckets: int, axis: Axis) -> dict[str, SeriesPart | LongPart]:
-        """All curves of a run; those of more than `long_from` points at about so many buckets."""
+    def curves(
+        self, uid: str, long_from: int, buckets: int, axis: Axis, metrics: tuple[str, ...] = ()
+    ) -> dict[str, SeriesPart | LongPart]:
+        """These curves of a run, or all; those of more than `long_from` points at about so many buckets."""
 
     def curve_view(self, uid: str, metric: str, buckets: int, wanted: SeriesView) -> SeriesView:
         """A piece of one curve at about so many buckets: axis, range and begins are those of `wanted`."""
 
-    def write_curves(self, uid: str, metrics: tuple[str, ...], file: Path, tell: Tell) -> int:
-        """Write every point of these curves as CSV, aside first; how many there were."""
+    def write_curves(self, runs: Named, metrics: tuple[str, ...], file: Path, tell: Tell) -> int:
+        """Write every point of these curves as CSV, as they come and aside first; how many there were.
+
+        Of several runs each line names its own. `tell` hears points, not bytes, and may raise `Cancelled`.
+        """

@@ -98,6 +98,10 @@ class ControllerBackend(ControllerNotices, ControllerSettings, ControllerSeries,
         """Delete an ended run's working files."""
         self._client.clean(uid)
 
+    def keep_checkpoint(self, uid: str, checkpoint: int, kept: bool) -> None:
+        """Keep one checkpoint for good, or no longer."""
+        self._client.keep_checkpoint(uid, checkpoint, kept)
+
     def delete_checkpoint(self, uid: str, checkpoint: int) -> None:
         """Delete one checkpoint."""
         self._client.delete_checkpoint(uid, checkpoint)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.client.client import ControllerClient
 from engine.contract.api import RunPage, Settings
-from engine.contract.listing import BulkRequest, BulkResult, Queue, RunPoints
+from engine.contract.listing import BulkRequest, BulkResult, Price, Quality, Queue, RunPoints
 
 
 class ControllerListing:
@@ -41,9 +41,9 @@ class ControllerListing:
         self._client.move_in_queue(uid, before)
         return self.queue()
 
-    def run_points(self) -> RunPoints:
-        """Ended runs as points."""
-        return self._client.points()
+    def run_points(self, price: Price, quality: Quality) -> RunPoints:
+        """Ended runs as points of a picture."""
+        return self._client.picture(price, quality)
 
     def price_list(self) -> Settings:
         """The controller's settings."""

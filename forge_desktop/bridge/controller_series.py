@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +11,9 @@ import numpy as np
 from engine.client.arrow import CurveView
 from engine.client.client import ControllerClient
 from engine.client.download import Tell
-from forge_desktop.bridge.backend_series import Axis, LongPart, SeriesView
+from forge_desktop.bridge.backend_series import Axis, LongPart, Named, SeriesView
 from forge_desktop.bridge.points import SeriesPart
-from forge_desktop.bridge.series_files import write_csv
+from forge_desktop.bridge.series_files import Piece, write_csv
 from forge_desktop.bridge.series_reading import (
     GoesBack,
     along,
@@ -34,12 +34,14 @@ class ControllerSeries:
 
     _client: ControllerClient
 
-    def curves(self, uid: str, long_from: int, buckets: int, axis: Axis) -> dict[str, SeriesPart | LongPart]:
-        """All curves of a run."""
-        known = self._client.run(uid).series
+    def curves(
+        self, uid: str, long_from: int, buckets: int, axis: Axis, metrics: tuple[str, ...] = ()
+    ) -> dict[str, SeriesPart | LongPart]:
+        """Curves of a run."""
+        known = [one for one in self._client.run(uid).series if not metrics or one.metric in metrics]
         long = [one.metric for one in known if one.n > long_from]
         short = [one.metric for one in known if one.n <= long_from]
-        found: dict[str, SeriesPart | LongPart] = dict(self._points(uid, short)) if short or not long else {}
+        found: dict[str, SeriesPart | LongPart] = dict(self._points(uid, short)) if short else {}
         return found | {metric: self._long(uid, metric, buckets, axis) for metric in long}
 
     def curve_view(self, uid: str, metric: str, buckets: int, wanted: SeriesView) -> SeriesView:
@@ -52,10 +54,15 @@ class ControllerSeries:
         part, tokens = self._with_tokens(uid, metric, wanted.axis)
         return view_of_points(part, along(part, wanted.axis, tokens), buckets, wanted)
 
-    def write_curves(self, uid: str, metrics: tuple[str, ...], file: Path, tell: Tell) -> int:
-        """Every point of these curves as CSV."""
-        found = self._points(uid, metrics)
-        return write_csv(file, {name: found[name] for name in metrics if name in found}, tell)
+    def write_curves(self, runs: Named, metrics: tuple[str, ...], file: Path, tell: Tell) -> int:
+        """Every point of these curves as CSV, from the history into the file piece by piece."""
+        total = sum(one.n for uid, _ in runs for one in self._client.run(uid).series if one.metric in metrics)
+        return write_csv(file, self._pieces(runs, metrics), total, tell, len(runs) > 1)
+
+    def _pieces(self, runs: Named, metrics: tuple[str, ...]) -> Iterator[Piece]:
+        for uid, name in runs:
+            for metric, part in self._client.series_pieces(uid, metrics):
+                yield Piece(uid, name, metric, SeriesPart(part.attempt, part.x, part.t, part.value))
 
     def _long(self, uid: str, metric: str, buckets: int, axis: Axis) -> SeriesPart | LongPart:
         if axis == "step":

@@ -78,6 +78,8 @@ class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing, 
         """Set: downloads go on."""
         self.gate.set()
         self.views_asked = []
+        self.views_go = threading.Event()
+        self.views_go.set()
         self.hangs = False
         """Requests find nobody, although the stream stands."""
         self.closed = False
@@ -227,6 +229,14 @@ class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing, 
         self.logs.forget(uid)
         run.lines = [(attempt, line) for attempt, line in run.lines if not isinstance(line, CheckpointSaved)]
         self._move(run, cleaned=1_790_100_000.0, expires=None)
+
+    def keep_checkpoint(self, uid: str, checkpoint: int, kept: bool) -> None:
+        """Note it."""
+        run = self._find(uid)
+        if checkpoint not in {known.id for known in detail(run, 0).checkpoints}:
+            raise NotFound("checkpoint.unknown", run=uid, checkpoint=checkpoint)
+        (run.kept.add if kept else run.kept.discard)(checkpoint)
+        self._move(run)
 
     def delete_checkpoint(self, uid: str, checkpoint: int) -> None:
         """Forget one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +11,17 @@ from typing import Any
 from engine.contract.api import EditRun, RunPage, RunSummary, Settings
 from engine.contract.errors import Conflict, NotFound, UserError
 from engine.contract.events import Validation
-from engine.contract.listing import BulkRefusal, BulkRequest, BulkResult, Queue, QueueEntry, RunPoint, RunPoints
+from engine.contract.listing import (
+    BulkRefusal,
+    BulkRequest,
+    BulkResult,
+    Price,
+    Quality,
+    Queue,
+    QueueEntry,
+    RunPoint,
+    RunPoints,
+)
 from engine.contract.search import parse
 from engine.contract.search_filter import matches
 from engine.contract.states import LIVE, RunState
@@ -158,13 +169,22 @@ class ReplayListing:
             self._move(self._runs[uid], priority=beside.priority)
             return self.queue()
 
-    def run_points(self) -> RunPoints:
-        """Ended runs, newest first."""
+    def run_points(self, price: Price, quality: Quality) -> RunPoints:
+        """Ended runs with both values; a replay has few enough to show each."""
         self._answer()
         with self._lock:
             ended = [run for run in self._runs.values() if run.summary.state.ended]
         points = [_point(run) for run in sorted(ended, key=lambda run: -run.summary.created)]
-        return RunPoints(points=points, total=len(points), currency=self.prices.currency)
+        known = [one for one in points if _is_known(one, price) and _is_known(one, quality)]
+        sign = 1 if quality == "score" else -1
+        best: list[RunPoint] = []
+        for one in sorted(known, key=lambda one: (getattr(one, price), -sign * getattr(one, quality))):
+            if not best or sign * getattr(one, quality) > sign * getattr(best[-1], quality):
+                best.append(one)
+        return RunPoints(
+            points=known, total=len(points), known=len(known), best=[one.uid for one in best],
+            currency=self.prices.currency,
+        )  # fmt: skip
 
     def price_list(self) -> Settings:
         """What a test put there."""
@@ -199,6 +219,11 @@ class ReplayListing:
     def edit(self, uid: str, change: EditRun) -> RunSummary:
         """Given by the backend."""
         raise NotImplementedError
+
+
+def _is_known(point: RunPoint, name: str) -> bool:
+    value = getattr(point, name)
+    return value is not None and math.isfinite(value)
 
 
 def _point(run: Played) -> RunPoint:

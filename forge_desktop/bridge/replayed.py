@@ -48,6 +48,8 @@ class Played:
     log: bytes = b""
     attempt: int = 0
     diagnosis: Diagnosis | None = None
+    kept: set[int] = field(default_factory=set)
+    """Checkpoints that somebody keeps."""
 
 
 def points_of(line: JournalLine) -> dict[str, Point]:
@@ -86,6 +88,8 @@ def detail(run: Played, cursor: int) -> RunDetail:
             made.events.append(
                 EventInfo(cursor=place + 1, at=line.t, attempt=attempt, kind=kind, level=level, body=body)
             )  # fmt: skip
+    for one in made.checkpoints:
+        one.kept = one.id in run.kept
     return made
 
 

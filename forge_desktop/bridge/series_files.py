@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.client.download import Tell
@@ -16,24 +17,41 @@ from forge_desktop.bridge.points import SeriesPart
 ROWS_AT_ONCE = 100_000
 
 
-def write_csv(file: Path, curves: Mapping[str, SeriesPart], tell: Tell) -> int:
-    """Every point as `metric,attempt,step,time,value`, in the order they were made; how many."""
+@dataclass(frozen=True)
+class Piece:
+    """Some points of one metric of one run."""
+
+    run: str
+    name: str
+    """What people call it."""
+    metric: str
+    part: SeriesPart
+
+
+def write_csv(file: Path, pieces: Iterable[Piece], total: int, tell: Tell, with_run: bool = False) -> int:
+    """Every point as `metric,attempt,step,time,value`, in the order they were made, written as it comes; how many.
+
+    `with_run` puts id and name of the run before. `tell` hears how many are written, and may raise `Cancelled`.
+    """
     import pyarrow as pa
     import pyarrow.csv
 
-    total, written = sum(len(part.x) for part in curves.values()), 0
-    names = ("metric", "attempt", "step", "time", "value")
-    kinds = (pa.string(), pa.int32(), pa.float64(), pa.float64(), pa.float64())
+    names = [*(("run", "name") if with_run else ()), "metric", "attempt", "step", "time", "value"]
+    kinds = [pa.string()] * (len(names) - 4) + [pa.int32(), *[pa.float64()] * 3]
     schema = pa.schema(list(zip(names, kinds, strict=True)))
+    written = 0
     with _aside(file) as aside, pyarrow.csv.CSVWriter(str(aside), schema) as writer:
-        for metric, part in curves.items():
-            for begin in range(0, len(part.x), ROWS_AT_ONCE):
+        for piece in pieces:
+            for begin in range(0, len(piece.part.x), ROWS_AT_ONCE):
+                part = piece.part
                 rows = slice(begin, begin + ROWS_AT_ONCE)
                 count = len(part.x[rows])
-                columns = [pa.array([metric] * count), part.attempt[rows], part.x[rows], part.t[rows], part.value[rows]]
-                writer.write_table(pa.table(dict(zip(names, columns, strict=True)), schema=schema))
+                texts = [*((piece.run, piece.name) if with_run else ()), piece.metric]
+                columns = [pa.repeat(text, count) for text in texts]
+                numbers = [pa.array(column[rows]) for column in (part.attempt, part.x, part.t, part.value)]
+                writer.write_batch(pa.record_batch([*columns, *numbers], schema=schema))
                 written += count
-                tell(written, total)
+                tell(written, max(total, written))
     return written
 
 

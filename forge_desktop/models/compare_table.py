@@ -40,14 +40,14 @@ MISSING = "—"
 
 def results(entries: Sequence[Entry], currency: str) -> list[Line]:
     """What came of the runs, and what it took."""
-    losses = [_last(one, "loss") for one in entries]
-    rates = [_mean(one, "tokens_per_second") for one in entries]
+    rates = [one.figures_of("tokens_per_second").mean for one in entries]
+    validation = [one.figures_of("validation_loss").least for one in entries]
     runs = [one.detail.run if one.detail else None for one in entries]
     scores = {when: [_score(one.detail, when) for one in entries] for when in ("before", "after")}
     return [
         Line("state", tr("Status"), tuple(word("state", run.state) if run else MISSING for run in runs)),
-        _figures("loss", tr("Final loss"), losses, -1, figure),
-        _figures("validation", tr("Best validation loss"), [_least(one) for one in entries], -1, figure),
+        _figures("loss", tr("Final loss"), [_loss(one) for one in entries], -1, figure),
+        _figures("validation", tr("Best validation loss"), validation, -1, figure),
         _figures("before", tr("Score before"), scores["before"], 0, lambda share: percent(share, 1)),
         _figures("after", tr("Score after"), scores["after"], 1, lambda share: percent(share, 1)),
         _figures("time", tr("Time"), [_seconds(one.detail) for one in entries], -1, duration),
@@ -68,24 +68,9 @@ def _figures(key: str, title: str, values: Sequence[float | None], better: int, 
     return Line(key, title, tuple(MISSING if value is None else form(value) for value in values), best)
 
 
-def _last(one: Entry, metric: str) -> float | None:
-    _x, values = one.curve(metric).shown()
-    finite = values[np.isfinite(values)]
-    if len(finite):
-        return float(finite[-1])
-    return one.detail.run.loss if one.detail is not None and metric == "loss" else None
-
-
-def _mean(one: Entry, metric: str) -> float | None:
-    _x, values = one.curve(metric).shown()
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else None
-
-
-def _least(one: Entry) -> float | None:
-    _x, values = one.curve("validation_loss").shown()
-    finite = values[np.isfinite(values)]
-    return float(finite.min()) if len(finite) else None
+def _loss(one: Entry) -> float | None:
+    last = one.figures_of("loss").last
+    return one.detail.run.loss if last is None and one.detail is not None else last
 
 
 def _score(detail: RunDetail | None, when: str) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.api import EditRun, RunDetail, RunSummary, Settings
@@ -82,6 +84,13 @@ class RunModel(QObject):
         """Give the run another name; it is shown when the controller has it."""
         uid = self.uid
         self.session.ask(lambda backend: backend.edit(uid, EditRun(name=name)), owner=self)
+
+    def change_tags(self, more: Sequence[str], less: Sequence[str]) -> None:
+        """Give the run tags and take others; they are shown when the controller has them."""
+        if self.detail is not None:
+            kept = [tag for tag in self.detail.run.tags if tag not in less]
+            uid, tags = self.uid, list(dict.fromkeys([*kept, *more]))
+            self.session.ask(lambda backend: backend.edit(uid, EditRun(tags=tags)), owner=self)
 
     @property
     def curves(self) -> dict[str, Curve]:

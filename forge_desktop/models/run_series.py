@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.errors import ErrorBody
@@ -32,9 +34,18 @@ class RunSeries(QObject):
     state_changed = Signal()
     """`state` or `error` is another."""
 
-    def __init__(self, session: Session, uid: str, parent: QObject | None = None, long_from: int = LONG_FROM) -> None:
+    def __init__(
+        self,
+        session: Session,
+        uid: str,
+        parent: QObject | None = None,
+        long_from: int | None = None,
+        metrics: Iterable[str] = (),
+    ) -> None:
         super().__init__(parent)
-        self.session, self.uid, self._long_from = session, uid, long_from
+        self._metrics = frozenset(metrics)
+        self.session, self.uid = session, uid
+        self._long_from = LONG_FROM if long_from is None else long_from
         self.curves: dict[str, Curve] = {}
         self.state = "loading"
         """loading, ready or failed."""
@@ -43,6 +54,9 @@ class RunSeries(QObject):
         self.axis: Axis = "step"
         self._asked = 0
         self._wanted: dict[str, Range] = {}
+        """The newest piece that is looked at, by curve."""
+        self._flying: set[str] = set()
+        """Curves of which a finer piece is on its way: the next is asked for when it is here."""
         self._whole: set[str] = set()
         """Long curves that can only be had point by point."""
         self._again = QTimer(self, singleShot=True, interval=AGAIN_MS)
@@ -55,6 +69,12 @@ class RunSeries(QObject):
         """The curve of a metric, empty until it has points."""
         return self.curves.setdefault(metric, Curve())
 
+    def want(self, metrics: Iterable[str]) -> None:
+        """Follow these curves too; of a series made without any, all are followed."""
+        if self._metrics and not self._metrics >= set(metrics):
+            self._metrics |= set(metrics)
+            self.refetch()
+
     def break_off(self) -> None:
         """The line was down: points may have been missed."""
         for curve in self.curves.values():
@@ -64,6 +84,7 @@ class RunSeries(QObject):
         """Long curves are held along one axis."""
         if axis != self.axis:
             self.axis = axis
+            self._wanted.clear()
             if any(curve.coarse is not None for curve in self.curves.values()):
                 self.refetch()
 
@@ -72,9 +93,10 @@ class RunSeries(QObject):
         """Ask for all curves; an answer to an earlier question may lack what was missed since."""
         self._asked += 1
         uid, number, long_from, axis = self.uid, self._asked, self._long_from, self.axis
+        metrics = tuple(sorted(self._metrics))
         self._again.stop()
         self.session.ask(
-            lambda backend: backend.curves(uid, long_from, BUCKETS, axis),
+            lambda backend: backend.curves(uid, long_from, BUCKETS, axis, metrics),
             lambda series: self._got(number, series),
             lambda error: self._failed(number, error),
             owner=self,
@@ -82,6 +104,7 @@ class RunSeries(QObject):
 
     def look_at(self, metric: str, visible: Range) -> None:
         """Somebody looks at this piece of a curve: fetch it finer, a moment after the last movement."""
+        self._wanted.pop(metric, None)
         curve = self.curves.get(metric)
         if curve is None or curve.coarse is None or curve.coarse.axis != self.axis or not len(curve.coarse.shown):
             return
@@ -97,8 +120,8 @@ class RunSeries(QObject):
 
     @Slot()
     def _fetch_finer(self) -> None:
-        wanted, self._wanted = self._wanted, {}
-        for metric, (low, high) in wanted.items():
+        for metric in [one for one in self._wanted if one not in self._flying]:
+            low, high = self._wanted.pop(metric)
             coarse = self.curve(metric).coarse
             if coarse is None:
                 continue
@@ -109,16 +132,21 @@ class RunSeries(QObject):
 
     def _ask_finer(self, metric: str, coarse: SeriesView, wanted: SeriesView) -> None:
         uid = self.uid
+        self._flying.add(metric)
 
         def got(view: SeriesView) -> None:
             curve = self.curve(metric)
             if curve.coarse is coarse:  # else everything was fetched anew meanwhile
                 curve.refine(view)
                 self.changed.emit({metric})
+            landed()
 
-        self.session.ask(
-            lambda backend: backend.curve_view(uid, metric, BUCKETS, wanted), got, lambda _error: None, owner=self
-        )
+        def landed(_error: ErrorBody | None = None) -> None:
+            self._flying.discard(metric)
+            if metric in self._wanted:
+                self.look_at(metric, self._wanted[metric])  # what came meanwhile may be enough
+
+        self.session.ask(lambda backend: backend.curve_view(uid, metric, BUCKETS, wanted), got, landed, owner=self)
 
     def _got(self, number: int, series: dict[str, SeriesPart | LongPart]) -> None:
         if number != self._asked:
@@ -151,14 +179,16 @@ class RunSeries(QObject):
         if message.run != self.uid:
             return
         stale = False
-        for metric, points in message.points.items():
+        news = {one: points for one, points in message.points.items() if not self._metrics or one in self._metrics}
+        for metric, points in news.items():
             curve = self.curve(metric)
             curve.append(message.attempt, points)
             grown = len(curve) > GROWN * self._long_from and metric not in self._whole
             stale = stale or curve.goes_back or grown
         if stale and not self._again.isActive():
             self._again.start()
-        self.changed.emit(set(message.points))
+        if news:
+            self.changed.emit(set(news))
 
 
 def _covers(view: SeriesView, visible: Range) -> bool:

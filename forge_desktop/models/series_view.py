@@ -7,19 +7,22 @@ Everything here is numbers; nothing knows of pixels on a screen or of Qt.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from forge_desktop.bridge.backend_series import Buckets, SeriesView
+from forge_desktop.bridge.backend_series import Axis, Buckets, SeriesView
 from forge_desktop.bridge.points import Floats
 from forge_desktop.models.curves import Curve
 
 if TYPE_CHECKING:
     from engine.contract.pyramid import Pyramid
 
-ChartAxis = Literal["step", "relative", "time", "tokens_seen"]
-"""What stands along x: step, seconds since `origin`, wall time, tokens seen."""
+ChartAxis = Literal["step", "relative", "time", "worked", "tokens_seen"]
+"""What stands along x: step, seconds since `origin`, wall time, seconds at work, tokens seen."""
+Spans = tuple[tuple[float, float], ...]
+"""When something was at work: begin and end, one after another."""
 FORGOTTEN = 1e-6
 """Share of a moving average that may be missing where it does not begin at the curve's first point."""
 EXACT_POINTS = 16_384
@@ -28,6 +31,11 @@ EXACT_POINTS = 16_384
 
 LOOSE = 4
 """So many times the buckets asked for are taken as they are, rather than merged for every picture."""
+
+
+def held_axis(axis: ChartAxis) -> Axis:
+    """What a long curve is held along for an axis; the tokens that were seen follow from the step."""
+    return "time" if axis in ("relative", "time", "worked") else "step"
 
 
 class CurveSource:
@@ -41,6 +49,7 @@ class CurveSource:
         self._shown: Pyramid | None = None
         self._lost: dict[int, Pyramid] = {}
         self._last: tuple[object, Buckets] | None = None
+        self._spans: Spans = ()
 
     def set_axis(self, axis: ChartAxis, origin: float | None = None) -> None:
         """Put something else along x; `origin` is the wall time that counts as 0."""
@@ -49,11 +58,28 @@ class CurveSource:
         if axis != self.axis or moved:
             self.axis, self._known = axis, (-1, -1)
 
+    def set_work(self, spans: Spans) -> None:
+        """When the run was at work, for the axis "worked": between the spans no time passes there."""
+        if spans != self._spans:
+            self._spans = spans
+            if self.axis == "worked":
+                self._known = (-1, -1)
+
+    def held_x(self, x: float) -> float:
+        """The wall time, or the step, of a place on the axis: where a long curve is held there."""
+        if self.axis == "worked":
+            at, passed = _clock(self._spans)
+            return float(np.interp(x, passed, at)) if len(at) else x
+        if self.axis == "tokens_seen":
+            step, seen = self._seen()
+            return float(np.interp(x, seen, step)) if len(step) else x
+        return x + self._origin if self.axis == "relative" else x
+
     @property
-    def stamp(self) -> tuple[int, int, ChartAxis, float]:
+    def stamp(self) -> tuple[int, int, ChartAxis, float, Spans]:
         """Another value whenever there is something else to draw."""
         self.refresh()
-        return (self._known[0], len(self.pyramid), self.axis, self._origin)
+        return (self._known[0], len(self.pyramid), self.axis, self._origin, self._spans)
 
     @property
     def pyramid(self) -> Pyramid:
@@ -194,16 +220,16 @@ class CurveSource:
             self._lost[number].extend(self._along(mine), self.curve.value[mine])
 
     def _along(self, places: np.ndarray) -> Floats:
-        if self.axis in ("time", "relative"):
-            return np.asarray(self.curve.t[places] - (self._origin if self.axis == "relative" else 0.0))
-        if self.axis == "tokens_seen" and self._tokens is not None:
-            step, seen = self._tokens.shown()
-            if len(step):
-                return np.asarray(np.interp(self.curve.x[places], step, seen))
-        return np.asarray(self.curve.x[places])
+        held = self.curve.t if held_axis(self.axis) == "time" else self.curve.x
+        move = self._move()
+        return np.asarray(held[places] if move is None else move(held[places]))
+
+    def _move(self) -> Callable[[Floats], Floats] | None:
+        """From the wall time or the step to a place on the axis; None where it is that place."""
+        return {"relative": self._since, "worked": self._at_work, "tokens_seen": self._by_tokens}.get(self.axis)
 
     def _held_views(self) -> list[SeriesView]:
-        coarse, wanted = self.curve.coarse, "time" if self.axis == "relative" else self.axis
+        coarse, wanted = self.curve.coarse, held_axis(self.axis)
         return [coarse] if coarse is not None and coarse.axis == wanted else []
 
     def _held(self) -> list[Buckets]:
@@ -217,12 +243,46 @@ class CurveSource:
         return [self._moved(part) for part in parts]
 
     def _moved(self, buckets: Buckets) -> Buckets:
-        if self.axis != "relative":
+        move = self._move()
+        if move is None:
             return buckets
         moved = buckets.copy()
-        moved["x_first"] -= self._origin
-        moved["x_last"] -= self._origin
+        for name in ("x_first", "x_last"):
+            moved[name] = move(moved[name])
         return moved
+
+    def _since(self, t: Floats) -> Floats:
+        return np.asarray(t - self._origin)
+
+    def _by_tokens(self, steps: Floats) -> Floats:
+        step, seen = self._seen()
+        return np.asarray(np.interp(steps, step, seen) if len(step) else steps)
+
+    def _seen(self) -> tuple[Floats, Floats]:
+        """Steps and the tokens that were seen by then."""
+        if self._tokens is None:
+            return np.empty(0), np.empty(0)
+        step, seen = self._tokens.shown()
+        coarse = self._tokens.coarse
+        if coarse is None or coarse.axis != "step":
+            return step, seen
+        ends = [np.column_stack([coarse.shown[a], coarse.shown[b]]).ravel()
+                for a, b in (("x_first", "x_last"), ("first", "last"))]  # fmt: skip
+        return np.append(ends[0], step), np.append(ends[1], seen)
+
+    def _at_work(self, t: Floats) -> Floats:
+        at, passed = _clock(self._spans)
+        if not len(at):
+            return np.asarray(t - (self.curve.t[0] if len(self.curve) else 0.0))
+        return np.asarray(np.interp(t, at, passed))
+
+
+def _clock(spans: Spans) -> tuple[Floats, Floats]:
+    """Begin and end of each span, and the seconds of work that had passed by then."""
+    at = np.maximum.accumulate(np.array(spans, float).reshape(-1))  # clocks are set back now and then
+    worked = np.diff(at, prepend=at[:1])
+    worked[0::2] = 0.0  # from the end of one to the begin of the next
+    return at, np.cumsum(worked)
 
 
 def averaged(buckets: Buckets, weight: float) -> Floats:

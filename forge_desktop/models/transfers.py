@@ -12,9 +12,11 @@ from typing import Literal
 from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.contract.errors import ErrorBody
-from forge_desktop.bridge.backend import Backend, Cancelled, Exists, Item
+from forge_desktop.bridge.backend import Backend, Cancelled, Exists, Item, Tell
 from forge_desktop.bridge.session import Session
 
+Make = Callable[[Backend, Tell], object]
+"""Writes a file whole or not at all; tells how much is done, and stops when that raises Cancelled."""
 TransferState = Literal["waiting", "running", "exists", "failed", "cancelled", "done"]
 NEWS_S = 0.1
 
@@ -35,6 +37,8 @@ class Transfer:
     error: ErrorBody | None = None
     path: Path | None = None
     unwanted: threading.Event = field(default_factory=threading.Event)
+    make: Make | None = None
+    """How it is written, where it is no file of the run; it is counted in points then, and nothing of it is kept."""
 
 
 class Transfers(QObject):
@@ -67,6 +71,17 @@ class Transfers(QObject):
         self._go(transfer, exists)
         return transfer
 
+    def write(self, uid: str, title: str, file: Path, make: Make) -> Transfer:
+        """Have a file made of points, in place of one of that name; one on its way already is not begun twice."""
+        for known in self.list:
+            if (known.folder, known.name) == (file.parent, file.name) and known.state in ("waiting", "running"):
+                return known
+        self._made += 1
+        transfer = Transfer(self._made, uid, title, Item("config"), file.parent, file.name, make=make)
+        self.list.append(transfer)
+        self._go(transfer, "replace")
+        return transfer
+
     def again(self, transfer: Transfer, exists: Exists = "refuse") -> None:
         """Go on with one that failed, was cancelled, or whose name was taken."""
         self._go(transfer, exists)
@@ -86,6 +101,8 @@ class Transfers(QObject):
     def _go(self, transfer: Transfer, exists: Exists) -> None:
         transfer.unwanted = threading.Event()
         transfer.state, transfer.error = "waiting", None
+        if transfer.make is not None:
+            transfer.done = 0
         self.changed.emit()
         self._session.transfer(
             self._work(transfer, exists),
@@ -107,6 +124,9 @@ class Transfers(QObject):
 
         def work(backend: Backend) -> Path | None:
             try:
+                if transfer.make is not None:
+                    transfer.make(backend, tell)
+                    return transfer.folder / transfer.name
                 return backend.download(
                     transfer.uid, transfer.item, transfer.folder, tell, exists, transfer.name
                 )  # fmt: skip

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from PySide6.QtCore import QStandardPaths, Qt, QTimer, Slot
-from PySide6.QtWidgets import QFileDialog, QLabel, QWidget
+from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QWidget
 
 from engine.contract.durable import write_durably
 from engine.contract.errors import ErrorBody, UserError
+from engine.contract.listing import Price, Quality
 from forge_desktop.bridge.backend import Backend
 from forge_desktop.bridge.session import Session
-from forge_desktop.models.compare_model import AXES, FEWEST, METRICS, MOST, CompareModel, along, uids_of
+from forge_desktop.models.compare_model import AXES, FEWEST, METRICS, MOST, CompareModel, uids_of
 from forge_desktop.models.compare_table import as_csv, results, settings
-from forge_desktop.panels.compare_chart import CompareChart, Strand
+from forge_desktop.models.run_picture import Picture
+from forge_desktop.panels.compare_chart import CompareCurves
 from forge_desktop.panels.compare_grid import CompareGrid
 from forge_desktop.panels.compare_runs import CompareRuns
 from forge_desktop.panels.compare_scatter import CompareScatter
@@ -21,11 +24,10 @@ from forge_desktop.panels.page import Page, TwoColumns
 from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Choice, Segments, button, column, label, row
-from forge_desktop.theme.language import count, explain, tr, word
+from forge_desktop.theme.language import count, explain, tr
 from forge_desktop.theme.look import tokens
 
 REFRESH_MS = 250
-SMOOTHING = 0.9
 
 
 def address_of(uids: list[str], metric: str = "loss", axis: str = "step") -> str:
@@ -46,14 +48,18 @@ class ComparePage(Page):
         self.model.metric = metric if metric in METRICS else "loss"
         self.model.axis = axis if axis in AXES else "step"
         self._actions = actions
+        self._pictured: object = None
         self._soon = QTimer(self, singleShot=True, interval=REFRESH_MS)
-        self._soon.timeout.connect(self._show_curves)
+        self._soon.timeout.connect(self._show_tables)
         self._build_head()
-        self.chart, self.scatter = CompareChart(), CompareScatter()
+        self.curves = CompareCurves(self.model, actions.transfers)
+        self.curves.told.connect(actions.told)
+        self.curves.failed.connect(actions.failed)
+        self.chart, self.scatter = self.curves.chart, CompareScatter(session)
         self.results = CompareGrid("compare.results", tr("Results"))
         self.settings = CompareGrid("compare.settings", tr("Settings"))
         main = QWidget()
-        cards = (self._build_curves(), self._build_results(), self._build_settings())
+        cards = (self.curves, self._build_results(), self._build_settings())
         main.setLayout(column(self._runs, self._notice, *cards, None, spacing=14))
         rail = QWidget()
         rail.setLayout(column(self._build_scatter(), None, spacing=14))
@@ -83,31 +89,6 @@ class ComparePage(Page):
         head.addLayout(line)
         self._notice: QLabel = label("", "hint", wrap=True)
         self._notice.setObjectName("compare.notice")
-
-    def _build_curves(self) -> QWidget:
-        card = Card(tr("Curves"))
-        self._metric = Choice([(name, word("metric", name)) for name in METRICS], self.model.metric)
-        self._metric.setObjectName("compare.metric")
-        self._metric.setAccessibleName(tr("Metric"))
-        self._metric.setMinimumWidth(150)
-        self._metric.activated.connect(lambda _place: self._choose())
-        axes = [("step", tr("Step")), ("time", tr("Time at work")), ("tokens", tr("Tokens seen"))]
-        self._axis = Segments(axes, self.model.axis, name="compare.axis")
-        self._axis.chosen.connect(lambda _key: self._choose())
-        self._log = button(tr("Log scale"), "segment", name="compare.log", tip=tr("Logarithmic scale"))
-        self._smooth = button(tr("Smoothed"), "segment", name="compare.smooth")
-        for made in (self._log, self._smooth):
-            made.setCheckable(True)
-            made.toggled.connect(lambda _on: self._show_curves())
-        self._smooth.setChecked(True)
-        card.head.addWidget(self._metric)
-        card.head.addStretch(1)
-        card.head.addWidget(self._smooth)
-        card.head.addWidget(self._log)
-        card.body.addLayout(row(self._axis, None))
-        card.body.addWidget(self.chart, 1)
-        card.body.addWidget(label(tr("Ctrl and wheel zoom, dragging moves, a double click shows everything."), "hint"))
-        return card
 
     def _build_results(self) -> QWidget:
         card = Card(tr("Results"))
@@ -139,10 +120,21 @@ class ComparePage(Page):
         self._price.setObjectName("compare.price")
         self._price.setAccessibleName(tr("What it took"))
         for choice in (self._quality, self._price):
-            choice.activated.connect(lambda _place: self._show_scatter())
+            choice.activated.connect(lambda _place: self._choose_values())
         self._all_note = label("", "hint", wrap=True)
         self.scatter.opened.connect(lambda uid: self.navigate.emit(f"run/{uid}"))
         self.model.all_failed.connect(self._all_failed)
+        self.scatter.export.told.connect(self._actions.told)
+        self.scatter.export.failed.connect(self._actions.failed)
+        table = button(tr("Table"), "segment", name="compare.scatter.as_table", tip=tr("The points as a table"))
+        table.setCheckable(True)
+        table.toggled.connect(self.scatter.show_table)
+        save = button("", "quiet", "download", name="compare.scatter.export", tip=tr("Save or copy the chart"))
+        save.setFixedWidth(40)
+        save.clicked.connect(lambda: self._save_scatter(save))
+        card.head.addStretch(1)
+        card.head.addWidget(table)
+        card.head.addWidget(save)
         choices = row(self._quality, label("×"), self._price, spacing=8)
         choices.setStretch(0, 1)
         choices.setStretch(2, 1)
@@ -159,7 +151,6 @@ class ComparePage(Page):
         self._title.setText(count(number, "Compare {n} run", "Compare {n} runs"))
         self._notice.setText(self._said())
         self._notice.setVisible(bool(self._notice.text()))
-        self._show_curves()
         self._show_tables()
         self._show_letters()
 
@@ -181,30 +172,13 @@ class ComparePage(Page):
         if not self._soon.isActive():
             self._soon.start()
 
-    @Slot()
-    def _show_curves(self) -> None:
-        model = self.model
-        strands = []
-        for place, one in enumerate(model.entries):
-            x, y = along(one, model.metric, model.axis)
-            strands.append(Strand(place, one.letter, one.name, x, y))
-        smoothing = SMOOTHING if self._smooth.isChecked() and model.metric != "validation_loss" else 0.0
-        self.chart.loading = model.fetching > 0
-        form = "seconds" if model.axis == "time" else "number"
-        self.chart.show_strands(strands, word("metric", model.metric), form, smoothing, self._log.isChecked())
-        if self.sender() is self._soon:
-            self._show_tables()
-
-    def _choose(self) -> None:
-        self.model.want(self._metric.value(), self._axis.value())
-        self._show_curves()
-
     def _heads(self) -> list[str]:
         return [f"{one.letter}  {one.name}" for one in self.model.entries]
 
     def _currency(self) -> str:
         return (self.model.every.currency if self.model.every else "") or "USD"
 
+    @Slot()
     def _show_tables(self) -> None:
         self.results.show_lines(self._heads(), results(self.model.entries, self._currency()))
         self._show_settings()
@@ -221,20 +195,33 @@ class ComparePage(Page):
         if self.model.every is not None:
             self._show_scatter()
 
+    def _choose_values(self) -> None:
+        self.model.want_points(cast(Price, self._price.value()), cast(Quality, self._quality.value()))
+
+    def _save_scatter(self, place: QWidget) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.scatter.fill_menu(menu)
+        menu.popup(place.mapToGlobal(place.rect().bottomLeft()))
+
     @Slot()
     def _show_scatter(self) -> None:
         every = self.model.every
         letters = {one.uid: (place, one.letter) for place, one in enumerate(self.model.entries)}
-        quality, price = self._quality.value(), self._price.value()
         for choice in (self._quality, self._price):
             choice.setToolTip(choice.currentText())
-        self.scatter.show_points(every.points if every else [], letters, quality, price, self._currency())
-        shown = len(self.scatter.shown())
+        quality, price = self._quality.value(), self._price.value()
+        mine = [(one.uid, one.detail is not None and one.detail.run.state.ended) for one in self.model.entries]
+        if (id(every), quality, price, mine) == self._pictured:
+            return  # ten thousand points are not laid out for every step of a run
+        self._pictured = (id(every), quality, price, mine)
+        self.scatter.show_picture(Picture.of(self.model.picture(), letters, quality, price, self._currency()))
         if every is None:
             self._all_note.setText(tr("Loading all runs…"))
-        else:
-            said = tr("{shown} of {total} ended runs have both values.", shown=f"{shown:,}", total=f"{every.total:,}")
-            self._all_note.setText(f"{said} {tr('The dashed line is the best so far. A click opens a run.')}")
+            return
+        said = tr("{shown} of {total} ended runs have both values.",
+                  shown=f"{every.known or 0:,}", total=f"{every.total:,}")  # fmt: skip
+        self._all_note.setText(f"{said} {tr('The dashed line is the best so far. A click opens a run.')}")
 
     @Slot(object)
     def _all_failed(self, error: ErrorBody) -> None:

@@ -15,6 +15,7 @@ from forge_desktop.bridge.session import Session
 from forge_desktop.models.deeds import Deed, deeds_of
 from forge_desktop.models.run_model import RunModel
 from forge_desktop.panels.attempts_card import AttemptsCard
+from forge_desktop.panels.bulk_actions import TagDialog
 from forge_desktop.panels.charts_card import ChartsCard
 from forge_desktop.panels.checkpoints_panel import CheckpointsCard, LatestCheckpoints
 from forge_desktop.panels.config_panel import ConfigPanel
@@ -82,6 +83,7 @@ class RunPage(Page):
         self._head = RunHead()
         self._head.back.connect(lambda: self.navigate.emit("runs"))
         self._head.renamed.connect(self.model.rename)
+        self._head.tags_wanted.connect(self._edit_tags)
         self._deeds: list[Deed] | None = None
         self._head_buttons = row(spacing=10)
         self._more = button("", "quiet", "ellipsis", self._open_menu, "run.more", tr("More (Shift+F10)"))
@@ -139,7 +141,7 @@ class RunPage(Page):
 
     def _build_overview(self) -> QWidget:
         main, rail = QWidget(), QWidget()
-        charts = ChartsCard(self.model, self._preferences)
+        charts = ChartsCard(self.model, self._preferences, self._actions.transfers)
         charts.told.connect(self._actions.told)
         charts.failed.connect(self._actions.failed)
         self.chart = charts.chart
@@ -220,6 +222,8 @@ class RunPage(Page):
         """Everything that has no button of its own."""
         rename = menu.addAction(tr("Rename") + "\tF2", self._head.name.edit)
         rename.setObjectName("run.rename")
+        tags = menu.addAction(tr("Tags…"), self._edit_tags)
+        tags.setObjectName("run.tags.menu")
         compare = menu.addAction(tr("Compare with…"), lambda: self.navigate.emit(f"compare/{self.model.uid}"))
         compare.setObjectName("run.compare")
         menu.addSeparator()
@@ -245,6 +249,10 @@ class RunPage(Page):
         if self.model.detail is None:
             self._error.show_error(error)
             self._waiting.say(tr("This run cannot be shown"), "")
+
+    def _edit_tags(self) -> None:
+        if self.model.detail is not None:
+            TagDialog([self.model.detail.run], self.model.change_tags, self).open()
 
     def _do(self, key: str) -> None:
         if self.model.detail is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 from PySide6.QtCore import (
     QBuffer,
@@ -13,7 +13,6 @@ from PySide6.QtCore import (
     QObject,
     QPoint,
     QRect,
-    QRectF,
     QSize,
     QStandardPaths,
     Qt,
@@ -21,30 +20,55 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QFileDialog, QMenu
+from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
+from forge_desktop.bridge.backend_series import Named
 from forge_desktop.bridge.series_files import write_picture
 from forge_desktop.bridge.session import Session
-from forge_desktop.panels.curve_chart import CurveChart
-from forge_desktop.theme.language import count, tr
+from forge_desktop.models.transfers import Transfers
+from forge_desktop.theme.language import tr
 from forge_desktop.theme.look import tokens
 
 SCALE = 2
+
+
+class Drawable(Protocol):
+    """A widget that can be drawn into a file."""
+
+    def has_points(self) -> bool:
+        """Anything to draw."""
+
+    def paint_export(self, painter: QPainter) -> None:
+        """Draw it, in true lines."""
+
+    def size(self) -> QSize:
+        """Of the widget."""
+
+    def rect(self) -> QRect:
+        """Of the widget."""
+
+    def accessibleName(self) -> str:
+        """What it is called."""
+
+
 FORMATS = ("png", "svg", "csv")
 
 
 class ChartExport(QObject):
-    """What can be made of the charts of one run."""
+    """What can be made of the charts of one run, or of some that are compared."""
 
     told = Signal(str)
     failed = Signal(object)
     """ErrorBody."""
 
-    def __init__(self, session: Session, uid: str, parent: QObject) -> None:
+    def __init__(
+        self, session: Session, runs: Callable[[], Named], parent: QObject, transfers: Transfers | None = None
+    ) -> None:
         super().__init__(parent)
-        self._session, self._uid = session, uid
+        self._session, self._runs = session, runs
+        self._transfers = transfers or Transfers(session, self)
 
-    def fill(self, menu: QMenu, chart: CurveChart, metrics: Sequence[str], name: str) -> None:
+    def fill(self, menu: QMenu, chart: Drawable, metrics: Sequence[str], name: str) -> None:
         """Put the ways out into a menu."""
         deeds: tuple[tuple[str, str, Callable[[], object]], ...] = (
             ("copy", tr("Copy image"), lambda: self.copy(chart)),
@@ -58,15 +82,15 @@ class ChartExport(QObject):
             action.setEnabled(chart.has_points())
             action.triggered.connect(lambda _checked=False, does=does: does())
 
-    def copy(self, chart: CurveChart) -> None:
+    def copy(self, chart: Drawable) -> None:
         """The picture on the clipboard."""
         QGuiApplication.clipboard().setImage(as_image(chart))
         self.told.emit(tr("The chart is on the clipboard."))
 
-    def ask(self, form: str, chart: CurveChart, metrics: Sequence[str], name: str) -> None:
+    def ask(self, form: str, chart: Drawable, metrics: Sequence[str], name: str) -> None:
         """Ask for a file, then save as it; the dialog asks before replacing one."""
         start = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DownloadLocation)
-        dialog = QFileDialog(chart, tr("Save the chart"), start)
+        dialog = QFileDialog(cast(QWidget, chart), tr("Save the chart"), start)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(form)
@@ -74,40 +98,44 @@ class ChartExport(QObject):
         dialog.fileSelected.connect(lambda file: self.save(form, chart, metrics, Path(file)))
         dialog.open()
 
-    def save(self, form: str, chart: CurveChart, metrics: Sequence[str], file: Path) -> None:
-        """Write it; says when it is done, or why it could not be."""
+    def save(self, form: str, chart: Drawable, metrics: Sequence[str], file: Path) -> None:
+        """Write it; says when it is done, or why it could not be. Points are written as a transfer."""
         if form == "csv":
-            uid, names = self._uid, tuple(metrics)
-            self._session.transfer(
-                lambda backend: backend.write_curves(uid, names, file, lambda _done, _all: None),
-                lambda rows: self.told.emit(
-                    count(rows, "{n} point saved as {file}", "{n} points saved as {file}").replace("{file}", str(file))
-                ),
-                self.failed.emit,
-                self,
-            )
+            self.save_points(metrics, file)
             return
         content = as_svg(chart) if form == "svg" else as_png(chart)
+        self.write(file, lambda: write_picture(file, content))
+
+    def save_points(self, metrics: Sequence[str], file: Path) -> None:
+        """Every point of these metrics as CSV, among the downloads, which say how far they are."""
+        runs, names = self._runs(), tuple(metrics)
+        self._transfers.write(
+            runs[0][0], tr("Points of the chart {name}", name=file.name), file,
+            lambda backend, tell: backend.write_curves(runs, names, file, tell),
+        )  # fmt: skip
+
+    def write(self, file: Path, work: Callable[[], object]) -> None:
+        """Do the writing on a thread, and say what became of it."""
         self._session.transfer(
-            lambda _backend: write_picture(file, content),
+            lambda _backend: work(),
             lambda _done: self.told.emit(tr("The chart was saved as {file}", file=str(file))),
             self.failed.emit,
             self,
         )
 
 
-def as_image(chart: CurveChart) -> QImage:
+def as_image(chart: Drawable) -> QImage:
     """The chart at twice its size, on its ground."""
     made = QImage(chart.size() * SCALE, QImage.Format.Format_RGB32)
     made.setDevicePixelRatio(SCALE)
     made.fill(QColor(tokens().surface))
     painter = QPainter(made)
-    _paint(chart, painter)
+    chart.paint_export(painter)
     painter.end()
     return made
 
 
-def as_png(chart: CurveChart) -> bytes:
+def as_png(chart: Drawable) -> bytes:
     """The same as a file."""
     buffer = QBuffer()
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
@@ -116,7 +144,7 @@ def as_png(chart: CurveChart) -> bytes:
     return bytes(buffer.data().data())
 
 
-def as_svg(chart: CurveChart) -> bytes:
+def as_svg(chart: Drawable) -> bytes:
     """The chart as lines and texts."""
     made = QByteArray()
     buffer = QBuffer(made)
@@ -128,12 +156,7 @@ def as_svg(chart: CurveChart) -> bytes:
     generator.setTitle(chart.accessibleName())
     painter = QPainter(generator)
     painter.fillRect(chart.rect(), QColor(tokens().surface))
-    _paint(chart, painter)
+    chart.paint_export(painter)
     painter.end()
     buffer.close()
     return bytes(made.data())
-
-
-def _paint(chart: CurveChart, painter: QPainter) -> None:
-    frame = chart.made_frame(QRectF(chart.rect()), chart.frame().x)
-    chart.paint_all(painter, frame, exact=True)

@@ -81,7 +81,8 @@ def draw_series(series: ChartSeries, x: Range, columns: int, switches: ChartSwit
         below = raw[0][np.isfinite(raw[1]) & (raw[1] <= 0)]
     smooth = series.smooth and series.form == "line" and switches.smoothing > 0
     strong = source.smooth(x[0], x[1], 2 * columns, switches.smoothing) if smooth else raw
-    lost = [outline(part, x, columns) for part in source.lost(x[0], x[1], 2 * columns)]
+    overwritten = source.lost(x[0], x[1], 2 * columns) if series.overwritten else []
+    lost = [outline(part, x, columns) for part in overwritten]
     if switches.log:
         raw, strong, lost = _logged(raw, -np.inf), _logged(strong), [_logged(line) for line in lost]
         if not smooth:
@@ -135,7 +136,7 @@ def value_range(drawn: Sequence[Drawn], x: Range, clip: bool) -> Range:
 def ticks_of(frame: Frame, axis: str) -> None:
     """Put in the ticks."""
     across, up = max(2, int(frame.plot.width() / TICK_X)), max(2, int(frame.plot.height() / TICK_Y))
-    make = {"relative": span_ticks, "time": moment_ticks}.get(axis, plain_ticks)
+    make = {"relative": span_ticks, "worked": span_ticks, "time": moment_ticks}.get(axis, plain_ticks)
     frame.x_ticks = make(*frame.x, across)
     frame.y_ticks = (log_ticks if frame.log else plain_ticks)(*frame.y, up)
 

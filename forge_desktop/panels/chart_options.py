@@ -19,6 +19,8 @@ from forge_desktop.theme.language import tr
 NOTCHES = 100
 MOST_SMOOTHING = 0.999
 MOMENT = "%Y-%m-%d %H:%M:%S"
+SPANS = ("relative", "worked")
+"""Axes of durations."""
 LETTERS = 14
 """Of a closed list."""
 
@@ -37,7 +39,7 @@ class ChartOptions(QWidget):
     changed = Signal(object)
     """ChartSwitches."""
 
-    def __init__(self, switches: ChartSwitches) -> None:
+    def __init__(self, switches: ChartSwitches, axis_here: bool = True) -> None:
         super().__init__()
         self.switches = switches
         self.log = self._toggle(tr("Log scale"), tr("Logarithmic scale"), "chart.log", switches.log)
@@ -51,8 +53,13 @@ class ChartOptions(QWidget):
         self.more.hide()
         self.fold.toggled.connect(self.more.setVisible)
         flow = FlowLayout(self.more, spacing=14)
-        for part in (self._build_smoothing(), self._build_window(), self._build_axis()):
+        for part in (self._build_smoothing(), self._build_window()):
             flow.addWidget(part)
+        axis = self._build_axis()
+        if axis_here:
+            flow.addWidget(axis)
+        else:
+            axis.setParent(self)  # chosen elsewhere; this widget itself is never seen
         self._window_changed()
 
     def bar(self) -> QWidget:
@@ -181,10 +188,13 @@ class ChartOptions(QWidget):
         return _group(tr("X axis"), self.axis)
 
     def _choose_axis(self) -> None:
-        """What was typed along another axis says nothing here."""
+        self.set_axis(self.axis.value())
+
+    def set_axis(self, axis: str) -> None:
+        """Another axis; what was typed along the one before says nothing there."""
         self.low.clear()
         self.high.clear()
-        self._say(axis=self.axis.value(), range=[])
+        self._say(axis=axis, range=[])
         self._window_changed()
 
     def _put_range(self) -> None:
@@ -221,7 +231,7 @@ def parsed(text: str, axis: str) -> float | None:
     try:
         if axis == "time":
             return time.mktime(time.strptime(text, MOMENT))
-        if axis == "relative" and ":" in text:
+        if axis in SPANS and ":" in text:
             parts = [float(part) for part in text.split(":")]
             return sum(part * 60**place for place, part in enumerate(reversed(parts))) if len(parts) <= 3 else None
         value = float(text.replace(",", "").replace("，", ""))
@@ -234,13 +244,13 @@ def written(value: float, axis: str) -> str:
     """The same the other way round."""
     if axis == "time":
         return time.strftime(MOMENT, time.localtime(value))
-    if axis == "relative":
+    if axis in SPANS:
         return span_text(value) if value >= 60 else f"{value:g}"
     return f"{value:,.0f}"
 
 
 def _example(axis: str) -> str:
-    return {"time": "2026-03-01 12:00:00", "relative": "1:30:00"}.get(axis, "4,000")
+    return {"time": "2026-03-01 12:00:00", "relative": "1:30:00", "worked": "1:30:00"}.get(axis, "4,000")
 
 
 def _group(title: str, *parts: QWidget) -> QWidget:

@@ -32,6 +32,8 @@ class ChartSeries:
     """dots: measured seldom; each point is seen, joined by a dashed line."""
     smooth: bool = True
     """A strong moving average over the faint raw line; else the raw line is the strong one."""
+    overwritten: bool = True
+    """What a later attempt took the place of is seen, faint."""
 
     def ink(self, share: float = 1.0) -> QColor:
         """Its colour in the theme in force, or a faint one."""

@@ -7,11 +7,12 @@ from PySide6.QtGui import QAction, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QMenu, QWidget
 
 from engine.contract.api import RunDetail
-from forge_desktop.bridge.backend_series import Axis
+from forge_desktop.bridge.backend_series import Named
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.models.chart_memory import ChartMemory
 from forge_desktop.models.run_model import RunModel
-from forge_desktop.models.series_view import CurveSource
+from forge_desktop.models.series_view import CurveSource, held_axis
+from forge_desktop.models.transfers import Transfers
 from forge_desktop.panels.attempts_card import attempt_title
 from forge_desktop.panels.chart_export import ChartExport
 from forge_desktop.panels.chart_legend import ChartLegend, LegendEntry
@@ -36,14 +37,16 @@ class ChartsCard(Card):
     failed = Signal(object)
     """ErrorBody: something could not be saved."""
 
-    def __init__(self, model: RunModel, preferences: Preferences | None = None) -> None:
+    def __init__(
+        self, model: RunModel, preferences: Preferences | None = None, transfers: Transfers | None = None
+    ) -> None:
         super().__init__(word("metric", "loss"))
         self.setObjectName("run.charts")
         self._model, self._memory = model, ChartMemory(preferences)
         switches = self._memory.switches(ChartSwitches)
         self.link = ChartLink(self)
         self.options = ChartOptions(switches)
-        self.export = ChartExport(model.session, model.uid, self)
+        self.export = ChartExport(model.session, self._named, self, transfers)
         self.export.told.connect(self.told)
         self.export.failed.connect(self.failed)
         self.charts = {metric: self._make_chart(metric, switches) for metric in METRICS}
@@ -97,6 +100,10 @@ class ChartsCard(Card):
         detail = self._model.detail
         name = f"{detail.run.name if detail else self._model.uid}-{metric}"
         self.export.fill(menu, chart, [metric, VALIDATION] if metric == "loss" else [metric], name)
+
+    def _named(self) -> Named:
+        detail = self._model.detail
+        return ((self._model.uid, detail.run.name if detail else self._model.uid),)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Qt's own hook: what was arranged while hidden is measured anew."""
@@ -160,7 +167,7 @@ class ChartsCard(Card):
         if switches.axis != self.chart.switches.axis:
             self.link.point_at(None)
             self.link.look_at(None)
-        held: Axis = "time" if switches.axis == "relative" else switches.axis
+        held = held_axis(switches.axis)
         self._model.series.set_axis(held)
         for chart in self.charts.values():
             chart.set_switches(switches)
@@ -203,13 +210,12 @@ class ChartsCard(Card):
     @Slot()
     def _look(self) -> None:
         """Long curves are fetched finer where somebody looks."""
-        axis, switches = self._model.series.axis, self.options.switches
         for metric in self.shown():
             chart = self.charts[metric]
             if self._model.curve(metric).coarse is not None and chart.isVisible():
                 low, high = chart.seen()[0]
-                shift = self._origin() if axis == "time" and switches.axis == "relative" else 0.0
-                self._model.series.look_at(metric, (low + shift, high + shift))
+                source = chart.series[0].source
+                self._model.series.look_at(metric, (source.held_x(low), source.held_x(high)))
 
     @Slot()
     def _run_changed(self) -> None:

@@ -18,7 +18,7 @@ from forge_desktop.theme.measures import ago, figure, moment, size
 MAX_SHOWN = 200
 RAIL_SHOWN = 4
 Do = Callable[[str, CheckpointInfo], object]
-"""resume, download, copy_path or delete, and with which."""
+"""resume, keep, release, download, copy_path or delete, and with which."""
 
 
 class CheckpointsCard(RunCard):
@@ -150,7 +150,8 @@ class LatestCheckpoints(RunCard):
 
 def _chips(found: CheckpointInfo, newest: bool) -> list[Chip]:
     chips = [Chip(tr("Latest"), "info", "clock")] if newest else []
-    return [*chips, Chip(tr("Best"), "ok", "check")] if found.best else chips
+    chips += [Chip(tr("Best"), "ok", "check")] if found.best else []
+    return [*chips, Chip(tr("Kept"), "plain", "pin")] if found.kept else chips
 
 
 def _rhythm(detail: RunDetail) -> str:
@@ -173,6 +174,11 @@ def menu_of(parent: QWidget, do: Do, found: CheckpointInfo, detail: RunDetail) -
     resume = menu.addAction(tr("Resume from here"), lambda: do("resume", found))
     resume.setEnabled(not busy)
     resume.setToolTip(tr("The run is at work: pause or stop it first.") if busy else "")
+    keep = menu.addAction(
+        tr("No longer keep") if found.kept else tr("Keep for good"),
+        lambda: do("release" if found.kept else "keep", found),
+    )
+    keep.setObjectName("checkpoint.keep")
     menu.addAction(tr("Download"), lambda: do("download", found))
     menu.addAction(tr("Copy path"), lambda: do("copy_path", found))
     menu.addSeparator()

@@ -1,250 +1,193 @@
-"""One metric of several runs in one picture: each has its colour, its dash and its letter."""
+"""One metric of several runs in one chart, with the parts of every chart: each run has its colour, dash and letter."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from PySide6.QtCore import QPoint, QTimer, Signal, Slot
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QMenu, QWidget
 
-import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import (
-    QColor,
-    QFontMetricsF,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QPen,
-    QPolygonF,
-    QWheelEvent,
-)
-from PySide6.QtWidgets import QSizePolicy, QWidget
-
-from forge_desktop.bridge.backend import Floats
-from forge_desktop.models.curves import smoothed
-from forge_desktop.panels.compare_paint import (
-    Scale,
-    padded,
-    paint_axes,
-    paint_letter,
-    pen_of,
-    plot_area,
-    short,
-    thin,
-)
-from forge_desktop.theme.language import tr
-from forge_desktop.theme.look import tokens, ui_font
+from forge_desktop.bridge.backend_series import Named
+from forge_desktop.models.compare_model import CHART_AXES, METRICS, VALIDATION, CompareModel, Entry
+from forge_desktop.models.transfers import Transfers
+from forge_desktop.panels.chart_export import ChartExport
+from forge_desktop.panels.chart_options import ChartOptions
+from forge_desktop.panels.chart_series import ChartSeries, ChartSwitches
+from forge_desktop.panels.curve_chart import CurveChart
+from forge_desktop.theme.controls import Card, Choice, Segments, button, label
+from forge_desktop.theme.flow import FlowLayout
+from forge_desktop.theme.language import labelled, tr, word
 from forge_desktop.theme.measures import figure
-from forge_desktop.theme.spoken import speak_as
 
-REDRAW_MS = 60
-
-
-@dataclass(frozen=True)
-class Strand:
-    """One run's curve."""
-
-    place: int
-    letter: str
-    name: str
-    x: Floats
-    y: Floats
+HEIGHT, REFRESH_MS = 330, 250
+UNSMOOTHED = ("learning_rate",)
 
 
-class CompareChart(QWidget):
-    """Paints the strands it is handed."""
+class CompareCurves(Card):
+    """The chart and how it shows the runs."""
 
-    drawn = Signal()
+    told = Signal(str)
+    failed = Signal(object)
+    """ErrorBody: something could not be saved."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("compare.chart")
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumHeight(260)
-        self.setMouseTracking(True)
-        speak_as(self, "chart")
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self._strands: list[Strand] = []
-        self._x_form = "number"
-        self._log = False
-        self.loading = True
-        """Say that curves are on their way, rather than that there are none."""
-        self._zoom: tuple[float, float] | None = None
-        self._at: float | None = None
-        self._grab: float | None = None
-        self._soon = QTimer(self, singleShot=True, interval=REDRAW_MS)
-        self._soon.timeout.connect(self.update)
+    def __init__(self, model: CompareModel, transfers: Transfers | None = None) -> None:
+        super().__init__(tr("Curves"))
+        self.setObjectName("compare.curves")
+        self._model = model
+        self._shown: object = None
+        self._soon = QTimer(self, singleShot=True, interval=REFRESH_MS)
+        self._soon.timeout.connect(self.refresh)
+        self.options = ChartOptions(ChartSwitches(axis=CHART_AXES[model.axis]), axis_here=False)
+        self.chart = CurveChart()
+        self.chart.setObjectName("compare.chart")
+        self.chart.setMinimumHeight(HEIGHT)
+        self.chart.set_switches(self.options.switches)
+        self.export = ChartExport(model.session, self._named, self, transfers)
+        self.export.told.connect(self.told)
+        self.export.failed.connect(self.failed)
+        self._build_head()
+        self._build_body()
+        self.options.changed.connect(self._switched)
+        self.chart.menu_wanted.connect(self._open_menu)
+        self.chart.range_changed.connect(self._look)
+        self.chart.notice.retry.connect(model.refetch)
+        model.changed.connect(self.refresh)
+        model.points_changed.connect(self._points_changed)
+        model.series_state_changed.connect(self.refresh)
+        self.refresh()
 
-    def sizeHint(self) -> QSize:
-        """Qt's own hook."""
-        return QSize(600, 320)
+    def _build_head(self) -> None:
+        self.choice = Choice([(name, word("metric", name)) for name in METRICS], self._model.metric)
+        self.choice.setObjectName("compare.metric")
+        self.choice.setAccessibleName(tr("Metric"))
+        self.choice.setMinimumWidth(150)
+        self.choice.activated.connect(lambda _place: self._choose())
+        self._save = button("", "quiet", "download", self._open_save, "compare.export", tr("Save or copy the chart"))
+        self._save.setFixedWidth(40)
+        self.head.addWidget(self.choice)
+        self.head.addStretch(1)
+        self.head.addWidget(self._save)
 
-    def show_strands(self, strands: Sequence[Strand], name: str, x_form: str, smoothing: float, log: bool) -> None:
-        """Draw other curves from now on; `x_form` is number or seconds."""
-        made = []
-        for one in strands:
-            usable = np.isfinite(one.x) & np.isfinite(one.y) & ((one.y > 0) if log else True)
-            x, y = one.x[usable], smoothed(one.y[usable], smoothing if len(one.x) > 20 else 0.0)
-            made.append(Strand(one.place, one.letter, one.name, x, np.log10(y) if log else y))
-        if x_form != self._x_form:
-            self._zoom = None
-        self._strands, self._x_form, self._log = made, x_form, log
-        self.setAccessibleName(name)
-        said = [f"{one.letter} {one.name}: {figure(self._plain(one.y[-1]))}" for one in made if len(one.y)]
-        self.setAccessibleDescription("; ".join(said))
-        if not self._soon.isActive():
+    def _build_body(self) -> None:
+        axes = [("step", tr("Step")), ("time", tr("Time at work")), ("tokens", tr("Tokens seen"))]
+        self.axis = Segments(axes, self._model.axis, name="compare.axis")
+        self.axis.chosen.connect(lambda _key: self._choose())
+        bar = QWidget()
+        flow = FlowLayout(bar, spacing=8)
+        flow.addWidget(self.axis)
+        flow.addWidget(self.options.bar())
+        self.options.setParent(self)
+        self.options.hide()
+        self._note = label("", "hint", wrap=True)
+        self._note.setObjectName("compare.note")
+        self.body.addWidget(bar)
+        self.body.addWidget(self.options.more)
+        self.body.addWidget(self.chart, 1)
+        self.body.addWidget(self._note)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Qt's own hook: what was arranged while hidden is measured anew."""
+        self.body.invalidate()
+        self.updateGeometry()
+        super().showEvent(event)
+
+    def fill_menu(self, menu: QMenu) -> None:
+        """What can be done with the chart."""
+        menu.addAction(tr("Show everything"), self.chart.reset_view).setObjectName("chart.reset")
+        menu.addSeparator()
+        name = f"compare-{self._model.metric}"
+        self.export.fill(menu, self.chart, [self._model.metric], name)
+
+    @Slot()
+    def refresh(self) -> None:
+        """Show the runs that are there as they are now."""
+        runs = self._drawn()
+        key = [(one.uid, one.name) for one in runs], self._model.metric, self._model.axis
+        if key != self._shown:
+            self._shown = key
+            self.chart.set_series([self._series(one) for one in runs], self._name())
+        self._show_state()
+        self._show_note()
+        self.chart.touch()
+
+    def _drawn(self) -> list[Entry]:
+        """Without tokens a run has no place along them."""
+        entries = [one for one in self._model.entries if one.error is None or one.detail is not None]
+        if self._model.axis != "tokens":
+            return entries
+        return [one for one in entries if one.tells_tokens]
+
+    def _series(self, one: Entry) -> ChartSeries:
+        place, metric = self._model.entries.index(one), self._model.metric
+        return ChartSeries(
+            f"{one.letter} {one.name}", one.source(metric), place, place,
+            "dots" if metric == VALIDATION else "line", metric not in UNSMOOTHED, overwritten=False,
+        )  # fmt: skip
+
+    def _name(self) -> str:
+        return labelled(tr("Chart"), word("metric", self._model.metric))
+
+    def _named(self) -> Named:
+        return tuple((one.uid, one.name) for one in self._drawn())
+
+    @Slot(object)
+    def _points_changed(self, _metrics: set[str]) -> None:
+        """Lines grow at once, what is said of them a little later; the first points bring everything."""
+        if self.chart.notice.isVisible():
+            self.refresh()
+        elif not self._soon.isActive():
             self._soon.start()
+        self.chart.touch()
+        self._look()
 
-    def strands(self) -> list[Strand]:
-        """What is drawn; values are exponents on a logarithmic scale."""
-        return list(self._strands)
+    def _show_state(self) -> None:
+        state, error = self._model.curves_state
+        if self.chart.has_points():
+            state = "ready"
+        elif state == "ready":
+            live = any(one.detail is not None and not one.detail.run.state.ended for one in self._model.entries)
+            state = "empty" if live else "none"
+        self.chart.show_state(state, error)
+        said = [labelled(f"{one.letter} {one.name}", figure(last)) for one in self._drawn()
+                if (last := one.figures_of(self._model.metric).last) is not None]  # fmt: skip
+        if self.chart.link.x is None:
+            self.chart.setAccessibleDescription("; ".join(said))
 
-    def reset_view(self) -> None:
-        """Show everything again."""
-        self._zoom = None
-        self.update()
+    def _show_note(self) -> None:
+        known = [one for one in self._model.known if one.series.state == "ready"]
+        silent = [one.letter for one in known if self._model.axis == "tokens" and not one.tells_tokens]
+        text = tr("The wheel zooms, dragging moves, a double click shows everything.")
+        if silent:
+            text = tr("Without the number of tokens they have seen: {runs}.", runs=", ".join(silent))
+        self._note.setText(text)
 
-    def _plain(self, value: float) -> float:
-        return float(10**value if self._log else value)
+    def _choose(self) -> None:
+        axis, metric = self.axis.value(), self.choice.value()
+        if axis != self._model.axis:
+            self.chart.link.point_at(None)
+            self.chart.link.look_at(None)
+        self._model.want(metric, axis)
+        self.options.set_axis(CHART_AXES[axis])
+        self.refresh()
 
-    def _extent(self) -> tuple[float, float]:
-        ends = [(one.x[0], one.x[-1]) for one in self._strands if len(one.x)]
-        low = min((float(end[0]) for end in ends), default=0.0)
-        high = max((float(end[1]) for end in ends), default=1.0)
-        return (min(low, 0.0) if low < 0.1 * high else low, high) if high > low else (low - 0.5, low + 0.5)
+    @Slot(object)
+    def _switched(self, switches: ChartSwitches) -> None:
+        self.chart.set_switches(switches)
 
-    def _scale(self) -> Scale:
-        x = self._zoom or self._extent()
-        seen = [one.y[(one.x >= x[0]) & (one.x <= x[1])] for one in self._strands]
-        y = padded(np.concatenate([*seen, np.empty(0)]))
-        return Scale(plot_area(self.size()), x, y, self._log)
+    @Slot()
+    def _look(self) -> None:
+        """Long curves are fetched finer where somebody looks."""
+        metric, seen = self._model.metric, self.chart.seen()[0]
+        for one in self._drawn():
+            if one.curve(metric).coarse is not None and self.chart.isVisible():
+                source = one.source(metric)
+                one.series.look_at(metric, (source.held_x(seen[0]), source.held_x(seen[1])))
 
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        """Qt's own hook."""
-        painter = QPainter(self)
-        if not any(len(one.x) for one in self._strands):
-            painter.setPen(QColor(tokens().muted))
-            painter.drawText(self.rect(), int(Qt.AlignmentFlag.AlignCenter),
-                             tr("Loading curves…") if self.loading else tr("No points yet."))  # fmt: skip
-            painter.end()
-            return
-        scale = self._scale()
-        paint_axes(painter, scale, self._x_form, "number")
-        painter.setClipRect(scale.area.adjusted(0, -4, 24, 4))
-        for one in self._strands:
-            self._paint_strand(painter, scale, one)
-        painter.setClipping(False)
-        if self._at is not None:
-            self._paint_cross(painter, scale, self._at)
-        painter.end()
-        self.drawn.emit()
+    @Slot(QPoint)
+    def _open_menu(self, place: QPoint) -> None:
+        menu = QMenu(self)
+        self.fill_menu(menu)
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(place)
 
-    def _paint_strand(self, painter: QPainter, scale: Scale, one: Strand) -> None:
-        first, last = np.searchsorted(one.x, scale.x)
-        part = slice(max(0, first - 1), last + 1)
-        x, y = thin(one.x[part], one.y[part], max(50, int(scale.area.width())))
-        if len(x) == 0:
-            return
-        px, py = scale.px(x), scale.py(y)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, len(x) < 2000)
-        painter.setPen(pen_of(one.place))
-        painter.drawPolyline(QPolygonF([QPointF(a, b) for a, b in zip(px.tolist(), py.tolist(), strict=True)]))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        paint_letter(
-            painter, QPointF(min(float(px[-1]), scale.area.right()) + 10, float(py[-1])), one.place, one.letter
-        )
-
-    def _paint_cross(self, painter: QPainter, scale: Scale, at: float) -> None:
-        t = tokens()
-        if not scale.area.left() <= at <= scale.area.right():
-            return
-        painter.setPen(QPen(QColor(t.border_strong), 1, Qt.PenStyle.DashLine))
-        painter.drawLine(QPointF(at, scale.area.top()), QPointF(at, scale.area.bottom()))
-        x = scale.at(at)
-        rows = [short(x, self._x_form) if self._x_form == "seconds" else f"{x:,.0f}"]
-        rows += [f"{one.letter}  {figure(self._plain(self._near(one, x)))}  {one.name[:28]}" for one in self._strands
-                 if len(one.x) and one.x[0] <= x <= one.x[-1]]  # fmt: skip
-        painter.setFont(ui_font(11, 500))
-        metrics = QFontMetricsF(painter.font())
-        wide = max(metrics.horizontalAdvance(row) for row in rows) + 16
-        left = at + 10 if at + 10 + wide < self.width() else at - 10 - wide
-        box = QRectF(left, scale.area.top() + 4, wide, 16 * len(rows) + 8)
-        painter.setPen(QColor(t.border_strong))
-        painter.setBrush(QColor(t.surface2))
-        painter.drawRoundedRect(box, 6, 6)
-        painter.setPen(QColor(t.text))
-        for number, row in enumerate(rows):
-            painter.drawText(QPointF(box.left() + 8, box.top() + 16 + 16 * number), row)
-
-    def _near(self, one: Strand, x: float) -> float:
-        return float(one.y[min(int(np.searchsorted(one.x, x)), len(one.y) - 1)])
-
-    # Moving about
-
-    def zoom_by(self, factor: float, about: float | None = None) -> None:
-        """See less (below 1) or more of x, around a value."""
-        low, high = self._zoom or self._extent()
-        whole = self._extent()
-        about = (low + high) / 2 if about is None else about
-        low, high = about - (about - low) * factor, about + (high - about) * factor
-        low, high = max(low, whole[0]), min(high, whole[1])
-        self._zoom = None if (low, high) == whole or high <= low else (low, high)
-        self.update()
-
-    def pan_by(self, share: float) -> None:
-        """Move what is seen by a share of its width."""
-        if self._zoom is None:
-            return
-        (low, high), whole = self._zoom, self._extent()
-        by = min(max(share * (high - low), whole[0] - low), whole[1] - high)
-        self._zoom = (low + by, high + by)
-        self.update()
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Qt's own hook: zoom with Ctrl, or once it is zoomed; else the page scrolls."""
-        if not (event.modifiers() & Qt.KeyboardModifier.ControlModifier or self._zoom):
-            event.ignore()
-            return
-        self.zoom_by(0.8 if event.angleDelta().y() > 0 else 1.25, self._scale().at(event.position().x()))
-        event.accept()
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Qt's own hook."""
-        self._grab = event.position().x()
-
-    def mouseReleaseEvent(self, _event: QMouseEvent) -> None:
-        """Qt's own hook."""
-        self._grab = None
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Qt's own hook: the crosshair, or dragging."""
-        at = event.position().x()
-        if self._grab is not None and self._zoom is not None:
-            self.pan_by((self._grab - at) / max(1.0, plot_area(self.size()).width()))
-            self._grab = at
-        self._at = at
-        self.update()
-
-    def mouseDoubleClickEvent(self, _event: QMouseEvent) -> None:
-        """Qt's own hook."""
-        self.reset_view()
-
-    def leaveEvent(self, _event: QEvent) -> None:
-        """Qt's own hook."""
-        self._at = None
-        self.update()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Qt's own hook: plus and minus zoom, arrows move, Home shows everything."""
-        does = {
-            Qt.Key.Key_Plus: lambda: self.zoom_by(0.7),
-            Qt.Key.Key_Equal: lambda: self.zoom_by(0.7),
-            Qt.Key.Key_Minus: lambda: self.zoom_by(1.4),
-            Qt.Key.Key_Left: lambda: self.pan_by(-0.2),
-            Qt.Key.Key_Right: lambda: self.pan_by(0.2),
-            Qt.Key.Key_Home: self.reset_view,
-        }.get(Qt.Key(event.key()))
-        if does is None:
-            super().keyPressEvent(event)
-        else:
-            does()
+    def _open_save(self) -> None:
+        self._open_menu(self._save.mapToGlobal(self._save.rect().bottomLeft()))

@@ -11,17 +11,11 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from forge_desktop.bridge.backend import Floats
+from forge_desktop.panels.chart_series import DASHES
 from forge_desktop.theme.language import tr
 from forge_desktop.theme.look import tokens, ui_font
 from forge_desktop.theme.measures import duration, figure
 
-DASHES = (
-    Qt.PenStyle.SolidLine,
-    Qt.PenStyle.DashLine,
-    Qt.PenStyle.DotLine,
-    Qt.PenStyle.DashDotLine,
-    Qt.PenStyle.DashDotDotLine,
-)
 LEFT, BOTTOM, TOP, RIGHT = 56, 24, 10, 26
 
 
@@ -128,19 +122,6 @@ def paint_axes(painter: QPainter, scale: Scale, x_form: str, y_form: str) -> Non
         painter.setPen(QColor(t.muted))
         painter.drawText(QRectF(at - 60, area.bottom() + 6, 120, 16), int(Qt.AlignmentFlag.AlignCenter),
                          short(value, x_form))  # fmt: skip
-
-
-def thin(x: Floats, y: Floats, columns: int) -> tuple[Floats, Floats]:
-    """At most two points a column of pixels, its least and greatest, so that no spike is lost."""
-    if len(x) <= 2 * columns:
-        return x, y
-    size = len(x) // columns
-    whole = size * columns
-    blocks = y[:whole].reshape(columns, size)
-    base = np.arange(columns) * size
-    picks = np.sort(np.concatenate([base + blocks.argmin(axis=1), base + blocks.argmax(axis=1)]))
-    picks = np.concatenate([picks, np.arange(whole, len(x))])
-    return x[picks], y[picks]
 
 
 class Swatch(QWidget):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QStringListModel, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QEvent, QObject, QStringListModel, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QCompleter, QFrame, QWidget
 
 from engine.contract.api import RunPage
@@ -90,6 +91,9 @@ class CompareRuns(QWidget):
         self._shown: object = None
         self._chips = QWidget()
         self._flow = FlowLayout(self._chips, 8)
+        self._fit_soon = QTimer(self, singleShot=True, interval=0)
+        self._fit_soon.timeout.connect(self._fit)
+        self._chips.installEventFilter(self)
         self.field = AddRun(model)
         self.field.added.connect(self.added)
         full = len(model.entries) >= MOST
@@ -97,6 +101,33 @@ class CompareRuns(QWidget):
         self.setLayout(column(self._chips, spacing=8))
         model.changed.connect(self.refresh)
         self.refresh()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Qt's own hook: what was arranged while hidden is measured anew."""
+        super().showEvent(event)
+        self._fit_soon.start()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt's own hook: another width wraps the chips another way."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Qt's own hook: a chip became wider, or was looked at for the first time."""
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            self._fit_soon.start()
+        return super().eventFilter(watched, event)
+
+    def _fit(self) -> None:
+        """As high as the chips need: Qt learns too late that new ones are there."""
+        high = self._flow.heightForWidth(self._chips.width())
+        if high != self.minimumHeight():
+            self._chips.setFixedHeight(high)
+            self.setFixedHeight(high)
+            parent = self.parentWidget()
+            above = parent.layout() if parent is not None else None
+            if above is not None:
+                above.activate()  # it would learn of it only with the next change
 
     @Slot()
     def refresh(self) -> None:
@@ -108,8 +139,11 @@ class CompareRuns(QWidget):
         self._shown = repr(key)
         self._flow.clear()
         for place, one in enumerate(self._model.entries):
-            self._flow.addWidget(self._chip(place, one))
-        self._chips.updateGeometry()
+            chip = self._chip(place, one)
+            self._flow.addWidget(chip)
+            chip.show()
+        self._fit()
+        self._fit_soon.start()
 
     def _chip(self, place: int, one: Entry) -> QWidget:
         made = QFrame()

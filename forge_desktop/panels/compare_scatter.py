@@ -1,222 +1,241 @@
-"""All ended runs as points: what came of each against what it took, with the best so far."""
+"""All ended runs in a picture or as a table: one value against the other, with the best so far."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QPoint, QSize, Qt, Signal, Slot
+from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QPainter
+from PySide6.QtWidgets import QHeaderView, QMenu, QSizePolicy, QStackedWidget, QTableView, QToolTip, QWidget
 
-from engine.contract.listing import RunPoint
-from forge_desktop.bridge.backend import Floats
-from forge_desktop.panels.compare_paint import Scale, padded, paint_axes, paint_letter, plot_area
-from forge_desktop.theme.language import tr
-from forge_desktop.theme.look import tokens
-from forge_desktop.theme.measures import duration, figure, money, percent
+from forge_desktop.bridge.aside import Aside
+from forge_desktop.bridge.series_files import write_picture
+from forge_desktop.bridge.session import Session
+from forge_desktop.models.run_picture import Picture, table_heads
+from forge_desktop.panels.chart_export import ChartExport
+from forge_desktop.theme.controls import column, label
+from forge_desktop.theme.language import explain, tr
 from forge_desktop.theme.spoken import speak_as
 
-REACH_PX = 12
+if TYPE_CHECKING:
+    from engine.contract.errors import ErrorBody
+    from forge_desktop.panels.scatter_plot import ScatterPlot
+
+HEIGHT = 300
+Index = QModelIndex | QPersistentModelIndex
 
 
-@dataclass(frozen=True)
-class Axis:
-    """What one axis shows of a point."""
-
-    key: str
-    form: str
-    more_is_better: bool = False
-
-    def of(self, point: RunPoint) -> float | None:
-        """Its value, or None."""
-        value = getattr(point, self.key)
-        return None if value is None else float(value)
-
-    def written(self, value: float, currency: str) -> str:
-        """The value for people."""
-        if self.form == "seconds":
-            return duration(value)
-        if self.form == "share":
-            return percent(value, 1)
-        return money(value, currency) if self.key == "cost" else figure(value)
-
-
-QUALITIES = {
-    "score": Axis("score", "share", more_is_better=True),
-    "validation_loss": Axis("validation_loss", "number"),
-    "loss": Axis("loss", "number"),
-}
-PRICES = {"seconds": Axis("seconds", "seconds"), "cost": Axis("cost", "number")}
-
-
-def best_so_far(x: Floats, y: Floats, more: bool) -> tuple[Floats, Floats]:
-    """The points that beat everything that took no more, by rising x."""
-    order = np.lexsort((-y if more else y, x))
-    x, y = x[order], y[order]
-    running = np.maximum.accumulate(y) if more else np.minimum.accumulate(y)
-    better = np.append(True, running[1:] != running[:-1]) if len(y) else np.empty(0, bool)
-    return x[better], y[better]
-
-
-class CompareScatter(QWidget):
-    """Paints the points; a click, or Enter on the one chosen by the arrows, opens the run."""
+class CompareScatter(QStackedWidget):
+    """A click, or Enter on the one chosen by the arrows, opens the run. `show_table` says the same in words."""
 
     opened = Signal(str)
+    drawn = Signal()
+    """The plot is there."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
         self.setObjectName("compare.scatter")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(220, 260)
-        self.setMouseTracking(True)
+        self.setMinimumSize(220, HEIGHT)
         speak_as(self, "chart")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("All runs"))
-        self._points: list[RunPoint] = []
-        self._x: Floats = np.empty(0)
-        self._y: Floats = np.empty(0)
-        self._letters: dict[str, tuple[int, str]] = {}
-        self._quality, self._price = QUALITIES["score"], PRICES["seconds"]
-        self._currency = "USD"
-        self._chosen = -1
+        self.picture = Picture()
+        self.plot: ScatterPlot | None = None
+        self._chosen, self._is_table = -1, False
+        self._said = label("", "hint", wrap=True)
+        self._said.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._empty = QWidget()
+        self._empty.setLayout(column(None, self._said, None, margins=(20, 0, 20, 0)))
+        self._rows = _Rows(self)
+        self.table = self._make_table()
+        self.addWidget(self._empty)
+        self.addWidget(self.table)
+        self.export = _PointsExport(session, self)
+        # A third of a second of Python: on a thread, so that the window goes on meanwhile.
+        Aside(self).do(_load, self._make_plot, self._no_plot)
+        self._refresh()
 
     def sizeHint(self) -> QSize:
         """Qt's own hook."""
-        return QSize(330, 300)
+        return QSize(330, HEIGHT)
 
-    def show_points(
-        self,
-        points: Sequence[RunPoint],
-        letters: dict[str, tuple[int, str]],
-        quality: str,
-        price: str,
-        currency: str = "USD",
-    ) -> None:
-        """Show these runs; those without one of the two values are left out."""
-        self._quality, self._price, self._currency = QUALITIES[quality], PRICES[price], currency
-        usable = [(p, self._price.of(p), self._quality.of(p)) for p in points]
-        kept = [(p, x, y) for p, x, y in usable if x is not None and y is not None and np.isfinite([x, y]).all()]
-        kept.sort(key=lambda found: found[1] or 0.0)
-        self._points = [p for p, _x, _y in kept]
-        self._x = np.array([x for _p, x, _y in kept], float)
-        self._y = np.array([y for _p, _x, y in kept], float)
-        self._letters, self._chosen = letters, -1
-        self.update()
+    def show_picture(self, picture: Picture) -> None:
+        """Show other runs."""
+        chosen = self.picture.points[self._chosen].uid if self._chosen >= 0 else ""
+        self.picture = picture
+        self._rows.show_picture(picture)
+        self._chosen = next((place for place, one in enumerate(picture.points) if one.uid == chosen), -1)
+        if self.plot is not None:
+            self.plot.show_picture(picture)
+            self.plot.choose(self._chosen)
+        self._refresh()
 
-    def shown(self) -> list[RunPoint]:
-        """The runs that are drawn, by what they took."""
-        return list(self._points)
+    def show_table(self, table: bool) -> None:
+        """As a table, or as a picture."""
+        self._is_table = table
+        self._refresh()
+        if table:
+            self.table.setFocus()
 
-    def best_line(self) -> tuple[Floats, Floats]:
-        """The best so far."""
-        return best_so_far(self._x, self._y, self._quality.more_is_better)
+    def has_points(self) -> bool:
+        """Anything to draw."""
+        return bool(self.picture.points)
 
-    def _scale(self) -> Scale:
-        return Scale(plot_area(self.size()), padded(self._x, 0.06), padded(self._y, 0.1))
+    def paint_export(self, painter: QPainter) -> None:
+        """The picture, for files."""
+        if self.plot is not None:
+            self.plot.paint_export(painter)
 
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        """Qt's own hook."""
-        painter = QPainter(self)
-        t = tokens()
-        if not self._points:
-            painter.setPen(QColor(t.muted))
-            flags = int(Qt.AlignmentFlag.AlignCenter) | int(Qt.TextFlag.TextWordWrap)
-            painter.drawText(self.rect().adjusted(20, 0, -20, 0), flags, tr("No ended run has both values yet."))
-            painter.end()
-            return
-        scale = self._scale()
-        paint_axes(painter, scale, self._price.form, self._quality.form)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        self._paint_best(painter, scale)
-        px, py = scale.px(self._x), scale.py(self._y)
-        painter.setPen(QPen(QColor(t.surface), 1))
-        painter.setBrush(QColor(t.muted))
-        small = 4.0 if len(px) < 2000 else 2.0
-        for x, y in zip(px.tolist(), py.tolist(), strict=True):
-            painter.drawEllipse(QPointF(x, y), small, small)
-        for place, point in enumerate(self._points):
-            if point.uid in self._letters:
-                paint_letter(painter, QPointF(float(px[place]), float(py[place])), *self._letters[point.uid])
-        if 0 <= self._chosen < len(self._points):
-            painter.setPen(QPen(QColor(t.accent), 2))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawEllipse(QPointF(float(px[self._chosen]), float(py[self._chosen])), 11, 11)
-        painter.end()
+    def fill_menu(self, menu: QMenu) -> None:
+        """What can be done with the picture."""
+        whole = menu.addAction(tr("Show everything"), self._show_everything)
+        whole.setObjectName("scatter.reset")
+        menu.addSeparator()
+        self.export.fill(menu, self, (), "all-runs")
 
-    def _paint_best(self, painter: QPainter, scale: Scale) -> None:
-        x, y = self.best_line()
-        px, py = scale.px(x).tolist(), scale.py(y).tolist()
-        corners = []
-        for number, (at, height) in enumerate(zip(px, py, strict=True)):
-            if number:
-                corners.append(QPointF(at, py[number - 1]))
-            corners.append(QPointF(at, height))
-        if corners:
-            corners.append(QPointF(scale.area.right(), corners[-1].y()))
-        painter.setPen(QPen(QColor(tokens().ok_fill), 1.5, Qt.PenStyle.DashLine))
-        painter.drawPolyline(QPolygonF(corners))
+    def _show_everything(self) -> None:
+        if self.plot is not None:
+            self.plot.reset_view()
 
-    # Choosing
+    def _make_plot(self, _library: Any) -> None:
+        from forge_desktop.panels.scatter_plot import ScatterPlot  # not before somebody compares runs
 
-    def said(self, place: int) -> str:
-        """What a tooltip says of a run."""
-        point = self._points[place]
-        letter = self._letters.get(point.uid)
-        name = f"{letter[1]} · {point.name}" if letter else point.name
-        y = self._quality.written(float(self._y[place]), self._currency)
-        x = self._price.written(float(self._x[place]), self._currency)
-        return f"{name}\n{y} · {x}"
+        self.plot = plot = ScatterPlot()
+        plot.hovered.connect(self._hovered)
+        plot.pressed.connect(self._open)
+        self.addWidget(plot)
+        plot.show_picture(self.picture)
+        self._refresh()
+        self.drawn.emit()
 
-    def near(self, at: QPointF) -> int:
-        """The point under the mouse, or -1."""
-        if not self._points:
-            return -1
-        scale = self._scale()
-        away = (scale.px(self._x) - at.x()) ** 2 + (scale.py(self._y) - at.y()) ** 2
-        place = int(away.argmin())
-        return place if away[place] <= REACH_PX**2 else -1
+    def _no_plot(self, error: ErrorBody) -> None:
+        self._is_table = True
+        self._said.setText(explain(error)[0])
+        self._refresh()
 
-    def place_of(self, place: int) -> QPointF:
-        """Where a point is."""
-        scale = self._scale()
-        return QPointF(float(scale.px(self._x)[place]), float(scale.py(self._y)[place]))
+    def _make_table(self) -> QTableView:
+        made = QTableView()
+        made.setObjectName("compare.scatter.table")
+        made.setProperty("role", "boxed")
+        made.setAccessibleName(tr("All runs"))
+        made.setModel(self._rows)
+        made.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
+        made.setSelectionMode(QTableView.SelectionMode.SingleSelection)
+        made.verticalHeader().hide()
+        made.setShowGrid(False)
+        made.setTabKeyNavigation(False)
+        made.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        made.activated.connect(lambda index: self._open(index.row()))
+        return made
+
+    def _refresh(self) -> None:
+        plot = self.plot
+        if not self.has_points() or (plot is None and not self._is_table):
+            waits = self.has_points() and plot is None
+            self._said.setText(tr("Loading all runs…") if waits else tr("No ended run has both values yet."))
+            self.setCurrentWidget(self._empty)
+        else:
+            self.setCurrentWidget(self.table if self._is_table or plot is None else plot)
 
     def _choose(self, place: int) -> None:
-        if place != self._chosen:
-            self._chosen = place
-            self.setCursor(Qt.CursorShape.PointingHandCursor if place >= 0 else Qt.CursorShape.ArrowCursor)
-            self.setAccessibleDescription(self.said(place) if place >= 0 else "")
-            self.update()
+        if place == self._chosen:
+            return
+        self._chosen = place
+        self.setAccessibleDescription(self.picture.said(place) if place >= 0 else "")
+        if self.plot is not None:
+            self.plot.choose(place)
+            self.plot.setCursor(Qt.CursorShape.PointingHandCursor if place >= 0 else Qt.CursorShape.ArrowCursor)
 
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Qt's own hook."""
-        place = self.near(event.position())
+    @Slot(int, QPoint)
+    def _hovered(self, place: int, at: QPoint) -> None:
         self._choose(place)
         if place >= 0:
-            QToolTip.showText(event.globalPosition().toPoint(), self.said(place), self)
+            QToolTip.showText(at, self.picture.said(place), self)
         else:
             QToolTip.hideText()
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Qt's own hook."""
-        place = self.near(event.position())
-        if place >= 0 and event.button() == Qt.MouseButton.LeftButton:
-            self.opened.emit(self._points[place].uid)
+    @Slot(int)
+    def _open(self, place: int) -> None:
+        if 0 <= place < len(self.picture.points):
+            self.opened.emit(self.picture.points[place].uid)
 
-    def leaveEvent(self, _event: QEvent) -> None:
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """Qt's own hook."""
-        self._choose(-1)
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.fill_menu(menu)
+        menu.popup(event.globalPos())
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Qt's own hook: arrows choose a run, Enter opens it."""
-        key = event.key()
-        if key in (Qt.Key.Key_Left, Qt.Key.Key_Right) and self._points:
-            step = 1 if key == Qt.Key.Key_Right else -1
-            self._choose(min(max(self._chosen + step, 0), len(self._points) - 1))
-            QToolTip.showText(self.mapToGlobal(self.place_of(self._chosen).toPoint()), self.said(self._chosen), self)
+        """Qt's own hook: arrows choose a run by what it took, Enter opens it."""
+        last, key = len(self.picture.points) - 1, Qt.Key(event.key())
+        to = {
+            Qt.Key.Key_Right: min(self._chosen + 1, last), Qt.Key.Key_Left: max(self._chosen - 1, 0),
+            Qt.Key.Key_Home: 0, Qt.Key.Key_End: last,
+        }.get(key)  # fmt: skip
+        if to is not None and last >= 0:
+            self._choose(to)
+            if self.plot is not None:
+                spot = self.plot.viewport().mapToGlobal(self.plot.place_of(to))
+                QToolTip.showText(spot, self.picture.said(to), self)
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._chosen >= 0:
-            self.opened.emit(self._points[self._chosen].uid)
+            self._open(self._chosen)
         else:
             super().keyPressEvent(event)
+
+
+def _load() -> object:
+    import pyqtgraph
+
+    return pyqtgraph
+
+
+class _Rows(QAbstractTableModel):
+    """The points as rows."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._picture = Picture()
+
+    def show_picture(self, picture: Picture) -> None:
+        """Other points."""
+        self.beginResetModel()
+        self._picture = picture
+        self.endResetModel()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:
+        """Qt's own hook."""
+        return 0 if parent.isValid() else len(self._picture.points)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:
+        """Qt's own hook."""
+        return 0 if parent.isValid() else 3
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Qt's own hook."""
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._picture.cells(index.row())[index.column()]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self._picture.said(index.row())
+        return None
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Qt's own hook."""
+        if role == Qt.ItemDataRole.DisplayRole and orientation is Qt.Orientation.Horizontal:
+            return table_heads(self._picture)[section]
+        return None
+
+
+class _PointsExport(ChartExport):
+    """The picture and its points as files."""
+
+    def __init__(self, session: Session, scatter: CompareScatter) -> None:
+        super().__init__(session, tuple, scatter)
+        self._scatter = scatter
+
+    def save_points(self, _metrics: Any, file: Path) -> None:
+        """As CSV, one line a run."""
+        content = self._scatter.picture.as_csv()
+        self.write(file, lambda: write_picture(file, content))

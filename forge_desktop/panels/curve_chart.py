@@ -194,7 +194,7 @@ class CurveChart(ChartHands):
     def x_text(self, x: float) -> str:
         """What an x is called."""
         match self.switches.axis:
-            case "relative":
+            case "relative" | "worked":
                 return span_text(x)
             case "time":
                 return moment(x)
@@ -250,6 +250,10 @@ class CurveChart(ChartHands):
         """Everything but crosshair and focus."""
         paint_frame(painter, frame, self._placed_marks(), exact)
         paint_tips(painter, frame, self._tip_texts(frame))
+
+    def paint_export(self, painter: QPainter) -> None:
+        """The chart with true lines, for files."""
+        self.paint_all(painter, self.made_frame(QRectF(self.rect()), self.frame().x), exact=True)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         """Qt's own hook."""

@@ -149,13 +149,17 @@ class RunActions(QObject):
         )
 
     def checkpoint(self, key: str, run: RunSummary, found: CheckpointInfo, parent: QWidget) -> None:
-        """resume, download, copy_path or delete of one checkpoint."""
+        """resume, keep, release, download, copy_path or delete of one checkpoint."""
         match key:
             case "resume":
                 self.resume(run, ResumeRun(checkpoint=found.id))
             case "download":
                 title = tr("Checkpoint at step {step} of {run}", step=f"{found.step:,}", run=run.name)
                 self._ask_folder(run.uid, title, Item("checkpoint", found.id), parent)
+            case "keep" | "release":
+                kept = key == "keep"
+                said = tr("The checkpoint stays.") if kept else tr("The checkpoint may make room for newer ones.")
+                self._ask(lambda backend: backend.keep_checkpoint(run.uid, found.id, kept), said)
             case "copy_path":
                 self._copy_path(run.uid, found.name)
             case "delete":

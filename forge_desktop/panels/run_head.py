@@ -102,6 +102,8 @@ class RunHead(QWidget):
 
     back = Signal()
     renamed = Signal(str)
+    tags_wanted = Signal()
+    """Somebody wants to change the tags."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -174,3 +176,5 @@ class RunHead(QWidget):
             rest = Chip(f"+{len(run.tags) - TAGS_SHOWN}")
             rest.setToolTip("\n".join(run.tags[TAGS_SHOWN:]))
             self._more_chips.addWidget(rest)
+        text = "" if run.tags else tr("Add tags")
+        self._more_chips.addWidget(button(text, "link", "tag", self.tags_wanted.emit, "run.tags", tr("Edit the tags")))

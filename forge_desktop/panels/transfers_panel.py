@@ -92,7 +92,7 @@ class _Row(QWidget):
                     button(tr("Cancel"), "link", on_click=lambda: transfers.cancel(transfer), name="transfer.cancel"),
                 ]  # fmt: skip
             case "failed" | "cancelled":
-                text = tr("Try again") if transfer.state == "failed" else tr("Go on")
+                text = tr("Go on") if transfer.state == "cancelled" and transfer.make is None else tr("Try again")
                 again = button(
                     text, "link", "rotate-ccw", lambda: transfers.again(transfer), name="transfer.again"
                 )  # fmt: skip
@@ -121,10 +121,15 @@ def _text(transfer: Transfer) -> str:
         case "failed" if transfer.error is not None:
             what, why, _fix = explain(transfer.error)
             return sentences(what, why)
+        case "cancelled" if transfer.make is not None:
+            return tr("Cancelled. Nothing was saved.")
         case "cancelled":
             return tr("Cancelled; {size} are kept for another try.", size=size(transfer.done))
         case "waiting":
             return tr("Waiting…")
+        case _ if transfer.make is not None:
+            done, total = f"{transfer.done:,}", f"{transfer.total or 0:,}"
+            return tr("{done} of {total} points", done=done, total=total)
         case _:
             return tr("{done} of {total}", done=size(transfer.done), total=size(transfer.total))
 

@@ -12,12 +12,15 @@ from pathlib import Path
 WORKER = str(Path(".venv-worker/bin/python").absolute())
 BENCHES = (
     ("First paint of the window", sys.executable, "tests.bench.first_paint"),
+    ("Memory of the idle program", sys.executable, "tests.bench.idle_memory"),
+    ("Step in a worker to pixel", sys.executable, "tests.bench.step_to_pixel"),
     ("Submit to first step", sys.executable, "tests.bench.submit_to_first_step"),
     ("Answers while runs stream", sys.executable, "tests.bench.live_latency"),
     ("A page of 100,000 runs", sys.executable, "tests.bench.history"),
     ("Deeds for many runs", sys.executable, "tests.bench.many_runs"),
     ("The list of 100,000 runs in the window", sys.executable, "tests.bench.runs_page"),
     ("Pages, steps and dialogs as they open", sys.executable, "tests.bench.open_pages"),
+    ("Stalls of the window", sys.executable, "tests.bench.stalls"),
     ("A million points in and out", sys.executable, "tests.bench.ingest"),
     ("Charts of a million points", sys.executable, "tests.bench.charts"),
     ("Questions to Docker engines", sys.executable, "tests.bench.links"),

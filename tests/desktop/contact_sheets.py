@@ -31,7 +31,7 @@ from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.ask_dialog import AskDialog
 from forge_desktop.panels.resume_dialog import ResumeDialog
-from tests.desktop import sheets_compare, sheets_notices, sheets_run, sheets_runs, sheets_settings
+from tests.desktop import sheets_compare, sheets_dialogs, sheets_notices, sheets_run, sheets_runs, sheets_settings
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.desktop.sheets_charts import chart_pages
 from tests.desktop.sheets_wizard import wizard_pages
@@ -101,6 +101,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     while window.overlays.toasts.close_one():  # it says so over the next pages
         pass
     yield from sheets_run.pages(desktop, backend)
+    yield from sheets_dialogs.pages(desktop, backend)
     yield from sheets_compare.pages(desktop, backend)
     yield from sheets_settings.pages(desktop, backend)
     yield from wizard_pages(desktop, backend)
@@ -157,7 +158,7 @@ def ended_pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield "run-diagnosis"
     done = backend.add(demo_spec("tickets-zh"), created=2.4)
     backend.play(done, [*before_training(), *steps(1, 100), *saved(50), *saved(100, best=True), *after_training()])
-    backend.move(done, expires=1_790_600_000.0)
+    backend.move(done, expires=time.time() + 6 * 86_400)
     window.go(f"run/{done}")
     transfers = window.actions_of_runs.transfers
     backend.gate.clear()

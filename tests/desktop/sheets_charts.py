@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from engine.contract.errors import UserError
-from engine.contract.events import JournalLine, Step, Validation
+from engine.contract.events import Device, JournalLine, Step, Validation
 from engine.contract.states import RunState
 from forge_desktop.app import Desktop
 from forge_desktop.bridge.points import SeriesPart
@@ -26,6 +26,7 @@ from forge_desktop.panels.chart_series import ChartSeries, ChartSwitches
 from forge_desktop.panels.charts_card import ChartsCard
 from forge_desktop.panels.curve_chart import CurveChart
 from forge_desktop.theme.controls import Card
+from tests.desktop.sheets_run import training
 from tests.helpers.journals import before_training, demo_spec, resumed, saved
 
 TOTAL = 8000
@@ -63,6 +64,7 @@ def chart_pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     window.go(f"run/{uid}")
     yield "charts-empty"
     backend.play(uid, [*long_steps(1, 4880, odd=True), *saved(2000, best=True), *saved(4500)])
+    backend.play(uid, [line for line in training(400, TOTAL, BEGAN) if isinstance(line, Device)])
     window.go(f"run/{uid}")
     reached(desktop, 4880)
     yield "charts-loss"

@@ -92,6 +92,12 @@ def many(backend: ReplayBackend, number: int) -> None:
         backend._runs[summary.uid] = Played(summary, spec)
 
 
+def in_the_middle(page: RunsPage) -> bool:
+    """Scroll there, once the bar is as long as the list, and until the rows came."""
+    page.table.verticalScrollBar().setValue(52 * 2_500)
+    return page.model.run_in(2_500) is not None
+
+
 def click(parent: QWidget, name: str) -> None:
     """Press a button."""
     made = parent.findChild(QPushButton, name)
@@ -149,14 +155,14 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     many(backend, 5_000)
     backend.move(uids[-1], pinned=True)
     until(lambda: page.model.total > 5_000)
-    page.table.verticalScrollBar().setValue(52 * 2_500)
-    until(lambda: page.model.run_in(2_500) is not None)
+    until(lambda: in_the_middle(page))
     yield "runs-many"
     for uid in list(backend._runs):
         if backend._runs[uid].summary.name.startswith("sweep"):
             del backend._runs[uid]
     backend.move(uids[-1], pinned=False)
     until(lambda: page.model.total < 1000)
+    page.table.verticalScrollBar().setValue(0)
     for name, open_it in (
         ("menu", lambda: page.table.menu_wanted.emit(page.model.runs[0], page.mapToGlobal(page.rect().center()))),
         ("columns-menu", lambda: click(page, "runs.columns")),

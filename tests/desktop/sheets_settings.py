@@ -23,6 +23,7 @@ VERSIONS: dict[str, str | None] = {
     "peft": "0.19.1",
     "safetensors": "0.6.2",
 }
+NOTICES = tuple(f"notices.on_{kind}" for kind in ("completion", "failure", "alert"))
 LOG = "Collecting torch==2.13.0\n  Downloading torch-2.13.0-cp311-manylinux_2_28_x86_64.whl (915.2 MB)\n"
 
 
@@ -50,9 +51,14 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     window = desktop.window
     backend.interpreters = interpreters(backend.stored.home)
     backend.known_secrets = {"huggingface": "hf_good"}
+    quiet = [name for name in NOTICES if desktop.preferences.get(name) is False]
+    for name in quiet:
+        desktop.preferences.set(name, True)
     for section in SECTIONS:
         window.go(f"settings/{section.key}")
         yield f"settings-{section.key}"
+    for name in quiet:
+        desktop.preferences.set(name, False)
     page = window.page
     assert isinstance(page, SettingsPage)
     page.show_section("runs")

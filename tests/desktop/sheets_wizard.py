@@ -52,6 +52,13 @@ SEEN: dict[str, Any] = {
     "trained_share": 0.27,
     "template": {"choice": "tokenizer", "reason": ""},
 }
+LLAMA = {
+    "architecture": "LlamaForCausalLM",
+    "model_type": "llama",
+    "parameters": 8_030_261_248,
+    "bytes": 16_060_556_376,
+    "context_length": 131_072,
+}
 WIDTHS = dict.fromkeys(("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"), 4608)
 LOAD = {"cpu.utilisation": 21.0, "ram.used": 6.1e9, "ram.total": 24e9, "gpu0.memory_total": 24e9}
 
@@ -67,7 +74,7 @@ def wizard_pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
                     names={"cpu": "AMD EPYC 9654", "gpu0": "NVIDIA RTX 4090"})  # fmt: skip
     backend.tell_resources(now)
     yield "wizard-blank"
-    yield from _models(desktop, wizard)
+    yield from _models(desktop, backend, wizard)
     wizard.draft.set_model("demo", "bundled")
     yield "wizard-model-demo"
     window.findChild(QObject, "wizard.step.data").click()
@@ -90,16 +97,19 @@ def _page(desktop: Desktop) -> WizardPage:
     return desktop.window.page
 
 
-def _models(desktop: Desktop, wizard: WizardPage) -> Iterator[str]:
+def _models(desktop: Desktop, backend: ReplayBackend, wizard: WizardPage) -> Iterator[str]:
     search = desktop.window.findChild(QLineEdit, "wizard.catalogue.search")
     search.setText("qwen")
     yield "wizard-catalogue-search"
     search.setText("no such model")
     yield "wizard-catalogue-none"
     search.setText("")
+    facts = backend.answers["inspect_model"]
+    backend.answers["inspect_model"] = facts | LLAMA
     wizard.draft.set_model("meta-llama/Llama-3.1-8B-Instruct", "huggingface")
     _scroll(wizard, 1.0)
     yield "wizard-catalogue-picked"
+    backend.answers["inspect_model"] = facts
     _scroll(wizard, 0.0)
     desktop.window.findChild(QObject, "wizard.model.source.hub").click()
     path = desktop.window.findChild(QLineEdit, "wizard.model.path")

@@ -8,15 +8,18 @@ import io
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QLabel, QMenu, QPushButton, QWidget
 
 from engine.contract.run_spec import RunConfig, RunSpec
 from engine.contract.states import RunState
-from forge_desktop.models.compare_model import along, uids_of
+from forge_desktop.models import run_series
+from forge_desktop.models.compare_model import uids_of
 from forge_desktop.models.compare_table import as_csv, settings
+from forge_desktop.models.run_picture import best_so_far
 from forge_desktop.pages.compare_page import ComparePage, address_of
 from forge_desktop.pages.run_page import RunPage
-from forge_desktop.panels.compare_scatter import best_so_far
+from forge_desktop.panels.chart_options import notch_of
+from tests.desktop.sheets_charts import long_steps
 from tests.desktop.test_run_page import choose, open_run
 from tests.helpers.journals import after_training, before_training, demo_spec, resumed, saved, steps
 
@@ -92,43 +95,132 @@ def test_that_results_stand_side_by_side_with_the_best_marked(replay, qtbot):
     assert [page.results.grid.index(row, column).data() for column in (0, 1)] == ["$2.00", "★ $1.00"]
 
 
+def drawn(page) -> list[tuple[np.ndarray, np.ndarray]]:
+    """x and value of every run's curve, as the chart has them."""
+    made = []
+    for one in page.chart.series:
+        one.source.refresh()
+        made.append((one.source.pyramid.x, one.source.pyramid.y))
+    return made
+
+
+def lengths(page) -> list[int]:
+    return [len(x) for x, _value in drawn(page)]
+
+
 def test_that_curves_stand_along_steps_time_and_tokens(replay, qtbot):
     one, other = done_run(replay, "one"), done_run(replay, "other", seconds=90.0)
-    page = compare(replay, qtbot, one, other)
-    qtbot.waitUntil(lambda: [len(strand.x) for strand in page.chart.strands()] == [100, 100])
-    assert np.array_equal(page.chart.strands()[0].x, np.arange(1, 101))
+    seen = replay.backend.add(spec("tells tokens"), created=1.0)
+    replay.backend.play(seen, [*before_training(), *long_steps(1, 300)])
+    page = compare(replay, qtbot, one, other, seen)
+    qtbot.waitUntil(lambda: lengths(page) == [100, 100, 300])
+    assert np.array_equal(drawn(page)[0][0], np.arange(1, 101))
     click(qtbot, page, "compare.axis.time")
-    entry = page.model.entries[0]
-    qtbot.waitUntil(lambda: page.chart.strands()[0].x[0] == 0.0)
-    shown = entry.curve("loss").t
-    assert np.allclose(page.chart.strands()[0].x, shown - shown[0])
+    shown = page.model.entries[0].curve("loss").t
+    assert np.allclose(drawn(page)[0][0], shown - shown[0])
+    assert page.chart.x_text(90.0) == "1:30"
     click(qtbot, page, "compare.axis.tokens")
-    qtbot.waitUntil(lambda: page.chart.strands()[0].x[-1] > 1000)
-    assert np.isclose(page.chart.strands()[0].x[-1], 4800.0 * (shown[-1] - shown[0]))
+    qtbot.waitUntil(lambda: lengths(page) == [300])
+    assert np.array_equal(drawn(page)[0][0], 4096.0 * np.arange(1, 301))
+    note = page.findChild(QLabel, "compare.note").text()
+    assert note == "Without the number of tokens they have seen: A, B."
 
 
-def test_that_time_between_attempts_is_no_work(replay, qtbot):
+def test_that_time_between_attempts_is_no_work_and_the_latest_attempt_wins(replay, qtbot):
     uid = replay.backend.add(demo_spec(), created=1.0)
     first = [*before_training(), *steps(1, 60), *saved(40)]
     replay.backend.play(uid, [*first, *resumed(40, 1), *steps(41, 80, later=40_000)])
     page = compare(replay, qtbot, uid, done_run(replay, "other"))
     qtbot.waitUntil(lambda: len(page.model.entries[0].curve("loss")) == 100)
-    worked, _values = along(page.model.entries[0], "loss", "time")
+    click(qtbot, page, "compare.axis.time")
+    worked, value = drawn(page)[0]
     assert len(worked) == 80
     assert worked[-1] < 200
     assert np.all(np.diff(worked) >= 0)
+    told = replay.backend.series(uid, ["loss"])["loss"]
+    assert np.array_equal(value[40:], told.value[60:])
+    assert page.chart.points_overwritten() == 0  # among several runs they would only be in the way
 
 
 def test_that_a_live_run_goes_on_growing(replay, qtbot):
     live = replay.backend.add(demo_spec("live"), created=1.0)
     replay.backend.play(live, [*before_training(), *steps(1, 20)])
     page = compare(replay, qtbot, live, done_run(replay, "other"))
-    qtbot.waitUntil(lambda: len(page.chart.strands()[0].x) == 20)
+    qtbot.waitUntil(lambda: lengths(page) == [20, 100])
     replay.backend.play(live, steps(21, 40))
-    qtbot.waitUntil(lambda: len(page.chart.strands()[0].x) == 40)
+    qtbot.waitUntil(lambda: lengths(page)[0] == 40)
     qtbot.waitUntil(lambda: lines(page, "results")["Steps"][0] == "40")
     replay.backend.play(live, after_training())
     qtbot.waitUntil(lambda: lines(page, "results")["Status"][0] == "Completed")
+
+
+def test_that_smoothing_scale_and_window_are_those_of_every_chart(replay, qtbot):
+    page = compare(replay, qtbot, done_run(replay, "one"), done_run(replay, "other"))
+    qtbot.waitUntil(lambda: lengths(page) == [100, 100])
+    options, chart = page.curves.options, page.chart
+    options.log.click()
+    assert chart.frame().log
+    options.slider.setValue(notch_of(0.98))
+    assert chart.switches.smoothing == pytest.approx(0.98, abs=0.005)
+    options.window_choice.set_value("share")
+    assert chart.seen()[0][0] > 85
+    qtbot.keyClick(chart, Qt.Key.Key_End)
+    assert "A one" in chart.cross_text()
+    assert "B other" in chart.cross_text()
+    page.curves.choice.set_value("validation_loss")
+    page.curves.choice.activated.emit(1)
+    qtbot.waitUntil(lambda: lengths(page) == [4, 4])
+    assert [one.form for one in chart.series] == ["dots", "dots"]
+
+
+def test_that_the_chart_is_saved_with_every_point_of_every_run(replay, qtbot, tmp_path):
+    one, other = done_run(replay, "one"), done_run(replay, "other")
+    page = compare(replay, qtbot, one, other)
+    qtbot.waitUntil(lambda: lengths(page) == [100, 100])
+    for form in ("png", "svg"):
+        with qtbot.waitSignal(page.curves.told):
+            page.curves.export.save(form, page.chart, ["loss"], tmp_path / f"c.{form}")
+        assert (tmp_path / f"c.{form}").stat().st_size > 1000
+    page.curves.export.save("csv", page.chart, ["loss"], tmp_path / "c.csv")
+    (transfer,) = replay.window.actions_of_runs.transfers.list
+    qtbot.waitUntil(lambda: transfer.state == "done")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "c.csv").read_text())))
+    assert [row["run"] for row in rows] == [one] * 100 + [other] * 100
+    assert {row["name"] for row in rows} == {"one", "other"}
+    menu = QMenu(page)
+    page.curves.fill_menu(menu)
+    names = [action.objectName() for action in menu.actions()]
+    assert names[-4:] == [f"chart.export.{form}" for form in ("copy", "png", "svg", "csv")]
+
+
+@pytest.fixture
+def long_from(monkeypatch):
+    """Curves count as long from 1,500 points on, so that no million of them is needed here."""
+    monkeypatch.setattr(run_series, "LONG_FROM", 1500)
+    monkeypatch.setattr(run_series, "BUCKETS", 500)
+
+
+@pytest.mark.parametrize("axis", ["step", "time", "tokens"])
+def test_that_long_curves_are_held_in_buckets_along_every_axis(axis, replay, qtbot, long_from):
+    uid = replay.backend.add(spec("long"), created=1.0)
+    replay.backend.play(uid, [*before_training(20_000), *long_steps(1, 2500)])
+    page = compare(replay, qtbot, uid, done_run(replay, "short"))
+    click(qtbot, page, f"compare.axis.{axis}")
+    one = page.model.entries[0]
+    qtbot.waitUntil(lambda: one.curve("loss").coarse is not None)
+    wanted = {"step": (1.0, 2500.0), "time": (0.0, 1249.5), "tokens": (4096.0, 4096 * 2500.0)}[axis]
+    qtbot.waitUntil(lambda: one.source("loss").extent() == pytest.approx(wanted))
+    assert len(one.curve("loss")) == 1000
+    told = replay.backend.series(uid, ["loss"])["loss"]
+    found = one.figures_of("loss")
+    assert (found.last, found.least) == (told.value[-1], told.value.min())
+    assert found.mean == pytest.approx(told.value.mean())
+    middle = wanted[0] + 0.5 * (wanted[1] - wanted[0])
+    page.chart.link.look_at((middle, middle + 0.02 * (wanted[1] - wanted[0])))
+    page.chart.seen()
+    qtbot.waitUntil(lambda: one.curve("loss").fine is not None)
+    view = one.source("loss").view(*page.chart.seen()[0], 10_000)
+    assert view["n"].max() == 1
 
 
 def test_that_a_run_nobody_knows_and_a_deleted_one_are_said(replay, qtbot):
@@ -165,17 +257,69 @@ def test_that_runs_are_added_by_searching_and_taken_out(replay, qtbot):
     qtbot.waitUntil(lambda: replay.window.address == f"compare/{other}")
 
 
-def test_that_all_runs_are_points_with_the_best_so_far_and_a_click_opens_one(replay, qtbot):
+@pytest.fixture
+def four(replay, qtbot):
     uids = [done_run(replay, f"run {n}", score=score, seconds=60.0 * n, cost=n * 1.0)
             for n, score in enumerate((0.2, 0.6, 0.4, 0.9), 1)]  # fmt: skip
     page = compare(replay, qtbot, uids[0], uids[1])
-    qtbot.waitUntil(lambda: len(page.scatter.shown()) == 4)
-    x, y = page.scatter.best_line()
+    qtbot.waitUntil(lambda: len(page.scatter.picture.points) == 4)
+    qtbot.waitUntil(lambda: page.scatter.plot is not None and page.scatter.plot.isVisible())
+    return uids, page
+
+
+def test_that_all_runs_are_points_with_the_best_so_far_and_a_click_opens_one(four, replay, qtbot):
+    uids, page = four
+    x, y = page.scatter.picture.best_line()
     assert (x.tolist(), y.tolist()) == ([60.0, 120.0, 240.0], [0.2, 0.6, 0.9])
-    assert page.scatter.said(1) == "B · run 2\n60.0% · 2 min 0 s"
-    qtbot.mouseClick(page.scatter, Qt.MouseButton.LeftButton, pos=page.scatter.place_of(3).toPoint())
+    assert page.scatter.picture.said(1) == "B · run 2\n60.0% · 2 min 0 s"
+    plot = page.scatter.plot
+    qtbot.mouseClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=plot.place_of(3))
     qtbot.waitUntil(lambda: isinstance(replay.window.page, RunPage))
     assert replay.window.page.model.uid == uids[3]
+
+
+def test_that_points_are_chosen_and_opened_by_keyboard(four, replay, qtbot):
+    uids, page = four
+    page.scatter.setFocus()
+    qtbot.keyClick(page.scatter, Qt.Key.Key_Right)
+    qtbot.keyClick(page.scatter, Qt.Key.Key_End)
+    qtbot.keyClick(page.scatter, Qt.Key.Key_Left)
+    assert page.scatter.accessibleDescription() == "run 3\n40.0% · 3 min 0 s"
+    qtbot.keyClick(page.scatter, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: isinstance(replay.window.page, RunPage))
+    assert replay.window.page.model.uid == uids[2]
+
+
+def test_that_the_points_are_a_table_too(four, replay, qtbot):
+    uids, page = four
+    click(qtbot, page, "compare.scatter.as_table")
+    table = page.scatter.table
+    assert table.isVisible()
+    rows = [[table.model().index(row, place).data() for place in range(3)] for row in range(4)]
+    assert rows[3] == ["run 4", "90.0%", "4 min 0 s"]
+    heads = [table.model().headerData(place, Qt.Orientation.Horizontal) for place in range(3)]
+    assert heads == ["Run", "Score after", "Time"]
+    page._price.set_value("cost")
+    page._price.activated.emit(1)
+    qtbot.waitUntil(lambda: table.model().index(3, 2).data() == "$4.00")
+    table.selectRow(2)
+    table.activated.emit(table.model().index(2, 0))
+    qtbot.waitUntil(lambda: isinstance(replay.window.page, RunPage))
+    assert replay.window.page.model.uid == uids[2]
+
+
+def test_that_the_picture_of_all_runs_is_saved(four, qtbot, tmp_path):
+    _uids, page = four
+    for form in ("png", "svg", "csv"):
+        with qtbot.waitSignal(page.scatter.export.told):
+            page.scatter.export.save(form, page.scatter, (), tmp_path / f"all.{form}")
+    assert (tmp_path / "all.png").read_bytes().startswith(b"\x89PNG")
+    text = (tmp_path / "all.svg").read_text()
+    assert "<image" not in text
+    assert "<circle" in text or "<path" in text
+    found = list(csv.DictReader(io.StringIO((tmp_path / "all.csv").read_text("utf-8-sig"))))
+    assert [row["name"] for row in found] == ["run 1", "run 2", "run 3", "run 4"]
+    assert [row["score"] for row in found] == ["0.2", "0.6", "0.4", "0.9"]
 
 
 def test_that_the_table_is_saved_as_csv(replay, qtbot, tmp_path):
@@ -235,4 +379,4 @@ def test_that_a_failed_run_counts_in_the_picture(replay, qtbot):
     one = done_run(replay, "one")
     replay.backend.move(one, state=RunState.FAILED)
     page = compare(replay, qtbot, one, done_run(replay, "other"))
-    qtbot.waitUntil(lambda: len(page.scatter.shown()) == 2)
+    qtbot.waitUntil(lambda: len(page.scatter.picture.points) == 2)

@@ -66,6 +66,31 @@ def test_that_looking_closely_at_a_long_curve_fetches_it_finer_once(replay, qtbo
     series.deleteLater()
 
 
+def test_that_of_pieces_wanted_while_one_is_on_its_way_only_the_newest_is_asked_for(replay, qtbot):
+    _uid, series = long_run(replay, qtbot, [*before_training(20000), *long_steps(1, 12000)])
+    curve, backend = series.curve("loss"), replay.backend
+    backend.views_go.clear()
+    series.look_at("loss", (1000.0, 1400.0))
+    qtbot.waitUntil(lambda: len(backend.views_asked) == 1)
+    for low in range(2000, 9000, 500):
+        series.look_at("loss", (float(low), low + 400.0))
+        series._fetch_finer()  # as when the timer fires between two movements
+    assert len(backend.views_asked) == 1
+    backend.views_go.set()
+    qtbot.waitUntil(lambda: curve.fine is not None and curve.fine.from_x > 8000)
+    assert backend.views_asked == [("loss", 800.0, 1600.0), ("loss", 8300.0, 9100.0)]
+    backend.views_go.clear()
+    series.look_at("loss", (3000.0, 3400.0))
+    qtbot.waitUntil(lambda: len(backend.views_asked) == 3)
+    series.look_at("loss", (3050.0, 3450.0))
+    series.look_at("loss", (0.0, 12000.0))  # everything: nothing finer is needed any more
+    backend.views_go.set()
+    qtbot.waitUntil(lambda: curve.fine.from_x == 2800.0)
+    qtbot.waitUntil(lambda: not series._finer.isActive())
+    assert len(backend.views_asked) == 3
+    series.deleteLater()
+
+
 def test_that_an_attempt_that_overwrites_a_long_curve_is_shown_and_the_rest_is_faint(replay, qtbot):
     uid, series = long_run(replay, qtbot, [*before_training(8000), *long_steps(1, 6000)])
     curve = series.curve("loss")

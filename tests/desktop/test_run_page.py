@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QMenu, QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QLabel, QListWidget, QMenu, QMessageBox, QPushButton, QWidget
 
 from engine.contract.api import Settings
 from engine.contract.errors import UserError
@@ -15,6 +15,8 @@ from engine.contract.states import Phase, RunState
 from forge_desktop.bridge.backend import Item
 from forge_desktop.pages.run_page import TABS, RunPage
 from forge_desktop.pages.runs_page import RunsPage
+from forge_desktop.panels.bulk_actions import TagDialog
+from forge_desktop.panels.checkpoints_panel import menu_of
 from forge_desktop.theme.controls import Chip, Elided
 from tests.helpers.journals import (
     Recording,
@@ -303,3 +305,26 @@ def test_that_a_download_says_how_much_is_here(replay, qtbot):
     strip = page.findChild(QWidget, "run.phases.strip")
     qtbot.waitUntil(lambda: "1.0 GB of 4.0 GB" in strip.accessibleName())
     qtbot.waitUntil(lambda: any("30.0 MB/s" in one.accessibleName() for one in page.findChildren(Elided)))
+
+
+def test_that_tags_are_changed_on_the_page(replay, qtbot):
+    uid, page = open_run(replay, qtbot, before_training())
+    replay.backend.move(uid, tags=["old", "stays"])
+    qtbot.waitUntil(lambda: page.model.detail.run.tags == ["old", "stays"])
+    qtbot.mouseClick(page.findChild(QPushButton, "run.tags"), Qt.MouseButton.LeftButton)
+    dialog = page.findChild(TagDialog)
+    dialog.findChild(QListWidget, "tags.there").item(0).setCheckState(Qt.CheckState.Unchecked)
+    dialog.field.setText("new, stays, newer")
+    qtbot.mouseClick(dialog.findChild(QPushButton, "tags.save"), Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.model.detail.run.tags == ["stays", "new", "newer"])
+    choose(page, "run.tags.menu")
+    qtbot.waitUntil(lambda: any(made.isVisible() for made in page.findChildren(TagDialog)))
+
+
+def test_that_a_checkpoint_is_kept_from_its_menu(replay, qtbot):
+    _uid, page = open_run(replay, qtbot, [*before_training(), *steps(1, 60), *saved(40)])
+    for kept in (True, False):
+        menu = menu_of(page, page._do_checkpoint, page.model.detail.checkpoints[0], page.model.detail)
+        next(action for action in menu.actions() if action.objectName() == "checkpoint.keep").trigger()
+        qtbot.waitUntil(lambda kept=kept: page.model.detail.checkpoints[0].kept is kept)
+        qtbot.waitUntil(lambda kept=kept: ("Kept" in {chip.text() for chip in page.findChildren(Chip)}) is kept)

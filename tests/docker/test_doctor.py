@@ -84,7 +84,7 @@ def test_that_a_wrong_key_is_a_matter_of_authentication(remote_engine, worker_im
 
 def test_that_a_missing_image_is_said_and_the_rest_is_looked_at_all_the_same(local_engine):
     checks, report, _told = examined(local_profile(local_engine), "loraforge-worker:nowhere")
-    assert checks["image"].error.code == "node.image_missing"
+    assert checks["image"].error.code == "image.missing"
     assert checks["disk"].error.code == "node.image_first"
     assert checks["bandwidth"].state == "ok"
     assert checks["clock"].state == "ok"
@@ -95,7 +95,7 @@ def test_images_that_are_not_ours_or_of_another_protocol(local_engine, worker_im
     api = local_engine.api
     made = []
     try:
-        for label, code in (("other=1", "node.image_not_ours"), ("forge.protocol=99", "node.image_protocol")):
+        for label, code in (("other=1", "image.not_worker"), ("forge.protocol=99", "image.other_protocol")):
             name = f"forge-test-{len(made)}"
             empty = bytes(10240)
             api.import_image_from_data(empty, name, "1", changes=[f"LABEL {label}"])

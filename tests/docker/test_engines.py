@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import docker
@@ -17,6 +19,7 @@ from tests.helpers.docker_engines import Engine, Engines, RemoteEngine
 from tests.helpers.docker_process import CannotStart, Server
 from tests.helpers.waiting import wait_until
 
+ROOT = Path(__file__).parents[2]
 SLEEP = ["python", "-c", "import time; time.sleep(3600)"]
 
 
@@ -99,8 +102,7 @@ def test_a_foreign_client_is_refused(remote_engine: RemoteEngine):
 def test_a_tunnel_reaches_the_socket_and_can_be_cut(remote_engine: RemoteEngine, tmp_path: Path):
     ssh = remote_engine.ssh
     here = tmp_path / "docker.sock"
-    forward = ["ssh", *ssh.options(), "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{here}:{remote_engine.socket}"]
-    tunnel = Server("ssh", [*forward, f"{ssh.user}@{ssh.host}"], tmp_path / "log", here.exists)
+    tunnel = ssh.tunnel(here, remote_engine.socket)
     tunnel.start()
     try:
         through = docker.APIClient(f"unix://{here}", version=API_VERSION)
@@ -143,10 +145,9 @@ def test_what_a_killed_test_run_left_is_cleared_away(tmp_path: Path, worker_imag
         "print(engines.local.daemon.folder.parent, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    root = Path(__file__).parents[2]
     done = subprocess.run(
-        [str(root / ".venv/bin/python"), str(script)], cwd=root, capture_output=True, text=True, timeout=120,
-        env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin"},
+        [sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == -9, done.stderr
     left = Path(done.stdout.strip())
@@ -156,6 +157,19 @@ def test_what_a_killed_test_run_left_is_cleared_away(tmp_path: Path, worker_imag
     assert not left.exists()
     assert not _processes_of(left)
     assert str(left) not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.parametrize(("variable", "outcome"), [("", "1 skipped"), ("true", "1 error")])
+def test_where_no_engine_can_start_the_tests_say_why(variable: str, outcome: str):
+    """As nobody special, in a user namespace: skipped, but a failure in continuous integration."""
+    inner = [sys.executable, "-m", "pytest", "-q", f"{__file__}::test_engines_are_two"]
+    unshare = ["unshare", "--user", *inner]
+    environment = {**os.environ, "CI": variable}
+    done = subprocess.run(unshare, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    if "unshare failed" in done.stderr:
+        pytest.skip("no user namespaces here")
+    assert outcome in done.stdout
+    assert "only root can start a Docker engine" in done.stdout
 
 
 def test_a_server_that_cannot_start_says_its_last_words(tmp_path: Path):

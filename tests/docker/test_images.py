@@ -19,7 +19,6 @@ from engine.control.executors.docker.copy_image import Copied, best_packing, cop
 from engine.control.executors.docker.images import Progress, find_image, require_image, same_image, worker_images
 from tests.helpers.docker_daemon import API_VERSION
 from tests.helpers.docker_engines import Engine, Engines, RemoteEngine
-from tests.helpers.docker_process import Server
 from tests.helpers.waiting import wait_until
 
 NAME = "loraforge-test-copy:1"
@@ -35,11 +34,12 @@ def small(local_engine: Engine, remote_engine: RemoteEngine) -> Iterator[str]:
         forget(engine.api, NAME)
 
 
-def make(engine: Engine, name: str, carried: dict[str, str], payload: bytes = b"x") -> str:
-    """An image that holds one file."""
+def make(engine: Engine, name: str, carried: dict[str, str], payload: bytes = b"x", base: str = "scratch") -> str:
+    """An image that holds one file, on top of another image."""
+    recipe = f"FROM {base}\nCOPY payload /payload\n".encode()
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
-        for path, content in {"Dockerfile": b"FROM scratch\nCOPY payload /payload\n", "payload": payload}.items():
+        for path, content in {"Dockerfile": recipe, "payload": payload}.items():
             entry = tarfile.TarInfo(path)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))
@@ -121,6 +121,48 @@ def test_a_newer_build_of_the_same_name_is_copied(local_engine: Engine, remote_e
     forget(remote_engine.api, old.id)
 
 
+def test_a_new_version_sends_only_its_own_layers(local_engine: Engine, remote_engine: RemoteEngine, worker_image: str):
+    """The worker image's packages are there with the older version; only what was added crosses the line."""
+    make(local_engine, NAME, {}, payload=random.Random(3).randbytes(50_000), base=worker_image)
+    try:
+        copied = copy_image(local_engine.api, remote_engine.tls_client(), NAME)
+        assert copied.bytes > 100_000_000
+        assert copied.sent < 1_000_000
+        here = find_image(local_engine.api, NAME)
+        assert here == require_image(remote_engine.api, NAME)
+        container = remote_engine.api.create_container(
+            NAME, ["python", "-c", "print(len(open('/payload','rb').read()))"]
+        )
+        remote_engine.api.start(container["Id"])
+        assert remote_engine.api.wait(container["Id"])["StatusCode"] == 0
+        assert remote_engine.api.logs(container["Id"]) == b"50000\n"
+    finally:
+        remote_engine.clear()
+        for engine in (local_engine, remote_engine):
+            forget(engine.api, NAME)
+
+
+def test_layers_that_vanish_meanwhile_are_sent_after_all(local_engine: Engine, remote_engine: RemoteEngine, small: str):
+    """Somebody removes the older version there, between our look and our copy."""
+    newer = "loraforge-test-copy:2"
+    make(local_engine, newer, {}, payload=b"newer", base=small)
+    copy_image(local_engine.api, remote_engine.api, small)
+    told: list[Progress] = []
+
+    def tell(progress: Progress) -> None:
+        told.append(progress)
+        if progress.step == "comparing":
+            forget(remote_engine.api, small)
+
+    try:
+        assert copy_image(local_engine.api, remote_engine.client(), newer, tell, pack=False).sent > 5_000_000
+        assert [progress.step for progress in told].count("saving") == 2
+        assert require_image(remote_engine.api, newer) == find_image(local_engine.api, newer)
+    finally:
+        for engine in (local_engine, remote_engine):
+            forget(engine.api, newer)
+
+
 def test_a_copy_that_is_given_up_leaves_nothing(local_engine: Engine, remote_engine: RemoteEngine, small: str):
     class GivenUp(Exception):
         pass
@@ -154,8 +196,7 @@ def test_a_copy_over_a_tunnel_that_is_cut_is_done_again(
 ):
     make(local_engine, NAME, labels.image_labels("9.9", "abc"), payload=random.Random(2).randbytes(30_000_000))
     ssh, here = remote_engine.ssh, tmp_path / "docker.sock"
-    forward = ["ssh", *ssh.options(), "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{here}:{remote_engine.socket}"]
-    tunnel = Server("ssh", [*forward, f"{ssh.user}@{ssh.host}"], tmp_path / "log", here.exists)
+    tunnel = ssh.tunnel(here, remote_engine.socket)
 
     def cut(progress: Progress) -> None:
         if progress.done > 10_000_000 and tunnel.pid is not None:
@@ -176,6 +217,12 @@ def test_a_copy_over_a_tunnel_that_is_cut_is_done_again(
         tunnel.stop()
         for engine in (local_engine, remote_engine):
             forget(engine.api, NAME)
+
+
+def test_what_is_not_here_cannot_be_copied(local_engine: Engine, remote_engine: RemoteEngine):
+    with pytest.raises(NotFound) as refused:
+        copy_image(local_engine.api, remote_engine.api, "loraforge-test-nowhere:1")
+    assert refused.value.code == "image.missing_here"
 
 
 def test_the_packing_is_one_the_engine_reads(remote_engine: RemoteEngine):

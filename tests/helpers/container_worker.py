@@ -53,7 +53,9 @@ def look(folder: AttemptFolder) -> None:
 
 
 def _volumes() -> list[str]:
-    return sorted(line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    return sorted(
+        line.split()[4].replace("\\040", " ") for line in Path("/proc/self/mountinfo").read_text().splitlines()
+    )
 
 
 def _inputs() -> list[str]:

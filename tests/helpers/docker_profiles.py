@@ -1,4 +1,4 @@
-"""Profiles and links of the test engines."""
+"""Profiles and links of the test engines, and what links must leave: nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
+import pytest
+
+from engine.contract.errors import Unreachable
 from engine.contract.node_address import ssh_address
 from engine.contract.nodes import NodeProfile
+from engine.control.executors.docker import link_folder
 from engine.control.executors.docker.keys import KeyringSecrets
 from engine.control.executors.docker.link import Link, LinkSecrets
 from engine.control.executors.docker.opening import open_link
@@ -68,3 +73,37 @@ def ssh_linked(profile: NodeProfile, config: Path | None = None) -> Iterator[Ssh
         yield link
     finally:
         link.close()
+
+
+def ping(api: Any) -> bool:
+    return bool(api.ping())
+
+
+def code_of(link) -> str:
+    with pytest.raises(Unreachable) as caught:
+        link.ask(ping, 5)
+    assert caught.value.what
+    assert caught.value.why
+    assert caught.value.fix
+    assert "{" not in caught.value.text
+    return caught.value.code
+
+
+def answers(link, seconds: float = 10) -> bool:
+    try:
+        return bool(link.ask(ping, seconds))
+    except Unreachable:
+        return False
+
+
+def folders() -> set[str]:
+    mine = link_folder._place()
+    return {folder.name for folder in mine.glob(f"{link_folder.PREFIX}*")}
+
+
+@pytest.fixture
+def nothing_left(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("r")))
+    yield
+    assert folders() == set()
+    assert not [child for child in psutil.Process().children() if child.name() == "ssh"]

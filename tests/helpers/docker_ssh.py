@@ -86,6 +86,11 @@ class SshServer(Server):
             "-o", "GlobalKnownHostsFile=none",
         ]  # fmt: skip
 
+    def tunnel(self, here: Path, there: Path) -> Server:
+        """An `ssh -L` from one socket's path to the one over there; not started yet."""
+        command = ["ssh", *self.options(), "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"{here}:{there}"]
+        return Server("ssh", [*command, f"{self.user}@{self.host}"], here.with_name("ssh.log"), here.exists)
+
     def _greets(self) -> bool:
         try:
             with socket.create_connection((self.host, self.port), 2) as connection:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from engine.client.download import Cancelled
 from engine.control.store import attempts, metrics, runs
 from engine.control.store.database import Database
 from engine.control.store.metrics import Block, Row
@@ -118,8 +119,32 @@ def test_that_long_curves_come_along_other_axes(axis, backend):
 
 def test_that_all_points_are_written(backend, tmp_path):
     told = backend.series(RUN, ["loss"])["loss"]
-    assert backend.write_curves(RUN, ("loss",), tmp_path / "loss.csv", lambda _a, _b: None) == len(told.x)
+    heard: list[tuple[int, int]] = []
+    file = tmp_path / "loss.csv"
+    written = backend.write_curves(((RUN, "long"),), ("loss",), file, lambda *now: heard.append(now))
+    assert written == len(told.x)
+    assert len(heard) > 2  # in pieces
+    assert heard[-1] == (written, written)
     with (tmp_path / "loss.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["value"]) for row in rows] == told.value.tolist()
     assert [int(row["attempt"]) for row in rows] == told.attempt.tolist()
+
+
+def test_that_writing_points_can_be_cancelled_and_leaves_nothing(backend, tmp_path):
+    def tell(_done: int, _total: int | None) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        backend.write_curves(((RUN, "long"),), ("loss",), tmp_path / "loss.csv", tell)
+    assert list(tmp_path.glob("*loss*")) == []
+    assert backend.health().pid  # the line is whole
+
+
+def test_that_the_points_of_several_runs_name_theirs(backend, tmp_path):
+    file = tmp_path / "both.csv"
+    written = backend.write_curves(((RUN, "one, with a comma"), (RUN, "two")), ("loss",), file, lambda _a, _b: None)
+    with file.open(encoding="utf-8", newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    assert list(rows[0]) == ["run", "name", "metric", "attempt", "step", "time", "value"]
+    assert [row["name"] for row in rows] == ["one, with a comma"] * (written // 2) + ["two"] * (written // 2)

@@ -23,6 +23,7 @@ from engine.contract.checkpoints import (
     SaveCause,
 )
 from engine.contract.durable import sync_folder
+from engine.contract.paths import KEPT
 
 NAME = re.compile(r"^a(\d+)-s(\d+)$")
 ASIDE = "."
@@ -129,15 +130,16 @@ class Checkpoints:
         return sorted(found, key=lambda path: tuple(map(int, NAME.match(path.name).groups())))  # type: ignore[union-attr]
 
     def _prune(self) -> None:
-        """Keep the newest, the best, and those a person asked for."""
+        """Keep the newest, the best, those a person asked for, and those a person keeps."""
         everything = self._all()
         manifests = {path: _manifest(path) for path in everything}
         keep = set(everything[-self._config.keep_last :])
         scored = [(m.validation_loss, path) for path, m in manifests.items() if m and m.validation_loss is not None]
         keep |= {path for _, path in sorted(scored)[: self._config.keep_best]}
         keep |= {path for path, manifest in manifests.items() if manifest and manifest.cause == "person"}
+        marks = self.folder.parent / KEPT
         for path in everything:
-            if path not in keep:
+            if path not in keep and not (marks / path.name).exists():
                 remove(path)
                 self._report.checkpoint_removed(f"{self.folder.name}/{path.name}")
 

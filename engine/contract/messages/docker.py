@@ -49,21 +49,6 @@ DOCKER: dict[str, Message] = {
         "'{path}' cannot take what comes from node '{node}'.",
         "Free some space. The run goes on; everything is fetched again.",
     ),
-    "docker.input_missing": Message(
-        "'{path}' is not there.",
-        "It is to be copied to node '{node}', and neither this computer nor the node's mounts have it.",
-        "Check the path.",
-    ),
-    "docker.input_odd": Message(
-        "'{path}' cannot be copied to node '{node}'.",
-        "'{name}' in it is no plain file or folder, or a link that leads out of it.",
-        "Put plain files there.",
-    ),
-    "docker.input_changed": Message(
-        "'{path}' changed while it was copied to node '{node}'.",
-        "Its content is no longer what it was at the start.",
-        "Start the run again when nobody writes there.",
-    ),
     "docker.fill_failed": Message(
         "'{what}' could not be put into the cache of node '{node}'.",
         "{detail}",

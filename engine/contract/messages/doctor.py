@@ -73,7 +73,7 @@ DOCTOR: dict[str, Message] = {
         "Look for 'Xid' in `dmesg` there, and restart the computer.",
     ),
     "node.disk_low": Message(
-        "The disk of node '{node}' is nearly full.",
+        "The disk of node '{node}' has little room.",
         "{free} are free at '{folder}'; a model with its checkpoints may need more.",
         "Free some room there: `docker system df` shows what takes it.",
     ),
@@ -116,21 +116,6 @@ DOCTOR: dict[str, Message] = {
         "It is not said which worker image node '{node}' uses.",
         "Neither the node nor the settings name one.",
         "Set 'worker_image' in the settings, or 'image' of the node.",
-    ),
-    "node.image_missing": Message(
-        "The worker image is not on node '{node}'.",
-        "It has no '{image}'.",
-        "Bring it there: `forge image push-to {node}`.",
-    ),
-    "node.image_not_ours": Message(
-        "'{image}' on node '{node}' is no worker image.",
-        "It does not bear the label that worker images bear.",
-        "Build one (`forge image build`), bring it there (`forge image push-to {node}`), or correct 'image'.",
-    ),
-    "node.image_protocol": Message(
-        "The worker image on node '{node}' belongs to another version.",
-        "'{image}' speaks protocol {theirs}, this controller {ours}.",
-        "Build it anew (`forge image build`), then bring it there: `forge image push-to {node}`.",
     ),
     "node.no_seccomp": Message(
         "Docker on node '{node}' does not filter system calls.",

@@ -8,6 +8,11 @@ IMAGES: dict[str, Message] = {
         "The engine of the node '{node}' has no image of this name.",
         "Copy it there with `forge image push-to`, or build it with `forge image build`.",
     ),
+    "image.missing_here": Message(
+        "The worker image '{name}' is not on this computer.",
+        "Its engine has no image of this name, so there is nothing to copy.",
+        "Build it with `forge image build`; `forge image list` names those that are there.",
+    ),
     "image.not_worker": Message(
         "'{name}' is no worker image.",
         "It has no label that says which workers it holds. Node: '{node}'.",

@@ -61,7 +61,7 @@ PLACEMENT: dict[str, Message] = {
         "All nodes are taken.", "{nodes} nodes could take the run.", "It starts when a slot and a GPU are free."
     ),
     "placement.nowhere": Message(
-        "No node can take the run now.", "{nodes} were looked at.", "Each says why below; the run waits."
+        "No node can take the run now.", "{nodes} were looked at.", "The run waits; each node has its own reason."
     ),
     "placement.owner_limit": Message(
         "{owner} has as many runs at work as one person may.",
@@ -128,7 +128,7 @@ PLACEMENT: dict[str, Message] = {
     ),
     "nodes.twice": Message("", "The name '{node}' stands there twice.", "Give each node a name of its own."),
     "nodes.bad_name": Message(
-        "", "'{node}' is no name of a node.", "Use letters, digits, '.', '_' and '-'; not 'auto'."
+        "", "'{node}' is no name of a node.", "The word means something else here. Choose another."
     ),
     "nodes.broken": Message(
         "The node '{node}' cannot be used.", "{detail}", "Edit it, or run its doctor: `forge node doctor {node}`."
@@ -141,6 +141,17 @@ PLACEMENT: dict[str, Message] = {
     "run.reachable": Message("The node {node} answers again.", "It was away for {seconds} s.", ""),
     "run.node_fault": Message(
         "The run could not start on {node}.", "{detail}", "That was not its fault: it waits, and is tried again."
+    ),
+    "run.node_answers": Message(
+        "'{run}' is not started elsewhere.",
+        "Its node {node} is not known to be lost, and two workers of one run must not be.",
+        "Move it, or stop and resume it.",
+    ),
+    "run.same_node": Message("'{run}' is not started elsewhere.", "{node} is where it is.", "Choose another node."),
+    "run.given_up": Message(
+        "The attempt on {node} was given up.",
+        "The node did not answer, and a person let the run go on elsewhere.",
+        "It begins with its last checkpoint here; should the node come back, the old worker is ended.",
     ),
     "worker.out_of_memory": Message(
         "The worker was ended because its memory ran out.",

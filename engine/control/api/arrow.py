@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engine.control.store.views import View
 
 BATCH_ROWS = 65_536
+PIECE_COLUMNS = ("attempt", "x", "t", "value")
 BUCKET_COLUMNS = ("x_first", "x_last", "min", "max", "first", "last", "mean")
 
 
@@ -57,3 +58,27 @@ def _stream(names: Sequence[tuple[str, int]], content: dict[str, Any], damaged: 
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=BATCH_ROWS)
     return bytes(sink.getvalue())
+
+
+END = bytes([255, 255, 255, 255, 0, 0, 0, 0])
+"""What ends an Arrow stream."""
+
+
+def piece_head() -> bytes:
+    """What a stream of pieces begins with: metric, attempt, x, t, value."""
+    return bytes(_piece_schema().serialize())
+
+
+def piece(points: Points) -> bytes:
+    """Points of one curve as the next batch of such a stream."""
+    import pyarrow as pa
+
+    columns = [pa.repeat(points.metric, len(points.x)), *(pa.array(getattr(points, name)) for name in PIECE_COLUMNS)]
+    return bytes(pa.record_batch(columns, schema=_piece_schema()).serialize())
+
+
+def _piece_schema() -> Any:
+    import pyarrow as pa
+
+    kinds = (pa.int32(), pa.float64(), pa.float64(), pa.float64())
+    return pa.schema([("metric", pa.string()), *zip(PIECE_COLUMNS, kinds, strict=True)])

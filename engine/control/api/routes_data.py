@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ from engine.control.api import arrow, files
 from engine.control.api.archive import Archive
 from engine.control.api.context import Context, Ctx
 from engine.control.jobs import commands
-from engine.control.store import artifacts, metrics
+from engine.control.store import artifacts, metrics, pieces
 
 router = APIRouter()
 MAX_LOG_BYTES = 8 << 20
@@ -48,6 +48,33 @@ async def series(
 
     encode = await context.controller.database.read(find)
     return Response(await asyncio.to_thread(encode), media_type="application/vnd.apache.arrow.stream")
+
+
+@router.get("/runs/{uid}/series/points")
+async def series_points(
+    context: Ctx,
+    uid: str,
+    metric: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies it
+) -> StreamingResponse:
+    """Every point of curves as an Arrow stream, one batch a piece; nobody holds all of them."""
+    database = context.controller.database
+    run_id = await database.read(lambda c: commands.existing(c, uid)["id"])
+    known = await database.read(lambda c: [one.metric for one in metrics.series(c, run_id)])
+
+    def next_piece(connection: sqlite3.Connection, name: str, place: pieces.Place) -> tuple[bytes, pieces.Place | None]:
+        found, after = pieces.read(connection, run_id, name, place)
+        return (b"" if found is None else arrow.piece(found)), after
+
+    async def stream() -> AsyncIterator[bytes]:
+        yield await asyncio.to_thread(arrow.piece_head)
+        for name in [one for one in known if not metric or one in metric]:
+            place: pieces.Place | None = pieces.Place()
+            while place is not None:
+                data, place = await database.read(partial(next_piece, name=name, place=place))
+                yield data
+        yield arrow.END
+
+    return StreamingResponse(stream(), media_type="application/vnd.apache.arrow.stream")
 
 
 @router.get("/runs/{uid}/log")

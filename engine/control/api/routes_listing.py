@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from fastapi import APIRouter, Response
 
 from engine.contract.api import RunSummary
-from engine.contract.listing import BulkRequest, BulkResult, MoveInQueue
+from engine.contract.listing import BulkRequest, BulkResult, MoveInQueue, Price, Quality
 from engine.control.api.context import Ctx, Key
 from engine.control.jobs.desk import owner
 from engine.control.jobs.requests import Request
@@ -22,13 +25,17 @@ async def bulk(context: Ctx, body: BulkRequest, key: Key = None) -> BulkResult:
 
 
 @router.get("/runs/points")
-async def run_points(context: Ctx, search: str = "", project: str = "") -> Response:
-    """Ended runs, newest first, as `RunPoints`; written out on a reader's thread, for there may be many."""
+async def run_points(
+    context: Ctx, search: str = "", project: str = "", price: Price | None = None, quality: Quality | None = None
+) -> Response:
+    """Ended runs, newest first, as `RunPoints`; with price and quality those that a picture of these shows."""
     settings = context.controller.settings
     currency = settings.currency if settings.prices else ""
-    text = await context.controller.database.read(
-        lambda c: points.points(c, search=search, project=project, currency=currency, me=owner())
-    )
+    me, database = owner(), context.controller.database
+    shown: Callable[..., bytes] = points.points
+    if price is not None and quality is not None:
+        shown = partial(points.picture, price=price, quality=quality)
+    text = await database.read(lambda c: shown(c, search=search, project=project, currency=currency, me=me))
     return Response(text, media_type=JSON)
 
 

@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
 
+from engine.contract.api import RunSummary
 from engine.contract.clock import now
 from engine.contract.errors import UserError
 from engine.contract.images import PushImage
 from engine.contract.nodes import (
     Costs,
     DoctorReport,
+    MoveRun,
     NodeProfiles,
     Nodes,
     NodeView,
@@ -108,6 +110,13 @@ async def bring_image(context: Ctx, name: str, body: PushImage) -> Transfer:
 async def brought_image(context: Ctx, name: str) -> Transfer:
     """How the latest copy gets on; it comes over the stream as well."""
     return context.controller.brought_image(name)
+
+
+@router.post("/runs/{uid}/elsewhere")
+async def elsewhere(context: Ctx, uid: str, body: MoveRun | None = None, key: Key = None) -> RunSummary:
+    """Let a run whose node does not answer go on elsewhere, from its last checkpoint here."""
+    node = body.node if body else ""
+    return await context.controller.start_elsewhere(uid, node, Request("elsewhere", key=key, target=uid, body=node))
 
 
 @router.get("/runs/{uid}/placement")

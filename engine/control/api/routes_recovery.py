@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from engine.contract.api import ResumeRun, RunSummary, SampleNow
+from engine.contract.api import KeepCheckpoint, ResumeRun, RunSummary, SampleNow
 from engine.control.api.context import Ctx, Key
 from engine.control.jobs.requests import Request
 
@@ -43,6 +43,16 @@ async def sample(context: Ctx, uid: str, body: SampleNow, key: Key = None) -> Ru
 async def delete_files(context: Ctx, uid: str, key: Key = None) -> RunSummary:
     """Let the working files of an ended run go; results are in the library before."""
     return await context.controller.delete_files(uid, Request("clean", key=key, target=uid))
+
+
+@router.patch("/runs/{uid}/checkpoints/{checkpoint}")
+async def keep_checkpoint(
+    context: Ctx, uid: str, checkpoint: int, body: KeepCheckpoint | None = None, key: Key = None
+) -> RunSummary:
+    """Keep a checkpoint for good, or no longer."""
+    body = body or KeepCheckpoint()
+    request = Request("keep_checkpoint", key=key, target=uid, body=f"{checkpoint} {body.kept}")
+    return await context.controller.keep_checkpoint(uid, checkpoint, body.kept, request)
 
 
 @router.delete("/runs/{uid}/checkpoints/{checkpoint}")

@@ -67,6 +67,8 @@ class FakeExecutor:
     asked: int = 0
     """How many questions there were."""
     closed: bool = False
+    fenced: list[tuple[str, str]] = field(default_factory=list)
+    """Runs and the leases that were said to be valid."""
 
     def answer(self) -> None:
         """What every question begins with; also for whoever asks whether the node answers."""
@@ -120,6 +122,19 @@ class FakeExecutor:
     def spare(self) -> SpareStatus:
         """None."""
         return SpareStatus()
+
+    def fence(self, uid: str, lease: str) -> int:
+        """End workers of a run that have another lease."""
+        self.answer()
+        self.fenced.append((uid, lease))
+        stale = [
+            worker for worker in self.workers.values()
+            if worker.exit is None and worker.launch and worker.launch.order
+            and worker.launch.order.run == uid and worker.launch.order.lease != lease
+        ]  # fmt: skip
+        for worker in stale:
+            worker.end(None, 9)
+        return len(stale)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -55,6 +55,7 @@ class Controller(NodeCare):
         gpus = tuple(await asyncio.to_thread(self._machine.find_gpus))
         for row in await self.database.read(nodes.listed):
             self._ask_again_and_again(self.pool.add(row, gpus if row.name == LOCAL else ()))
+        self.pool.local.facts = await asyncio.to_thread(self._machine.facts)
         await asyncio.to_thread(self.retention.remove_leftovers)
         prices, currency = self.settings.prices, self.settings.currency
         await self.database.write(lambda t: runs.set_prices(t, prices, currency))

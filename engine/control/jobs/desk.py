@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -115,6 +116,18 @@ class Desk:
             self._go(self.drop_remains(uid))
             return await self._command(request, lambda _: summary)
 
+    async def keep_checkpoint(self, uid: str, checkpoint: int, kept: bool, request: Request) -> RunSummary:
+        """Keep a checkpoint for good, or no longer. The worker's mark is there before anybody is told."""
+        async with self._files_of(uid):
+            row = await self.database.read(lambda c: commands.existing(c, uid))
+            found = await self.database.read(lambda c: artifacts.find(c, row["id"], checkpoint))
+            if found is not None and found.kind == artifacts.CHECKPOINT:
+                mark = self.home.kept(uid) / found.path.rpartition("/")[2]
+                await asyncio.to_thread(live.mark_kept, mark, kept)
+            return await self._command(
+                request, lambda t: live.keep_checkpoint(t, uid, checkpoint, kept, request.actor)
+            )  # fmt: skip
+
     async def delete_checkpoint(self, uid: str, checkpoint: int, request: Request) -> RunSummary:
         """Remove one checkpoint of a run that is not at work."""
         async with self._files_of(uid):
@@ -126,6 +139,7 @@ class Desk:
             if found is not None:
                 root, relative = found.place(self.home, uid)
                 await asyncio.to_thread(retention.remove, root / relative)
+                await asyncio.to_thread(live.mark_kept, self.home.kept(uid) / Path(relative).name, False)
             return summary
 
     async def change_settings(self, change: Settings, request: Request) -> Settings:

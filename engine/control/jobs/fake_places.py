@@ -45,7 +45,8 @@ class FakePlaces:
                 tell(check)
             return DoctorReport(node=profile.name, at=now(), done=True, checks=checks, facts=facts)
 
-        return Place(executor, None, ask, examine, sampler=self.samplers.get(profile.name))
+        sampler = self.samplers.get(profile.name)
+        return Place(executor, None, ask, examine, fence=executor.fence, sampler=sampler)
 
     def executor(self, name: str) -> FakeExecutor:
         """Whose workers are pretended on the node of this name."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from engine.contract.api import RunSummary
 from engine.contract.clock import now
+from engine.contract.durable import sync_folder
 from engine.contract.errors import NotFound
 from engine.contract.states import Phase, RunState
 from engine.control.jobs.commands import existing, tell, wrong_state
@@ -21,6 +24,30 @@ def ask(transaction: Transaction, uid: str, verb: str, actor: str) -> RunSummary
         raise wrong_state(row, f"{VERBS[verb]} now", "Only a run that is training can be.")
     cursor = events.add(transaction, "asked", {"verb": verb}, at=at, run_id=row["id"], actor=actor)
     return tell(transaction, row["id"], cursor, at, actor)
+
+
+def keep_checkpoint(transaction: Transaction, uid: str, checkpoint: int, kept: bool, actor: str) -> RunSummary:
+    """Keep a checkpoint for good, or no longer; a run that has one keeps its files."""
+    row, at = existing(transaction.connection, uid), now()
+    found = artifacts.find(transaction.connection, row["id"], checkpoint)
+    if found is None or found.kind != CHECKPOINT:
+        raise NotFound("checkpoint.unknown", run=row["name"], checkpoint=checkpoint)
+    artifacts.keep_checkpoint(transaction, checkpoint, kept)
+    transaction.execute("UPDATE run SET expires = NULL WHERE id = ?", (row["id"],))  # planned anew, if it may go
+    body = {"kept" if kept else "released": found.path, "step": found.step}
+    cursor = events.add(transaction, "files", body, at=at, run_id=row["id"], actor=actor)
+    return tell(transaction, row["id"], cursor, at, actor)
+
+
+def mark_kept(mark: Path, kept: bool) -> None:
+    """Tell the worker, who removes what newer checkpoints replace. Waits for the disk."""
+    if kept:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    else:
+        mark.unlink(missing_ok=True)
+    if mark.parent.is_dir():
+        sync_folder(mark.parent)
 
 
 def delete_checkpoint(transaction: Transaction, uid: str, checkpoint: int, actor: str) -> RunSummary:

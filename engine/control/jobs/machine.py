@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 import shutil
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from engine.contract.nodes import LOCAL
+from engine.contract.nodes import LOCAL, GpuFacts, NodeFacts
 from engine.contract.processor import processor_name
 from engine.contract.throttling import throttling
 from engine.control.nodes.sampler import Reading
@@ -37,6 +38,18 @@ class Machine:
             count = pynvml.nvmlDeviceGetCount()
             self._handles = {str(index): pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)}
         return list(self._handles)
+
+    def facts(self) -> NodeFacts:
+        """What it is; call `find_gpus` first."""
+        gpus = []
+        for index, handle in self._handles.items():
+            with contextlib.suppress(Exception):  # a GPU that does not answer
+                memory = int(self._nvml.nvmlDeviceGetMemoryInfo(handle).total)
+                gpus.append(GpuFacts(index=index, name=str(self._nvml.nvmlDeviceGetName(handle)), memory=memory))
+        return NodeFacts(
+            system=f"{platform.system()} {platform.release()}", cpus=psutil.cpu_count() or 0,
+            memory=int(psutil.virtual_memory().total), gpus=gpus, gives_gpus=bool(gpus),
+        )  # fmt: skip
 
     def read(self) -> tuple[dict[str, float], dict[str, str]]:
         """Values and names of the devices."""

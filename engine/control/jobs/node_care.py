@@ -37,6 +37,11 @@ class NodeCare(NodeDesk):
             running.add_done_callback(lambda _task: self._examined.pop(name, None))
         return await asyncio.shield(running)
 
+    async def greet(self, name: str) -> None:
+        """A node is new: its doctor looks at it at once; GPUs it can give are known by that only."""
+        with contextlib.suppress(UserError):  # it was removed meanwhile, or its profile cannot be used
+            await self.doctor(name)
+
     async def last_report(self, name: str) -> DoctorReport:
         """What the doctor last found."""
         self.pool.node(name)

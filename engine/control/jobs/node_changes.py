@@ -15,6 +15,8 @@ from engine.control.store.database import Transaction
 
 LOCAL_FIELDS = ("price", "currency", "max_runs", "labels", "notes")
 """What may be changed of this computer."""
+RESERVED = (AUTO, "export", "import", "test")
+"""Words that mean something else where a node's name could stand."""
 
 
 def checked(values: Mapping[str, Any]) -> NodeProfile:
@@ -28,8 +30,8 @@ def checked(values: Mapping[str, Any]) -> NodeProfile:
 def problems_of(values: Mapping[str, Any]) -> list[Problem]:
     """What is wrong with the values of a profile."""
     problems = node_check.problems_of(values)
-    if values.get("name") == AUTO:
-        problems.insert(0, Problem(code="nodes.bad_name", field="name", params={"node": AUTO}))
+    if (name := values.get("name")) in RESERVED:
+        problems.insert(0, Problem(code="nodes.bad_name", field="name", params={"node": str(name)}))
     return problems
 
 

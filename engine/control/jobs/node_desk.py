@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from engine.contract.api import RunSummary
 from engine.contract.clock import now
 from engine.contract.errors import Problem, UserError
 from engine.contract.events import NodeChanged, NodeRemoved, TransferChanged
@@ -27,7 +28,8 @@ from engine.contract.nodes import (
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from engine.control.executors.base import Executor
-from engine.control.jobs import node_changes, placement_check, placements
+from engine.control.executors.docker.labels import default_image
+from engine.control.jobs import elsewhere, node_changes, placement_check, placements
 from engine.control.jobs.list_desk import ListDesk
 from engine.control.jobs.need import Needs
 from engine.control.jobs.news import Hub
@@ -70,7 +72,7 @@ class NodeDesk(ListDesk):
             lambda c: (nodes.live_runs(c), nodes.alerts(c), nodes.moves(c, at))
         )
         views = [node.view(self.settings, live.get(node.name, []), alerts.get(node.id, 0)) for node in self.pool]
-        return Nodes(nodes=views, image=self.settings.worker_image, moves=moves)
+        return Nodes(nodes=views, image=self.settings.worker_image or default_image(), moves=moves)
 
     async def node_view(self, name: str) -> NodeView:
         """One of them."""
@@ -153,6 +155,16 @@ class NodeDesk(ListDesk):
                 await (self._changed(profile) if profile.name in known else self._take_in(profile.name))
         return await self.nodes()
 
+    async def start_elsewhere(self, uid: str, node: str, request: Request) -> RunSummary:
+        """Let a run whose node does not answer go on elsewhere, from its last checkpoint here."""
+        spec = await self.database.read(lambda c: elsewhere.target_of(c, uid, node))
+        await self._refuse_unless_startable(spec)
+        keep = self.settings.keep_days
+        summary = await self._command(request, lambda t: elsewhere.give_up(t, uid, node, request.actor, keep))
+        for watch in self._watching(uid):
+            watch.abandon()
+        return summary
+
     async def placement(self, uid: str) -> PlacementAnswer:
         """Where a run would go now, and why; or why it waits."""
         terms = await self._terms()
@@ -216,6 +228,11 @@ class NodeDesk(ListDesk):
             node = self.pool.add(row)
             self._ask_again_and_again(node)
             await self.tell_node(node)
+            self._go(self.greet(name))
+
+    async def greet(self, name: str) -> None:
+        """A node is new: what it has, and whether it can be used, is found out at once."""
+        raise NotImplementedError
 
     async def _changed(self, profile: NodeProfile) -> None:
         node = self.pool.node(profile.name)

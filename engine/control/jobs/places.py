@@ -45,7 +45,8 @@ class Places:
 
         return Place(
             executor, link, partial(said_by, link), partial(self._examine, profile, link),
-            partial(self._bring_image, profile, link), sweep, executor.keep.remove, self._sampler(profile, link),
+            partial(self._bring_image, profile, link), sweep, executor.keep.remove,
+            executor.fence, self._sampler(profile, link),
         )  # fmt: skip
 
     def _sampler(self, profile: NodeProfile, link: Link) -> Sampler:

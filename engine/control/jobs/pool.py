@@ -71,6 +71,8 @@ class Place:
     """Removes what remains of runs that had its time, and of the cache what nobody needs."""
     remove: Callable[[str], bool] | None = None
     """Removes what remains of one run; False while a worker of it lives."""
+    fence: Callable[[str, str], int] | None = None
+    """Ends workers of a run that have another lease than this; how many."""
     sampler: Sampler | None = None
     """Takes readings of it."""
 

@@ -12,6 +12,7 @@ from engine.contract import nodes as contract
 from engine.contract.clock import now
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.nodes import NodeFacts
+from engine.control.jobs import elsewhere
 from engine.control.jobs.pool import Node
 from engine.control.store import nodes
 from engine.control.store.database import Database, Transaction
@@ -33,6 +34,7 @@ class Reach:
         self._database = database
         self._tell = tell
         """Called when something about the node changed."""
+        self._fenced = False
         self._noted = 0.0
 
     async def run(self) -> None:
@@ -68,9 +70,24 @@ class Reach:
         if facts is not None and busy and _another_engine(node.facts, facts):
             error = UserError("nodes.other_engine", node=node.name).body()
         if error is not None:
+            self._fenced = False
             await self._is("unreachable", error)
             return
+        if not self._fenced and place.fence is not None:
+            await self._fence(place.fence)
+            self._fenced = True
         await self._answered(facts)
+
+    async def _fence(self, fence: Callable[[str, str], int]) -> None:
+        """End what works there for runs that went on elsewhere, before anything else is done with the node."""
+        given_up = await self._database.read(lambda c: elsewhere.given_up_on(c, self._node.name))
+        for uid, lease in given_up.items():
+            with contextlib.suppress(UserError):  # it fell silent again: then it is fenced next time
+                ended = await self._node.call(fence, uid, lease)
+                if ended:
+                    log.warning(
+                        "node %s: %d worker(s) of run %s ended, it went on elsewhere", self._node.name, ended, uid
+                    )
 
     async def _answered(self, facts: NodeFacts | None) -> None:
         node, at = self._node, now()

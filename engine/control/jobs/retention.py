@@ -35,7 +35,12 @@ ACTOR = "retention"
 DAY_S = 86_400.0
 GOING = ".gone-"
 _ENDED = ",".join(f"'{state}'" for state in sorted(ENDED))
-_KEPT = f"state IN ({_ENDED}) AND deleting = 0 AND cleaned IS NULL AND pinned = 0"
+_UNKEPT = (
+    "NOT EXISTS (SELECT 1 FROM artifact WHERE artifact.run_id = run.id AND kind = 'checkpoint' AND gone IS NULL "
+    "AND json_extract(meta, '$.kept'))"
+)
+"""No checkpoint that somebody keeps."""
+_KEPT = f"state IN ({_ENDED}) AND deleting = 0 AND cleaned IS NULL AND pinned = 0 AND {_UNKEPT}"
 
 
 @dataclass
@@ -178,7 +183,7 @@ def _kept(transaction: Transaction, row: sqlite3.Row, detail: str) -> None:
 
 def _cleaned(transaction: Transaction, run_id: int, made: dict[int, str], size: int, asked: bool) -> bool:
     """Results are in the library, working files go; False if a person wants the run or its files again meanwhile."""
-    guard = f"state IN ({_ENDED}) AND deleting = 0" + ("" if asked else " AND pinned = 0")
+    guard = f"state IN ({_ENDED}) AND deleting = 0" + ("" if asked else f" AND pinned = 0 AND {_UNKEPT}")
     done = transaction.execute(f"UPDATE run SET cleaned = ?, expires = NULL WHERE id = ? AND {guard}", (now(), run_id))
     if not done.rowcount:
         return False

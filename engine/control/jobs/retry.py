@@ -81,8 +81,21 @@ def _put_back(transaction: Transaction, end: Ending, found: Verdict, row: sqlite
     if not _end(transaction, end, RunState.QUEUED, found.reason, found.error, at):
         return
     transaction.execute("UPDATE run SET retry_at = ? WHERE id = ?", (at + end.retry_seconds, end.run_id))
+    if _faults(transaction, end.run_id) > 1:  # perhaps it is this run after all: others of its priority go first
+        transaction.execute("UPDATE run SET queue_rank = ? WHERE id = ?", (at, end.run_id))
     detail = " ".join(filter(None, (found.error.what, found.error.why))) if found.error else ""
     _note(transaction, end, row, "run.node_fault", {"node": end.node, "detail": detail}, at)
+
+
+def _faults(transaction: Transaction, run_id: int) -> int:
+    """How many starts in a row failed."""
+    return int(
+        transaction.execute(
+            "SELECT count(*) FROM attempt WHERE run_id = :run AND n > coalesce("
+            "(SELECT max(n) FROM attempt WHERE run_id = :run AND reason IS NOT :reason), 0)",
+            {"run": run_id, "reason": EndReason.START_FAILED},
+        ).fetchone()[0]
+    )
 
 
 def _note(

@@ -36,7 +36,8 @@ from engine.control.store.database import Database, Transaction
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 ACTOR = "controller"
-POLL_S = 0.1
+POLL_S = 0.05
+"""A step waits half of it on average before it is read: the largest part of its way to the screen."""
 AWAY_POLL_S = 0.5
 FAREWELL_S = 30.0
 """How long a worker may live on after its last word."""
@@ -79,6 +80,7 @@ class Watch:
         self._wishes = Wishes(lambda: node.executor, folder, handle)
         self._silence = Silence()
         self._away_since: float | None = None
+        self._abandoned = False
         self._away_marked = False
         self._log_size = -1
         self._looked_back = False
@@ -93,13 +95,17 @@ class Watch:
         """Pass on a person's wish for the end: pause, stop, stop_without_saving."""
         self._wishes.ask(verb)
 
+    def abandon(self) -> None:
+        """The attempt was given up: look no more."""
+        self._abandoned = True
+
     async def send(self, command: WorkerCommand) -> None:
         """Hand the worker a command that does not end it."""
         await self.node.call(self._wishes.send, command)
 
     async def run(self) -> None:
         """Until the attempt has ended. Whatever fails on the way is logged and tried again."""
-        while True:
+        while not self._abandoned:
             try:
                 if await self._round():
                     return

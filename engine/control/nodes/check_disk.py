@@ -21,8 +21,8 @@ from engine.control.nodes.visit import Visit
 GB = 1_000_000_000
 LEAST, COMFORTABLE = 2 * GB, 20 * GB
 BLOCK = 1 << 20
-SMALL, LARGE = 4, 32
-"""Blocks that are sent; the large piece where the small one takes no second."""
+LARGEST, ENOUGH_S = 64, 0.4
+"""So many blocks are sent at most; more and more until it takes that long."""
 SLOW = 2_000_000
 """Bytes a second, below which a model of some GB takes too long."""
 EMPTY = "forge-probe-empty"
@@ -45,10 +45,10 @@ def disk(visit: Visit) -> Finding:
 def bandwidth(visit: Visit) -> Finding:
     """Some MB there and back again, through a volume."""
     with _any_image(visit) as image, throwaway(visit.link, visit.profile, image, visit.controller, ["-"]) as box:
-        blocks = SMALL
+        blocks = 1
         up, digest = _send(visit, box, blocks)
-        if blocks * BLOCK / up > SMALL * BLOCK:
-            blocks = LARGE
+        while blocks < LARGEST and up < ENOUGH_S:
+            blocks *= 8
             up, digest = _send(visit, box, blocks)
         down, back = _fetch(visit, box)
     size = blocks * BLOCK
@@ -116,7 +116,7 @@ class _Pieces(io.RawIOBase):
 @contextlib.contextmanager
 def _any_image(visit: Visit) -> Iterator[str]:
     """The worker image; without it an empty one of our own, for such a container is never started."""
-    if visit.image_facts is not None:
+    if visit.found_image is not None:
         yield visit.image
         return
     name = f"{EMPTY}:{os.urandom(4).hex()}"

@@ -20,6 +20,7 @@ DOORKEEPERS = frozenset(
     )
 )  # fmt: skip
 """Somebody answered, or we had nothing to show: that is no matter of the network."""
+TOO_OLD = "node.engine_old"
 WAYS = {"docker_local": "socket", "docker_ssh": "ssh", "docker_tls": "tls"}
 
 
@@ -33,7 +34,7 @@ def reach(visit: Visit) -> Finding:
             visit.link.ask(lambda api: api.ping())
             taken.append((time.perf_counter() - began) * 1000)
     except Unreachable as error:
-        if error.code in DOORKEEPERS:
+        if error.code in (*DOORKEEPERS, TOO_OLD):
             return ok(address=visit.profile.address)
         return bad(error, address=visit.profile.address)
     # The first one opened the way.
@@ -42,7 +43,11 @@ def reach(visit: Visit) -> Finding:
 
 def authentication(visit: Visit) -> Finding:
     """Whether we may, and whether everybody may."""
-    visit.link.ask(lambda api: api.version())
+    try:
+        visit.link.ask(lambda api: api.version())
+    except Unreachable as error:
+        if error.code != TOO_OLD:  # that is the next check's matter
+            raise
     profile = visit.profile
     way = WAYS.get(profile.kind, profile.kind)
     if profile.kind == "docker_tls" and not profile.certificate:

@@ -28,7 +28,7 @@ from engine.control.nodes.process_doctor import PROCESS_CHECKS, Here
 from engine.control.nodes.visit import Visit
 
 log = logging.getLogger(__name__)
-DOORS: tuple[CheckName, ...] = ("reach", "authentication")
+DOORS: tuple[CheckName, ...] = ("reach", "authentication", "version")
 """Where one of these is bad, there is nothing else to see."""
 Check = Callable[[], Finding]
 Patient = TypeVar("Patient")
@@ -83,12 +83,15 @@ class Doctor:
             done[check.name] = check
         return DoctorReport(node=self._node, at=now(), done=True, checks=list(done.values()), facts=self._facts())
 
-    def _look(self, name: CheckName) -> Finding:
+    def _look(self, name: CheckName, again: bool = True) -> Finding:
         try:
             return self._checks[name]()
         except UserError as error:
-            return bad(error)
+            # The image's own check is bad then; what needs one cannot be looked at.
+            return skipped(error) if error.code == "node.image_first" else bad(error)
         except NotFound as error:
+            if again:  # whoever cleans up may have taken a container before it was started
+                return self._look(name, again=False)
             return bad(UserError("node.vanished", node=self._node, detail=str(error.explanation or error)))
         except Exception as error:
             # A border: what one check stumbles over must not hide what the others find.

@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from docker.errors import ImageNotFound
-
 from engine.contract.errors import UserError
 from engine.contract.nodes import NodeFacts, NodeProfile
+from engine.control.executors.docker.images import WorkerImage, find_image
 from engine.control.executors.docker.link import Link
 from engine.control.nodes.probe import ContainerProbe, Probe, Report
 
@@ -45,12 +44,9 @@ class Visit:
         return info
 
     @cached_property
-    def image_facts(self) -> dict[str, Any] | None:
+    def found_image(self) -> WorkerImage | None:
         """The worker image, if it is there."""
-        try:
-            return dict(self.link.ask(lambda api: api.inspect_image(self.image))) if self.image else None
-        except ImageNotFound:
-            return None
+        return self.link.ask(lambda api: find_image(api, self.image)) if self.image else None
 
     @cached_property
     def seen(self) -> Report:
@@ -70,5 +66,5 @@ class Visit:
         return "nvidia" in (self.info.get("Runtimes") or {})
 
     def _need_image(self) -> None:
-        if self.image_facts is None:
+        if self.found_image is None:
             raise UserError("node.image_first", node=self.node, image=self.image)

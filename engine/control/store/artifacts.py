@@ -66,6 +66,14 @@ def remove_checkpoint(transaction: Transaction, run_id: int, path: str) -> None:
     )  # fmt: skip
 
 
+def keep_checkpoint(transaction: Transaction, artifact_id: int, kept: bool) -> None:
+    """It stays, or may make room again."""
+    transaction.execute(
+        "UPDATE artifact SET meta = json_set(meta, '$.kept', json(?)) WHERE id = ? AND kind = ?",
+        ("true" if kept else "false", artifact_id, CHECKPOINT),
+    )
+
+
 def _insert(
     transaction: Transaction,
     run_id: int,

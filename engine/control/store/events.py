@@ -10,6 +10,13 @@ from engine.contract.api import EventInfo
 from engine.control.store.database import Transaction
 
 INFO, WARNING, ERROR = 20, 30, 40
+_PHASE = "json_extract(body, '$.phase')"
+_SAME = "OVER (PARTITION BY attempt_id ORDER BY cursor)"
+_TOLD = (
+    f"SELECT cursor, {_PHASE} AS phase, lag({_PHASE}) {_SAME} AS before, lead({_PHASE}) {_SAME} AS after "
+    "FROM event WHERE run_id = :run AND kind = 'phase'"
+)
+"""Each word of a run's phases, with the phases the words before and after it speak of."""
 LEVELS = {"info": INFO, "warning": WARNING, "error": ERROR}
 
 
@@ -58,11 +65,16 @@ def after(connection: sqlite3.Connection, cursor: int, until: int, limit: int) -
 
 
 def of_run(connection: sqlite3.Connection, run_id: int, limit: int = 1000) -> list[EventInfo]:
-    """A run's timeline, oldest first; sample answers have their own place."""
+    """A run's timeline, oldest first; sample answers have their own place.
+
+    Of a phase that tells again and again how far it is, the first and the newest word are shown.
+    """
     rows = connection.execute(
+        f"WITH told AS MATERIALIZED ({_TOLD}) "
         "SELECT event.*, attempt.n AS attempt FROM event LEFT JOIN attempt ON attempt.id = event.attempt_id "
-        "WHERE event.run_id = ? AND kind != 'sample' ORDER BY cursor DESC LIMIT ?",
-        (run_id, limit),
+        "WHERE event.run_id = :run AND event.kind != 'sample' AND cursor NOT IN "
+        "(SELECT cursor FROM told WHERE phase = before AND phase = after) ORDER BY cursor DESC LIMIT :most",
+        {"run": run_id, "most": limit},
     ).fetchall()
     return [
         EventInfo(

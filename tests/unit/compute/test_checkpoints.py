@@ -14,6 +14,7 @@ from engine.compute.worker.journal import Journal
 from engine.compute.worker.reporter import Reporter
 from engine.contract.checkpoints import MANIFEST, CheckpointConfig, Manifest
 from engine.contract.events import journal_line
+from engine.contract.paths import KEPT
 
 FILES = {"weights": bytes(range(256)) * 4, "state.json": b'{"x": 1}', "empty": b""}
 
@@ -109,6 +110,19 @@ def test_that_the_newest_the_best_and_a_persons_are_kept(tmp_path_factory, saves
         there = {one: known for one, known in there.items() if one in keep or known[0]}
         assert {int(path.name.partition("-s")[2]) for path in made.folder.iterdir()} == set(there)
         assert all(verified(path) for path in made.folder.iterdir())
+
+
+def test_that_one_that_somebody_keeps_is_not_pruned_until_it_is_released(tmp_path):
+    made = make(tmp_path, keep_last=1, keep_best=0)
+    made.save(manifest(1), write)
+    (tmp_path / KEPT).mkdir()
+    (tmp_path / KEPT / "a1-s1").touch()
+    for step in (2, 3):
+        made.save(manifest(step), write)
+    assert {path.name for path in made.folder.iterdir()} == {"a1-s1", "a1-s3"}
+    (tmp_path / KEPT / "a1-s1").unlink()
+    made.save(manifest(4), write)
+    assert {path.name for path in made.folder.iterdir()} == {"a1-s4"}
 
 
 def test_that_a_new_attempt_clears_what_was_half_written_and_goes_on_pruning(tmp_path):

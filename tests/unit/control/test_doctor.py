@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from docker.errors import NotFound
 
 from engine.contract.errors import Unreachable, UserError
 from engine.contract.nodes import CHECKS, NodeFacts, NodeProfile
@@ -122,7 +123,7 @@ def test_images_by_their_labels():
     api = SampleApi()
     assert examined(only=["image"], api=api)[0]["image"] == ("ok", "")
     api.images["loraforge-worker:1"]["Config"] = {"Labels": None}
-    assert examined(only=["image"], api=api)[0]["image"] == ("bad", "node.image_not_ours")
+    assert examined(only=["image"], api=api)[0]["image"] == ("bad", "image.not_worker")
     api.images = {}
     assert examined(only=["image"], api=api)[0]["image"] == ("bad", "node.image_unset")
 
@@ -139,6 +140,14 @@ def test_that_nothing_more_is_seen_through_a_closed_door():
     assert not report.usable
 
 
+def test_that_an_engine_that_is_too_old_is_a_matter_of_its_version():
+    old = Unreachable("node.engine_old", node="n", version="19.03", api="1.40", oldest="1.41")
+    checks, _report = examined(only=(), error=old)
+    assert [checks[name] for name in ("reach", "authentication")] == [("ok", ""), ("ok", "")]
+    assert checks["version"] == ("bad", "node.engine_old")
+    assert checks["disk"] == ("skipped", "")
+
+
 def test_that_a_check_that_breaks_hides_no_other(caplog):
     def broken():
         raise ZeroDivisionError("oh")
@@ -148,6 +157,22 @@ def test_that_a_check_that_breaks_hides_no_other(caplog):
     assert states.pop("disk") == "bad"
     assert set(states.values()) == {"ok"}
     caplog.clear()
+
+
+def test_that_what_somebody_cleaned_away_is_looked_for_once_more():
+    gone = [NotFound("No such container"), NotFound("No such container")]
+
+    def disk():
+        if gone:
+            raise gone.pop()
+        return ok()
+
+    def found():
+        return list(Doctor("n", {"disk": disk}, NodeFacts).checks(["disk"]))[-1]
+
+    assert found().error.code == "node.vanished"
+    gone.append(NotFound("No such container"))
+    assert found().state == "ok"
 
 
 def test_what_a_probe_says_is_read_or_named():

@@ -263,3 +263,19 @@ def test_that_wherever_writing_and_reading_break_off_every_line_is_stored_once(t
         assert bed.position().seq == 20
     finally:
         bed.database.close()
+
+
+def test_that_a_long_phase_does_not_fill_the_timeline(bed):
+    bed.write(bed.line("note", code="first"), bed.line("phase", phase="downloading"))
+    bed.write(*(bed.line("phase", phase="downloading", done=n / 3000) for n in range(1, 3001)))
+    bed.write(bed.line("phase", phase="loading"), bed.line("phase", phase="training"))
+    bed.write(*(bed.line("phase", phase="saving", done=n / 4) for n in range(3)))
+    bed.pull()
+    found = [event for event in bed.database.read_now(lambda c: details.detail(c, 1)).events if event.actor == "worker"]
+    told = [(event.body["phase"], event.body["done"]) for event in found if event.kind == "phase"]
+    assert told == [
+        ("downloading", None), ("downloading", 1.0), ("loading", None), ("training", None),
+        ("saving", 0.0), ("saving", 0.5),
+    ]  # fmt: skip
+    assert [event.body["code"] for event in found if event.kind == "note"] == ["first"]
+    assert len(bed.bodies("phase")) == 3006

@@ -37,7 +37,7 @@ def ask(database, **options):
 
 
 def test_that_a_point_has_the_fields_it_travels_with():
-    assert set(points.NAMES) == set(RunPoint.model_fields)
+    assert {*points.NAMES, "n"} == set(RunPoint.model_fields)
 
 
 def test_that_every_ended_run_is_a_point_newest_first(database):
@@ -66,12 +66,47 @@ def test_that_a_search_and_the_most_there_may_be_narrow_it(database, monkeypatch
         ask(database, search="score>x")
 
 
+def picture(database, **options):
+    return RunPoints.model_validate_json(database.read_now(lambda c: points.picture(c, **options)))
+
+
+@pytest.mark.parametrize("price", ["seconds", "cost"])
+@pytest.mark.parametrize("quality", ["score", "loss", "validation_loss"])
+def test_that_a_picture_has_every_place_and_the_best_so_far(database, price, quality):
+    found = picture(database, price=price, quality=quality)
+    known = {one.uid: (getattr(one, price), getattr(one, quality)) for one in ask(database).points}
+    known = {uid: pair for uid, pair in known.items() if None not in pair and float("inf") not in pair}
+    assert (found.known, found.total) == (len(known), ask(database).total)
+    assert sum(one.n for one in found.points if one.uid in known) >= len(known)
+    assert {one.uid for one in found.points} <= set(known)
+    sign, best = (1 if quality == "score" else -1), []
+    for uid, (_x, y) in sorted(known.items(), key=lambda pair: (pair[1][0], -sign * pair[1][1])):
+        if not best or sign * y > sign * known[best[-1]][1]:
+            best.append(uid)
+    assert [known[uid] for uid in found.best] == [known[uid] for uid in best]
+    assert set(found.best) <= {one.uid for one in found.points}
+
+
+def test_that_a_picture_of_many_runs_stays_small(database, monkeypatch):
+    monkeypatch.setattr(points, "COLUMNS", 3)
+    monkeypatch.setattr(points, "ROWS", 2)
+    found = picture(database, price="seconds", quality="score")
+    assert len(found.points) <= 4 * 3 + len(found.best)
+    assert sum(one.n for one in found.points) >= found.known > len(found.points)
+    few = picture(database, price="seconds", quality="score", search="score>0.5")
+    assert few.known == sum(one.score is not None and one.score > 0.5 for one in ask(database).points)
+    assert picture(database, price="seconds", quality="score", project="nobody's").points == []
+
+
 def test_the_routes(bench):
     async def main():
         async with api(bench) as client:
             uid = await bench.create("a run", start=False)
             empty = await client.get("/runs/points")
             assert RunPoints.model_validate_json(empty.content) == RunPoints(total=0)
+            drawn = await client.get("/runs/points?price=cost&quality=loss")
+            assert RunPoints.model_validate_json(drawn.content) == RunPoints(total=0, known=0)
+            assert (await client.get("/runs/points?price=x&quality=loss")).status_code == 422
             assert (await client.get("/runs/points?search=stat:x")).status_code == 422
             assert (await client.get("/runs?search=loss<x")).json()["code"] == "search.refused"
             assert (await client.get("/queue")).json() == {"entries": []}

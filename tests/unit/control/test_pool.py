@@ -204,6 +204,43 @@ def test_that_a_start_that_never_reached_the_node_waits_and_is_made_there_later(
     asyncio.run(main())
 
 
+def test_that_a_run_on_a_lost_node_goes_on_elsewhere_and_the_old_worker_is_fenced(bench):
+    async def main():
+        async with bench.running():
+            lost = await bench.add_node("lost")
+            uid = await bench.create(compute={"node": "lost"})
+            old = await bench.worker(uid)
+            old.play(STARTED, step(1))
+            await bench.until(uid, "running")
+            ask = Request("elsewhere", target=uid)
+            with pytest.raises(Conflict) as refused:
+                await bench.controller.start_elsewhere(uid, "", ask)
+            assert refused.value.code == "run.node_answers"
+            lost.away = True
+            await marked(bench, uid, "unreachable")
+            other = await bench.add_node("other")
+            await bench.controller.start_elsewhere(uid, "other", ask)
+            new = await bench.worker(uid, attempt=2)
+            assert list(other.workers.values()) == [new]
+            new.play(STARTED, step(1))
+            old.play(step(2))  # what it says now is nobody's business any more
+            await bench.until(uid, "running")
+            assert old.exit is None
+            lost.away = False
+            await bench.until_reach("lost", "reachable")
+            while not lost.fenced:
+                await asyncio.sleep(0.01)
+            assert old.exit is not None
+            new.play({"kind": "phase", "phase": "saving"}, ENDED)
+            new.end(0)
+            row = await bench.until(uid, "completed")
+            assert (row["node"], row["last_step"]) == ("other", 1)
+            reasons = [row["reason"] for row in bench.fetch("SELECT reason FROM attempt ORDER BY n")]
+            assert reasons == ["lost", "finished"]
+
+    asyncio.run(main())
+
+
 def test_that_a_nodes_fault_puts_the_run_back_and_another_node_takes_it(bench):
     async def main():
         async with bench.running(retry_seconds=0.05):
@@ -218,6 +255,31 @@ def test_that_a_nodes_fault_puts_the_run_back_and_another_node_takes_it(bench):
             assert (row["node"], row["retries"]) == ("good", 0)
             assert "run.node_fault" in codes(bench, uid)
             assert "placement.not_where_it_failed" in codes(bench, uid) or "placement.only_one" in codes(bench, uid)
+
+    asyncio.run(main())
+
+
+def test_that_a_run_that_never_starts_lets_others_go_first(bench):
+    async def main():
+        async with bench.running(retry_seconds=0.02):
+            box = await bench.add_node("box")
+            box.faults = UserError("placement.offline", node="box").body()
+            first = await bench.create("first", compute={"node": "box"})
+            while len(bench.fetch("SELECT * FROM attempt WHERE reason = 'start_failed'")) < 2:
+                await asyncio.sleep(0.01)
+            second = await bench.create("second", compute={"node": "box"})
+            while not bench.fetch("SELECT 1 FROM attempt JOIN run ON run.id = run_id WHERE uid = ?", second):
+                await asyncio.sleep(0.01)
+            assert await bench.state(first) == "queued"
+            box.faults = None
+            await bench.controller.set_node_state("box", "online", Request("node_state"))  # somebody mended it
+            for _ in range(2):
+                while (worker := next((w for w in box.workers.values() if w.exit is None), None)) is None:
+                    await asyncio.sleep(0.01)
+                worker.play(STARTED)
+                worker.end(0)
+            await bench.until(first, "completed")
+            await bench.until(second, "completed")
 
     asyncio.run(main())
 

@@ -334,6 +334,35 @@ def test_that_a_checkpoint_is_deleted_only_while_nobody_works(bench):
     asyncio.run(main())
 
 
+def test_that_a_checkpoint_that_is_kept_keeps_the_files_of_its_run(bench):
+    async def main():
+        async with bench.running():
+            uid = await bench.create(limits=NO_RETRY)
+            worker = await bench.worker(uid)
+            worker.play(STARTED, TRAINING, step(1), saved(1, 10))
+            while not (await look(bench, uid)).checkpoints:
+                await asyncio.sleep(0.01)
+            one = (await look(bench, uid)).checkpoints[0]
+            mark = bench.home.kept(uid) / "a1-s10"
+            controller = bench.controller
+            await controller.keep_checkpoint(uid, one.id, True, Request("keep_checkpoint"))
+            assert (await look(bench, uid)).checkpoints[0].kept
+            assert mark.exists()
+            with pytest.raises(NotFound):
+                await controller.keep_checkpoint(uid, 99, True, Request("keep_checkpoint"))
+            worker.end(3)
+            await bench.until(uid, "failed")
+            controller.retention.plan(0.0)
+            assert (controller.retention.due(), (await look(bench, uid)).run.expires) == ([], None)
+            await controller.keep_checkpoint(uid, one.id, False, Request("keep_checkpoint"))
+            assert not (await look(bench, uid)).checkpoints[0].kept
+            assert not mark.exists()
+            controller.retention.plan(0.0)
+            assert controller.retention.due() == [uid]
+
+    asyncio.run(main())
+
+
 def test_that_a_run_is_pinned(bench):
     async def main():
         async with bench.running():

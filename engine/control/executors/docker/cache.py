@@ -81,6 +81,8 @@ class Cache:
 
     controller: str
     told: Callable[[Transfer], None] = lambda _transfer: None
+    session: str = ""
+    """Of the executor that fills them."""
     piece: int = PIECE_BYTES
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
@@ -138,14 +140,14 @@ class Cache:
         """A container that sees the entry where it may write."""
         labels = {
             names.MANAGED: "1", names.KIND: "probe", names.CONTROLLER: self.controller, names.DIGEST: entry.digest,
+            names.SESSION: self.session,
         }  # fmt: skip
         made = Plan(
             filler.name, plan.image, ["python", "-m", RECEIVER, str(names.JOB)], labels, entry.volume,
         )  # fmt: skip
-        bare = profile.model_copy(update={"mounts": []})
         deadline = time.monotonic() + BUSY_S
         while True:
-            answer = link.ask(told(lambda api: container.create(api, made, bare)), LONG_S)
+            answer = link.ask(told(lambda api: container.create(api, made, profile)), LONG_S)
             if not isinstance(answer, Refusal):
                 return
             if answer.status != NAME_TAKEN:

@@ -14,6 +14,10 @@ from engine.contract.durable import sync_folder
 ROUND = 256 << 10
 
 
+class Closed(Exception):
+    """Another may write this copy by now."""
+
+
 class JournalCopy:
     """A prefix of the worker's journal, byte for byte: whole lines, numbered without gaps."""
 
@@ -25,6 +29,8 @@ class JournalCopy:
         os.ftruncate(self._file, self.size)
         self._rest = b""
         self._unsynced = False
+        self.closed = False
+        """Nothing is taken any more, by whichever thread."""
         self.heard: list[dict[str, Any]] = []
         """Lines that somebody here must act on: results and checkpoints, since they were last taken."""
 
@@ -44,10 +50,16 @@ class JournalCopy:
         self._rest = b""
         return self.size
 
-    def repair(self, data: bytes) -> None:
-        """What the file has from there on, in pieces; a torn last line waits for the next time."""
+    def repair(self, data: bytes, sure: bool = False) -> None:
+        """What the file has from there on, in pieces; a torn last line waits for the next time.
+
+        Unless whoever reads is sure of the place, what does not begin with the next line is not taken.
+        """
         whole, newline, self._rest = (self._rest + data).rpartition(b"\n")
         if not newline:
+            return
+        if not sure and (parsed(whole.split(b"\n", 1)[0]) or {}).get("seq") != self.seq + 1:
+            self._rest = b""
             return
         self._append(whole + newline)
         for raw in whole.split(b"\n"):
@@ -79,6 +91,8 @@ class JournalCopy:
 
     def _append(self, data: bytes) -> None:
         """All of it or nothing: a disk that is full leaves the file as it was."""
+        if self.closed:
+            raise Closed(self.path)
         written = 0
         try:
             while written < len(data):
@@ -98,12 +112,15 @@ class LogCopy:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.size = logfile.size(path)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self.closed = False
 
     def take(self, offset: int, data: bytes) -> bool:
         """Text that was heard; False if something before it is missing."""
         if offset > self.size:
             return False
         data = data[self.size - offset :]
+        if data and self.closed:
+            raise Closed(self.path)
         while data:
             written = os.write(self._file, data)
             self.size += written

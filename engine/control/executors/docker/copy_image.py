@@ -1,7 +1,8 @@
 """Copies an image from one engine to another without a registry: save, pack, load, all as one stream.
 
-Nothing is copied when the target has the same image. Both clients must wait long for a silent engine (a `Link`'s
-`stream` hands out such ones): saving begins with minutes of silence where an image is large.
+Nothing is copied when the target has the same image, and no layer that one of its worker images stands on. Both
+clients must wait long for a silent engine (a `Link`'s `stream` hands out such ones): saving begins with minutes of
+silence where an image is large.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import tarfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,12 +20,19 @@ import pyarrow as pa
 from docker.errors import APIError, DockerException
 
 from engine.contract.errors import NotFound, UserError
-from engine.control.executors.docker.images import Progress, Tell, find_image, same_image
+from engine.control.executors.docker.archive import PIECE, layer_files, shared_layers, without
+from engine.control.executors.docker.images import (
+    Progress,
+    Tell,
+    WorkerImage,
+    find_image,
+    same_image,
+    worker_images,
+)
 
 log = logging.getLogger(__name__)
 
 Packing = Literal["none", "gzip", "zstd"]
-PIECE = 1 << 20
 NO_ROOM = "no space left on device"
 
 
@@ -53,19 +61,37 @@ def copy_image(
     """
     image = find_image(source, name)
     if image is None:
-        raise NotFound("image.missing", name=name, node="")
+        raise NotFound("image.missing_here", name=name)
     there = find_image(target, name)
     if there is not None and same_image(image, there):
         return Copied(there.id, copied=False)
     if _only_the_name_is_missing(target, image.id, name):
         return Copied(image.id, copied=False)
     began = time.monotonic()
-    stream = _Stream(source, name, best_packing(target) if pack else "none", image.bytes, tell)
-    _load(target, stream, name, node)
+    packing = best_packing(target) if pack else "none"
+    stream = _Stream(source, name, packing, image.bytes, tell, _left_out(source, target, image, tell))
+    try:
+        _load(target, stream, name, node)
+    except UserError as error:
+        if error.code != "image.load_failed" or not stream.left_out:
+            raise
+        log.info("%s without shared layers was not taken, so all of it is sent: %s", name, error)
+        stream = _Stream(source, name, packing, image.bytes, tell)
+        _load(target, stream, name, node)
     made = find_image(target, name)
     if made is None or not same_image(image, made):
         raise UserError("image.copy_differs", name=name, node=node)
     return Copied(made.id, True, stream.packing, stream.read, stream.sent, time.monotonic() - began)
+
+
+def _left_out(source: Any, target: Any, image: WorkerImage, tell: Tell) -> list[str]:
+    """Files of layers the target has already, as those of an older version of the image."""
+    count = shared_layers(image.layers, (other.layers for other in worker_images(target)))
+    if count == 0:
+        return []
+    tell(Progress("comparing"))
+    files = layer_files(source.get_image(image.names[0] if image.names else image.id, chunk_size=PIECE))
+    return files[:count] if len(files) == len(image.layers) else []
 
 
 def best_packing(target: Any) -> Packing:
@@ -86,14 +112,18 @@ def best_packing(target: Any) -> Packing:
 class _Stream:
     """The archive as the source gives it, packed, and counted on its way."""
 
-    def __init__(self, source: Any, name: str, packing: Packing, total: int, tell: Tell) -> None:
+    def __init__(
+        self, source: Any, name: str, packing: Packing, total: int, tell: Tell, left_out: Sequence[str] = ()
+    ) -> None:
         self.packing = packing
+        self.left_out = left_out
         self.read = self.sent = 0
         self._source, self._name, self._total, self._tell = source, name, total, tell
 
     def __iter__(self) -> Iterator[bytes]:
         self._tell(Progress("saving", 0, self._total))
-        for piece in _packed(self._pieces(), self.packing):
+        pieces = without(self._pieces(), self.left_out) if self.left_out else self._pieces()
+        for piece in _packed(pieces, self.packing):
             self.sent += len(piece)
             yield piece
         self._tell(Progress("loading", self.read, max(self.read, self._total)))

@@ -50,8 +50,9 @@ class DockerExecutor:
     ) -> None:
         self.link, self.profile, self.home = link, profile, home
         self.controller = names.controller_id(home)
-        self.cache = Cache(self.controller, told)
-        self.keep = Keep(link, self.controller)
+        self._session = secrets.token_hex(8)
+        self.cache = Cache(self.controller, told, self._session)
+        self.keep = Keep(link, self.controller, self._session)
         self._image = image
         self._sums = Sums(home.root / "nodes" / "sums.json")
         self._followers: dict[Path, Follower] = {}
@@ -218,7 +219,10 @@ class DockerExecutor:
             self.link.ask(lambda api: api.inspect_volume(volume))
         except NotFound:
             return None
-        labels = {names.MANAGED: "1", names.KIND: "probe", names.RUN: uid, names.CONTROLLER: self.controller}
+        labels = {
+            names.MANAGED: "1", names.KIND: "probe", names.RUN: uid, names.CONTROLLER: self.controller,
+            names.SESSION: self._session,
+        }  # fmt: skip
         plan = Plan(f"forge-look-{uid}-{secrets.token_hex(4)}", self._image_name(), ["true"], labels, volume)
         bare: Any = self.profile.model_copy(update={"mounts": []})
         granted(self.link.ask(told(lambda api: container.create(api, plan, bare)), LONG_S))

@@ -23,15 +23,30 @@ PIECE = 1 << 20
 PARTIAL = ".partial"
 
 
-Member = tuple[str, tarfile.TarInfo, IO[bytes]]
-
-
 class BadArchive(Exception):
     """An archive holds what must not be there; the text is its name."""
 
 
 class CutOff(Exception):
     """A copy broke off: what came is not whole."""
+
+
+class Content:
+    """One file of an archive, to be read while the archive is at it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; none at the end."""
+        try:
+            return self._file.read(size if size >= 0 else None)  # type: ignore[arg-type] # of an archive it may be None
+        except (tarfile.ReadError, EOFError) as error:
+            raise CutOff(str(error)) from error
+
+
+Member = tuple[str, tarfile.TarInfo, Content]
+"""Path, facts and content of something in an archive."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,8 @@ class Item:
     start: int = 0
     size: int | None = None
     """Of a file: how much of it, from where."""
+    link: str = ""
+    """A link to there, in place of a file."""
 
 
 def packed(items: Iterable[Item]) -> Iterator[bytes]:
@@ -54,6 +71,10 @@ def packed(items: Iterable[Item]) -> Iterator[bytes]:
         info = tarfile.TarInfo(item.name)
         info.uid = info.gid = names.USER
         info.mode = item.mode
+        if item.link:
+            info.type, info.linkname = tarfile.SYMTYPE, item.link
+            yield info.tobuf(tarfile.PAX_FORMAT)
+            continue
         if item.content is None:
             info.type, info.mode = tarfile.DIRTYPE, 0o755
             yield info.tobuf(tarfile.PAX_FORMAT)
@@ -120,11 +141,11 @@ def members(api: docker.APIClient, container: str, path: PurePosixPath) -> Itera
             for info in archive:
                 below = _below(info.name)
                 if info.isdir():
-                    yield below, info, io.BytesIO()
+                    yield below, info, Content(io.BytesIO())
                 elif info.isreg():
                     content = archive.extractfile(info)
                     assert content is not None
-                    yield below, info, content
+                    yield below, info, Content(content)
                 else:
                     raise BadArchive(info.name)
     except (tarfile.ReadError, EOFError) as error:
@@ -151,11 +172,12 @@ def place(folder: Path, below: str) -> Path:
     return folder.joinpath(*path.parts)
 
 
-def save(content: IO[bytes], target: Path, size: int) -> None:
+def save(content: Content, target: Path, size: int) -> None:
     """Write one file to the disk, whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as file:
-        shutil.copyfileobj(content, file, PIECE)
+        while data := content.read(PIECE):
+            file.write(data)
         if file.tell() != size:
             raise CutOff(f"{target.name}: {file.tell()} of {size} bytes")
         file.flush()

@@ -25,10 +25,12 @@ from engine.contract.errors import Unreachable, UserError
 from engine.contract.states import EXIT_SAVED_ON_REQUEST
 from engine.control.executors.base import Exit
 from engine.control.executors.docker import files, outcome, whole
-from engine.control.executors.docker.copies import parsed
+from engine.control.executors.docker.copies import Closed, parsed
+from engine.control.executors.docker.link import EngineRefused
 from engine.control.executors.docker.mirror import Mirror
 from engine.control.executors.docker.names import LEASE
 from engine.control.executors.docker.remote import Refusal, Remote, State
+from engine.control.executors.docker.streams import attached
 
 log = logging.getLogger(__name__)
 LOOK_S = 1.0
@@ -38,6 +40,8 @@ BETWEEN_REPAIRS_S = 0.2
 LONGEST_WAIT_S = 5.0
 MOST_DAMAGED = 3
 """How often results are fetched that are not as they should be."""
+MOST_BROKEN = 3
+"""How often a start is tried that fails for a reason nobody thought of."""
 JOIN_S = 10.0
 
 
@@ -79,7 +83,7 @@ class Follower:
         self._mirror_lock = threading.Lock()
         self._stream: Any = None
         self._heard_at = self._repaired_at = time.monotonic()
-        self._damaged = 0
+        self._damaged = self._broken = 0
         self._reader: threading.Thread | None = None
         self._courier: threading.Thread | None = None
         self._keeper = threading.Thread(target=self._keep, name=f"keep {remote.name}", daemon=True)
@@ -91,6 +95,7 @@ class Follower:
     def leave(self) -> None:
         """The controller ends; the worker goes on."""
         self._leaving.set()
+        self.mirror.seal()
         self._wake.set()
         self._cut_stream()
         if self._keeper.is_alive():
@@ -141,10 +146,18 @@ class Follower:
             self.trouble = error
             self._cut_stream()
             self.remote.link.forget()
+        elif isinstance(error, EngineRefused):
+            log.warning("%s: %s", self.remote.name, error.text)
+            self.trouble = error
         elif isinstance(error, UserError):  # the way to the node is barred: that says nothing about the worker
             log.warning("%s: %s", self.remote.name, error.text)
             self.trouble = Unreachable.from_body(error.body())
-        elif isinstance(error, whole.Damaged | files.CutOff | files.BadArchive | Refusal):
+        elif isinstance(error, Closed):
+            log.info("%s is left", self.remote.name)
+        elif isinstance(error, files.BadArchive):
+            self.trouble = UserError("docker.bad_archive", node=self.node, name=str(error))
+            log.warning("%s", self.trouble.text)
+        elif isinstance(error, whole.Damaged | files.CutOff | Refusal):
             log.warning("%s: %s", self.remote.name, error)
             self.trouble = UserError("docker.not_whole", node=self.node, detail=str(error))
         else:
@@ -177,10 +190,20 @@ class Follower:
                 self.remote.remove(force=True)
             self._end(self._abort or Exit(code=EXIT_SAVED_ON_REQUEST))
             return False
-        except NodeFault as error:
+        except (NodeFault, EngineRefused) as error:
             with contextlib.suppress(Refusal, UserError):
                 self.remote.remove(force=True)
-            self._end(outcome.fault(error.error))
+            self._end(outcome.fault(error.error if isinstance(error, NodeFault) else error))
+            return False
+        except (UserError, OSError):
+            raise
+        except Exception as error:
+            self._broken += 1
+            if self._broken < MOST_BROKEN:
+                raise
+            log.exception("%s: its start is given up", self.remote.name)
+            detail = f"{type(error).__name__}: {error}"
+            self._end(outcome.fault(UserError("docker.not_created", node=self.node, detail=detail)))
             return False
         self.preparing = False
         return True
@@ -233,7 +256,7 @@ class Follower:
 
     def _listen(self, api: docker.APIClient) -> None:
         """Take what is said from now on; what was said before is read from the files once we listen."""
-        self._stream = api.attach(self.remote.name, stdout=True, stderr=False, stream=True, logs=False)
+        self._stream = attached(api, self.remote.name)
         if self._leaving.is_set():
             return
         self.repair()
@@ -319,7 +342,7 @@ class Follower:
             if self._damaged < MOST_DAMAGED:
                 raise
             log.error("%s: its results stay damaged: %s", self.remote.name, error)
-            return outcome.witness_of(None)
+            return self.mirror.witness
         finally:
             self._drop_reader(container)
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from engine.contract.data import DataSource
 from engine.contract.durable import write_json
-from engine.contract.errors import UserError
 from engine.contract.model import ModelConfig
+from engine.contract.model_cache import listed
 from engine.contract.nodes import NodeProfile, Transfer
 from engine.contract.paths import Home
 from engine.contract.run_spec import AttemptOrder, TrainJob
@@ -26,6 +26,7 @@ from engine.control.executors.docker.whole import sha256, tree_digest
 
 log = logging.getLogger(__name__)
 SHORT = 16
+CACHED_HUBS = ("huggingface", "modelscope", "url")
 MOST_KNOWN = 20_000
 Told = Callable[[Transfer], None]
 
@@ -79,17 +80,23 @@ class Inputs:
     """One of them goes when the run has ended."""
     entries: dict[str, Entry] = field(default_factory=dict)
     """By where each is mounted."""
+    links: dict[str, str] = field(default_factory=dict)
+    """Where the worker looks for a hub's model, to where it is mounted; both below /job and /inputs."""
+    choice: bytes = b""
+    """Which commit that is, as model.json has it."""
 
-    def find(self, order: AttemptOrder, node: str, check: Callable[[], None]) -> tuple[AttemptOrder, dict[str, str]]:
+    def find(self, order: AttemptOrder, check: Callable[[], None]) -> tuple[AttemptOrder, dict[str, str]]:
         """The order with the paths of over there, and what must be mounted for it: volume to place."""
-        self.entries, self.private = {}, False
+        self.entries, self.links, self.choice, self.private = {}, {}, b"", False
         job = order.spec.job
         if not isinstance(job, TrainJob):
             return order, {}
-        model = self._moved(job.model, node, check)
-        train = [self._moved(source, node, check) for source in job.data.train]
-        validation = [self._moved(source, node, check) for source in job.data.validation]
-        held_out = [self._moved(source, node, check) for source in job.evaluation.data]
+        model = self._moved(job.model, check)
+        if model.hub in CACHED_HUBS:
+            self._find_cached(model, self.home.run(order.run), check)
+        train = [self._moved(source, check) for source in job.data.train]
+        validation = [self._moved(source, check) for source in job.data.validation]
+        held_out = [self._moved(source, check) for source in job.evaluation.data]
         self.sums.keep()
         data = job.data.model_copy(update={"train": train, "validation": validation})
         evaluation = job.evaluation.model_copy(update={"data": held_out})
@@ -102,38 +109,66 @@ class Inputs:
         for target, entry in self.entries.items():
             self.cache.have(link, profile, plan, entry, target, check)
 
-    def _moved(self, source: Any, node: str, check: Callable[[], None]) -> Any:
+    def _moved(self, source: Any, check: Callable[[], None]) -> Any:
         """A setting that names a path of this computer, naming one of the container's."""
         check()
         if not isinstance(source, ModelConfig | DataSource) or source.hub != "local" or self._is_of_node(source.path):
             return source
         path = Path(source.path).expanduser()
         if not path.exists():
-            raise UserError("docker.input_missing", path=str(path), node=node)
+            return source  # the worker says what is wrong with it, as everywhere
         private = bool(getattr(source, "private", False))
         self.private = self.private or private
-        entry = self._entry(path, node, private, check)
+        entry = self._entry(path, private, check)
         known = next((place for place, other in self.entries.items() if other.volume == entry.volume), None)
         target = known or str(names.INPUTS / entry.digest[:SHORT] / (path.name if path.is_dir() else "file"))
         self.entries[target] = entry
         there = target if path.is_dir() else f"{target}/{path.name}"
         return source.model_copy(update={"path": there})
 
+    def _find_cached(self, model: ModelConfig, run: Path, check: Callable[[], None]) -> None:
+        """A hub's model that lies in this home's store: it goes to the node, and the worker finds it in its own."""
+        pinned = _pinned(run / "model.json", model)
+        wanted = pinned or model.revision or ""
+        for found in listed(self.home).models:
+            if (found.hub, found.path, found.whole) != (model.hub, model.path, True):
+                continue
+            if wanted in (found.commit, *found.revisions) or (not wanted and found.revisions):
+                folder = Path(found.folder)
+                entry = self._entry(folder, False, check)
+                target = str(names.INPUTS / entry.digest[:SHORT] / folder.name)
+                self.entries[target] = entry
+                self.links[str(names.JOB / "models" / folder.relative_to(self.home.models).as_posix())] = target
+                asked = {"hub": model.hub, "path": model.path, "revision": model.revision}
+                self.choice = json.dumps({**asked, "commit": found.commit}).encode()
+                return
+
     def _is_of_node(self, path: str) -> bool:
         """It lies in a folder of the node that containers see."""
         targets = [PurePosixPath(entry.partition(":")[2].removesuffix(":ro")) for entry in self.profile.mounts]
         return any(PurePosixPath(path).is_relative_to(target) for target in targets)
 
-    def _entry(self, path: Path, node: str, private: bool, check: Callable[[], None]) -> Entry:
+    def _entry(self, path: Path, private: bool, check: Callable[[], None]) -> Entry:
         files = []
-        for name, file in _files(path, node):
+        for name, file in _files(path):
             check()
             files.append(File(name, file, file.stat().st_size, self.sums.of(file)))
         digest = tree_digest({file.name: file.sha256 for file in files})
         return Entry(digest, tuple(files), str(path), private)
 
 
-def _files(path: Path, node: str) -> Iterator[tuple[str, Path]]:
+def _pinned(path: Path, model: ModelConfig) -> str:
+    """The commit that earlier attempts of the run worked with."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return ""
+    asked = {"hub": model.hub, "path": model.path, "revision": model.revision}
+    commit = found.pop("commit", "") if isinstance(found, dict) else ""
+    return str(commit) if found == asked else ""
+
+
+def _files(path: Path) -> Iterator[tuple[str, Path]]:
     """A file, or everything in a folder but what is hidden; links to files are followed."""
     if path.is_file():
         yield path.name, path.resolve()
@@ -144,6 +179,7 @@ def _files(path: Path, node: str) -> Iterator[tuple[str, Path]]:
             file = Path(root, name)
             if name.startswith("."):
                 continue
-            if not file.is_file():
-                raise UserError("docker.input_odd", path=str(path), name=str(file.relative_to(path)), node=node)
-            yield file.relative_to(path).as_posix(), file.resolve()
+            if file.is_file():
+                yield file.relative_to(path).as_posix(), file.resolve()
+            else:
+                log.warning("%s is no plain file: it stays here", file)

@@ -46,8 +46,8 @@ class Remains:
 class Keep:
     """Looks after one node. Every method waits for it and may raise Unreachable."""
 
-    def __init__(self, link: Link, controller: str) -> None:
-        self.link, self.controller = link, controller
+    def __init__(self, link: Link, controller: str, session: str = "") -> None:
+        self.link, self.controller, self.session = link, controller, session
 
     def remains(self) -> dict[str, Remains]:
         """What this controller's runs have left there, by run."""
@@ -128,9 +128,10 @@ class Keep:
         return gone
 
     def drop_probes(self) -> None:
-        """Containers to look through or to fill with, left by a controller that was killed."""
+        """Containers to look through or to fill with, left by an executor that was killed."""
         for row in listed(self.link, CONTROLLER=self.controller, KIND=PROBE):
-            if row["State"] not in LIVE:
+            ours = row["Labels"].get(names.SESSION)
+            if row["State"] not in LIVE and ours and ours != self.session:
                 with contextlib.suppress(Refusal, UserError):
                     Remote(self.link, row["Id"]).remove(force=True)
 

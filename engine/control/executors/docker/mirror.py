@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import Any
 
 import docker
 from docker.errors import NotFound
@@ -37,6 +37,8 @@ class Mirror:
         self.there = names.there(folder.root, folder.run)
         self._minutes = minutes
         self._copied_at: float | None = None
+        self.witness: dict[str, Any] | None = None
+        """What the worker's parent wrote about the end, once it was seen."""
         self._checkpoints: dict[str, dict[str, Any]] = {}
         self._results: dict[str, dict[str, Any]] = {}
         kinds = ("artifact", "checkpoint", "checkpoint_removed")
@@ -75,7 +77,7 @@ class Mirror:
         for folder in (aside, logs):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-        witness = self.link.stream(lambda api: self._receive(api, container, aside, logs))
+        self.link.stream(lambda api: self._receive(api, container, aside, logs))
         self._take_logs(logs)
         self.listen()
         for line in self._results.values():
@@ -87,30 +89,32 @@ class Mirror:
                 self._fetch_checkpoint(container, name)
         self._fetch_choice(container)
         self.journal.sync()
-        return witness
+        return self.witness
+
+    def seal(self) -> None:
+        """From now on nothing is written, by whichever thread."""
+        self.journal.closed = self.log.closed = True
 
     def close(self) -> None:
         """Give the files back."""
         self.journal.close()
         self.log.close()
 
-    def _receive(self, api: docker.APIClient, container: str, aside: Path, logs: Path) -> dict[str, Any] | None:
-        witness = None
+    def _receive(self, api: docker.APIClient, container: str, aside: Path, logs: Path) -> None:
         for below, info, content in files.members(api, container, self.there):
             first, _, rest = below.partition("/")
             if below == self.folder.journal.name:
                 self._catch_up(content)
             elif below == self.folder.exit.name:
-                witness = witness_of(content.read(names.SMALL_BYTES))
+                self.witness = witness_of(content.read(names.SMALL_BYTES))
             elif first == "outputs" and info.isdir():
                 files.place(aside, rest).mkdir(parents=True, exist_ok=True)
             elif first == "outputs":
                 files.save(content, files.place(aside, rest), info.size)
             elif not rest and below.startswith(self.folder.log.name) and not info.isdir():
                 files.save(content, files.place(logs, below), info.size)
-        return witness
 
-    def _catch_up(self, content: IO[bytes]) -> None:
+    def _catch_up(self, content: files.Content) -> None:
         """The whole journal again: what is here already must be the same."""
         left = self.journal.begin_repair()
         with self.journal.path.open("rb") as ours:
@@ -121,7 +125,7 @@ class Mirror:
                     return
                 left -= len(theirs)
         while data := content.read(files.PIECE):
-            self.journal.repair(data)
+            self.journal.repair(data, sure=True)
 
     def _take_logs(self, logs: Path) -> None:
         """The pieces of the log, in their order."""

@@ -20,8 +20,8 @@ LEASE = f"{PREFIX}lease"
 KIND = f"{PREFIX}kind"
 PRIVATE = f"{PREFIX}private"
 DIGEST = f"{PREFIX}digest"
-PROTOCOL = "forge.protocol"
-"""Of an image: which version of the agreement its worker speaks."""
+SESSION = f"{PREFIX}session"
+"""Of a container that serves a copy: which executor made it, so that no other takes it for a leftover."""
 NEVER = "never"
 
 JOB = PurePosixPath("/job")

@@ -27,7 +27,7 @@ def open_link(profile: NodeProfile, secrets: LinkSecrets | None = None) -> Link:
         raise Refused("node.refused", name=profile.name, problems=problems)
     kept = secrets or KeyringSecrets()
     if profile.kind == "docker_local":
-        return LocalLink(profile.name, profile.address.removeprefix("unix://"))
+        return LocalLink(profile.name, profile.address.strip().removeprefix("unix://"))
     if profile.kind == "docker_tls" and (address := tls_address(profile.address)):
         return TlsLink(profile, address, kept)
     if profile.kind == "docker_ssh" and (address := ssh_address(profile.address)):

@@ -22,6 +22,7 @@ from engine.control.executors.docker.container import Plan
 from engine.control.executors.docker.files import Item
 from engine.control.executors.docker.follow import Follower, NodeFault
 from engine.control.executors.docker.inputs import Inputs
+from engine.control.executors.docker.labels import PROTOCOL
 from engine.control.executors.docker.link import LONG_S, Link
 from engine.control.executors.docker.outcome import never_started
 from engine.control.executors.docker.remote import Refusal, Remote, granted, listed, told
@@ -59,7 +60,7 @@ class Preparation:
         there = remote.state()
         if there is not None and there.labels.get(names.LEASE) == order.lease and not never_started(there):
             return  # an earlier try came through, and only its answer was lost
-        rewritten, mounted = self.inputs.find(order, self.link.node, follower.check)
+        rewritten, mounted = self.inputs.find(order, follower.check)
         self._make_volume(names.volume_name(uid), self._labels(uid, order.spec.owner) | {names.KIND: order.spec.kind})
         for entry in self.inputs.entries.values():
             self._make_volume(entry.volume, entry.labels)
@@ -87,7 +88,7 @@ class Preparation:
             detail = str(error.explanation or error)
             raise NodeFault(UserError("docker.image_missing", node=node, image=self.image, detail=detail)) from None
         labels = found["Config"].get("Labels") or {}
-        theirs = labels.get(names.PROTOCOL)
+        theirs = labels.get(PROTOCOL)
         if theirs is None:
             raise NodeFault(UserError("docker.image_not_worker", node=node, image=self.image))
         if theirs != str(PROTOCOL_VERSION):
@@ -122,7 +123,7 @@ class Preparation:
         root = names.there(self.launch.folder.root, self.launch.folder.run)
         return Plan(
             name, self.image, ["python", "-m", names.PARENT, str(root)], labels, names.volume_name(uid), mounted,
-            self.launch.environment, self.launch.devices, needs_network(rewritten),
+            self.launch.environment, self.launch.devices, needs_network(rewritten) and not self.inputs.links,
         )  # fmt: skip
 
     def _create(self, remote: Remote, plan: Plan) -> None:
@@ -154,8 +155,12 @@ class Preparation:
         items.append(Item(_name(root / folder.order.name), rewritten.model_dump_json(indent=1).encode()))
         if folder.secrets.exists():
             items.append(Item(_name(root / "control" / folder.secrets.name), folder.secrets.read_bytes(), 0o600))
-        if folder.model_choice.exists():
-            items.append(Item(_name(names.there(folder.model_choice, run)), folder.model_choice.read_bytes()))
+        choice = self.inputs.choice or (folder.model_choice.read_bytes() if folder.model_choice.exists() else b"")
+        if choice:
+            items.append(Item(_name(names.there(folder.model_choice, run)), choice))
+        for place, target in self.inputs.links.items():
+            path = PurePosixPath(place)
+            items += [*files.parents(path.parent.relative_to(names.JOB)), Item(_name(path), link=target)]
         items += _below(names.there(run, run), "checkpoints")
         self._send(name, items)
         sent = 0

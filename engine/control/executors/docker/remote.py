@@ -15,6 +15,7 @@ from engine.contract.commands import WorkerCommand
 from engine.control.executors.docker import names
 from engine.control.executors.docker.files import Item, send
 from engine.control.executors.docker.link import LONG_S, Link
+from engine.control.executors.docker.streams import carried_out, exit_code
 
 Answer = TypeVar("Answer")
 NOT_RUNNING = 409
@@ -105,7 +106,7 @@ class Remote:
     def put(self, command: WorkerCommand, control: PurePosixPath) -> None:
         """A command's file, whole at once: written aside and renamed by the container itself."""
         text, target = command.model_dump_json(), str(control / f"{command.id}.json")
-        answer = self.link.ask(told(lambda api: _run(api, self.name, ["sh", "-c", PUT, "put", text, target])))
+        answer = self.link.ask(told(lambda api: exit_code(api, self.name, ["sh", "-c", PUT, "put", text, target])))
         if not isinstance(answer, Refusal):
             if answer != 0:
                 raise Refusal(f"the command's file could not be written ({answer})")
@@ -121,8 +122,7 @@ class Remote:
         command = ["tail", "-c", f"+{offset + 1}", str(path)]
 
         def work(api: docker.APIClient) -> bool:
-            made = api.exec_create(self.name, command, stdout=True, stderr=False)
-            for piece in api.exec_start(made["Id"], stream=True):
+            for piece in carried_out(api, self.name, command):
                 heard(piece)
             return True
 
@@ -138,8 +138,7 @@ class Remote:
         command = ["find", str(folder), "-maxdepth", "1", "-name", pattern, "-printf", "%f %s\\n"]
 
         def work(api: docker.APIClient) -> bytes:
-            made = api.exec_create(self.name, command, stdout=True, stderr=False)
-            return b"".join(api.exec_start(made["Id"], stream=True))
+            return b"".join(carried_out(api, self.name, command))
 
         answer = self.link.ask(told(work))
         if isinstance(answer, Refusal):
@@ -167,10 +166,3 @@ def listed(link: Link, **wanted: str) -> list[dict[str, Any]]:
     """Containers of ours that carry these labels: what the engine lists of them."""
     labels = [f"{names.MANAGED}=1", *(f"{getattr(names, name)}={value}" for name, value in wanted.items())]
     return list(link.ask(lambda api: api.containers(all=True, filters={"label": labels})))
-
-
-def _run(api: docker.APIClient, container: str, command: list[str]) -> int:
-    """A small command in a running container; its exit code."""
-    made = api.exec_create(container, command, stdout=True, stderr=True)
-    api.exec_start(made["Id"])
-    return int(api.exec_inspect(made["Id"])["ExitCode"] or 0)

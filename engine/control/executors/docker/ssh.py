@@ -26,7 +26,7 @@ ALIAS = "forge-node"
 """Under this name the far host's key is looked up where the profile gives it."""
 LOOK_S = 15.0
 VERDICT_S = 10.0
-NO_SOCKET, NO_PERMISSION, NOBODY = 101, 102, 103
+NO_SOCKET, NO_PERMISSION, NOBODY, FORBIDDEN = 101, 102, 103, 104
 """What the question after the far socket ends with."""
 OPTIONS = (
     "BatchMode=yes", "StrictHostKeyChecking=yes", "ExitOnForwardFailure=yes", "ConnectTimeout=10",
@@ -142,7 +142,9 @@ class SshLink(EngineLink):
         """Why the far socket does not open: sshd does not tell, so somebody looks."""
         path = shlex.quote(self._far)
         question = (
-            f"test -S {path} || exit {NO_SOCKET}; test -r {path} -a -w {path} || exit {NO_PERMISSION}; exit {NOBODY}"
+            f"test -S {path} || exit {NO_SOCKET}; test -r {path} -a -w {path} || exit {NO_PERMISSION}; "
+            # Who listens stands in that list: then it is sshd that forbids.
+            f'grep -qs -e {path}"$" -e "$(readlink -f {path})$" /proc/net/unix && exit {FORBIDDEN}; exit {NOBODY}'
         )
         folder, code = LinkFolder(), 0
         try:
@@ -154,7 +156,10 @@ class SshLink(EngineLink):
         finally:
             folder.remove()
         params: dict[str, Any] = {"address": self.address, "socket": self._far, "user": self._where.user or "?"}
-        codes = {NO_SOCKET: "socket_missing_there", NO_PERMISSION: "socket_denied_there", NOBODY: "stopped_there"}
+        codes = {
+            NO_SOCKET: "socket_missing_there", NO_PERMISSION: "socket_denied_there", NOBODY: "stopped_there",
+            FORBIDDEN: "no_forwarding",
+        }  # fmt: skip
         return Unreachable(f"node.{codes.get(code, 'far_socket')}", node=self.node, **params)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from typing import Any
 
 import requests.adapters
@@ -20,6 +21,7 @@ from engine.control.executors.docker.keys import content_of
 from engine.control.executors.docker.link import LinkSecrets
 from engine.control.executors.docker.link_folder import LinkFolder
 from engine.control.executors.docker.trouble import Way
+from engine.control.executors.docker.validity import valid_until
 
 SECOND_LOOK_S = 3.0
 ALIVE = [
@@ -63,9 +65,20 @@ class TlsLink(EngineLink):
 
     def _explain(self, error: BaseException, seconds: float) -> UserError:
         found = super()._explain(error, seconds)
-        if found.code == "node.broken" and (better := self._second_look()) is not None:
-            return better
+        if found.code == "node.broken":
+            found = self._second_look() or found
+        if found.code == "node.client_foreign" and self._has_expired():
+            return Unreachable("node.client_expired", node=self.node, address=self.address)
         return found
+
+    def _has_expired(self) -> bool:
+        """Whether it is our own certificate's fault; many servers only say that they do not like it."""
+        try:
+            raw = content_of(self.node, "certificate", self._profile.certificate, self._secrets)
+        except UserError:
+            return False
+        end = valid_until(raw.decode(errors="replace"))
+        return end is not None and end < time.time()
 
     def _second_look(self) -> UserError | None:
         """A server that refuses our certificate may close before its reason is read: listen to it alone."""

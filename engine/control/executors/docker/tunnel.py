@@ -140,6 +140,8 @@ class Tunnel:
         failures = 0
         try:
             while not self._closed:
+                if not folder.path.is_dir():  # a system that tidies up took it
+                    self._folder = folder = LinkFolder()
                 began = time.monotonic()
                 error = self._once(folder)
                 steady = error is None and time.monotonic() - began >= STEADY_S

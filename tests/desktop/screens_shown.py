@@ -1,0 +1,123 @@
+"""Which states of the contact sheets are shown in docs/screens, and what each picture shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture."""
+
+    group: str
+    state: str
+    """As the contact sheets name it."""
+    text: str
+
+    @property
+    def file(self) -> str:
+        """The picture's file."""
+        return f"{self.state}.webp"
+
+
+_PICTURES = {
+    "First start": (
+        ("welcome-1", "The first of three steps: language and look."),
+        ("welcome-2", "The second: what this computer has, checked."),
+        ("welcome-2-missing", "The same where no environment can train yet, and what to do about it."),
+        ("welcome-3", "The third: a first run on the bundled model and data, or one's own."),
+        ("connecting-trouble", "The job controller cannot be started: why, and what helps."),
+    ),
+    "Runs": (
+        ("runs-empty", "Nothing here yet."),
+        ("runs-day", "A day's work: running, waiting, failed and completed runs, the queue, the machine."),
+        ("runs-picked", "Several runs picked, and what can be done to all of them."),
+        ("runs-searched", "A search with operators."),
+        ("runs-search-wrong", "A search that cannot be understood says so while it is typed."),
+        ("runs-many", "The middle of a history of thousands of runs."),
+        ("runs-menu", "What can be done to one run."),
+        ("runs-columns-menu", "Which columns are shown."),
+        ("runs-help", "The operators of the search."),
+        ("runs-tags", "Dialog: tags of several runs."),
+        ("runs-bulk-delete", "Dialog: before anything is lost, a question says what."),
+        ("runs-refused", "Dialog: which runs were left as they are, and why."),
+        ("runs-save-search", "Dialog: keep a search under a name."),
+        ("runs-saved-searches", "Dialog: the searches that are kept."),
+        ("offline", "The controller is gone; runs go on."),
+    ),
+    "A new run": (
+        ("wizard-blank", "Step 1: the catalogue of models, and what this machine can hold."),
+        ("wizard-catalogue-picked", "A model picked; where it comes from and what it needs."),
+        ("wizard-data-rows", "Step 2: rows as the model will see them, and what of them is learned."),
+        ("wizard-data-bad", "Rows that cannot be used, by line."),
+        ("wizard-training-balanced", "Step 3: presets and the few settings that matter most."),
+        ("wizard-training-open", "All settings, with what was changed."),
+        ("wizard-compute-waits", "Step 4: where it runs, when it will start, its limits."),
+        ("wizard-review-ready", "Step 5: what will happen, and the run as YAML."),
+        ("wizard-no-worker", "No environment to train in, and the way to one."),
+        ("wizard-start-over", "Dialog: begin anew."),
+    ),
+    "A run": (
+        ("runpage-live", "A run at work: progress, curves, devices, log."),
+        ("charts-options", "Smoothing, logarithmic scale, clipping, the window of steps."),
+        ("charts-attempts", "A run that went on from a checkpoint: one curve, what was overwritten stays, faint."),
+        ("charts-all", "All curves with one crosshair."),
+        ("run-diagnosis", "A failed run: what happened, why, what to change, and the button that does it."),
+        ("runpage-checkpoints", "Its checkpoints."),
+        ("run-samples", "Answers before and after training, beside what was expected."),
+        ("runpage-config", "Its config as it was started."),
+        ("runpage-events", "What happened, and who asked for it."),
+        ("runpage-log-search", "The log, searched."),
+        ("run-retry", "After a fault it tries again by itself; or at once, or not."),
+        ("run-transfers", "Downloads, with progress and what stands in the way."),
+        ("runpage-done", "Completed: the result and its files."),
+        ("ask", "Dialog: ask the model while it trains."),
+        ("extend", "Dialog: train further from a checkpoint."),
+        ("run-stop", "Dialog: stop, and save or not."),
+        ("run-log-line", "Dialog: one line of the log in full."),
+    ),
+    "Compare": (
+        ("compare-three", "Three runs: what differs in their settings, curves aligned, results."),
+        ("compare-ten", "Ten runs."),
+        ("compare-one", "One is not enough: choose another."),
+    ),
+    "Settings": (
+        ("settings-appearance", "Look and motion."),
+        ("settings-language", "Language, dates and numbers."),
+        ("settings-notifications", "What is told, when, and how loudly."),
+        ("settings-workers", "Environments to train in: working, being made, broken."),
+        ("settings-queue", "How many runs at once."),
+        ("settings-runs", "Retries, checkpoints, how long files stay."),
+        ("settings-tokens", "Hubs and tokens; tokens lie in the system's keyring."),
+        ("settings-network", "Proxies, and working without a network."),
+        ("settings-data", "Where everything lies, how much it takes, and moving it."),
+        ("settings-advanced", "The rest."),
+        ("settings-help", "Versions, logs, and a bundle for a report."),
+        ("settings-search", "Settings found by a word."),
+        ("settings-unsaved", "Edits that are not saved, and those that cannot be."),
+        ("settings-move-question", "Dialog: move all data to another folder."),
+        ("settings-bundle", "Dialog: what goes into the bundle for a report."),
+    ),
+    "Everywhere": (
+        ("palette", "The command palette (Ctrl+K)."),
+        ("palette-runs", "The same finds runs, pages and settings."),
+        ("notices", "What happened while nobody looked."),
+        ("toasts", "The same as it happens."),
+        ("help", "Help for the page one is on (F1)."),
+        ("shortcuts", "Every key."),
+    ),
+}
+SHOWN = tuple(Shown(group, state, text) for group, pictures in _PICTURES.items() for state, text in pictures)
+
+
+def index() -> str:
+    """The index of the pictures, in Markdown."""
+    lines = [
+        "# Every page and dialog\n",
+        "Each picture is one page or dialog in its four looks: light and dark, English above, Chinese below.",
+        "`make screenshots` makes them, over replayed runs.",
+    ]
+    for group in _PICTURES:
+        lines.append(f"\n## {group}\n\n| picture | what it shows |\n|---|---|")
+        lines += [f"| [{one.state}]({one.file}) | {one.text} |" for one in SHOWN if one.group == group]
+    return "\n".join(lines) + "\n"
