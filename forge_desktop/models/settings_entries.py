@@ -47,6 +47,7 @@ SECTIONS = (
     Section("appearance", "sun", "Appearance", "How the window looks."),
     Section("language", "languages", "Language", "The language of the window. Logs stay in English."),
     Section("notifications", "bell", "Notifications", "What you are told about, and when you are left in peace."),
+    Section("alerts", "triangle-alert", "Alerts and rules", "What is out of order at nodes and runs, and who is told."),
     Section("workers", "cpu", "Workers", "Where training runs: interpreters with PyTorch in them."),
     Section("queue", "layers", "Slots and queue", "How many runs go at once, and what an hour costs."),
     Section("runs", "clock", "Runs and retention", "How long files stay, and how patient the controller is."),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,8 +26,8 @@ KIND = "probe"
 MODULE = "engine.compute.worker.sampler"
 START_S = 120.0
 CLOSE_S = 5.0
-SILENT = 4
-"""So many questions without a new line: it is made anew."""
+DOUBT_S, SILENT_S = 8.0, 60.0
+"""Without a new line for so long: whether it runs at all is asked; it is made anew though it runs."""
 MEMORY = 256 << 20
 
 
@@ -42,7 +43,7 @@ class ContainerSampler:
         self._box = ""
         self._gpus = False
         self._last = 0.0
-        self._silent = 0
+        self._heard = 0.0
 
     def read(self, gpus: bool) -> Reading | None:
         """Its newest line; None while there is none that is new."""
@@ -55,11 +56,9 @@ class ContainerSampler:
             return None
         found = parsed(text)
         if found is None or found[0] == self._last:
-            self._silent += 1
-            if self._silent >= SILENT:
-                self._box = ""
+            self._doubt(time.monotonic() - self._heard)
             return None
-        self._last, self._silent = found[0], 0
+        self._last, self._heard = found[0], time.monotonic()
         return found[1]
 
     def close(self) -> None:
@@ -68,6 +67,17 @@ class ContainerSampler:
             self._box = ""
             with contextlib.suppress(UserError, APIError, OSError):
                 self._link.ask(lambda api: _remove(api, self._name), CLOSE_S)
+
+    def _doubt(self, silence: float) -> None:
+        """It said nothing new: perhaps it died."""
+        if silence < DOUBT_S:
+            return
+        try:
+            state = self._link.ask(lambda api: api.inspect_container(self._box))["State"]
+        except (NotFound, APIError):
+            state = {}
+        if not state.get("Running") or silence > SILENT_S:
+            self._box = ""
 
     def _start(self, gpus: bool) -> None:
         def make(api: docker.APIClient) -> str:
@@ -81,7 +91,7 @@ class ContainerSampler:
             return str(made["Id"])
 
         self._box = self._link.ask(make, START_S)
-        self._gpus, self._last, self._silent = gpus, 0.0, 0
+        self._gpus, self._last, self._heard = gpus, 0.0, time.monotonic()
 
 
 def container_name(controller: str, node: str) -> str:
