@@ -15,6 +15,8 @@ from forge_desktop.theme.language import labelled, problem_text, tr, word
 
 FIELD_WIDTH, UNIT_WIDTH = 64, 34
 CELL_WIDTH = FIELD_WIDTH + 6 + UNIT_WIDTH
+INDENT = 26
+"""Of a text below a box with a tick."""
 HEADS = {"threshold": "Limit", "recover": "Over at", "minutes": "For at least"}
 
 
@@ -32,9 +34,10 @@ class RuleRow(QWidget):
         self.switch.setAccessibleDescription(tr(SENTENCES[kind]))
         self.switch.toggled.connect(lambda on: changed("enabled", on))
         sentence = label(tr(SENTENCES[kind]), "hint", wrap=True)
-        sentence.setContentsMargins(26, 0, 0, 0)
+        sentence.setContentsMargins(INDENT, 0, 0, 0)
         self._wrong = label("", "hint", tone="bad", wrap=True)
         self._wrong.setObjectName(f"{self._name}.wrong")
+        self._wrong.setContentsMargins(INDENT, 0, 0, 0)
         self._wrong.hide()
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

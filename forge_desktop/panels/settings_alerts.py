@@ -71,7 +71,7 @@ class AlertsPanel(QWidget):
     def _heard_rules(self, found: AlertRules) -> None:
         on = [tr(TITLES[rule.kind]) for rule in found.rules if rule.enabled and not rule.node]
         targets = count(found.targets, "They are also sent to 1 address.", "They are also sent to {n} addresses.")
-        listed = tr("Watched: {rules}.", rules=", ".join(on)) if on else tr("No rule is on: nothing raises an alert.")
+        listed = tr("Watched: {rules}.", rules=" · ".join(on)) if on else tr("No rule is on: nothing raises an alert.")
         where = targets if found.targets else tr("They are shown in this window only.")
         self._summary.setText(sentences(listed, where))
 
@@ -113,9 +113,9 @@ class AlertsPanel(QWidget):
         what, why, fix = explain(words(alert))
         picture = label()
         picture.setPixmap(icons.pixmap("triangle-alert", tokens().warn_text, 18))
-        seen = button(tr("Seen"), icon="check", on_click=partial(self._acknowledge, alert.id),
+        seen = button(tr("Mark as seen"), icon="check", on_click=partial(self._acknowledge, alert.id),
                       name=f"alerts.seen.{alert.id}")  # fmt: skip
-        seen.setAccessibleName(tr("Seen: {what}", what=what))
+        seen.setAccessibleName(tr("Mark as seen: {what}", what=what))
         chip = Chip(tr("Seen"), "plain", "check")
         seen.setVisible(not alert.acknowledged)
         chip.setVisible(alert.acknowledged)

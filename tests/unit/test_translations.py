@@ -122,7 +122,7 @@ TABLES: dict[tuple[str, str], list[str]] = {
 }
 """Calls of `tr` whose text comes out of a table: file and argument, and the texts of the table."""
 SAME_IN_CHINESE = {
-    *("Ctrl+N", "GB", "GPU {n}", "LoRA alpha", "LoRA dropout", "token"),
+    *("Ctrl+N", "GB", "°C", "GPU {n}", "LoRA alpha", "LoRA dropout", "token"),
     *("LoRA", "QLoRA", "DoRA", "DPO", "KTO", "ORPO", "CPO", "SimPO", "GRPO", "fp32", "bf16", "fp16"),
     *("Hugging Face", "ModelScope", "Eager", "SDPA", "FlashAttention 2", "ChatML", "Alpaca", "ShareGPT", "Docker"),
 }

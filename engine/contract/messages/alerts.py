@@ -44,7 +44,7 @@ ALERTS: dict[str, Message] = {
         "Look why it waits on its page; add a node, or give it a higher priority.",
     ),
     "alert.budget": Message(
-        "{value} % of the budget are spent.",
+        "{value} % of the budget is spent.",
         "{spent} {currency} of {budget} {currency} for {days} days. The limit is {threshold} %.",
         "Look at the costs by node and person, or change the budget in the settings.",
     ),
