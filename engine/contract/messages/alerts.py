@@ -48,6 +48,11 @@ ALERTS: dict[str, Message] = {
         "{spent} {currency} of {budget} {currency} for {days} days. The limit is {threshold} %.",
         "Look at the costs by node and person, or change the budget in the settings.",
     ),
+    "node.no_readings": Message(
+        "Node '{node}' tells nothing of itself.",
+        "The container that reads it ended before it said anything.",
+        "Bring the worker image of this version there: `forge image push-to {node}`.",
+    ),
     "alert.over": Message("It is over: {what}"),
     "alert.test": Message(
         "This is a test.", "Somebody asked whether alerts reach you. They do.", "Nothing needs to be done."

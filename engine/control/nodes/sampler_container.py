@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,8 @@ CLOSE_S = 5.0
 DOUBT_S, SILENT_S = 8.0, 60.0
 """Without a new line for so long: whether it runs at all is asked; it is made anew though it runs."""
 MEMORY = 256 << 20
+READINGS = 720
+"""It ends by itself after an hour, and is made anew: one whose controller never came back leaves nothing behind."""
 
 
 class ContainerSampler:
@@ -44,15 +47,21 @@ class ContainerSampler:
         self._gpus = False
         self._last = 0.0
         self._heard = 0.0
+        self._closed = False
+        self._lock = threading.Lock()
 
     def read(self, gpus: bool) -> Reading | None:
         """Its newest line; None while there is none that is new."""
+        with self._lock:
+            return None if self._closed else self._read(gpus)
+
+    def _read(self, gpus: bool) -> Reading | None:
         if not self._box or gpus != self._gpus:
             self._start(gpus)
         try:
             text = self._link.ask(lambda api: api.logs(self._box, stdout=True, stderr=False, tail=1))
         except (NotFound, APIError):
-            self._box = ""  # somebody removed it
+            self._ended()
             return None
         found = parsed(text)
         if found is None or found[0] == self._last:
@@ -62,11 +71,19 @@ class ContainerSampler:
         return found[1]
 
     def close(self) -> None:
-        """Remove it, if the node answers soon; else the next controller of this home does."""
-        if self._box:
-            self._box = ""
+        """Remove it, if the node answers soon; else it ends by itself later."""
+        self._closed = True
+        if self._lock.acquire(timeout=CLOSE_S):  # else a start is under way, which heeds `_closed`
+            try:
+                self._end()
+            finally:
+                self._lock.release()
+
+    def _end(self) -> None:
+        box, self._box = self._box, ""  # by its id: another sampler of this node may have the name by now
+        if box:
             with contextlib.suppress(UserError, APIError, OSError):
-                self._link.ask(lambda api: _remove(api, self._name), CLOSE_S)
+                self._link.ask(lambda api: _remove(api, box), CLOSE_S)
 
     def _doubt(self, silence: float) -> None:
         """It said nothing new: perhaps it died."""
@@ -77,13 +94,19 @@ class ContainerSampler:
         except (NotFound, APIError):
             state = {}
         if not state.get("Running") or silence > SILENT_S:
-            self._box = ""
+            self._ended()
+
+    def _ended(self) -> None:
+        """Made anew at the next question; one that never said anything is not, too soon: whoever asks may wait."""
+        self._box = ""
+        if not self._last:
+            raise UserError("node.no_readings", node=self._profile.name)
 
     def _start(self, gpus: bool) -> None:
         def make(api: docker.APIClient) -> str:
             _remove(api, self._name)
             made = api.create_container(
-                self._profile.image or self._image(), ["python", "-m", MODULE], name=self._name, user=str(names.USER),
+                self._profile.image or self._image(), _command(), name=self._name, user=str(names.USER),
                 labels={names.MANAGED: "1", names.CONTROLLER: self._controller, names.KIND: KIND}, entrypoint=[],
                 environment=_environment(gpus), host_config=_options(api, self._profile, gpus), working_dir="/tmp",
             )  # fmt: skip
@@ -92,6 +115,8 @@ class ContainerSampler:
 
         self._box = self._link.ask(make, START_S)
         self._gpus, self._last, self._heard = gpus, 0.0, time.monotonic()
+        if self._closed:
+            self._end()
 
 
 def container_name(controller: str, node: str) -> str:
@@ -110,6 +135,10 @@ def parsed(text: bytes | str) -> tuple[float, Reading] | None:
         return None
 
 
+def _command() -> list[str]:
+    return ["python", "-m", MODULE, "--count", str(READINGS)]
+
+
 def _environment(gpus: bool) -> dict[str, str]:
     driver = {"NVIDIA_DRIVER_CAPABILITIES": "utility"} if gpus else {"NVIDIA_VISIBLE_DEVICES": "void"}
     return {"HOME": "/tmp", "PYTHONUNBUFFERED": "1", **driver}
@@ -122,7 +151,8 @@ def _options(api: docker.APIClient, profile: NodeProfile, gpus: bool) -> Any:
         mounts.append(docker.types.Mount(inside, there, type="bind", read_only=True))
     given = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu", "utility"]])] if gpus else None
     return api.create_host_config(
-        init=True, network_mode="none", read_only=True, cap_drop=["ALL"], security_opt=["no-new-privileges:true"],
+        init=True, auto_remove=True, network_mode="none", read_only=True, cap_drop=["ALL"],
+        security_opt=["no-new-privileges:true"],
         pids_limit=64, mem_limit=MEMORY, mounts=mounts, tmpfs={"/tmp": "rw,nosuid,nodev,size=16m,mode=1777"},
         device_requests=given, log_config=docker.types.LogConfig(
             type="json-file", config={"max-size": "1m", "max-file": "2"}
