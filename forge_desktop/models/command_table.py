@@ -79,7 +79,7 @@ SECTIONS: tuple[Entry, ...] = (
         "settings",
         "Settings: alerts and their rules",
         "triangle-alert",
-        words="temperature disk budget apprise mail warning",
+        words="temperature disk money apprise mail warning",
     ),
     Entry("settings.workers", "settings", "Settings: workers and environments", "cpu", words="python torch"),
     Entry("settings.queue", "settings", "Settings: slots and queue", "layers", words="gpu parallel price cost"),
