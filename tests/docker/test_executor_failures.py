@@ -145,7 +145,7 @@ def test_the_daemon_dies_and_comes_back(bench: DockerBench):
     here = attempt.lines("step")[-1]["step"]
     bench.engine.daemon.start()
     attempt.until_step(here + 20)
-    assert not attempt.unreachable()
+    wait_until(lambda: not attempt.unreachable(), what="it is known again")
     stop(bench, attempt)
     attempt.prove_copied()
 
@@ -205,6 +205,17 @@ def test_a_start_that_was_lost_never_starts(bench: DockerBench):
     bench.engine.api.create_container(bench.image, "true", name=attempt.name, labels=labels)
     assert not bench.executor.adopt(attempt.folder, "", attempt.order.lease)
     assert bench.engine.api.containers(all=True) == []
+
+
+def test_a_start_that_was_lost_half_way_is_none(bench: DockerBench):
+    attempt = bench.attempt(LONG)
+    bench.engine.daemon.pause()  # nobody answers: the start waits
+    attempt.start()
+    bench.executor.close()
+    bench.engine.daemon.resume()
+    bench.executor = bench.new_executor()
+    assert not bench.executor.adopt(attempt.folder, attempt.handle, attempt.order.lease)
+    assert bench.engine.api.containers() == []
 
 
 def test_an_attempt_of_another_lease_is_left_alone(bench: DockerBench):

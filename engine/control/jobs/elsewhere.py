@@ -19,9 +19,6 @@ from engine.control.jobs.scheduler import AUTO
 from engine.control.store import attempts, events, runs
 from engine.control.store.database import Transaction
 
-DAY_S = 86_400.0
-FOR_GOOD_DAYS = 3650.0
-
 
 def target_of(connection: sqlite3.Connection, uid: str, node: str) -> RunSpec:
     """The order with which the run would go on; refused unless its node does not answer."""
@@ -46,7 +43,7 @@ def give_up(transaction: Transaction, uid: str, node: str, actor: str, keep_days
         "SELECT id, lease FROM attempt WHERE run_id = ? AND ended IS NULL", (row["id"],)
     ).fetchone()
     # Until then it is remembered that something of it may still be there, and work.
-    attempts.set_remains(transaction, attempt_id, at + (FOR_GOOD_DAYS if keep_days is None else keep_days) * DAY_S)
+    attempts.keep_remains(transaction, attempt_id, at, keep_days)
     error = UserError("run.given_up", node=row["node"]).body()
     transitions.move(
         transaction, row["id"], RunState.QUEUED, actor=actor, at=at, lease=lease, reason=EndReason.LOST, error=error,

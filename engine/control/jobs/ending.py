@@ -64,7 +64,7 @@ def verdict(ended: Exit, attempt: sqlite3.Row, hung_minutes: float | None = None
     if asked is not None and asked != PAUSE:
         return Verdict(RunState.STOPPED, EndReason.STOPPED_BY_PERSON)
     if ended.node_fault is not None:
-        return node_verdict(ended.node_fault)
+        return node_verdict(ended.node_fault, own_image=bool(json.loads(attempt["spec"])["compute"].get("image")))
     if ended.out_of_memory and ended.code != EXIT_COMPLETED:
         return _failed(EndReason.OUT_OF_MEMORY, "worker.out_of_memory", {})
     if hung_minutes is not None:
@@ -76,8 +76,10 @@ def verdict(ended: Exit, attempt: sqlite3.Row, hung_minutes: float | None = None
     return _failed(EndReason.LOST, "worker.lost", {})
 
 
-def node_verdict(error: ErrorBody) -> Verdict:
-    """What it means that a node could not do its part of a start."""
+def node_verdict(error: ErrorBody, own_image: bool = False) -> Verdict:
+    """What it means that a node could not do its part of a start. With an image of the run's choice it may be that."""
+    if own_image:
+        return Verdict(RunState.FAILED, EndReason.START_FAILED, error, again=True)
     return Verdict(RunState.QUEUED, EndReason.START_FAILED, error, again=True, of_node=True)
 
 

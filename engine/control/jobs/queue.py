@@ -21,7 +21,7 @@ from engine.contract.run_spec import RunSpec
 from engine.contract.states import LIVE, EndReason, Lane, RunState
 from engine.control.jobs import next_start, transitions
 from engine.control.jobs.scheduler import AUTO, CPU, Choice, Demand, Load, Offer, choose
-from engine.control.store import attempts, events, runs
+from engine.control.store import attempts, events, node_cache, runs
 from engine.control.store.database import Transaction
 
 ACTOR = "queue"
@@ -112,6 +112,7 @@ def loads(connection: sqlite3.Connection) -> dict[str, Load]:
 def take(transaction: Transaction, terms: Terms, at: float) -> Claim | None:
     """Take the first run that a node can take: it is preparing then, with an open attempt that holds its devices."""
     connection = transaction.connection
+    terms = replace(terms, offers=_still_online(connection, terms.offers))
     load = loads(connection)
     full = owners_at_limit(connection, terms.owner_limit)
     for lane in Lane:
@@ -143,6 +144,13 @@ def owners_at_limit(connection: sqlite3.Connection, limit: int | None) -> set[st
         return set()
     rows = connection.execute(f"SELECT owner, count(*) FROM run WHERE state IN ({_LIVE}) GROUP BY owner")
     return {owner for owner, count in rows if count >= limit}
+
+
+def _still_online(connection: sqlite3.Connection, offers: Sequence[Offer]) -> list[Offer]:
+    """Without nodes that were drained or removed since they were looked at."""
+    rows = connection.execute("SELECT name FROM node WHERE removed IS NULL AND state = 'online'")
+    online = {name for (name,) in rows}
+    return [offer for offer in offers if offer.name in online]
 
 
 def _has_room(offer: Offer, load: Load, lane: Lane) -> bool:
@@ -237,6 +245,7 @@ def _claim(transaction: Transaction, row: sqlite3.Row, lane: Lane, choice: Choic
     attempts.add_member(transaction, attempt_id, offer.executor, offer.id, devices)
     transaction.execute("UPDATE run SET node = ? WHERE id = ?", (offer.name, row["id"]))
     _price(transaction, row["id"], attempt_id, lane, offer, devices, terms, at)
+    node_cache.used(transaction, offer.id, row["id"], at)
     transitions.move(transaction, row["id"], RunState.PREPARING, actor=ACTOR, at=at)
     if spec.compute.node != LOCAL:
         _say_why(transaction, row, attempt_id, n, choice, at)

@@ -47,7 +47,6 @@ RETRY_S = 1.0
 MEMORY_FULL = 0.95
 MARK_AFTER_S = 2.0
 """A node that does not answer for a shorter time is not worth a remark."""
-DAY_S = 86_400.0
 
 
 class Away(Exception):
@@ -106,18 +105,19 @@ class Watch:
     async def run(self) -> None:
         """Until the attempt has ended. Whatever fails on the way is logged and tried again."""
         while not self._abandoned:
+            pause = POLL_S
             try:
-                if await self._round():
-                    return
-                await self._back()
-            except Away:
-                await self._mind_absence()
-                await asyncio.sleep(AWAY_POLL_S)
+                try:
+                    if await self._round():
+                        return
+                    await self._back()
+                except Away:
+                    pause = AWAY_POLL_S
+                    await self._mind_absence()
             except Exception:
                 log.exception("run %s: watching it failed; trying again", self.source.uid)
-                await asyncio.sleep(RETRY_S)
-            else:
-                await asyncio.sleep(POLL_S)
+                pause = RETRY_S
+            await asyncio.sleep(pause)
 
     async def _round(self) -> bool:
         """One look at everything; True once the attempt has ended."""
@@ -224,18 +224,18 @@ class Watch:
         self._away_since = self._away_since or clock
         if self._away_marked or self.node.reach == "checking" or clock - self._away_since < MARK_AFTER_S:
             return
-        self._away_marked, self._marked = True, False
         log.warning("run %s: %s does not answer", self.source.uid, self.node.name)
         await self._database.write(
             lambda t: self._mark(t, Mark.UNREACHABLE, "run.unreachable", node=self.node.name), durable=True
         )
+        self._away_marked, self._marked = True, False
 
     async def _back(self) -> None:
         """It answers again: the mark goes."""
         self._away_since = None
         if self._away_marked:
-            self._away_marked = False
             await self._database.write(self._unmark_away, durable=True)
+            self._away_marked = False
 
     def _unmark_away(self, transaction: Transaction) -> None:
         row = transaction.one("SELECT mark_since FROM run WHERE id = ?", (self.source.run_id,))
@@ -289,22 +289,23 @@ class Watch:
         settings, node = self._settings(), self.node
         end = retry.Ending(source.run_id, source.attempt_id, source.lease, settings.retry_seconds, late, node.name)
         hung = self._hang_minutes if self._hung else None
-        if ended.node_fault is not None:
-            node.failed(ended.node_fault, settings.retry_seconds)
 
-        def write(transaction: Transaction) -> None:
+        def write(transaction: Transaction) -> Verdict | None:
             row = attempts.get(transaction.connection, source.attempt_id)
             if row is None:
-                return
+                return None
             code = ended.code if ended.signal is None else -ended.signal
             transaction.execute("UPDATE member SET exit_code = ? WHERE attempt_id = ?", (code, source.attempt_id))
             found = verdict(ended, row, hung)
-            if node.docker and settings.keep_days is not None:
-                attempts.set_remains(transaction, source.attempt_id, now() + settings.keep_days * DAY_S)
+            if node.docker:
+                attempts.keep_remains(transaction, source.attempt_id, now(), settings.keep_days)
             retry.conclude(transaction, end, _killed_for_memory(transaction, source.run_id, ended, found))
+            return found
 
         await asyncio.to_thread(prune_aside, self._folder)
-        await self._database.write(write, durable=True)
+        found = await self._database.write(write, durable=True)
+        if found is not None and found.of_node and found.error is not None:
+            node.failed(found.error, settings.retry_seconds)
 
 
 def _killed_for_memory(transaction: Transaction, run_id: int, ended: Exit, found: Verdict) -> Verdict:

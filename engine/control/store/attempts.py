@@ -12,6 +12,9 @@ from engine.contract.states import EndReason
 from engine.control.store import events
 from engine.control.store.database import Transaction
 
+DAY_S = 86_400.0
+FOR_GOOD_DAYS = 36_500.0
+
 
 @dataclass
 class Position:
@@ -55,8 +58,9 @@ def set_price(transaction: Transaction, attempt_id: int, price: float | None, cu
     transaction.execute("UPDATE attempt SET price = ?, currency = ? WHERE id = ?", (price, currency, attempt_id))
 
 
-def set_remains(transaction: Transaction, attempt_id: int, until: float | None) -> None:
-    """Until when its container and volume are kept; None: there are none."""
+def keep_remains(transaction: Transaction, attempt_id: int, at: float, days: float | None) -> None:
+    """From now on its container and volume are kept so many days; None: until somebody deletes them."""
+    until = at + (FOR_GOOD_DAYS if days is None else days) * DAY_S
     transaction.execute("UPDATE attempt SET remains_until = ? WHERE id = ?", (until, attempt_id))
 
 

@@ -259,6 +259,20 @@ def test_that_a_nodes_fault_puts_the_run_back_and_another_node_takes_it(bench):
     asyncio.run(main())
 
 
+def test_that_an_image_of_its_own_choice_is_the_runs_fault_and_the_node_is_not_blamed(bench):
+    async def main():
+        async with bench.running(retry_seconds=0.01):
+            box = await bench.add_node("box")
+            box.faults = UserError("placement.offline", node="box").body()
+            uid = await bench.create(compute={"node": "box", "image": "mine:1"}, limits={"retries": 1})
+            row = await bench.until(uid, "failed")
+            assert row["reason"] == "start_failed"
+            box.faults = None
+            await bench.worker(await bench.create("other", compute={"node": "box"}))
+
+    asyncio.run(main())
+
+
 def test_that_a_run_that_never_starts_lets_others_go_first(bench):
     async def main():
         async with bench.running(retry_seconds=0.02):

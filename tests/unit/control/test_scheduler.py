@@ -281,6 +281,14 @@ def test_that_a_run_that_wants_a_gpu_alone_is_not_overtaken_by_ones_that_share(h
     assert one.take().run_id == alone
 
 
+@pytest.mark.parametrize("change", [lambda t: nodes.set_state(t, "a", "draining"), lambda t: nodes.remove(t, "a", 2.0)])
+def test_that_a_node_drained_or_removed_since_it_was_looked_at_is_given_nothing(house, change):
+    one = house(LOCAL, offer(0, "a", 1))
+    one.put(node="a")
+    one.database.write_now(change)
+    assert one.take() is None
+
+
 def test_that_runs_for_a_node_that_is_away_hold_up_nobody(house):
     one = house(LOCAL, offer(0, "a", 1, reach="unreachable"))
     for _ in range(3):

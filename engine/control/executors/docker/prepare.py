@@ -47,8 +47,9 @@ class Preparation:
 
     @property
     def image(self) -> str:
-        """As node or settings say now."""
-        return self.image_name()
+        """The run's own, else as node or settings say now."""
+        order = self.launch.order
+        return (order.spec.compute.image if order is not None else None) or self.image_name()
 
     def carry_out(self, follower: Follower) -> None:
         """All of it. Raises NodeFault where the node is to blame, Aborted when nobody wants it any more."""
