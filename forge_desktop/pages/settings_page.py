@@ -131,7 +131,7 @@ class SettingsPage(Page):
         """The form of a section, under its title."""
         entries: list[QWidget] = [SettingsCard(self.model, of_section(one.key))] if of_section(one.key) else []
         makers: dict[str, Callable[[], list[QWidget]]] = {
-            "alerts": lambda: [AlertsPanel(self._session)],
+            "alerts": lambda: [AlertsPanel(self._session), *entries],
             "workers": lambda: [WorkersPanel(self._session, self.model), *entries],
             "tokens": lambda: [SecretsCard(self._session, ("huggingface", "modelscope")), *entries],
             "network": lambda: [*entries, SecretsCard(self._session, ("proxy",))],
