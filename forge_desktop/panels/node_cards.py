@@ -66,7 +66,8 @@ class NodeCards(QWidget):
 
     def _arrange(self, again: bool = False) -> None:
         room = self.width() + self._grid.spacing()
-        columns = max(1, min(MOST_BESIDE, room // (LEAST_WIDTH + self._grid.spacing())))
+        least = max((card.minimumSizeHint().width() for card in self._cards.values()), default=0)
+        columns = max(1, min(MOST_BESIDE, room // (max(LEAST_WIDTH, least) + self._grid.spacing())))
         if columns == self._columns and not again:
             return
         for card in self._cards.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, Qt, Signal, Slot
 from PySide6.QtWidgets import QDialog, QGridLayout, QVBoxLayout, QWidget
 
 from engine.contract.errors import ErrorBody, Problem
@@ -22,6 +22,7 @@ from forge_desktop.theme.look import tokens
 ADVANCED_OF_SSH = ("docker_socket",)
 WIDTH, HEIGHT, FORM_WIDTH = 1000, 660, 452
 LOCAL_WIDTH = 500
+GAP = 8
 
 
 class NodeDialog(QDialog):
@@ -65,9 +66,9 @@ class NodeDialog(QDialog):
         left = column(spacing=10)
         left.addWidget(self._kinds)
         left.addWidget(self._what)
-        area = scrolled(self._form)
-        area.setFixedWidth(FORM_WIDTH)
-        left.addWidget(area, 1)
+        self._area = scrolled(self._form)
+        self._area.setFixedWidth(FORM_WIDTH)
+        left.addWidget(self._area, 1)
         middle = row(spacing=20)
         middle.addLayout(left)
         middle.addWidget(self.test, 1)
@@ -139,6 +140,9 @@ class NodeDialog(QDialog):
 
     def _toggle(self) -> None:
         self._show_fold(not self._more.isVisibleTo(self._form))
+        if self._more.isVisibleTo(self._form):
+            QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
+            self._area.verticalScrollBar().setValue(self._fold.y() - GAP)
 
     def _show_fold(self, is_open: bool) -> None:
         self._more.setVisible(is_open)

@@ -10,11 +10,16 @@ from PySide6.QtWidgets import QApplication
 
 from engine.contract.errors import UserError
 from engine.contract.nodes import NodeProfile
+from engine.contract.states import Mark
 from forge_desktop.app import Desktop
 from forge_desktop.bridge.replay import ReplayBackend
+from forge_desktop.models.draft_store import ADDRESS
 from forge_desktop.pages.nodes_page import NodesPage
 from forge_desktop.panels.doctor_dialog import DoctorDialog
 from forge_desktop.panels.node_dialog import NodeDialog
+from forge_desktop.wizard.step_compute import ComputeStep
+from forge_desktop.wizard.wizard_page import WizardPage
+from tests.helpers.journals import before_training, demo_spec, steps
 
 LIMIT_S = 10.0
 
@@ -55,6 +60,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield "nodes-heat"
     yield from more_states(desktop, backend)
     yield from dialogs(desktop, backend)
+    yield from elsewhere(desktop, backend)
     backend.fleet = {"local": backend.fleet["local"]}
     window.nodes.fetch()
     until(lambda: len(window.nodes.nodes) == 1)
@@ -136,6 +142,28 @@ def dialogs(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     if box is not None:
         box.close()
     settle()
+
+
+def elsewhere(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
+    """The wizard's choice of a node, and a run whose node does not answer."""
+    window = desktop.window
+    window.go(f"new/{ADDRESS}nodes")
+    wizard = window.page
+    assert isinstance(wizard, WizardPage)
+    wizard.draft.set_model("tiny-qwen3", "bundled")
+    wizard.draft.set_data("iso-dates.jsonl", "bundled")
+    wizard.go_to("compute.gpus")
+    step = wizard.findChild(ComputeStep)
+    until(lambda: step.nodes.is_needed)
+    yield "wizard-nodes"
+    run = backend.add(demo_spec("gemma3-12b-med-qa"), created=1.5)
+    backend.play(run, [*before_training(), *steps(1, 60)])
+    backend.move(run, mark=Mark.UNREACHABLE, mark_since=time.time() - 40, node="rtx4090-c2")
+    window.go(f"run/{run}")
+    yield "run-unreachable"
+    window.go("runs")
+    yield "runs-unreachable"
+    backend.delete(run)
 
 
 def fill(dialog: NodeDialog, **texts: str) -> None:
