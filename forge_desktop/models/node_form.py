@@ -63,8 +63,10 @@ class Form:
     def profile(self, before: NodeProfile | None = None) -> NodeProfile:
         """The profile; what the form does not show stays as it was."""
         kept = before.model_dump() if before is not None and before.kind == self.kind else {}
-        values = self.values()
-        limits = {**kept.get("limits", {}), **values.pop("limits")}
+        shown, values = self.fields(), self.values()
+        limits = {name: value for name, value in kept.pop("limits", {}).items() if f"limits.{name}" not in shown}
+        limits |= values.pop("limits")
+        kept = {name: value for name, value in kept.items() if name not in shown}
         return NodeProfile.model_validate({**kept, **values, "limits": limits})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication, QEvent, Signal, Slot
+from PySide6.QtCore import QCoreApplication, QEvent, QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QMenu, QWidget
 
@@ -64,7 +64,7 @@ class NodesPage(Page):
         if nodes.error is not None:
             nodes.fetch()
         if rest == "add":
-            self.deeds.add()
+            QTimer.singleShot(0, self, self.deeds.add)  # first the page is shown, and takes the keyboard
 
     def _build_head(self) -> None:
         self._summary = Elided("", "hint")

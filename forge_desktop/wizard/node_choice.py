@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal, Slot
-from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QPushButton, QWidget
+from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QPushButton, QSizePolicy, QWidget
 
 from engine.contract.errors import ErrorBody, Problem
 from engine.contract.nodes import Candidate, PlacementAnswer
@@ -162,11 +163,11 @@ class _Row(QPushButton):
         self.setFixedHeight(HEIGHT)
         self._name = name
         self._title = Elided("", "strong")
+        self._title.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
         self._chip = Chip()
         self._facts = label("", "label")
         self._why = Elided("", "hint")
         head = row(self._title, self._chip, None, self._facts, spacing=10)
-        head.setStretch(0, 1)
         layout = column(spacing=2, margins=(14, 8, 14, 8))
         layout.addLayout(head)
         layout.addWidget(self._why)
@@ -182,7 +183,7 @@ class _Row(QPushButton):
         self._chip.set(tr("Proposed"), "accent", "check")
         where = labelled(tr("now"), title_of(answer.node)) if answer.node else tr("it waits now")
         self._facts.setText(where)
-        what, why, fix = explain(Problem(code=answer.code, params=answer.params)) if answer.code else ("", "", "")
+        what, why, fix = _explained(answer.code, answer.params)
         self._say(sentences(why or what, fix if answer.node is None else ""), where)
 
     def show_candidate(self, one: Candidate, is_best: bool) -> None:
@@ -190,7 +191,7 @@ class _Row(QPushButton):
         self._title.set_text(title_of(one.node))
         self._chip.set(*((tr("Free"), "ok", "check") if one.fits else (tr("Not now"), "warn", "hourglass")))
         self._facts.setText(facts_of(one))
-        what, why, fix = explain(Problem(code=one.code, params=one.params))
+        what, why, fix = _explained(one.code, one.params)
         text = tr("The scheduler would take it now.") if is_best else what if one.fits else sentences(what, why, fix)
         self._say(text, self._facts.text())
 
@@ -206,6 +207,14 @@ class _Row(QPushButton):
     def why(self) -> str:
         """What speaks for it or against it."""
         return self._why.accessibleName()
+
+
+def _explained(code: str, params: dict[str, Any]) -> tuple[str, str, str]:
+    """What the scheduler says, with nodes as people call them."""
+    if not code:
+        return "", "", ""
+    named = {key: title_of(str(value)) if key == "node" else value for key, value in params.items()}
+    return explain(Problem(code=code, params=named))
 
 
 def facts_of(one: Candidate) -> str:
