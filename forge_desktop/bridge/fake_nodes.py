@@ -132,8 +132,8 @@ def checks(node: NodeProfile, found: NodeView | None) -> list[DoctorCheck]:
     """What a doctor would say; one who does not answer, or whose key nobody knows, is bad at the beginning."""
     if found is not None and found.reach == "unreachable":
         error = found.error or UserError("node.no_answer", node=node.name, address=node.address, seconds=5).body()
-        return [DoctorCheck(name="reach", state="bad", error=error, facts={"address": node.address}),
-                *_skipped("authentication", "version", "gpus", "disk", "bandwidth", "clock", "image")]  # fmt: skip
+        first = DoctorCheck(name="reach", state="bad", error=error, facts={"address": node.address})
+        return [first, *_skipped("reach", "authentication", "version", "gpus", "disk", "bandwidth", "clock", "image")]
     if node.kind == "process":
         return [DoctorCheck(name="reach", state="ok", facts={"system": "Linux · 6.8 · x86_64"}),
                 DoctorCheck(name="gpus", state="skipped", error=UserError("node.no_gpu", node=node.name).body()),
@@ -144,7 +144,7 @@ def checks(node: NodeProfile, found: NodeView | None) -> list[DoctorCheck]:
         error = UserError("node.host_unknown", node=node.name, address=node.address, fingerprint=shown).body()
         return [DoctorCheck(name="reach", state="ok", facts={"address": node.address}),
                 DoctorCheck(name="authentication", state="bad", error=error),
-                *_skipped("version", "gpus", "disk", "bandwidth", "clock", "image")]  # fmt: skip
+                *_skipped("authentication", "version", "gpus", "disk", "bandwidth", "clock", "image")]  # fmt: skip
     return _good(node, found)
 
 
@@ -173,8 +173,8 @@ def _good(node: NodeProfile, found: NodeView | None) -> list[DoctorCheck]:
     ]  # fmt: skip
 
 
-def _skipped(*names: CheckName) -> list[DoctorCheck]:
-    return [DoctorCheck(name=name, state="skipped", facts={"because": "reach"}) for name in names]
+def _skipped(because: CheckName, *names: CheckName) -> list[DoctorCheck]:
+    return [DoctorCheck(name=name, state="skipped", facts={"because": because}) for name in names]
 
 
 def cost_rows(by: str, days: int, until: float) -> list[CostRow]:

@@ -13,6 +13,7 @@ from forge_desktop.theme.controls import Bar, Card, Choice, Segments, column, la
 from forge_desktop.theme.language import count, explain, labelled, sentences, tr, word
 from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import money, percent
+from forge_desktop.theme.spoken import speak_as
 
 MOST_ROWS = 90
 ROW, PLOT = 30, 110
@@ -118,6 +119,7 @@ class CostLines(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        speak_as(self, "chart")
         self._rows: list[CostRow] = []
         self._by = "node"
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -165,6 +167,7 @@ class CostColumns(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        speak_as(self, "chart")
         self._rows: list[CostRow] = []
         self.setMinimumHeight(PLOT + 24)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

@@ -15,6 +15,7 @@ from forge_desktop.models.chart_ticks import moment_ticks, plain_ticks
 from forge_desktop.models.nodes_history import Line
 from forge_desktop.theme.language import labelled
 from forge_desktop.theme.look import tokens
+from forge_desktop.theme.spoken import speak_as
 
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 10, 24
 HEIGHT = 190
@@ -50,6 +51,7 @@ class NodesChart(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("nodes.chart")
+        speak_as(self, "chart")
         self.setMinimumHeight(HEIGHT)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)

@@ -15,6 +15,7 @@ from forge_desktop.models.nodes_history import Line
 from forge_desktop.panels.chart_series import mixed
 from forge_desktop.theme.language import labelled, tr, word
 from forge_desktop.theme.look import tokens
+from forge_desktop.theme.spoken import speak_as
 
 CELLS = 60
 ROW, GAP = 24, 3
@@ -47,6 +48,7 @@ class NodesHeat(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("nodes.heat")
+        speak_as(self, "chart")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._rows: list[tuple[str, list[float | None], float | None]] = []
         self._metric: Metric = "utilisation"

@@ -11,7 +11,6 @@ from PySide6.QtCore import (
     QPersistentModelIndex,
     QPoint,
     QRect,
-    QSortFilterProxyModel,
     Qt,
     Signal,
     Slot,
@@ -40,8 +39,7 @@ WIDTHS = {"name": 116, "state": 128, "kind": 124, "gpus": 140, "busy": 88, "memo
 DROPS = ((1300, "kind"), (1000, "power"), (1000, "price"))
 """Below such a width a column is left out."""
 ROW = 44
-SortRole = int(Qt.ItemDataRole.UserRole) + 1
-NodeRole = SortRole + 1
+NodeRole = int(Qt.ItemDataRole.UserRole) + 1
 
 
 class NodesTableModel(QAbstractTableModel):
@@ -50,7 +48,8 @@ class NodesTableModel(QAbstractTableModel):
     def __init__(self, nodes: NodesModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._nodes = nodes
-        self._names = [node.profile.name for node in nodes.nodes]
+        self._column, self._order = -1, Qt.SortOrder.AscendingOrder
+        self._names = self._sorted()
         nodes.changed.connect(self._all_changed)
         nodes.node_changed.connect(self._one_changed)
         nodes.reading_came.connect(self._one_changed)
@@ -58,8 +57,27 @@ class NodesTableModel(QAbstractTableModel):
     @Slot()
     def _all_changed(self) -> None:
         self.beginResetModel()
-        self._names = [node.profile.name for node in self._nodes.nodes]
+        self._names = self._sorted()
         self.endResetModel()
+
+    def _sorted(self) -> list[str]:
+        nodes = self._nodes.nodes
+        if 0 <= self._column < len(COLUMNS):
+            key = COLUMNS[self._column][0]
+            nodes = sorted(nodes, key=lambda node: _rank(node, key, self._nodes.hot))
+        names = [node.profile.name for node in nodes]
+        return names[::-1] if self._column >= 0 and self._order == Qt.SortOrder.DescendingOrder else names
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Qt's own hook: by a column as it is now; rows do not jump about with every reading."""
+        before = list(self._names)
+        self._column, self._order = column, order
+        self.layoutAboutToBeChanged.emit()
+        self._names = self._sorted()
+        old = self.persistentIndexList()
+        new = [self.index(self._names.index(before[at.row()]), at.column()) for at in old]
+        self.changePersistentIndexList(old, new)
+        self.layoutChanged.emit()
 
     @Slot(str)
     def _one_changed(self, name: str) -> None:
@@ -89,8 +107,6 @@ class NodesTableModel(QAbstractTableModel):
         key = COLUMNS[index.column()][0]
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole, Qt.ItemDataRole.ToolTipRole):
             return cell_text(node, key, self._nodes.hot)
-        if role == SortRole:
-            return _rank(node, key, self._nodes.hot)
         return node if role == NodeRole else None
 
 
@@ -162,10 +178,8 @@ class NodesTable(QTableView):
         super().__init__()
         self.setObjectName("nodes.table")
         self.setAccessibleName(tr("Nodes"))
-        self._sorted = QSortFilterProxyModel(self)
-        self._sorted.setSourceModel(NodesTableModel(nodes, self))
-        self._sorted.setSortRole(SortRole)
-        self.setModel(self._sorted)
+        self._rows = NodesTableModel(nodes, self)
+        self.setModel(self._rows)
         self.setItemDelegate(_Cells(self))
         self.setSortingEnabled(True)
         self.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
@@ -184,7 +198,7 @@ class NodesTable(QTableView):
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        self._sorted.modelReset.connect(self._fit)
+        self._rows.modelReset.connect(self._fit)
         self._fit()
 
     @Slot()
@@ -192,11 +206,11 @@ class NodesTable(QTableView):
         header = self.horizontalHeader()
         letters = header.fontMetrics()
         for place, (key, _title) in enumerate(COLUMNS):
-            title = str(self._sorted.headerData(place, Qt.Orientation.Horizontal))
+            title = str(self._rows.headerData(place, Qt.Orientation.Horizontal))
             header.resizeSection(place, max(WIDTHS[key], letters.horizontalAdvance(title) + 34))
         header.setSectionResizeMode(3, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(110)
-        self.setMinimumHeight(44 + ROW * max(3, self._sorted.rowCount()))
+        self.setMinimumHeight(44 + ROW * max(3, self._rows.rowCount()))
 
     def set_room(self, width: int) -> None:
         """Leave out what matters least where there is little room."""

@@ -49,8 +49,8 @@ class NodeChoice(QWidget):
         self._soon.timeout.connect(self.ask)
         draft.changed.connect(self._changed)
         draft.checked.connect(self._first_time)
-        session.node_changed.connect(lambda _node: self._soon.start())
-        session.node_removed.connect(lambda _name: self._soon.start())
+        session.node_changed.connect(self._nodes_moved)
+        session.node_removed.connect(self._nodes_moved)
         self.hide()
 
     @property
@@ -64,6 +64,10 @@ class NodeChoice(QWidget):
             self._show_chosen()
         elif path in ASKED_AGAIN:
             self._soon.start()
+
+    @Slot()
+    def _nodes_moved(self, *_news: object) -> None:
+        self._soon.start()
 
     @Slot()
     def _first_time(self) -> None:
