@@ -107,21 +107,26 @@ class NodeChoice(QWidget):
         self.answered.emit(True)
 
     def _fill(self, answer: PlacementAnswer) -> None:
+        """Rows stay where they are as long as the order is the same, so that nothing flickers under a hand."""
+        best = sorted(answer.candidates, key=lambda one: (one.node != answer.node, not one.fits, -one.score))
+        if [AUTO, *(one.node for one in best)] != list(self._rows):
+            self._make_rows([AUTO, *(one.node for one in best)])
+        self._rows[AUTO].show_auto(answer)
+        for one in best:
+            self._rows[one.node].show_candidate(one, one.node == answer.node)
+        self._show_chosen()
+
+    def _make_rows(self, names: list[str]) -> None:
         focused = next((name for name, made in self._rows.items() if made.hasFocus()), "")
         for made in self._rows.values():
             self._group.removeButton(made)
         clear(self._list)
-        self._rows = {AUTO: _Row(AUTO)}
-        self._rows[AUTO].show_auto(answer)
-        best = sorted(answer.candidates, key=lambda one: (one.node != answer.node, not one.fits, -one.score))
-        for one in best:
-            self._rows[one.node] = _Row(one.node)
-            self._rows[one.node].show_candidate(one, one.node == answer.node)
+        self._rows = {name: _Row(name) for name in names}
         for name, made in self._rows.items():
             made.clicked.connect(partial(self._choose, name))
             self._group.addButton(made)
             self._list.addWidget(made)
-        self._show_chosen()
+            made.show()
         if focused in self._rows:
             self._rows[focused].setFocus()
 

@@ -370,6 +370,9 @@ def test_the_wizard_takes_the_schedulers_choice_and_says_why(replay: ReplayDeskt
     assert "too hot" in step.nodes.row("rtx4090-c1").why()
     step.nodes.row("h200-a1").click()
     assert wizard.draft.get("compute.node") == "h200-a1"
+    replay.backend.change_node("a100-d1", state="online", runs=[])  # another answer in the same breath
+    qtbot.waitUntil(lambda: "takes no new runs" not in step.nodes.row("a100-d1").why())
+    assert step.nodes.row("h200-a1").isChecked()
     step.nodes.row("rtx4090-c2").click()
     assert step.nodes._said.text() == "The run waits until this node can take it."
 
