@@ -136,7 +136,7 @@ def summary(nodes: Sequence[NodeView], hot: float = HOT) -> str:
 def worst(nodes: Sequence[NodeView], hot: float = HOT, now: float | None = None) -> Trouble | None:
     """The worst that is the matter now; a hot GPU before one that cannot be reached."""
     found = [trouble for node in nodes if (trouble := _trouble(node, hot, now)) is not None]
-    return min(found, key=lambda one: ("hot", "broken", "unreachable").index(one.condition), default=None)
+    return min(found, key=lambda one: ("hot", "broken", "unreachable", "alert").index(one.condition), default=None)
 
 
 def _trouble(node: NodeView, hot: float, now: float | None) -> Trouble | None:
@@ -149,6 +149,9 @@ def _trouble(node: NodeView, hot: float, now: float | None) -> Trouble | None:
                   limit=f"{hot:.0f}")  # fmt: skip
         more = tr("New runs go to other nodes until it has cooled down. Look at its cooling, or move its runs.")
         return Trouble(f"{name}:hot", name, kind, what, more, len(node.runs))
+    if kind == "alert":
+        what = tr("{node} has an alert", node=title)
+        return Trouble(f"{name}:alert:{node.alerts}", name, kind, what, tr("The notices say what it is about."))
     if kind not in ("unreachable", "broken") or node.error is None:
         return None
     what, why, fix = explain(node.error)

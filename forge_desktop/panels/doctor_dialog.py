@@ -16,6 +16,7 @@ from forge_desktop.panels.page import ErrorCard
 from forge_desktop.theme.controls import Chip, button, column, label, row, scrolled, set_enabled
 from forge_desktop.theme.language import tr
 
+WIDTH, HEIGHT, LOCAL_HEIGHT = 720, 640, 420
 VERDICT_ICONS = {"ok": "check", "warn": "triangle-alert", "bad": "x", "info": "loader-circle"}
 
 
@@ -28,7 +29,7 @@ class DoctorDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._session, self._node, self._busy = session, node, False
         self.setWindowTitle(tr("Doctor of '{node}'", node=title_of(node)))
-        self.resize(720, 640)
+        self.resize(WIDTH, LOCAL_HEIGHT if node == LOCAL else HEIGHT)
         self._chip = Chip()
         self.view = DoctorView("process" if node == LOCAL else "docker_ssh")
         self._error = ErrorCard("doctor.error")
@@ -42,6 +43,8 @@ class DoctorDialog(QDialog):
         layout = column(spacing=12, margins=(20, 18, 20, 18))
         layout.addLayout(head)
         hint = tr("It looks from the network to the image, and starts a small container. Nothing of yours is touched.")
+        if node == LOCAL:
+            hint = tr("It looks at this computer's GPUs, disk, clock and worker environment.")
         layout.addWidget(label(hint, "hint", wrap=True))
         layout.addWidget(scrolled(inner), 1)
         layout.addLayout(row(self._again, self._copy, None, close, spacing=10))

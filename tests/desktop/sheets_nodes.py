@@ -128,7 +128,7 @@ def dialogs(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield "node-local"
     page.findChildren(NodeDialog)[-1].reject()
     settle()
-    for name in ("h200-a1", "rtx4090-c2"):
+    for name in ("h200-a1", "rtx4090-c2", "local"):
         page.deeds.do("doctor", name)
         doctor = page.findChildren(DoctorDialog)[-1]
         until(lambda doctor=doctor: not doctor._busy)

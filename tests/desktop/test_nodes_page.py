@@ -325,6 +325,9 @@ def test_an_alert_that_is_on_marks_its_node(replay: ReplayDesktop, page: NodesPa
     assert [alert.node for alert in page.nodes.alerts] == ["h200-a1"]
     replay.backend.change_node("h200-a1", alerts=1)
     qtbot.waitUntil(lambda: said(page, "h200-a1")["state"] == "Alert")
+    for name in ("rtx4090-c1", "rtx4090-c2"):  # what is worse goes first
+        replay.backend.change_node(name, state="offline")
+    qtbot.waitUntil(lambda: page.alert_text() == "h200-a1 has an alert")
 
 
 def test_figures_are_means_sums_and_the_hottest() -> None:
