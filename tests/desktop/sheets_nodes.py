@@ -88,7 +88,7 @@ def more_states(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     window.session.online.emit()
     while window.overlays.toasts.close_one():
         pass
-    backend.nodes_error = UserError("controller.unreachable", detail="timed out.", log="/tmp/controller.log")
+    backend.nodes_error = UserError("nodes.broken", node="a100-d1", detail="Its profile cannot be read.")
     window.nodes.is_loaded = False
     window.nodes.fetch()
     until(lambda: window.nodes.error is not None)
