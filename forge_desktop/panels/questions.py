@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QMessageBox, QWidget
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QDialogButtonBox, QLabel, QMessageBox, QWidget
 
 from forge_desktop.theme.language import tr
 
 WIDTH = 320
+MARGIN = 24
 
 
 def ask_before(parent: QWidget, title: str, text: str, yes: str, name: str, do: Callable[[], object]) -> None:
@@ -31,9 +33,20 @@ def answer_to(box: QMessageBox) -> str:
     return pressed.objectName() if pressed is not None else ""
 
 
+class _Question(QMessageBox):
+    """Its answers stand below each other on a screen that is too narrow for them side by side."""
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Qt's own hook."""
+        answers = self.findChild(QDialogButtonBox)
+        if answers is not None and answers.sizeHint().width() > self.screen().availableGeometry().width() - 2 * MARGIN:
+            answers.setOrientation(Qt.Orientation.Vertical)
+        super().showEvent(event)
+
+
 def question(parent: QWidget, title: str, text: str) -> QMessageBox:
     """A message box with a question and no answers yet."""
-    box = QMessageBox(parent)
+    box = _Question(parent)
     box.setObjectName("question")
     box.setIcon(QMessageBox.Icon.NoIcon)
     box.setWindowTitle(title)

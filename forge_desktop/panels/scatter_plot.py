@@ -58,7 +58,8 @@ class ScatterPlot(pg.PlotWidget):  # type: ignore[misc]
             axis.setZValue(-1)  # the grid lies behind the points
         self.setObjectName("compare.scatter.plot")
         self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        for part in (self, self.viewport()):  # keys go to the frame about it
+            part.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
         self.setMenuEnabled(False)
         self.hideButtons()

@@ -15,12 +15,16 @@ import shiboken6
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
 
 from engine.contract.paths import Home
 from forge_desktop.app import Desktop
 from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.theme import language
 from forge_desktop.window import Window
+
+for wait in (QtBot.waitUntil, QtBot.waitSignal):
+    wait.__kwdefaults__["timeout"] = 30_000  # a limit for what never comes; a busy computer may take longer than 5 s
 
 MODEL_FACTS = {
     "architecture": "Qwen3ForCausalLM",

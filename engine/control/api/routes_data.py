@@ -19,7 +19,7 @@ from engine.control.api import arrow, files
 from engine.control.api.archive import Archive
 from engine.control.api.context import Context, Ctx
 from engine.control.jobs import commands
-from engine.control.store import artifacts, metrics, pieces
+from engine.control.store import artifacts, metrics
 
 router = APIRouter()
 MAX_LOG_BYTES = 8 << 20
@@ -57,6 +57,8 @@ async def series_points(
     metric: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies it
 ) -> StreamingResponse:
     """Every point of curves as an Arrow stream, one batch a piece; nobody holds all of them."""
+    from engine.control.store import pieces  # numpy comes with it
+
     database = context.controller.database
     run_id = await database.read(lambda c: commands.existing(c, uid)["id"])
     known = await database.read(lambda c: [one.metric for one in metrics.series(c, run_id)])
