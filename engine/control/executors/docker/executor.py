@@ -91,8 +91,8 @@ class DockerExecutor:
                 "%s belongs to lease %s, not to %s: left alone", remote.name, state.labels.get(names.LEASE), lease
             )
             return False
-        if state is None:
-            return folder.journal.exists() and self._take_up(folder, remote.name, lease)
+        if state is None:  # its copy is begun before it is made: an empty one proves nothing
+            return _has_words(folder) and self._take_up(folder, remote.name, lease)
         if outcome.never_started(state):
             remote.remove(force=True)  # who made it may not be done: now it can never start
             return False
@@ -227,3 +227,8 @@ class DockerExecutor:
         bare: Any = self.profile.model_copy(update={"mounts": []})
         granted(self.link.ask(told(lambda api: container.create(api, plan, bare)), LONG_S))
         return plan.name
+
+
+def _has_words(folder: AttemptFolder) -> bool:
+    """Whether its worker was ever heard."""
+    return folder.journal.exists() and folder.journal.stat().st_size > 0
