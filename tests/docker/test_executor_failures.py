@@ -146,7 +146,7 @@ def test_the_daemon_dies_and_comes_back(bench: DockerBench):
     here = attempt.lines("step")[-1]["step"]
     bench.engine.daemon.start()
     attempt.until_step(here + 20)
-    assert not attempt.unreachable()
+    wait_until(lambda: not attempt.unreachable(), what="it is known again")
     stop(bench, attempt)
     attempt.prove_copied()
 
@@ -221,6 +221,17 @@ def test_what_an_engine_says_of_a_command_it_could_not_begin_is_nobodys_word(ben
     assert b"".join(pieces) == b""
     bench.executor.kill(attempt.folder, attempt.handle)
     attempt.ended()
+
+
+def test_a_start_that_was_lost_half_way_is_none(bench: DockerBench):
+    attempt = bench.attempt(LONG)
+    bench.engine.daemon.pause()  # nobody answers: the start waits
+    attempt.start()
+    bench.executor.close()
+    bench.engine.daemon.resume()
+    bench.executor = bench.new_executor()
+    assert not bench.executor.adopt(attempt.folder, attempt.handle, attempt.order.lease)
+    assert bench.engine.api.containers() == []
 
 
 def test_an_attempt_of_another_lease_is_left_alone(bench: DockerBench):

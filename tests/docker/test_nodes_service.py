@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from engine.client.client import ControllerClient
 from engine.contract.checkpoints import CheckpointConfig
+from engine.contract.data import DataSource
 from engine.contract.errors import Conflict
+from engine.contract.paths import resources_folder
 from engine.contract.run_spec import RunSpec
 from tests.helpers.controller import ControllerProcess
 from tests.helpers.waiting import wait_until
@@ -56,6 +60,13 @@ def test_a_run_on_a_docker_node_from_its_order_to_its_result(service, local_engi
     assert detail.artifacts
     assert "placement.only_one" in [event.body.get("code") for event in detail.events]
     assert [row.key for row in client.costs(by="node").rows] == ["box"]
+    answer = client.place(order())
+    assert [one.data_there for one in answer.candidates if one.node == "box"] == [False]  # bundled: in the image
+    of_run = {"label": f"io.loraforge.run={run.uid}"}
+    assert local_engine.api.volumes(filters=of_run)["Volumes"]
+    client.delete(run.uid)
+    wait_until(lambda: not local_engine.api.volumes(filters=of_run)["Volumes"], what="nothing of it is left there")
+    assert not local_engine.api.containers(all=True, filters=of_run)
 
 
 def test_a_restart_takes_up_what_works_in_a_container(service, local_engine, worker_image, worker_mounts):
@@ -123,3 +134,45 @@ def test_a_run_on_a_lost_node_goes_on_at_another_from_what_was_mirrored(
     )
     client.stop(run.uid, save=False)
     service.until(run.uid, "stopped")
+
+
+def test_that_a_node_over_tls_is_reached_with_keys_that_are_kept_as_secrets(service, remote_engine):
+    service.start()
+    client, pair = service.client, remote_engine.certificates.client
+    for name, file in (("key", pair.key), ("certificate", pair.cert), ("ca", remote_engine.certificates.ca)):
+        client.set_secret(f"node/far/{name}", Path(file).read_text())
+    address = remote_engine.tls_url.partition("://")[2]
+    references = {name: f"keyring:node/far/{name}" for name in ("key", "certificate", "ca")}
+    profile = {"name": "far", "kind": "docker_tls", "address": address, **references}
+    report = client.test_node(profile)
+    assert {check.name: check.state for check in report.checks} == {
+        "reach": "ok", "authentication": "ok", "version": "ok",
+    }  # fmt: skip
+    client.add_node(profile)
+    reachable(client, "far")
+    assert client.node("far").facts.engine
+    client.delete_secret("node/far/key")
+    edited = {**profile, "notes": "without its key", "docker_socket": "/run/x.sock"}  # another way: connected anew
+    client.edit_node("far", edited)
+    error = wait_until(lambda: client.node("far").error, what="it is said")
+    assert (error.code, error.params["setting"]) == ("node.secret_missing", "key")
+
+
+def test_that_a_node_that_has_the_data_is_preferred(service, local_engine, remote_engine, worker_image, worker_mounts):
+    """Copied files are known by the name orders have for them."""
+    service.start()
+    client = service.client
+    add(client, "a", remote_engine, worker_image, worker_mounts)
+    add(client, "b", local_engine, worker_image, worker_mounts)
+    reachable(client, "a")
+    reachable(client, "b")
+    rows = service.home.root / "rows.jsonl"
+    rows.write_bytes((resources_folder() / "demo" / "data" / "train.jsonl").read_bytes())
+    spec = order("b")
+    data = spec.job.data.model_copy(update={"train": [DataSource(path=str(rows))]})
+    spec = spec.model_copy(update={"job": spec.job.model_copy(update={"data": data})})
+    run = client.create(spec)
+    service.until(run.uid, "completed", timeout=180)
+    free = spec.model_copy(update={"compute": spec.compute.model_copy(update={"node": "auto"})})
+    answer = client.place(free)
+    assert (answer.node, answer.code) == ("b", "placement.data_there")

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.contract.clock import now
 from engine.contract.errors import Conflict, NotFound, UserError
 from engine.contract.events import DoctorChecked
 from engine.contract.nodes import CheckName, DoctorCheck, DoctorReport, Transfer
@@ -15,7 +16,7 @@ from engine.contract.states import RunState
 from engine.control.jobs import node_changes
 from engine.control.jobs.node_desk import NodeDesk
 from engine.control.jobs.pool import BringImage, Examine, Node
-from engine.control.store import nodes
+from engine.control.store import node_cache, nodes
 from engine.control.store.database import Transaction
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,8 @@ class NodeCare(NodeDesk):
 
     async def sweep_remains(self) -> None:
         """Containers and volumes whose time has come go, on every node that answers."""
-        days = await self.database.read(lambda c: nodes.kept_days(c, self.settings.keep_days))
+        days, at = await self.database.read(lambda c: nodes.kept_days(c, self.settings.keep_days)), now()
+        await self.database.write(lambda t: node_cache.forget_old(t, at))
         for node in self.pool:
             place = node.place
             if place is None or place.sweep is None or node.reach != "reachable":

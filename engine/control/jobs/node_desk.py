@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from engine.contract.api import RunSummary
@@ -39,7 +40,7 @@ from engine.control.jobs.queue import Terms
 from engine.control.jobs.reach import Reach
 from engine.control.jobs.requests import Request, once_only
 from engine.control.jobs.scheduler import AUTO
-from engine.control.store import costs, nodes, runs
+from engine.control.store import costs, node_cache, nodes, runs
 from engine.control.store.database import Database, Transaction
 
 NO_PYTHON_S = 60.0
@@ -187,8 +188,20 @@ class NodeDesk(ListDesk):
         return placement_check.problems_of(spec.compute, [node.profile for node in self.pool])
 
     def _tell_transfer(self, transfer: Transfer) -> None:
-        """From any thread: how a copy to a node gets on."""
+        """From any thread but the loop's: how a copy to a node gets on."""
         self.hub.from_thread([TransferChanged(transfer=transfer)])
+        name = self._name_of(Path(transfer.what))
+        if transfer.state == "done" and name:
+            at, node, size = now(), transfer.node, transfer.total
+            self.database.write_now(lambda t: node_cache.stored(t, node, name, size, at))
+
+    def _name_of(self, path: Path) -> str:
+        """What orders call a file or folder that was copied; empty for what is no input, an image say."""
+        if not path.is_absolute():
+            return ""
+        if path.is_relative_to(self.home.models):
+            return path.parent.name.replace("--", "/")  # <home>/models/<hub>/<org>--<name>/<commit>
+        return str(path)
 
     def _examine_here(self, tell: Callable[[DoctorCheck], None], only: Sequence[CheckName]) -> DoctorReport:
         """This computer, by its doctor. Waits: call it on a thread."""

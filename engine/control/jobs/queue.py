@@ -21,7 +21,7 @@ from engine.contract.run_spec import RunSpec
 from engine.contract.states import LIVE, EndReason, Lane, RunState
 from engine.control.jobs import next_start, transitions
 from engine.control.jobs.scheduler import AUTO, CPU, Choice, Demand, Load, Offer, choose
-from engine.control.store import attempts, events, runs
+from engine.control.store import attempts, events, node_cache, runs
 from engine.control.store.database import Transaction
 
 ACTOR = "queue"
@@ -245,6 +245,7 @@ def _claim(transaction: Transaction, row: sqlite3.Row, lane: Lane, choice: Choic
     attempts.add_member(transaction, attempt_id, offer.executor, offer.id, devices)
     transaction.execute("UPDATE run SET node = ? WHERE id = ?", (offer.name, row["id"]))
     _price(transaction, row["id"], attempt_id, lane, offer, devices, terms, at)
+    node_cache.used(transaction, offer.id, row["id"], at)
     transitions.move(transaction, row["id"], RunState.PREPARING, actor=ACTOR, at=at)
     if spec.compute.node != LOCAL:
         _say_why(transaction, row, attempt_id, n, choice, at)

@@ -44,6 +44,13 @@ def told(text: bytes) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def printed(lines: list[dict]) -> bytes:
+    """What the worker printed; as text or, where it is none, as base64."""
+    return b"".join(
+        line["text"].encode() if "text" in line else base64.b64decode(line["b64"]) for line in lines if "log" in line
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "code", "ended"),
     [(("0", "3"), 0, (0, None)), (("77", "0"), 77, (77, None)), (("die", "1"), 137, (None, 9))],
@@ -56,17 +63,15 @@ def test_that_it_ends_as_its_worker_and_writes_it_down(tmp_path, words, code, en
     assert (witness["code"], witness["signal"]) == ended
     lines = told(output)
     assert [line["seq"] for line in lines if "seq" in line] == list(range(1, int(words[1]) + 1))
-    said = b"".join(
-        line["text"].encode() if "text" in line else base64.b64decode(line["b64"]) for line in lines if "log" in line
-    )
-    assert said == (tmp_path / "worker.log").read_bytes() == b"plain\n\xff\xfe\n"
+    assert printed(lines) == (tmp_path / "worker.log").read_bytes() == b"plain\n\xff\xfe\n"
 
 
 def test_that_it_passes_sigterm_on(tmp_path):
     process = parent(tmp_path, "wait", "0")
     assert process.stdout is not None
-    while b"ready" not in process.stdout.readline():
-        pass
+    for line in process.stdout:
+        if b"ready" in printed(told(line)):
+            break
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 77
     process.stdout.close()

@@ -247,6 +247,7 @@ def test_that_every_code_the_worker_uses_has_a_text():
         "config.json",
         "model.path",
         "model.safetensors",
+        "worker.log",
     }
     assert len(used) > 50
     assert used <= set(MESSAGES)

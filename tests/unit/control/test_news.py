@@ -3,7 +3,8 @@
 import asyncio
 
 from engine.contract.api import RunSummary
-from engine.contract.events import LogGrew, Points, RunChanged, RunEvent
+from engine.contract.events import LogGrew, NodeChanged, NodeRemoved, Points, RunChanged, RunEvent, TransferChanged
+from engine.contract.nodes import NodeProfile, NodeView, Transfer
 from engine.control.jobs import news
 from engine.control.jobs.news import Hub, Subscriber
 
@@ -71,3 +72,29 @@ def test_that_closing_wakes_everyone_and_later_listeners_too():
         return early.closed and late.closed
 
     assert asyncio.run(main())
+
+
+def test_that_of_a_nodes_changes_and_copies_only_the_newest_waits():
+    async def main():
+        hub = Hub(asyncio.get_running_loop())
+        listener = hub.subscribe()
+        for done in range(3):
+            hub.publish([TransferChanged(transfer=Transfer(node="a", what="image", done=done))])
+            hub.publish([NodeChanged(node=NodeView(profile=NodeProfile(name="a"), slots=done))])
+        told = listener.take()
+        assert [type(one).__name__ for one in told] == ["TransferChanged", "NodeChanged"]
+        assert (told[0].transfer.done, told[1].node.slots) == (2, 2)
+
+    asyncio.run(main())
+
+
+def test_that_a_removed_node_does_not_come_back_by_older_news():
+    async def main():
+        hub = Hub(asyncio.get_running_loop())
+        listener = hub.subscribe()
+        hub.publish([NodeChanged(node=NodeView(profile=NodeProfile(name="a"))), NodeRemoved(name="a")])
+        assert [type(one).__name__ for one in listener.take()] == ["NodeRemoved"]
+        hub.publish([NodeChanged(node=NodeView(profile=NodeProfile(name="a")))])  # it was added again
+        assert [type(one).__name__ for one in listener.take()] == ["NodeChanged"]
+
+    asyncio.run(main())

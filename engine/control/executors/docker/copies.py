@@ -73,10 +73,10 @@ class JournalCopy:
         return heard
 
     def sync(self) -> None:
-        """Make it survive a power cut."""
-        if self._unsynced:
+        """Make what was taken so far survive a power cut; nobody who takes waits for it."""
+        unsynced, self._unsynced = self._unsynced, False
+        if unsynced:
             os.fsync(self._file)
-            self._unsynced = False
 
     def close(self) -> None:
         """Sync, and give the file back."""

@@ -52,7 +52,7 @@ class DockerExecutor:
         self.controller = names.controller_id(home)
         self._session = secrets.token_hex(8)
         self.cache = Cache(self.controller, told, self._session)
-        self.keep = Keep(link, self.controller, self._session)
+        self.keep = Keep(link, self.controller, self._session, self._is_copied)
         self._image = image
         self._sums = Sums(home.root / "nodes" / "sums.json")
         self._followers: dict[Path, Follower] = {}
@@ -91,8 +91,8 @@ class DockerExecutor:
                 "%s belongs to lease %s, not to %s: left alone", remote.name, state.labels.get(names.LEASE), lease
             )
             return False
-        if state is None:  # its copy is begun before it is made: an empty one proves nothing
-            return _has_words(folder) and self._take_up(folder, remote.name, lease)
+        if state is None:
+            return _has_begun(folder) and self._take_up(folder, remote.name, lease)
         if outcome.never_started(state):
             remote.remove(force=True)  # who made it may not be done: now it can never start
             return False
@@ -156,6 +156,11 @@ class DockerExecutor:
     def fence(self, uid: str, lease: str) -> int:
         """End attempts of a run that another lease than this has; how many there were."""
         return self.keep.fence(uid, lease)
+
+    def _is_copied(self, uid: str, attempt: int) -> bool:
+        """Everything of the attempt is here, or nobody here wants it any more."""
+        folder = self.home.attempt(uid, attempt)
+        return not folder.root.is_dir() or folder.exit.exists()
 
     def _image_name(self) -> str:
         return self.profile.image or self._image()
@@ -229,6 +234,9 @@ class DockerExecutor:
         return plan.name
 
 
-def _has_words(folder: AttemptFolder) -> bool:
-    """Whether its worker was ever heard."""
-    return folder.journal.exists() and folder.journal.stat().st_size > 0
+def _has_begun(folder: AttemptFolder) -> bool:
+    """Its worker was heard of."""
+    try:
+        return folder.journal.stat().st_size > 0
+    except FileNotFoundError:
+        return False

@@ -43,6 +43,7 @@ MOST_DAMAGED = 3
 MOST_BROKEN = 3
 """How often a start is tried that fails for a reason nobody thought of."""
 JOIN_S = 10.0
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Aborted(Exception):
@@ -137,7 +138,7 @@ class Follower:
 
     def _troubled(self, error: Exception) -> None:
         """Why nothing can be known or done just now."""
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and error.errno in FULL:
             self.trouble = UserError("docker.disk_full_here", path=str(self.folder.root), node=self.node)
             log.warning("%s", self.trouble.text)
         elif isinstance(error, Unreachable):
@@ -145,7 +146,6 @@ class Follower:
                 log.warning("%s: %s", self.remote.name, error.text)
             self.trouble = error
             self._cut_stream()
-            self.remote.link.forget()
         elif isinstance(error, EngineRefused):
             log.warning("%s: %s", self.remote.name, error.text)
             self.trouble = error
@@ -195,11 +195,11 @@ class Follower:
                 self.remote.remove(force=True)
             self._end(outcome.fault(error.error if isinstance(error, NodeFault) else error))
             return False
-        except (UserError, OSError):
+        except UserError:
             raise
         except Exception as error:
             self._broken += 1
-            if self._broken < MOST_BROKEN:
+            if self._broken < MOST_BROKEN or getattr(error, "errno", None) in FULL:
                 raise
             log.exception("%s: its start is given up", self.remote.name)
             detail = f"{type(error).__name__}: {error}"
@@ -218,8 +218,7 @@ class Follower:
         elif now - self._heard_at > SILENT_S and state.status == "running" and self.repair():
             log.info("%s: its stream had gone silent", self.remote.name)
             self._cut_stream()  # a new one is begun at the next look
-        with self._mirror_lock:
-            self.mirror.journal.sync()
+        self.mirror.journal.sync()
         if self._courier is None or not self._courier.is_alive():
             with self._mirror_lock:
                 self.mirror.listen()

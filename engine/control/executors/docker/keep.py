@@ -34,6 +34,8 @@ class Remains:
     ended: float | None = None
     """When its last container ended; None: not known."""
     keep_days: float | None = None
+    copied: bool = True
+    """All of it is on this computer too."""
 
     @property
     def expires(self) -> float | None:
@@ -46,8 +48,16 @@ class Remains:
 class Keep:
     """Looks after one node. Every method waits for it and may raise Unreachable."""
 
-    def __init__(self, link: Link, controller: str, session: str = "") -> None:
+    def __init__(
+        self,
+        link: Link,
+        controller: str,
+        session: str = "",
+        copied: Callable[[str, int], bool] = lambda _uid, _attempt: True,
+    ) -> None:
         self.link, self.controller, self.session = link, controller, session
+        self._copied = copied
+        """Whether all of an attempt is on this computer."""
 
     def remains(self) -> dict[str, Remains]:
         """What this controller's runs have left there, by run."""
@@ -67,12 +77,14 @@ class Keep:
         self, may_go: Callable[[str], bool], days: Mapping[str, float | None] | None = None, at: float | None = None
     ) -> list[str]:
         """Remove what has had its time. `days`: other than its label says, None for good (a pinned run)."""
+        self._tidy_leftovers()
         gone = []
         for uid, left in self.remains().items():
             if days is not None and uid in days:
                 left.keep_days = days[uid]
             expires = left.expires
-            if expires is not None and expires <= (now() if at is None else at) and may_go(uid) and self.remove(uid):
+            due = expires is not None and expires <= (now() if at is None else at)
+            if due and left.copied and may_go(uid) and self.remove(uid):
                 gone.append(uid)
         return gone
 
@@ -111,6 +123,18 @@ class Keep:
         remote.remove()
         self.drop_private()
 
+    def _tidy_leftovers(self) -> None:
+        """Private inputs of attempts that ended while the node could not be told."""
+        for row in listed(self.link, CONTROLLER=self.controller, PRIVATE="1"):
+            if row["State"] not in LIVE and self._is_copied(row):
+                with contextlib.suppress(Refusal):
+                    Remote(self.link, row["Id"]).remove()
+        self.drop_private()
+
+    def _is_copied(self, row: dict[str, Any]) -> bool:
+        number = row["Labels"].get(names.ATTEMPT, "")
+        return not number.isdecimal() or self._copied(row["Labels"].get(names.RUN, ""), int(number))
+
     def drop_private(self) -> None:
         """Private entries of the cache that no container uses."""
         for volume in self._cache(private=True):
@@ -144,6 +168,7 @@ class Keep:
     def _add(self, left: Remains, row: dict[str, Any]) -> None:
         left.containers.append(str(row["Names"][0]).lstrip("/"))
         left.live = left.live or row["State"] in LIVE
+        left.copied = left.copied and self._is_copied(row)
         left.keep_days = names.days_of(row["Labels"].get(names.EXPIRES))
         state = Remote(self.link, row["Id"]).state()
         ended = moment(state.finished) if state is not None else None

@@ -41,6 +41,8 @@ class Mirror:
         """What the worker's parent wrote about the end, once it was seen."""
         self._checkpoints: dict[str, dict[str, Any]] = {}
         self._results: dict[str, dict[str, Any]] = {}
+        for left in folder.checkpoints.glob(f".*{files.PARTIAL}"):  # of a controller that was killed
+            shutil.rmtree(left, ignore_errors=True)
         kinds = ("artifact", "checkpoint", "checkpoint_removed")
         self._look_at(lines_of(folder.journal, kinds))
 

@@ -20,6 +20,8 @@ from engine.control.executors.docker.streams import carried_out, exit_code
 Answer = TypeVar("Answer")
 NOT_RUNNING = 409
 """What the engine answers who wants something of a container that does not run."""
+TAIL_S = 30.0
+"""How long the reading of a file may be silent."""
 PUT = 'umask 077 && printf %s "$1" > "$2.part" && mv "$2.part" "$2"'
 
 
@@ -126,7 +128,7 @@ class Remote:
                 heard(piece)
             return True
 
-        answer = self.link.stream(told(work))
+        answer = self.link.ask(told(work), TAIL_S)
         if isinstance(answer, Refusal):
             if answer.status == NOT_RUNNING:
                 return False
