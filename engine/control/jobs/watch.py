@@ -105,18 +105,19 @@ class Watch:
     async def run(self) -> None:
         """Until the attempt has ended. Whatever fails on the way is logged and tried again."""
         while not self._abandoned:
+            pause = POLL_S
             try:
-                if await self._round():
-                    return
-                await self._back()
-            except Away:
-                await self._mind_absence()
-                await asyncio.sleep(AWAY_POLL_S)
+                try:
+                    if await self._round():
+                        return
+                    await self._back()
+                except Away:
+                    pause = AWAY_POLL_S
+                    await self._mind_absence()
             except Exception:
                 log.exception("run %s: watching it failed; trying again", self.source.uid)
-                await asyncio.sleep(RETRY_S)
-            else:
-                await asyncio.sleep(POLL_S)
+                pause = RETRY_S
+            await asyncio.sleep(pause)
 
     async def _round(self) -> bool:
         """One look at everything; True once the attempt has ended."""
@@ -223,18 +224,18 @@ class Watch:
         self._away_since = self._away_since or clock
         if self._away_marked or self.node.reach == "checking" or clock - self._away_since < MARK_AFTER_S:
             return
-        self._away_marked, self._marked = True, False
         log.warning("run %s: %s does not answer", self.source.uid, self.node.name)
         await self._database.write(
             lambda t: self._mark(t, Mark.UNREACHABLE, "run.unreachable", node=self.node.name), durable=True
         )
+        self._away_marked, self._marked = True, False
 
     async def _back(self) -> None:
         """It answers again: the mark goes."""
         self._away_since = None
         if self._away_marked:
-            self._away_marked = False
             await self._database.write(self._unmark_away, durable=True)
+            self._away_marked = False
 
     def _unmark_away(self, transaction: Transaction) -> None:
         row = transaction.one("SELECT mark_since FROM run WHERE id = ?", (self.source.run_id,))
