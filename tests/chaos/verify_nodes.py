@@ -102,8 +102,8 @@ def expired(nodes: Nodes, home: Home) -> tuple[int, list[str]]:
             keep.sweep(lambda _uid: True, at=then)
             keep.drop_unused(at=then)
         found += [f"{name}: {text} after its time" for text in _left(engine.api, None)]
-        volumes = engine.api.volumes()["Volumes"] or []
-        found += [f"{name}: volume {volume['Name']} of the cache is left after its time" for volume in volumes]
+        cached = engine.api.volumes(filters={"label": names.DIGEST})["Volumes"] or []
+        found += [f"{name}: volume {volume['Name']} of the cache is left after its time" for volume in cached]
     return waited, found
 
 
