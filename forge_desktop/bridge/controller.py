@@ -20,6 +20,7 @@ from engine.contract.events import Resources, StreamMessage
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend import LogPart, SeriesPart
+from forge_desktop.bridge.controller_alerts import ControllerAlerts
 from forge_desktop.bridge.controller_compare import ControllerCompare
 from forge_desktop.bridge.controller_listing import ControllerListing
 from forge_desktop.bridge.controller_notices import ControllerNotices
@@ -41,7 +42,9 @@ def connect_to_controller(home: Home) -> ControllerBackend:
     return ControllerBackend(home, ControllerClient(home, timeout=TIMEOUT_S))
 
 
-class ControllerBackend(ControllerNotices, ControllerSettings, ControllerSeries, ControllerListing, ControllerCompare):
+class ControllerBackend(
+    ControllerNotices, ControllerSettings, ControllerSeries, ControllerListing, ControllerCompare, ControllerAlerts
+):
     """Passes the desktop's questions on to a controller; its stream starts the controller again when it is gone."""
 
     def __init__(self, home: Home, client: ControllerClient) -> None:

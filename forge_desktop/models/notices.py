@@ -26,7 +26,7 @@ LOOKS: dict[str, tuple[str, str]] = {
     ALERT: ("warn", "triangle-alert"),
 }
 """Tone and icon of a kind."""
-AWAY, FOLDED, AGAIN = "away", "folded", "again"
+AWAY, FOLDED, AGAIN, ALARM = "away", "folded", "again", "alarm"
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Notice:
     key: str
     kind: str
     what: str
-    """started, completed, failed, retry, mark, note, disk; away and folded speak of several notices."""
+    """started, completed, failed, retry, mark, note, disk, alarm; away and folded speak of several notices."""
     at: float
     run: str = ""
     name: str = ""
@@ -54,6 +54,8 @@ class Notice:
         """Where opening it leads: its run, or where disk and data folder are set; nothing for several at once."""
         if self.what == "disk":
             return "settings/data"
+        if self.what == ALARM and not self.run:
+            return "settings/alerts"
         return f"run/{self.run}" if self.run and not self.gone else ""
 
 
@@ -101,6 +103,9 @@ def title(notice: Notice) -> str:
             return tr("'{name}': {mark}", name=name, mark=word("mark", str(notice.facts.get("mark", ""))))
         case "disk":
             return tr("The disk is nearly full")
+        case "alarm":
+            said = explain(ErrorBody.model_validate(notice.facts["error"]))[0]
+            return tr("Over: {what}", what=said) if notice.facts.get("over") else said
         case "again":
             return tr("Connected again")
         case "away":
@@ -140,6 +145,8 @@ def text(notice: Notice) -> str:
         case "disk":
             free = size(facts.get("free"))
             return tr("{free} are free in {folder}. Training stops when it is full.", free=free, folder=facts["folder"])
+        case "alarm":
+            return sentences(*explain(ErrorBody.model_validate(facts["error"]))[1:])
         case "again":
             return tr("The job controller answers; everything shown is up to date.")
         case "away":

@@ -31,7 +31,15 @@ from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.ask_dialog import AskDialog
 from forge_desktop.panels.resume_dialog import ResumeDialog
-from tests.desktop import sheets_compare, sheets_dialogs, sheets_notices, sheets_run, sheets_runs, sheets_settings
+from tests.desktop import (
+    sheets_alerts,
+    sheets_compare,
+    sheets_dialogs,
+    sheets_notices,
+    sheets_run,
+    sheets_runs,
+    sheets_settings,
+)
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.desktop.sheets_charts import chart_pages
 from tests.desktop.sheets_wizard import wizard_pages
@@ -104,6 +112,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield from sheets_dialogs.pages(desktop, backend)
     yield from sheets_compare.pages(desktop, backend)
     yield from sheets_settings.pages(desktop, backend)
+    yield from sheets_alerts.pages(desktop, backend)
     yield from wizard_pages(desktop, backend)
     yield from sheets_notices.pages(desktop, backend)
     yield from chart_pages(desktop, backend)
