@@ -126,8 +126,10 @@ def to_way(verb: str) -> Fault:
 
     @of_node
     def fault(arena: Arena, nodes: Nodes, chance: random.Random) -> str:
-        if WAY in nodes.down:
-            return "the way is barred already"
+        until = time.monotonic() + 2 * AWAY_S[1]
+        while WAY in nodes.down and time.monotonic() < until:
+            time.sleep(0.1)
+            arena.mend()
         seconds = 0.0
         if verb == "end the sessions of":
             nodes.ssh.cut()
