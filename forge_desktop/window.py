@@ -212,7 +212,7 @@ class Window(QMainWindow):
         """It goes in the turns that come."""
         self._stack.removeWidget(page)
         page.hide()
-        self._farewell.take(page)
+        self._farewell.take(page, page.goes_in_parts)
 
     def _make(self, kind: str, rest: str) -> Page:
         """The page of an address; one that nobody knows (of a newer version, say) shows the runs."""

@@ -41,6 +41,8 @@ def address_of(uids: list[str], metric: str = "loss", axis: str = "step") -> str
 class ComparePage(Page):
     """Some runs beside each other."""
 
+    goes_in_parts = True
+
     def __init__(self, session: Session, actions: RunActions, rest: str) -> None:
         super().__init__()
         named, _, shown = rest.partition("?")

@@ -52,6 +52,8 @@ IN_HEAD = {"start": "primary", "resume": "primary", "ask": "default", "pause": "
 class RunPage(Page):
     """One run."""
 
+    goes_in_parts = True
+
     def __init__(self, session: Session, actions: RunActions, uid: str, preferences: Preferences | None = None) -> None:
         super().__init__()
         self._preferences = preferences

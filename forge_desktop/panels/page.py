@@ -21,6 +21,8 @@ class Page(QWidget):
 
     navigate = Signal(str)
     """Address to go to: `runs`, `new`, `run/<uid>`, `new/<uid of a draft>`."""
+    goes_in_parts = False
+    """It may be deleted a part a turn: all it hears of comes from models of its own, which go first."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -25,10 +25,18 @@ class Farewell(QObject):
         self._turn = QTimer(self, interval=0)
         self._turn.timeout.connect(self._next)
 
-    def take(self, widget: QWidget) -> None:
-        """Let go of a widget. It keeps its parent until then: without one it would be restyled, each widget of it."""
+    def take(self, widget: QWidget, in_parts: bool) -> None:
+        """Let go of a widget. It keeps its parent until then: without one it would be restyled, each widget of it.
+
+        In parts only where nothing but its own models calls it: what it hears from others finds parts that are gone.
+        """
         for layout in widget.findChildren(QLayout):
             layout.setEnabled(False)  # else it arranges the rest anew for each widget that goes
+        if not in_parts:
+            for part in widget.findChildren(Later):
+                part.deleteLater()
+            widget.deleteLater()
+            return
         # Models and timers go first: what goes a part at a time must hear of nothing more. Then what is deep, alone:
         # at each level of a tree that goes, PySide looks at all that is below.
         self._parts += [child for child in widget.children() if not isinstance(child, (QWidget, QLayout))]
