@@ -10,7 +10,6 @@ from PySide6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
-    QLayout,
     QLineEdit,
     QMainWindow,
     QStackedWidget,
@@ -26,11 +25,13 @@ from forge_desktop.bridge.session import UNREACHABLE, Session
 from forge_desktop.models import help_topics, notices
 from forge_desktop.models.command_table import ALL_ENTRIES
 from forge_desktop.models.draft_model import marks_of
+from forge_desktop.models.nodes_model import NodesModel
 from forge_desktop.models.notice_book import NoticeBook
 from forge_desktop.models.notices import Notice
 from forge_desktop.models.palette_model import PaletteModel
 from forge_desktop.models.visited import Visited
 from forge_desktop.pages.compare_page import ComparePage
+from forge_desktop.pages.nodes_page import NodesPage
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.runs_page import RunsPage
 from forge_desktop.pages.settings_page import SettingsPage
@@ -49,8 +50,8 @@ from forge_desktop.panels.transfers_panel import TransfersPanel
 from forge_desktop.panels.tray import Tray
 from forge_desktop.panels.window_commands import bind_all
 from forge_desktop.theme import look
+from forge_desktop.theme.farewell import Farewell
 from forge_desktop.theme.language import explain, sentences, tr
-from forge_desktop.theme.later import Later
 from forge_desktop.theme.motion import reduced
 from forge_desktop.theme.tokens import NARROW_WIDTH
 from forge_desktop.wizard.wizard_page import WizardPage
@@ -79,6 +80,8 @@ class Window(QMainWindow):
         self.actions_of_runs.told.connect(self._show_news)
         self.address = ""
         self.page: Page | None = None
+        self.nodes = NodesModel(session, self)
+        self.nodes.changed.connect(self._count_nodes)
         self.notices = NoticeBook(session, preferences, self)
         self.notifier = Notifier(self.notices, self, Tray(QApplication.windowIcon(), self))
         self.notifier.wanted.connect(self._open_notice)
@@ -116,6 +119,7 @@ class Window(QMainWindow):
         self.sidebar.help_wanted.connect(self.toggle_help)
         self.banner = Banner()
         self._stack = QStackedWidget()
+        self._farewell = Farewell(self._stack)
         right = QVBoxLayout()
         right.setContentsMargins(0, 0, 0, 0)
         right.setSpacing(0)
@@ -137,6 +141,7 @@ class Window(QMainWindow):
         self.overlays.notice_opened.connect(self._open_notice)
         self.notifier.use_toasts(self.overlays.toasts)
         self._show_unread()
+        self._count_nodes()
 
     def _palette_model(self, parent: QObject) -> PaletteModel:
         return PaletteModel(self.commands, self.session, self.preferences, self.go, parent)
@@ -204,14 +209,10 @@ class Window(QMainWindow):
             self._cover()
 
     def _put_away(self, page: Page) -> None:
-        """It goes with the next turn. Without a parent it would be restyled first, each widget of it."""
+        """It goes in the turns that come."""
         self._stack.removeWidget(page)
         page.hide()
-        for layout in page.findChildren(QLayout):
-            layout.setEnabled(False)  # else it arranges the rest anew for each widget that goes
-        for part in page.findChildren(Later):
-            part.deleteLater()  # by itself: at each level of a tree that goes, PySide looks at all that is below
-        page.deleteLater()
+        self._farewell.take(page)
 
     def _make(self, kind: str, rest: str) -> Page:
         """The page of an address; one that nobody knows (of a newer version, say) shows the runs."""
@@ -222,6 +223,7 @@ class Window(QMainWindow):
             "compare": lambda rest: ComparePage(self.session, self.actions_of_runs, rest),
             "welcome": self._welcome_page,
             "settings": self._settings_page,
+            "nodes": self._nodes_page,
         }
         self._kinds = frozenset(makers)
         return makers.get(kind, self._runs_page)(rest)
@@ -235,6 +237,11 @@ class Window(QMainWindow):
     def _wizard_page(self, rest: str) -> Page:
         uid, _, changes = rest.partition("?")
         return WizardPage(self.session, self.actions_of_runs, self.preferences, uid, marks_of(changes))
+
+    def _nodes_page(self, rest: str) -> Page:
+        page = NodesPage(self.session, self.nodes, self.preferences, rest)
+        page.told.connect(self._show_news)
+        return page
 
     def _settings_page(self, rest: str) -> Page:
         page = SettingsPage(self.session, self.preferences, rest)
@@ -347,6 +354,10 @@ class Window(QMainWindow):
     @Slot()
     def _show_unread(self) -> None:
         self.sidebar.bell.set_unread(self.notices.unread)
+
+    @Slot()
+    def _count_nodes(self) -> None:
+        self.sidebar.set_count("nodes", len(self.nodes.nodes))
 
     @Slot(object)
     def _open_notice(self, notice: Notice) -> None:

@@ -15,6 +15,7 @@ from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend_alerts import AlertsBackend
 from forge_desktop.bridge.backend_compare import CompareBackend
 from forge_desktop.bridge.backend_listing import ListingBackend
+from forge_desktop.bridge.backend_nodes import NodesBackend
 from forge_desktop.bridge.backend_notices import NoticesBackend
 from forge_desktop.bridge.backend_series import SeriesBackend
 from forge_desktop.bridge.backend_settings import SettingsBackend
@@ -32,7 +33,16 @@ class LogPart:
     size: int
 
 
-class Backend(NoticesBackend, SettingsBackend, SeriesBackend, ListingBackend, CompareBackend, AlertsBackend, Protocol):
+class Backend(
+    NoticesBackend,
+    SettingsBackend,
+    SeriesBackend,
+    ListingBackend,
+    CompareBackend,
+    AlertsBackend,
+    NodesBackend,
+    Protocol,
+):
     """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""
 
     def health(self) -> Health:

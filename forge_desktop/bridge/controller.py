@@ -23,6 +23,7 @@ from forge_desktop.bridge.backend import LogPart, SeriesPart
 from forge_desktop.bridge.controller_alerts import ControllerAlerts
 from forge_desktop.bridge.controller_compare import ControllerCompare
 from forge_desktop.bridge.controller_listing import ControllerListing
+from forge_desktop.bridge.controller_nodes import ControllerNodes
 from forge_desktop.bridge.controller_notices import ControllerNotices
 from forge_desktop.bridge.controller_series import ControllerSeries
 from forge_desktop.bridge.controller_settings import ControllerSettings
@@ -43,7 +44,13 @@ def connect_to_controller(home: Home) -> ControllerBackend:
 
 
 class ControllerBackend(
-    ControllerNotices, ControllerSettings, ControllerSeries, ControllerListing, ControllerCompare, ControllerAlerts
+    ControllerNotices,
+    ControllerSettings,
+    ControllerSeries,
+    ControllerListing,
+    ControllerCompare,
+    ControllerAlerts,
+    ControllerNodes,
 ):
     """Passes the desktop's questions on to a controller; its stream starts the controller again when it is gone."""
 

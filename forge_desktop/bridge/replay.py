@@ -42,6 +42,7 @@ from forge_desktop.bridge.replay_alerts import ReplayAlerts
 from forge_desktop.bridge.replay_compare import ReplayCompare
 from forge_desktop.bridge.replay_listing import ReplayListing
 from forge_desktop.bridge.replay_log import ReplayLogs
+from forge_desktop.bridge.replay_nodes import ReplayNodes
 from forge_desktop.bridge.replay_notices import ReplayNotices
 from forge_desktop.bridge.replay_series import ReplaySeries
 from forge_desktop.bridge.replay_settings import ReplaySettings
@@ -58,7 +59,9 @@ def read_journal(file: Path) -> list[JournalLine]:
     return [journal_line.validate_json(text) for text in file.read_text(encoding="utf-8").splitlines() if text.strip()]
 
 
-class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing, ReplayCompare, ReplayAlerts):
+class ReplayBackend(
+    ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing, ReplayCompare, ReplayAlerts, ReplayNodes
+):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 
     def __init__(self) -> None:

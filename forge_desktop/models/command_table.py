@@ -34,6 +34,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("go.runs", "go", "Go to the runs", "activity", ("Ctrl+1",), "list history home"),
     Entry("go.new", "go", "New run", "plus", ("Ctrl+N", "Ctrl+2"), "create train fine-tune wizard start"),
     Entry("go.compare", "go", "Compare runs", "layers", ("Ctrl+3",), "diff curves"),
+    Entry("go.nodes", "go", "Go to the nodes", "server", ("Ctrl+4",), "computers gpus docker remote machines"),
+    Entry("nodes.add", "go", "Add a node…", "plus", words="computer docker ssh remote gpu"),
     Entry("go.settings", "go", "Settings", "settings", ("Ctrl+,", "Ctrl+9"), "preferences options"),
     Entry("search.runs", "go", "Search the runs", "search", ("Ctrl+F",), "find filter"),
     Entry("go.back", "go", "Back to the page before", "chevron-left", ("Alt+Left", "Ctrl+["), "history previous"),

@@ -45,6 +45,8 @@ class DraftModel(DraftQueries):
         self.problems: list[Problem] = []
         self.marks: dict[str, Any] = {}
         """Settings that a diagnosis changed, and what they were."""
+        self.is_new = False
+        """Begun in this wizard, from nothing: nobody has chosen a node before."""
         self.config: RunConfig | None = None
         self._suggested = suggested_name(self.document)
         self._file_problems: list[Problem] = []
@@ -135,7 +137,7 @@ class DraftModel(DraftQueries):
 
     def replace(self, document: Document) -> None:
         """Another whole config, such as an imported one."""
-        self.document = copy.deepcopy(document)
+        self.document, self.is_new = copy.deepcopy(document), False
         self._suggested = suggested_name(self.document)
         self._check()
         self.changed.emit("")

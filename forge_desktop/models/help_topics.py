@@ -9,10 +9,18 @@ from functools import lru_cache
 from engine.contract.paths import resources_folder
 from forge_desktop.theme.language import language
 
-TOPICS = ("start", "runs", "new", "run", "compare", "settings", "notices", "trouble", "keys")
+TOPICS = ("start", "runs", "new", "run", "compare", "nodes", "settings", "notices", "trouble", "keys")
 _MARKS = re.compile(r"\*+|`|\{[^}]*\}|\[([^\]]*)\]\([^)]*\)")
 _STRONG = re.compile(r"\*\*.+?\*\*|^##+ .+$", re.MULTILINE)
-OF_PAGE = {"runs": "runs", "new": "new", "run": "run", "compare": "compare", "settings": "settings", "welcome": "start"}
+OF_PAGE = {
+    "runs": "runs",
+    "new": "new",
+    "run": "run",
+    "compare": "compare",
+    "settings": "settings",
+    "welcome": "start",
+    "nodes": "nodes",
+}
 """The topic of a kind of page."""
 
 

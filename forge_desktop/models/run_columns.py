@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from engine.contract.api import RunSummary
-from engine.contract.states import LIVE, RunState
+from engine.contract.states import LIVE, Mark, RunState
 from forge_desktop.theme.language import tr, word
 from forge_desktop.theme.measures import ago, duration, figure, moment, money, percent
 
@@ -77,8 +78,23 @@ def status_text(run: RunSummary) -> str:
     return word("state", run.state)
 
 
+def lost_text(run: RunSummary, now: float | None = None) -> str:
+    """Of a run whose node does not answer: how far it was, and since when nothing is known; else empty."""
+    if run.mark is not Mark.UNREACHABLE:
+        return ""
+    parts = [word("mark", run.mark)]
+    if run.step is not None:
+        parts.append(tr("last step {step}", step=f"{run.step:,}"))
+    if run.mark_since is not None:
+        passed = max(0.0, (time.time() if now is None else now) - run.mark_since)
+        parts.append(tr("{time} ago", time=duration(passed)))
+    return " · ".join(parts)
+
+
 def below_name(run: RunSummary) -> str:
-    """Model, dataset and method, the last part of each path."""
+    """Model, dataset and method, the last part of each path; of one that cannot be reached how it was last."""
+    if lost := lost_text(run):
+        return lost
     return " · ".join(part.rstrip("/").rpartition("/")[2] for part in (run.model, run.dataset, run.method) if part)
 
 

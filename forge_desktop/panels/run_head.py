@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QStackedWidget, QWidget
 
 from engine.contract.api import RunSummary
+from forge_desktop.models.run_columns import lost_text
 from forge_desktop.panels.status import TONES
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Chip, Elided, Field, button, clear, column, label, row
@@ -16,6 +17,7 @@ from forge_desktop.theme.look import tokens
 TAGS_SHOWN = 3
 MAX_NAME = 120
 NARROW_PAGE = 1000
+AGE_MS = 5000
 
 
 class NameField(QStackedWidget):
@@ -115,6 +117,9 @@ class RunHead(QWidget):
         self.name = NameField()
         self.name.renamed.connect(self.renamed)
         self._chip, self._mark = Chip(), Chip()
+        self._run: RunSummary | None = None
+        self._age = QTimer(self, interval=AGE_MS)
+        self._age.timeout.connect(self._show_mark)
         self._chip.setObjectName("run.status")
         self._extra = QWidget()
         self._more_chips = row(spacing=8)
@@ -149,17 +154,31 @@ class RunHead(QWidget):
     def show_run(self, run: RunSummary) -> None:
         """Show what it is now."""
         self.name.set_name(run.name)
-        dataset = run.dataset.replace("\\", "/").rstrip("/").rpartition("/")[2]
-        self._from.set_text(dataset or run.project)
+        self._from.set_text(_source(run))
         tone, icon = TONES[run.state]
         self._chip.set(word("state", run.state), tone, icon)
-        self._mark.setVisible(run.mark is not None)
-        if run.mark is not None:
-            self._mark.set(word("mark", run.mark), "warn", "triangle-alert")
+        self._run = run
+        self._show_mark()
+        if run.mark is None:
+            self._age.stop()
+        elif not self._age.isActive():
+            self._age.start()
         key = (run.pinned, run.priority, tuple(run.tags))
         if key != self._chips_shown:
             self._chips_shown = key
             self._fill(run)
+
+    @Slot()
+    def _show_mark(self) -> None:
+        """What is the matter; of a lost node how far it was and since when, beside where the run comes from."""
+        run = self._run
+        self._mark.setVisible(run is not None and run.mark is not None)
+        if run is None or run.mark is None:
+            return
+        lost = lost_text(run)
+        self._mark.set(word("mark", run.mark), "warn", "triangle-alert")
+        self._mark.setToolTip(lost)
+        self._from.set_text(f"{_source(run)} · {lost}" if lost else _source(run))
 
     def _fill(self, run: RunSummary) -> None:
         clear(self._more_chips)
@@ -178,3 +197,8 @@ class RunHead(QWidget):
             self._more_chips.addWidget(rest)
         text = "" if run.tags else tr("Add tags")
         self._more_chips.addWidget(button(text, "link", "tag", self.tags_wanted.emit, "run.tags", tr("Edit the tags")))
+
+
+def _source(run: RunSummary) -> str:
+    """Its data, or what it belongs to."""
+    return run.dataset.replace("\\", "/").rstrip("/").rpartition("/")[2] or run.project

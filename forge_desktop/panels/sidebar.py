@@ -6,7 +6,7 @@ from functools import partial
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPen, QPolygonF
-from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from forge_desktop.panels.bell import Bell
 from forge_desktop.theme import icons
@@ -16,6 +16,8 @@ from forge_desktop.theme.look import tokens
 
 WIDE, NARROW = 224, 64
 PAGES = (("runs", "activity", "Runs"), ("new", "plus", "New run"))
+OPERATIONS = (("nodes", "server", "Nodes"),)
+"""Under a heading of their own: what runs work on."""
 LAST_PAGES = (("settings", "settings", "Settings"),)
 """At the bottom, apart from the work."""
 THEMES = (("system", "Like the system"), ("light", "Light"), ("dark", "Dark"))
@@ -35,6 +37,7 @@ class Sidebar(QFrame):
         self._theme, self._language = theme, language
         self._narrow = False
         self._buttons: dict[str, QPushButton] = {}
+        self._counts: dict[str, QLabel] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 18, 14, 14)
         layout.setSpacing(4)
@@ -43,6 +46,11 @@ class Sidebar(QFrame):
         layout.addLayout(row(Logo(), self._names, None, spacing=10))
         layout.addSpacing(14)
         for key, icon, text in PAGES:
+            layout.addWidget(self._page_button(key, icon, text))
+        self._section = label(tr("OPERATIONS"), "section")
+        self._section.setContentsMargins(10, 14, 0, 2)
+        layout.addWidget(self._section)
+        for key, icon, text in OPERATIONS:
             layout.addWidget(self._page_button(key, icon, text))
         layout.addStretch(1)
         for key, icon, text in LAST_PAGES:
@@ -67,14 +75,24 @@ class Sidebar(QFrame):
         made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         made.setCheckable(True)
         self._buttons[key] = made
+        number = label("", "hint")
+        number.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        made.setLayout(row(None, number, margins=(0, 0, 10, 0)))
+        number.hide()
+        self._counts[key] = number
         return made
+
+    def set_count(self, page: str, number: int) -> None:
+        """How many there are of what a page shows; one or none is not worth a word."""
+        self._counts[page].setText(f"{number:,}" if number > 1 else "")
+        self._counts[page].setVisible(number > 1 and not self._narrow)
 
     def mark(self, page: str) -> None:
         """Show which page is open."""
         page = "runs" if page == "run" else page
         for key, made in self._buttons.items():
             made.setChecked(key == page)
-            icon = next(icon for name, icon, _text in (*PAGES, *LAST_PAGES) if name == key)
+            icon = next(icon for name, icon, _text in (*PAGES, *OPERATIONS, *LAST_PAGES) if name == key)
             made.setIcon(icons.icon(icon, tokens().accent_text if key == page else tokens().secondary))
 
     def set_narrow(self, narrow: bool) -> None:
@@ -84,7 +102,10 @@ class Sidebar(QFrame):
         self._narrow = narrow
         self.setFixedWidth(NARROW if narrow else WIDE)
         self._names.setVisible(not narrow)
-        texts = {key: tr(text) for key, _icon, text in (*PAGES, *LAST_PAGES)}
+        self._section.setVisible(not narrow)
+        for number in self._counts.values():
+            number.setVisible(bool(number.text()) and not narrow)
+        texts = {key: tr(text) for key, _icon, text in (*PAGES, *OPERATIONS, *LAST_PAGES)}
         for key, made in self._buttons.items():
             _show_words(made, texts[key], not narrow)
         self.bell.set_words(not narrow)

@@ -94,6 +94,11 @@ class Sparkline(QWidget):
         self._values = list(values)
         self.update()
 
+    def set_colour(self, colour: str) -> None:
+        """Draw it in another colour."""
+        self._colour = colour
+        self.update()
+
     def set_scale(self, low: float | None, high: float | None) -> None:
         """Fix the scale, or let the values decide."""
         self._low, self._high = low, high

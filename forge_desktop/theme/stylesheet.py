@@ -29,6 +29,7 @@ QLabel[tone="ok"] { color: $ok_text; }
 QLabel[tone="accent"] { color: $accent_text; }
 
 QFrame[role="card"] { background: $surface; border: 1px solid $border; border-radius: ${radius_card}px; }
+QFrame[role="card"][state="bad"] { border: 2px solid $bad_fill; }
 QFrame[role="answer"] { background: $surface2; border: 1px solid $border; border-radius: ${radius_control}px; }
 QFrame[role="line"] { background: $border; border: none; max-height: 1px; min-height: 1px; }
 QFrame[role="sidebar"] { background: $sidebar; border: none; border-right: 1px solid $border; }

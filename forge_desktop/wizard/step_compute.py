@@ -15,6 +15,7 @@ from forge_desktop.theme.language import count, explain, sentences, tr
 from forge_desktop.theme.measures import size
 from forge_desktop.wizard.facts_card import fact
 from forge_desktop.wizard.fields import FoldedForm, Form, paths_of
+from forge_desktop.wizard.node_choice import NodeChoice
 
 
 class ComputeStep(QWidget):
@@ -33,6 +34,9 @@ class ComputeStep(QWidget):
         self._lines = QWidget()
         self._lines.setLayout(column(label(tr("Asking the job controller…"), "hint"), spacing=8))
         place.body.addWidget(self._lines)
+        self.nodes = NodeChoice(draft, session)
+        self.nodes.answered.connect(self._several)
+        place.body.addWidget(self.nodes)
         self._worker = self._worker_line()
         place.body.addWidget(self._worker)
         options = Card(tr("Order and devices"))
@@ -57,6 +61,13 @@ class ComputeStep(QWidget):
         """Ask for the machine's state and its worker."""
         self._session.ask(lambda backend: backend.resources(), self._show, self._failed, owner=self)
         self._session.ask(lambda backend: backend.health(), self._heard, lambda _error: None, owner=self)
+        self.nodes.ask()
+
+    @Slot(bool)
+    def _several(self, there_are: bool) -> None:
+        """Where there are several nodes, each says for itself what this card else says of the only one."""
+        self._lines.setVisible(not there_are)
+        self._chip.setVisible(not there_are)
 
     def _worker_line(self) -> QWidget:
         made = QWidget()
@@ -90,6 +101,7 @@ class ComputeStep(QWidget):
     def _fill(self, lines: list[tuple[str, str, str]]) -> None:
         made = QWidget()
         made.setLayout(column(*(fact(*line) for line in lines), spacing=8))
+        made.setVisible(not self.nodes.is_needed)
         self._place.body.replaceWidget(self._lines, made)
         self._lines.deleteLater()
         self._lines = made

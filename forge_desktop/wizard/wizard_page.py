@@ -60,6 +60,7 @@ class WizardPage(Page):
         kept = self._open(uid)
         self.draft = DraftModel(session, kept.document if kept else None, self)
         self.draft.marks = marks or {}
+        self.draft.is_new = kept is None and not self._uid
         if kept is not None:
             self.draft.preset = self.presets.find(kept.preset) or bundled_presets()["balanced"]
         self._step, self._busy, self._kept = 0, False, False

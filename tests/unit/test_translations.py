@@ -29,13 +29,15 @@ from engine.contract.states import EndReason, Phase, RunState
 from engine.contract.training import EvaluationConfig, OutputConfig, TrainingConfig
 from engine.contract.tuner import TunerConfig
 from forge_desktop.models import alert_draft, command_table, notices, run_columns, search_operators, settings_entries
-from forge_desktop.pages import run_page, runs_page
+from forge_desktop.pages import nodes_page, run_page, runs_page
 from forge_desktop.panels import (
     alert_rule_row,
     charts_card,
     device_panel,
     events_panel,
     log_panel,
+    node_fields,
+    nodes_table,
     onboarding,
     run_search,
     settings_data,
@@ -110,13 +112,26 @@ TABLES: dict[tuple[str, str], list[str]] = {
     ("panels/device_panel.py", "reading.title"): READINGS,
     ("panels/events_panel.py", "text"): [text for _key, text in events_panel.KINDS],
     ("panels/log_panel.py", "text"): [text for _bit, text in log_panel.LEVELS],
+    ("pages/nodes_page.py", "text"): [text for _key, text in nodes_page.VIEWS],
+    ("panels/node_fields.py", "title"): [
+        *node_fields.TITLES.values(),
+        *(name for name, *_ in node_fields.ADDRESS.values()),
+    ],
+    ("panels/node_fields.py", "self._sentence"): [
+        *node_fields.SENTENCES.values(),
+        *(sentence for _name, sentence, _hint in node_fields.ADDRESS.values()),
+        node_fields.KEY_OF_TLS,
+    ],
+    ("panels/nodes_table.py", "COLUMNS[section][1]"): [title for _key, title in nodes_table.COLUMNS],
     ("panels/notice_center.py", "text"): [text for _key, text in notices.KIND_TEXTS],
     ("panels/onboarding.py", "name"): [name for _icon, name, _text in onboarding.POINTS],
     ("panels/onboarding.py", "text"): [
         *(text for _icon, _name, text in onboarding.POINTS),
         *(text for _key, text in onboarding.STEPS),
     ],
-    ("panels/sidebar.py", "text"): [text for *_keys, text in (*sidebar.PAGES, *sidebar.LAST_PAGES, *sidebar.THEMES)],
+    ("panels/sidebar.py", "text"): [
+        text for *_keys, text in (*sidebar.PAGES, *sidebar.OPERATIONS, *sidebar.LAST_PAGES, *sidebar.THEMES)
+    ],
     ("wizard/wizard_page.py", "text"): [*(text for _key, text, _paths in wizard_page.STEPS), *wizard_page.ONWARD],
     ("wizard/model_source.py", "text"): [text for _key, text in model_source.WAYS],
 }
