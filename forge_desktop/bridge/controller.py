@@ -22,6 +22,7 @@ from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend import LogPart, SeriesPart
 from forge_desktop.bridge.controller_alerts import ControllerAlerts
 from forge_desktop.bridge.controller_compare import ControllerCompare
+from forge_desktop.bridge.controller_fleet import ControllerFleet
 from forge_desktop.bridge.controller_listing import ControllerListing
 from forge_desktop.bridge.controller_nodes import ControllerNodes
 from forge_desktop.bridge.controller_notices import ControllerNotices
@@ -51,6 +52,7 @@ class ControllerBackend(
     ControllerCompare,
     ControllerAlerts,
     ControllerNodes,
+    ControllerFleet,
 ):
     """Passes the desktop's questions on to a controller; its stream starts the controller again when it is gone."""
 
