@@ -98,8 +98,8 @@ def copies(bench: DockerBench, folder: Path, size: int) -> dict[str, float]:
     """Into the cache of the node (sent, put together and read back there), and its pieces alone."""
     data = folder / "data.bin"
     with data.open("wb") as file:
-        for _ in range(size >> 24):
-            file.write(os.urandom(1 << 24))
+        for _ in range(size >> 20):
+            file.write(os.urandom(1 << 20))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begun = time.perf_counter()
     attempt = bench.attempt("steps=1 delay=0 every=5 seed=1", data={"train": [{"path": str(data)}]}).start()

@@ -67,7 +67,7 @@ def starts(found: Ways, folder: Path) -> None:
         service.start()
         nodes = {"process": LOCAL}
         for way, (engine, profile) in found.items():
-            nodes[way] = way.split()[0]
+            nodes[way] = f"by-{way.split()[0]}"
             update = {"name": nodes[way], "image": thin_image(engine), "mounts": [*thin_mounts(), *LIGHT]}
             service.client.add_node(profile.model_copy(update=update))
             wait_until(lambda way=way: service.client.node(nodes[way]).reach == "reachable", what=f"{way} answers")
