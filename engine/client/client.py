@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from engine.client.address import Address, Locate, gone, read_address
 from engine.client.calls import M
+from engine.client.fleet import FleetCalls
 from engine.client.house import HouseCalls
 from engine.client.hubs import HubCalls
 from engine.client.images import ImageCalls
@@ -60,7 +61,7 @@ class LogPiece:
     size: int
 
 
-class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls):
+class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls, FleetCalls):
     """The controller of one home."""
 
     def __init__(self, home: Home, locate: Locate | None = None, timeout: float = TIMEOUT_S) -> None:

@@ -14,6 +14,7 @@ from engine.contract.events import Resources, StreamMessage
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend_compare import CompareBackend
 from forge_desktop.bridge.backend_listing import ListingBackend
+from forge_desktop.bridge.backend_moves import MovesBackend
 from forge_desktop.bridge.backend_nodes import NodesBackend
 from forge_desktop.bridge.backend_notices import NoticesBackend
 from forge_desktop.bridge.backend_series import SeriesBackend
@@ -32,7 +33,9 @@ class LogPart:
     size: int
 
 
-class Backend(NoticesBackend, SettingsBackend, SeriesBackend, ListingBackend, CompareBackend, NodesBackend, Protocol):
+class Backend(
+    NoticesBackend, SettingsBackend, SeriesBackend, ListingBackend, CompareBackend, NodesBackend, MovesBackend, Protocol
+):
     """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""
 
     def health(self) -> Health:

@@ -21,6 +21,7 @@ from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend import LogPart, SeriesPart
 from forge_desktop.bridge.controller_compare import ControllerCompare
+from forge_desktop.bridge.controller_fleet import ControllerFleet
 from forge_desktop.bridge.controller_listing import ControllerListing
 from forge_desktop.bridge.controller_nodes import ControllerNodes
 from forge_desktop.bridge.controller_notices import ControllerNotices
@@ -43,7 +44,13 @@ def connect_to_controller(home: Home) -> ControllerBackend:
 
 
 class ControllerBackend(
-    ControllerNotices, ControllerSettings, ControllerSeries, ControllerListing, ControllerCompare, ControllerNodes
+    ControllerNotices,
+    ControllerSettings,
+    ControllerSeries,
+    ControllerListing,
+    ControllerCompare,
+    ControllerNodes,
+    ControllerFleet,
 ):
     """Passes the desktop's questions on to a controller; its stream starts the controller again when it is gone."""
 

@@ -39,6 +39,7 @@ from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
 from forge_desktop.bridge.replay_compare import ReplayCompare
+from forge_desktop.bridge.replay_fleet import ReplayFleet
 from forge_desktop.bridge.replay_listing import ReplayListing
 from forge_desktop.bridge.replay_log import ReplayLogs
 from forge_desktop.bridge.replay_nodes import ReplayNodes
@@ -58,7 +59,9 @@ def read_journal(file: Path) -> list[JournalLine]:
     return [journal_line.validate_json(text) for text in file.read_text(encoding="utf-8").splitlines() if text.strip()]
 
 
-class ReplayBackend(ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing, ReplayCompare, ReplayNodes):
+class ReplayBackend(
+    ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing, ReplayCompare, ReplayFleet, ReplayNodes
+):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 
     def __init__(self) -> None:
