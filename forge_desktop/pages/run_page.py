@@ -24,6 +24,7 @@ from forge_desktop.panels.diagnosis_card import DiagnosisCard
 from forge_desktop.panels.events_panel import EventsPanel
 from forge_desktop.panels.local_keys import bind
 from forge_desktop.panels.log_panel import LogPanel
+from forge_desktop.panels.moves_card import MovesCard
 from forge_desktop.panels.notice_card import NoticeCard
 from forge_desktop.panels.page import Hint, Page, TwoColumns
 from forge_desktop.panels.phases_strip import PhasesCard
@@ -66,6 +67,8 @@ class RunPage(Page):
         self._stack.addWidget(self._content)
         self.outer.addWidget(self._notice)
         self.outer.addWidget(self._error)
+        self.moves = MovesCard(actions.moves, uid)
+        self.outer.addWidget(self.moves)
         self.outer.addWidget(self._stack, 1)
         self.model.loaded.connect(lambda: self._stack.setCurrentWidget(self._content))
         self.model.changed.connect(self._refresh)
@@ -182,7 +185,8 @@ class RunPage(Page):
 
     def show_tab(self, key: str) -> None:
         """Open one of the tabs."""
-        self._tab_buttons[key].click()
+        if key in self._tab_buttons:
+            self._tab_buttons[key].click()
 
     @Slot()
     def _refresh(self) -> None:

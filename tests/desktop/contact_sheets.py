@@ -34,6 +34,7 @@ from forge_desktop.panels.resume_dialog import ResumeDialog
 from tests.desktop import (
     sheets_compare,
     sheets_dialogs,
+    sheets_fleet,
     sheets_nodes,
     sheets_notices,
     sheets_run,
@@ -113,6 +114,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield from sheets_compare.pages(desktop, backend)
     yield from sheets_settings.pages(desktop, backend)
     yield from sheets_nodes.pages(desktop, backend)
+    yield from sheets_fleet.pages(desktop, backend)
     yield from wizard_pages(desktop, backend)
     yield from sheets_notices.pages(desktop, backend)
     yield from chart_pages(desktop, backend)
