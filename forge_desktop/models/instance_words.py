@@ -124,17 +124,22 @@ def tip_of(one: Instance) -> str:
 
 def matches(one: Instance, text: str) -> bool:
     """Every word typed is found somewhere in what is shown of it."""
+    words = text.lower().split()
+    if not words:
+        return True
     shown = " ".join(
         (run_text(one), one.run, one.id, one.owner, one.image, kind_text(one), chip_of(one)[0], title_of(one.node),
          one.kind, one.state, one.endpoint)
     ).lower()  # fmt: skip
-    return all(part in shown for part in text.lower().split())
+    return all(part in shown for part in words)
 
 
 def why_not(one: Instance, verb: str) -> str:
     """Why something cannot be done to it; empty if it can."""
     if one.state == "unreachable":
         return tr("Its node does not answer now.")
+    if one.state == "gone":
+        return tr("Nothing of it is left on its node.")
     if verb == "adopt":
         return tr("The history knows it already.") if one.known else ""
     if one.kind == "spare":
@@ -146,8 +151,13 @@ def why_not(one: Instance, verb: str) -> str:
 
 def why_not_any(some: Sequence[Instance], verb: str) -> str:
     """Why it can be done to none of them; empty if it can be done to one."""
-    reasons = [why_not(one, verb) for one in some]
-    return "" if not all(reasons) or not reasons else reasons[0]
+    reason = ""
+    for one in some:
+        why = why_not(one, verb)
+        if not why:
+            return ""
+        reason = reason or why
+    return reason
 
 
 def names_of(some: Sequence[Instance], most: int = 5) -> str:

@@ -33,6 +33,7 @@ class MovesModel(QObject):
         self._copying: dict[str, tuple[float, int]] = {}
         """When the first bytes of a copy were heard of, and how many they were."""
         self._dismissed: set[str] = set()
+        self._given_up: set[str] = set()
         session.move_changed.connect(self._heard)
         session.online.connect(self.fetch)
         if session.is_online:
@@ -104,7 +105,18 @@ class MovesModel(QObject):
 
     def cancel(self, uid: str) -> None:
         """Give a move up; the source goes on."""
-        self._session.ask(lambda backend: backend.cancel_move(uid), lambda _move: None, self.failed.emit, owner=self)
+        self._given_up.add(uid)
+        self.changed.emit()
+
+        def refused(error: ErrorBody) -> None:
+            self._given_up.discard(uid)
+            self.failed.emit(error)
+
+        self._session.ask(lambda backend: backend.cancel_move(uid), self._heard, refused, owner=self)
+
+    def is_given_up(self, uid: str) -> bool:
+        """Somebody wants it cancelled; the source takes over again."""
+        return uid in self._given_up
 
     def dismiss(self, uid: str) -> None:
         """Somebody has read how a move ended."""

@@ -57,6 +57,8 @@ class InstancesBar(QFrame):
     def show_picked(self, picked: Sequence[Instance], offline: str = "") -> None:
         """What can be done with these."""
         self.setVisible(bool(picked))
+        if not picked:
+            return
         self._text.setText(count(len(picked), "1 picked", "{n} picked"))
         for verb, made in self.buttons.items():
             why = offline or why_not_any(picked, verb)

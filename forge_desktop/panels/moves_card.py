@@ -107,7 +107,9 @@ class MoveRow(QWidget):
         self._cancel.setVisible(running)
         self._cancel.setAccessibleName(tr("Cancel moving '{name}'", name=move.name))
         late = move.step in ("releasing", "done")
-        set_enabled(self._cancel, not late, tr("It works there already."))
+        given_up = self._model.is_given_up(move.uid)
+        why = tr("It is being given up; the run goes on where it was.") if given_up else tr("It works there already.")
+        set_enabled(self._cancel, not late and not given_up, why)
         self._dismiss.setVisible(not running)
         self._dismiss.setAccessibleName(tr("Dismiss the move of '{name}'", name=move.name))
         self.setAccessibleName(spoken(move))
@@ -123,8 +125,6 @@ class MoveRow(QWidget):
         self.left.setText(tr("≈ {time} left", time=duration(seconds)) if seconds is not None else "")
 
     def _give_up(self) -> None:
-        self._cancel.setEnabled(False)
-        self._cancel.setToolTip(tr("The controller is being asked."))
         self._model.cancel(self.uid)
 
 

@@ -99,6 +99,7 @@ def test_that_no_state_is_told_by_colour_alone():
         ({}, {"stop", "kill"}),
         ({"state": "exited"}, {"remove"}),
         ({"state": "unreachable"}, set()),
+        ({"state": "gone"}, set()),
         ({"kind": "spare"}, set()),
         ({"known": False}, {"stop", "kill", "adopt"}),
         ({"known": False, "state": "exited"}, {"remove", "adopt"}),

@@ -126,7 +126,8 @@ def test_that_a_marked_setting_is_unfolded_at_once(replay):
 def ways(replay, qtbot) -> Iterator[tuple[str, Callable[[], object]]]:
     """Every page, and every part of one."""
     window, uid = replay.window, a_run(replay)
-    for address in ("runs", f"run/{uid}", f"compare/{uid}", "welcome", "new/draft-x"):
+    replay.backend.use_instances()
+    for address in ("runs", f"run/{uid}", f"compare/{uid}", "instances", "welcome", "new/draft-x"):
         yield address, lambda address=address: window.go(address)  # type: ignore[misc]
     for key, _text, _paths in STEPS:
         yield f"step {key}", window.page.findChild(QPushButton, f"wizard.step.{key}").click
