@@ -13,6 +13,7 @@ def parser() -> argparse.ArgumentParser:
     from engine.cli import (
         actions,
         advice,
+        alerts,
         config,
         controller,
         demo,
@@ -72,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
         secret,
         models,
         node,
+        alerts,
         history,
         home,
         image,

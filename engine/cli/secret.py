@@ -33,7 +33,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     ):
         verb = verbs.add_parser(name, parents=[common], help=sentence)
         if name != "list":
-            known = f"one of {', '.join(NAMES)} (proxy is user:password), or node/NODE/key, …/certificate, …/ca"
+            known = f"one of {', '.join(NAMES)} (proxy is user:password), node/NODE/key (…/certificate, …/ca),"
+            known += " or alerts (addresses of Apprise, one a line)"
             verb.add_argument("name", metavar="NAME", help=known)
         verb.set_defaults(work=work)
 

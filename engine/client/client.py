@@ -16,6 +16,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from engine.client.address import Address, Locate, gone, read_address
+from engine.client.alerts import AlertCalls
 from engine.client.calls import M
 from engine.client.fleet import FleetCalls
 from engine.client.house import HouseCalls
@@ -61,7 +62,7 @@ class LogPiece:
     size: int
 
 
-class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls, FleetCalls):
+class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls, FleetCalls, AlertCalls):
     """The controller of one home."""
 
     def __init__(self, home: Home, locate: Locate | None = None, timeout: float = TIMEOUT_S) -> None:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from engine.contract.errors import ErrorBody, UserError
+
 AlertKind = Literal[
     "gpu_temperature", "gpu_idle", "gpu_memory_full", "gpu_lost", "disk_full", "unreachable", "run_stalled",
     "queue_long", "budget",
@@ -54,6 +56,28 @@ class AlertRules(_Body):
     rules: list[AlertRule] = []
     targets: int = 0
     """How many addresses (apprise) are set; they are secrets and never come back."""
+    trouble: ErrorBody | None = None
+    """Why the latest alert did not reach all of them."""
+
+
+class SetAlertRules(_Body):
+    """Change all rules at once; kinds that are missing raise no alert."""
+
+    rules: list[AlertRule]
+
+
+class AlertSent(_Body):
+    """Whether one address took a message."""
+
+    place: str
+    """Its service and which line it is; never the address itself."""
+    sent: bool
+
+
+class AlertsSent(_Body):
+    """What came of a test."""
+
+    results: list[AlertSent] = []
 
 
 class Alert(_Body):
@@ -80,3 +104,17 @@ class Alerts(_Body):
     """Those that are on, and the latest that are over."""
 
     alerts: list[Alert] = []
+
+
+def words(alert: Alert) -> ErrorBody:
+    """An alert as what, why and fix, to be said in any language by its code."""
+    return UserError(f"alert.{alert.kind}", **figures(alert)).body()
+
+
+def figures(alert: Alert) -> dict[str, Any]:
+    """What its text names."""
+    return {
+        "node": alert.node, "device": alert.device, "run_name": alert.run_name, "value": f"{alert.value:.0f}",
+        "worst": f"{alert.worst:.0f}", "threshold": f"{alert.threshold:g}", "minutes": f"{alert.minutes:g}",
+        "spent": "", "currency": "", "budget": "", "days": "", **alert.params,
+    }  # fmt: skip

@@ -12,6 +12,9 @@ SecretName = Literal["huggingface", "modelscope", "proxy"]
 NODE_SECRET = re.compile(r"node/[A-Za-z0-9][\w.-]{0,59}/(key|certificate|ca)")
 """Key or certificate of a node, named in its profile as `keyring:node/NAME/key`."""
 
+ALERT_SECRET = "alerts"
+"""Addresses that alerts are sent to (apprise), one a line; they hold passwords and tokens."""
+
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="ignore")

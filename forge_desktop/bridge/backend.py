@@ -12,6 +12,7 @@ from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunSummar
 from engine.contract.errors import Problem
 from engine.contract.events import Resources, StreamMessage
 from engine.contract.run_spec import RunSpec
+from forge_desktop.bridge.backend_alerts import AlertsBackend
 from forge_desktop.bridge.backend_compare import CompareBackend
 from forge_desktop.bridge.backend_listing import ListingBackend
 from forge_desktop.bridge.backend_moves import MovesBackend
@@ -34,7 +35,15 @@ class LogPart:
 
 
 class Backend(
-    NoticesBackend, SettingsBackend, SeriesBackend, ListingBackend, CompareBackend, NodesBackend, MovesBackend, Protocol
+    NoticesBackend,
+    SettingsBackend,
+    SeriesBackend,
+    ListingBackend,
+    CompareBackend,
+    NodesBackend,
+    MovesBackend,
+    AlertsBackend,
+    Protocol,
 ):
     """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""
 

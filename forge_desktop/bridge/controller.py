@@ -20,6 +20,7 @@ from engine.contract.events import Resources, StreamMessage
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend import LogPart, SeriesPart
+from forge_desktop.bridge.controller_alerts import ControllerAlerts
 from forge_desktop.bridge.controller_compare import ControllerCompare
 from forge_desktop.bridge.controller_fleet import ControllerFleet
 from forge_desktop.bridge.controller_listing import ControllerListing
@@ -51,6 +52,7 @@ class ControllerBackend(
     ControllerCompare,
     ControllerNodes,
     ControllerFleet,
+    ControllerAlerts,
 ):
     """Passes the desktop's questions on to a controller; its stream starts the controller again when it is gone."""
 

@@ -38,6 +38,7 @@ from engine.contract.ids import new_id
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
+from forge_desktop.bridge.replay_alerts import ReplayAlerts
 from forge_desktop.bridge.replay_compare import ReplayCompare
 from forge_desktop.bridge.replay_fleet import ReplayFleet
 from forge_desktop.bridge.replay_listing import ReplayListing
@@ -60,7 +61,14 @@ def read_journal(file: Path) -> list[JournalLine]:
 
 
 class ReplayBackend(
-    ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing, ReplayCompare, ReplayFleet, ReplayNodes
+    ReplayNotices,
+    ReplaySettings,
+    ReplaySeries,
+    ReplayListing,
+    ReplayCompare,
+    ReplayFleet,
+    ReplayNodes,
+    ReplayAlerts,
 ):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 

@@ -78,6 +78,13 @@ SECTIONS: tuple[Entry, ...] = (
     Entry("settings.appearance", "settings", "Settings: appearance", "sun", words="theme size motion font"),
     Entry("settings.language", "settings", "Settings: language", "languages"),
     Entry("settings.notifications", "settings", "Settings: notices and quiet hours", "bell", words="notifications"),
+    Entry(
+        "settings.alerts",
+        "settings",
+        "Settings: alerts and their rules",
+        "triangle-alert",
+        words="temperature disk money apprise mail warning",
+    ),
     Entry("settings.workers", "settings", "Settings: workers and environments", "cpu", words="python torch"),
     Entry("settings.queue", "settings", "Settings: slots and queue", "layers", words="gpu parallel price cost"),
     Entry("settings.runs", "settings", "Settings: what is kept, and how long", "clock", words="retention days"),

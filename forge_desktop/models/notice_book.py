@@ -17,6 +17,7 @@ from forge_desktop.bridge.backend_notices import DiskRoom
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.models import notice_moves, notices
+from forge_desktop.models.notice_alerts import AlertNotices
 from forge_desktop.models.notice_wishes import NoticeWishes
 from forge_desktop.models.notices import ALERT, COMPLETION, FAILURE, START, Notice
 
@@ -75,6 +76,7 @@ class NoticeBook(QObject):
         session.run_deleted.connect(self._run_deleted)
         session.move_changed.connect(self._move_changed)
         session.online.connect(self._online)
+        self._alerts = AlertNotices(session, self._enter, self.mark_read, self._mark_over, self)
 
     @property
     def unread(self) -> int:
@@ -98,6 +100,14 @@ class NoticeBook(QObject):
         """Forget all of them; none comes again."""
         self.list = []
         self._keep()
+
+    def _mark_over(self, key: str) -> None:
+        """What a notice speaks of is over; it need not be looked at any more."""
+        for notice in self.list:
+            if notice.key == key and not notice.facts.get("over"):
+                notice.facts["over"] = notice.read = True
+                self._to_show = [one for one in self._to_show if one.key != key]
+                self._keep()
 
     @Slot(object)
     def _run_changed(self, run: RunSummary) -> None:

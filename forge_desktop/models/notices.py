@@ -27,7 +27,7 @@ LOOKS: dict[str, tuple[str, str]] = {
     ALERT: ("warn", "triangle-alert"),
 }
 """Tone and icon of a kind."""
-AWAY, FOLDED, AGAIN = "away", "folded", "again"
+AWAY, FOLDED, AGAIN, ALARM = "away", "folded", "again", "alarm"
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Notice:
     key: str
     kind: str
     what: str
-    """started, completed, failed, retry, mark, note, disk, moved, not_moved; away and folded speak of several."""
+    """started, completed, failed, retry, mark, note, disk, alarm, moved, not_moved; away, folded speak of several."""
     at: float
     run: str = ""
     name: str = ""
@@ -55,6 +55,8 @@ class Notice:
         """Where opening it leads: its run, or where disk and data folder are set; nothing for several at once."""
         if self.what == "disk":
             return "settings/data"
+        if self.what == ALARM and not self.run:
+            return "settings/alerts"
         return f"run/{self.run}" if self.run and not self.gone else ""
 
 
@@ -104,6 +106,9 @@ def title(notice: Notice) -> str:
             return tr("The disk is nearly full")
         case notice_moves.MOVED | notice_moves.NOT_MOVED:
             return notice_moves.title(notice.what, name, notice.facts)
+        case "alarm":
+            said = explain(ErrorBody.model_validate(notice.facts["error"]))[0]
+            return tr("Over: {what}", what=said) if notice.facts.get("over") else said
         case "again":
             return tr("Connected again")
         case "away":
@@ -145,6 +150,8 @@ def text(notice: Notice) -> str:
             return tr("{free} are free in {folder}. Training stops when it is full.", free=free, folder=facts["folder"])
         case notice_moves.MOVED | notice_moves.NOT_MOVED:
             return notice_moves.text(notice.what, facts)
+        case "alarm":
+            return sentences(*explain(ErrorBody.model_validate(facts["error"]))[1:])
         case "again":
             return tr("The job controller answers; everything shown is up to date.")
         case "away":

@@ -15,6 +15,7 @@ from forge_desktop.bridge.session import Session
 from forge_desktop.models.settings_entries import ENTRIES, SECTIONS, Section, of_section
 from forge_desktop.models.settings_model import SettingsModel, found
 from forge_desktop.panels.page import ErrorCard, Hint, Page
+from forge_desktop.panels.settings_alerts import AlertsPanel
 from forge_desktop.panels.settings_card import SaveBar, SectionCard, SettingsCard
 from forge_desktop.panels.settings_data import DataPanel
 from forge_desktop.panels.settings_help import HelpPanel
@@ -130,6 +131,7 @@ class SettingsPage(Page):
         """The form of a section, under its title."""
         entries: list[QWidget] = [SettingsCard(self.model, of_section(one.key))] if of_section(one.key) else []
         makers: dict[str, Callable[[], list[QWidget]]] = {
+            "alerts": lambda: [AlertsPanel(self._session), *entries],
             "workers": lambda: [WorkersPanel(self._session, self.model), *entries],
             "tokens": lambda: [SecretsCard(self._session, ("huggingface", "modelscope")), *entries],
             "network": lambda: [*entries, SecretsCard(self._session, ("proxy",))],

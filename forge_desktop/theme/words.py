@@ -204,6 +204,8 @@ ENGLISH = {
     "unit.s": "s",
     "unit.processes": "processes",
     "unit.gigabytes": "GB",
+    "unit.celsius": "°C",
+    "unit.percent": "%",
     "build.cpu": "For the processor",
     "build.cuda": "For NVIDIA GPUs",
     "making.venv": "Making the folder",

@@ -32,6 +32,7 @@ from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.ask_dialog import AskDialog
 from forge_desktop.panels.resume_dialog import ResumeDialog
 from tests.desktop import (
+    sheets_alerts,
     sheets_compare,
     sheets_dialogs,
     sheets_fleet,
@@ -115,6 +116,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield from sheets_settings.pages(desktop, backend)
     yield from sheets_nodes.pages(desktop, backend)
     yield from sheets_fleet.pages(desktop, backend)
+    yield from sheets_alerts.pages(desktop, backend)
     yield from wizard_pages(desktop, backend)
     yield from sheets_notices.pages(desktop, backend)
     yield from chart_pages(desktop, backend)

@@ -81,6 +81,8 @@ class Bench:
         self.executor = executor or FakeExecutor()
         self.places = FakePlaces()
         """Of all nodes but this computer."""
+        self.reading_every = 5.0
+        """Seconds between two readings of a node."""
         self.database: Database
         self.controller: Controller
 
@@ -92,6 +94,7 @@ class Bench:
             self.home.settings_file.write_text(json.dumps(settings))
         self.database = Database(self.home.database)
         self.controller = Controller(self.home, self.database, self.executor, self.places)
+        self.controller.health.every = self.reading_every
         await self.controller.begin()
         try:
             yield self

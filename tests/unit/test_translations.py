@@ -29,6 +29,7 @@ from engine.contract.states import EndReason, Phase, RunState
 from engine.contract.training import EvaluationConfig, OutputConfig, TrainingConfig
 from engine.contract.tuner import TunerConfig
 from forge_desktop.models import (
+    alert_draft,
     command_table,
     instances_model,
     notices,
@@ -38,6 +39,7 @@ from forge_desktop.models import (
 )
 from forge_desktop.pages import nodes_page, run_page, runs_page
 from forge_desktop.panels import (
+    alert_rule_row,
     charts_card,
     device_panel,
     events_panel,
@@ -99,6 +101,10 @@ TABLES: dict[tuple[str, str], list[str]] = {
     ("panels/settings_field.py", "entry.sentence"): SETTING_SENTENCES,
     ("panels/settings_field.py", "empty"): [text for text in SETTING_EMPTY if not text.isdigit()],
     ("panels/settings_field.py", "text"): SETTING_CHOICES,
+    ("panels/alert_rule_row.py", "TITLES[kind]"): list(alert_draft.TITLES.values()),
+    ("panels/alert_rule_row.py", "SENTENCES[kind]"): list(alert_draft.SENTENCES.values()),
+    ("panels/alert_rule_row.py", "HEADS[name]"): list(alert_rule_row.HEADS.values()),
+    ("panels/settings_alerts.py", "TITLES[rule.kind]"): list(alert_draft.TITLES.values()),
     ("panels/settings_data.py", "MENDABLE[error.code]"): list(settings_data.MENDABLE.values()),
     ("panels/settings_environment.py", "ORIGINS[one.origin]"): list(settings_environment.ORIGINS.values()),
     ("panels/settings_environment.py", "text"): [text for text, *_look in settings_environment.STATES.values()],
@@ -140,7 +146,7 @@ TABLES: dict[tuple[str, str], list[str]] = {
 }
 """Calls of `tr` whose text comes out of a table: file and argument, and the texts of the table."""
 SAME_IN_CHINESE = {
-    *("Ctrl+N", "GB", "GPU {n}", "LoRA alpha", "LoRA dropout", "token"),
+    *("Ctrl+N", "GB", "°C", "GPU {n}", "LoRA alpha", "LoRA dropout", "token"),
     *("LoRA", "QLoRA", "DoRA", "DPO", "KTO", "ORPO", "CPO", "SimPO", "GRPO", "fp32", "bf16", "fp16"),
     *("Hugging Face", "ModelScope", "Eager", "SDPA", "FlashAttention 2", "ChatML", "Alpaca", "ShareGPT", "Docker"),
 }

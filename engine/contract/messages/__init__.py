@@ -3,6 +3,7 @@
 Each room has its file here. A code never changes its meaning: translations and diagnosis rules point at it.
 """
 
+from engine.contract.messages.alerts import ALERTS
 from engine.contract.messages.bad_input import BAD_INPUT
 from engine.contract.messages.base import Message
 from engine.contract.messages.config import CONFIG
@@ -36,6 +37,7 @@ MESSAGES: dict[str, Message] = {
     **NODES,
     **DOCTOR,
     **IMAGES,
+    **ALERTS,
 }
 
 __all__ = ["MESSAGES", "Message"]

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.contract.errors import ErrorBody, NotFound, Refused, UserError
 from engine.control.api import (
+    routes_alerts,
     routes_data,
     routes_house,
     routes_hubs,
@@ -49,6 +50,7 @@ def make_app(context: Context, token: str) -> ASGIApp:
         routes_house,
         routes_hubs,
         routes_nodes,
+        routes_alerts,
     ):
         app.include_router(module.router)
     _add_error_handlers(app, context.home.controller_log)

@@ -175,12 +175,21 @@ def _secrets(home: Home) -> Iterator[str]:
     """Values that must not stand anywhere: our token, kept secrets, and what variables of that name hold."""
     for file in (home.token_file, home.root / "secrets.json"):
         try:
-            yield from _strings(file.read_text(encoding="utf-8"))
+            for text in _strings(file.read_text(encoding="utf-8")):
+                yield text
+                yield from _lines(text)
         except (OSError, ValueError):
             continue
     for name, value in os.environ.items():
         if any(word in name.upper() for word in SECRET_WORDS) and len(value) >= 8:
             yield value
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Of a secret of several lines each line, and of an address what follows its service: messages may quote a part."""
+    for line in (part.strip() for part in text.splitlines()):
+        if "://" in line or "\n" in text.strip():
+            yield from (part for part in (line, line.partition("://")[2]) if len(part) >= 8)
 
 
 def _strings(text: str) -> Iterator[str]:

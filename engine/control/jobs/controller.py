@@ -17,6 +17,8 @@ from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from engine.control.executors.base import Executor, SpareStatus
 from engine.control.jobs import queue, reconcile, requests, retention, start
+from engine.control.jobs.alerts import AlertDesk
+from engine.control.jobs.health import Health
 from engine.control.jobs.machine import Machine
 from engine.control.jobs.news import Hub
 from engine.control.jobs.node_care import NodeCare
@@ -41,7 +43,9 @@ class Controller(NodeCare):
     def __init__(self, home: Home, database: Database, executor: Executor, make_place: MakePlace | None = None) -> None:
         super().__init__(home, database, executor, make_place)
         self.hub = Hub(asyncio.get_running_loop())
-        self._machine = Machine()
+        self._machine = Machine(home.root)
+        self.alerts = AlertDesk(self.pool, database, self.secrets, lambda: self.settings)
+        self.health = Health(self.pool, database, self.hub, self._machine, self.read_node, self._look_for_alerts)
         self._executor = executor
         self._alarm = Alarm()
         database.on_commit = self.hub.from_thread
@@ -64,10 +68,12 @@ class Controller(NodeCare):
         self._go(self._retain())
         self.keep_spares()
         self._go(self._tell_resources())
+        self._go(self.health.run())
 
     async def end(self) -> None:
         """Stop working; workers go on."""
         self.hub.close()
+        self.alerts.close()
         await asyncio.to_thread(self.environments.close)
         for task in self._tasks:
             task.cancel()
@@ -230,6 +236,11 @@ class Controller(NodeCare):
         await self.database.write(write, durable=True)
         if left_on:
             self._go(self.drop_remains(uid, left_on))
+
+    async def _look_for_alerts(self) -> None:
+        for name in await self.alerts.look():
+            if name in self.pool:
+                await self.tell_node(self.pool.node(name))
 
     async def _tell_resources(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from engine.contract.clock import now
 from engine.contract.nodes import CHECKS, CheckName, DoctorCheck, DoctorReport, GpuFacts, NodeFacts, NodeProfile
 from engine.control.executors.fake import FakeExecutor
 from engine.control.jobs.pool import Place
+from engine.control.nodes.sampler import Sampler
 
 
 def facts_of(gpus: int = 0, engine_id: str = "", memory: int = 0) -> NodeFacts:
@@ -23,6 +24,8 @@ class FakePlaces:
 
     executors: dict[str, FakeExecutor] = field(default_factory=dict)
     facts: dict[str, NodeFacts] = field(default_factory=dict)
+    samplers: dict[str, Sampler] = field(default_factory=dict)
+    """Who takes readings of a node, by its name."""
     made: list[NodeProfile] = field(default_factory=list)
     """Every profile a place was made of."""
 
@@ -42,7 +45,8 @@ class FakePlaces:
                 tell(check)
             return DoctorReport(node=profile.name, at=now(), done=True, checks=checks, facts=facts)
 
-        return Place(executor, None, ask, examine, fence=executor.fence)
+        sampler = self.samplers.get(profile.name)
+        return Place(executor, None, ask, examine, fence=executor.fence, sampler=sampler)
 
     def executor(self, name: str) -> FakeExecutor:
         """Whose workers are pretended on the node of this name."""

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import shutil
+from pathlib import Path
 from typing import Any
 
 import psutil
 
-from engine.contract.nodes import GpuFacts, NodeFacts
+from engine.contract.nodes import LOCAL, GpuFacts, NodeFacts
 from engine.contract.processor import processor_name
+from engine.contract.throttling import throttling
+from engine.control.nodes.sampler import Reading
+from engine.control.nodes.sampler_fake import FakeSampler, fake_gpus
 
 
 class Machine:
     """Readings in the form of a journal's `device` line. Its methods may wait: call them on a thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None, fake: FakeSampler | None = None) -> None:
+        self._folder = folder
+        """Whose disk is looked at."""
+        self._fake = fake or fake_gpus(LOCAL)
         self._handles: dict[str, Any] = {}
         self._nvml: Any = None
         psutil.cpu_percent()  # the first reading is the start of the first interval
@@ -55,6 +63,14 @@ class Machine:
         for index, handle in self._handles.items():
             with contextlib.suppress(Exception):  # a reading this GPU does not give
                 self._read_gpu(f"gpu{index}", handle, values, names)
+        with contextlib.suppress(OSError):
+            if self._folder is not None:
+                usage = shutil.disk_usage(self._folder)
+                values |= {"disk.used": float(usage.used), "disk.total": float(usage.total)}
+                values["disk.free"] = float(usage.free)
+        if self._fake is not None:
+            found = Reading(values, names).with_gpus(self._fake.read())
+            return found.values, found.names
         return values, names
 
     def _read_gpu(self, key: str, handle: Any, values: dict[str, float], names: dict[str, str]) -> None:
@@ -65,3 +81,8 @@ class Machine:
         values[f"{key}.utilisation"] = float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
         values[f"{key}.temperature"] = float(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU))
         values[f"{key}.power"] = nvml.nvmlDeviceGetPowerUsage(handle) / 1000
+        with contextlib.suppress(Exception):  # some boards and drivers do not say
+            values[f"{key}.power_limit"] = nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000
+        with contextlib.suppress(Exception):
+            bits = int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
+            values |= {f"{key}.{name}": value for name, value in throttling(bits).items()}

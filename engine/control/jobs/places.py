@@ -12,6 +12,7 @@ from engine.contract.paths import Home
 from engine.control.executors.docker.link import Link
 from engine.control.jobs.pool import Place
 from engine.control.jobs.secrets import SecretStore
+from engine.control.nodes.sampler import Sampler
 
 Told = Callable[[Transfer], None]
 QUICK_COPY = ("docker_local",)
@@ -45,8 +46,16 @@ class Places:
         return Place(
             executor, link, partial(said_by, link), partial(self._examine, profile, link),
             partial(self._bring_image, profile, link), sweep, executor.keep.remove,
-            executor.fence,
+            executor.fence, self._sampler(profile, link),
         )  # fmt: skip
+
+    def _sampler(self, profile: NodeProfile, link: Link) -> Sampler:
+        from engine.control.executors.docker.names import controller_id
+        from engine.control.nodes.sampler_container import ContainerSampler
+        from engine.control.nodes.sampler_fake import WithFakeGpus, fake_gpus
+
+        real, fake = ContainerSampler(link, profile, self.image, controller_id(self._home)), fake_gpus(profile.name)
+        return WithFakeGpus(real, fake) if fake is not None else real
 
     def image(self) -> str:
         """The worker image of nodes that name none."""

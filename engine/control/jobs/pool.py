@@ -34,6 +34,7 @@ from engine.control.executors.base import Executor
 from engine.control.executors.docker.link import Link
 from engine.control.jobs import queue
 from engine.control.jobs.scheduler import Offer
+from engine.control.nodes.sampler import Sampler
 from engine.control.store.nodes import NodeRow
 
 T = TypeVar("T")
@@ -72,9 +73,13 @@ class Place:
     """Removes what remains of one run; False while a worker of it lives."""
     fence: Callable[[str, str], int] | None = None
     """Ends workers of a run that have another lease than this; how many."""
+    sampler: Sampler | None = None
+    """Takes readings of it."""
 
     def close(self) -> None:
         """Let go of it. Workers go on."""
+        if self.sampler is not None:
+            self.sampler.close()
         self.executor.close()
         if self.link is not None:
             self.link.close()

@@ -17,7 +17,8 @@ from engine.contract.errors import NotFound, Refused, UserError
 from engine.contract.hubs import HUBS
 from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import RunSpec, TrainJob
-from engine.contract.secrets import NODE_SECRET, GivenSecrets, SecretInfo, SecretName, Secrets
+from engine.contract.secrets import ALERT_SECRET, NODE_SECRET, GivenSecrets, SecretInfo, SecretName, Secrets
+from engine.control.jobs import alert_sending
 
 log = logging.getLogger(__name__)
 NAMES: tuple[SecretName, ...] = get_args(SecretName)
@@ -46,7 +47,7 @@ class SecretStore:
         """Keep it, in place of what was there."""
         known, value = known_name(name), value.strip()
         _refuse_bad(known, value)
-        logs.hide(value, value.partition(":")[2] if known == PROXY else "")
+        logs.hide(*_hidden(known, value))
         with self._lock:
             kept = self._read()
             kept[known] = {"place": "keyring"} if self._keep(known, value) else {"place": "file", "value": value}
@@ -71,7 +72,7 @@ class SecretStore:
         if entry is None:
             return ""
         value = str(entry.get("value", "")) if entry.get("place") == "file" else self._ask(name)
-        logs.hide(value, value.partition(":")[2] if name == PROXY else "")
+        logs.hide(*_hidden(name, value))
         return value
 
     def given(self, hub: str) -> GivenSecrets:
@@ -128,13 +129,13 @@ class SecretStore:
 
 def is_name(name: str) -> bool:
     """Whether a secret may be called so."""
-    return name in NAMES or NODE_SECRET.fullmatch(name) is not None
+    return name in NAMES or name == ALERT_SECRET or NODE_SECRET.fullmatch(name) is not None
 
 
 def known_name(name: str) -> str:
     """The name, if it is one."""
     if not is_name(name):
-        raise NotFound("secret.unknown", name=name[:100], known=", ".join((*NAMES, "node/NAME/key")))
+        raise NotFound("secret.unknown", name=name[:100], known=", ".join((*NAMES, ALERT_SECRET, "node/NAME/key")))
     return name
 
 
@@ -151,11 +152,23 @@ def _refuse_bad(name: str, value: str) -> None:
     if name not in NAMES:
         if not 0 < len(value) <= LONGEST_KEY or not value.replace("\n", "").replace("\r", "").isprintable():
             raise Refused("secret.bad", name=name)
+        if name == ALERT_SECRET:
+            alert_sending.refuse_bad(value)
         return
     if not 0 < len(value) <= LONGEST or not value.isprintable() or (name != PROXY and not _is_token(value)):
         raise Refused("secret.bad", name=name)
     if name == PROXY and ":" not in value:
         raise Refused("secret.proxy_form")
+
+
+def _hidden(name: str, value: str) -> list[str]:
+    """What must never stand in a log: the value, and each part of it that is a secret by itself."""
+    if name == PROXY:
+        return [value, value.partition(":")[2]]
+    if name == ALERT_SECRET:
+        addresses = [line.strip() for line in value.splitlines()]
+        return [value, *addresses, *(line.partition("://")[2] for line in addresses)]
+    return [value]
 
 
 def _is_token(value: str) -> bool:

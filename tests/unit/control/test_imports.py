@@ -12,7 +12,17 @@ def modules_after(statement: str) -> set[str]:
 
 def test_that_starting_the_controller_imports_nothing_heavy():
     loaded = modules_after("import engine.control.service")
-    assert not loaded & {"torch", "transformers", "peft", "docker", "PySide6", "numpy", "pyarrow", "sqlite_utils"}
+    assert not loaded & {
+        "torch",
+        "transformers",
+        "peft",
+        "docker",
+        "PySide6",
+        "numpy",
+        "pyarrow",
+        "sqlite_utils",
+        "apprise",
+    }
 
 
 def test_that_the_monitor_needs_the_standard_library_only():
