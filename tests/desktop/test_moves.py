@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import shiboken6
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMenu, QPushButton
 
@@ -99,7 +100,7 @@ def test_that_a_run_is_moved_by_the_keyboard_alone(replay, qtbot, moving):
     qtbot.waitUntil(lambda: model_of(replay).of_run(moving) is not None)
     move = model_of(replay).of_run(moving)
     assert (move.source, move.target) == ("rtx4090-c1", "h200-a1")
-    qtbot.waitUntil(lambda: not dialog.isVisible())
+    qtbot.waitUntil(lambda: not shiboken6.isValid(dialog) or not dialog.isVisible())
 
 
 def test_that_a_refused_move_is_explained_in_the_dialog(replay, qtbot, moving):
@@ -140,7 +141,7 @@ def test_that_a_node_moves_those_of_its_runs_that_are_ticked(replay, qtbot, movi
     qtbot.mouseClick(go(dialog), Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: model_of(replay).of_run(other) is not None)
     assert model_of(replay).of_run(moving) is None
-    qtbot.waitUntil(lambda: not dialog.isVisible())
+    qtbot.waitUntil(lambda: not shiboken6.isValid(dialog) or not dialog.isVisible())
 
 
 def test_that_the_run_page_shows_its_move_step_by_step(replay, qtbot, moving):
