@@ -47,11 +47,13 @@ types:
 imports:
 	@.venv/bin/lint-imports --no-cache > .import-rules.log 2>&1 || { cat .import-rules.log; rm -f .import-rules.log; exit 1; }; rm -f .import-rules.log
 
-chaos: setup   ## faults over eight runs at once; nothing may be lost (CHAOS_SEED, CHAOS_FAULTS=200)
-	@$(PY) -m tests.chaos
+chaos: setup   ## faults over eight runs at once; nothing may be lost (CHAOS_SEED, CHAOS_FAULTS=200, CHAOS_EXECUTORS=docker,process)
+	@./installer/setup.sh docker
+	@as=""; [ "$$(id -u)" = 0 ] || [ -z "$${CI:-}" ] || as="sudo -n -E"; \
+	  $$as env $(TEST_ENV) $(PY) -m tests.helpers.docker_image && $$as env $(TEST_ENV) $(PY) -m tests.chaos
 
 ci: check test test-docker  ## what continuous integration runs
-	@CHAOS_SEED=$${CHAOS_SEED:-7} CHAOS_FAULTS=$${CHAOS_FAULTS:-20} $(PY) -m tests.chaos
+	@CHAOS_SEED=$${CHAOS_SEED:-7} CHAOS_FAULTS=$${CHAOS_FAULTS:-20} $(MAKE) --no-print-directory chaos
 
 bench: setup   ## timings as ratios against a peer or a baseline in the same run → bench/results.md
 	@$(PY) -m tests.bench

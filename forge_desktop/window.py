@@ -10,7 +10,6 @@ from PySide6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
-    QLayout,
     QLineEdit,
     QMainWindow,
     QStackedWidget,
@@ -54,8 +53,8 @@ from forge_desktop.panels.transfers_panel import TransfersPanel
 from forge_desktop.panels.tray import Tray
 from forge_desktop.panels.window_commands import bind_all
 from forge_desktop.theme import look
+from forge_desktop.theme.farewell import Farewell
 from forge_desktop.theme.language import explain, sentences, tr
-from forge_desktop.theme.later import Later
 from forge_desktop.theme.motion import reduced
 from forge_desktop.theme.tokens import NARROW_WIDTH
 from forge_desktop.wizard.wizard_page import WizardPage
@@ -123,6 +122,7 @@ class Window(QMainWindow):
         self.sidebar.help_wanted.connect(self.toggle_help)
         self.banner = Banner()
         self._stack = QStackedWidget()
+        self._farewell = Farewell(self._stack)
         right = QVBoxLayout()
         right.setContentsMargins(0, 0, 0, 0)
         right.setSpacing(0)
@@ -213,14 +213,10 @@ class Window(QMainWindow):
             self._cover()
 
     def _put_away(self, page: Page) -> None:
-        """It goes with the next turn. Without a parent it would be restyled first, each widget of it."""
+        """It goes in the turns that come."""
         self._stack.removeWidget(page)
         page.hide()
-        for layout in page.findChildren(QLayout):
-            layout.setEnabled(False)  # else it arranges the rest anew for each widget that goes
-        for part in page.findChildren(Later):
-            part.deleteLater()  # by itself: at each level of a tree that goes, PySide looks at all that is below
-        page.deleteLater()
+        self._farewell.take(page)
 
     def _make(self, kind: str, rest: str) -> Page:
         """The page of an address; one that nobody knows (of a newer version, say) shows the runs."""
@@ -246,7 +242,7 @@ class Window(QMainWindow):
             return self._runs_page("")
         page = RunPage(self.session, self.actions_of_runs, uid, self.preferences)
         if tab:
-            page.show_tab(tab)
+            page.open_at(tab)
         return page
 
     def _wizard_page(self, rest: str) -> Page:

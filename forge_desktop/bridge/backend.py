@@ -40,9 +40,9 @@ class Backend(
     SeriesBackend,
     ListingBackend,
     CompareBackend,
+    AlertsBackend,
     NodesBackend,
     MovesBackend,
-    AlertsBackend,
     Protocol,
 ):
     """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""

@@ -50,9 +50,9 @@ class ControllerBackend(
     ControllerSeries,
     ControllerListing,
     ControllerCompare,
+    ControllerAlerts,
     ControllerNodes,
     ControllerFleet,
-    ControllerAlerts,
 ):
     """Passes the desktop's questions on to a controller; its stream starts the controller again when it is gone."""
 

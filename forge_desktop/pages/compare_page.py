@@ -1,4 +1,4 @@
-"""The Compare page: curves of two to ten runs in one picture, results, settings, and all runs as points."""
+"""The Compare page: what differs between two to ten runs, their curves in one picture, results, all runs as points."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from PySide6.QtCore import QStandardPaths, Qt, QTimer, Slot
-from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QWidget
+from PySide6.QtWidgets import QBoxLayout, QFileDialog, QLabel, QMenu, QWidget
 
 from engine.contract.durable import write_durably
 from engine.contract.errors import ErrorBody, UserError
@@ -20,12 +20,14 @@ from forge_desktop.panels.compare_chart import CompareCurves
 from forge_desktop.panels.compare_grid import CompareGrid
 from forge_desktop.panels.compare_runs import CompareRuns
 from forge_desktop.panels.compare_scatter import CompareScatter
+from forge_desktop.panels.curve_chart import CurveChart
 from forge_desktop.panels.page import Page, TwoColumns
 from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Choice, Segments, button, column, label, row
 from forge_desktop.theme.language import count, explain, tr
 from forge_desktop.theme.look import tokens
+from forge_desktop.theme.slices import Slices
 
 REFRESH_MS = 250
 
@@ -52,24 +54,81 @@ class ComparePage(Page):
         self._soon = QTimer(self, singleShot=True, interval=REFRESH_MS)
         self._soon.timeout.connect(self._show_tables)
         self._build_head()
-        self.curves = CompareCurves(self.model, actions.transfers)
-        self.curves.told.connect(actions.told)
-        self.curves.failed.connect(actions.failed)
-        self.chart, self.scatter = self.curves.chart, CompareScatter(session)
-        self.results = CompareGrid("compare.results", tr("Results"))
-        self.settings = CompareGrid("compare.settings", tr("Settings"))
-        main = QWidget()
-        cards = (self.curves, self._build_results(), self._build_settings())
-        main.setLayout(column(self._runs, self._notice, *cards, None, spacing=14))
-        rail = QWidget()
-        rail.setLayout(column(self._build_scatter(), None, spacing=14))
+        self._main, self._rail = column(self._runs, self._notice, spacing=14), column(spacing=14)
+        main, rail = QWidget(), QWidget()
+        main.setLayout(self._main)
+        rail.setLayout(self._rail)
+        self._main.addStretch(1)
+        self._rail.addStretch(1)
         self.outer.addWidget(TwoColumns(main, rail), 1)
+        self._is_whole = False
+        self._slices = Slices(self)
+        self._slices.begin(
+            [
+                self._refresh, self._build_settings, self._build_curves, self._build_results,
+                self._build_scatter, self._follow,
+            ]
+        )  # fmt: skip
+        self.model.refetch()
+
+    # The cards are made one a turn, from the top down.
+
+    @property
+    def curves(self) -> CompareCurves:
+        """The chart's card."""
+        self._complete()
+        return self._curves
+
+    @property
+    def chart(self) -> CurveChart:
+        """The chart."""
+        return self.curves.chart
+
+    @property
+    def results(self) -> CompareGrid:
+        """The table of results."""
+        self._complete()
+        return self._results
+
+    @property
+    def settings(self) -> CompareGrid:
+        """The table of settings."""
+        self._complete()
+        return self._settings
+
+    @property
+    def scatter(self) -> CompareScatter:
+        """All runs as points."""
+        self._complete()
+        return self._scatter
+
+    @property
+    def is_built(self) -> bool:
+        """Every card is there."""
+        return self._is_whole
+
+    def _complete(self) -> None:
+        """Somebody needs a part: make what is left now."""
+        if not self._slices.is_done:
+            self._slices.finish()
+
+    def _add_card(self, card: QWidget, column_: QBoxLayout) -> None:
+        column_.insertWidget(column_.count() - 1, card)
+
+    def _follow(self) -> None:
+        """Everything is there: keep it current."""
+        self._is_whole = True
         self.model.changed.connect(self._refresh)
         self.model.points_changed.connect(self._points_changed)
         self.model.all_changed.connect(self._show_scatter)
         self._refresh()
         self._show_scatter()
-        self.model.refetch()
+
+    def _build_curves(self) -> None:
+        self._curves = CompareCurves(self.model, self._actions.transfers)
+        self._curves.told.connect(self._actions.told)
+        self._curves.failed.connect(self._actions.failed)
+        self._add_card(self._curves, self._main)
 
     def _build_head(self) -> None:
         back = button(tr("Runs"), "link", on_click=lambda: self.navigate.emit("runs"), name="compare.back")
@@ -90,14 +149,17 @@ class ComparePage(Page):
         self._notice: QLabel = label("", "hint", wrap=True)
         self._notice.setObjectName("compare.notice")
 
-    def _build_results(self) -> QWidget:
+    def _build_results(self) -> None:
+        self._results = CompareGrid("compare.results", tr("Results"))
         card = Card(tr("Results"))
         card.head.addWidget(label(tr("★ is the best"), "hint"))
         card.head.addStretch(1)
-        card.body.addWidget(self.results)
-        return card
+        card.body.addWidget(self._results)
+        self._add_card(card, self._main)
 
-    def _build_settings(self) -> QWidget:
+    def _build_settings(self) -> None:
+        """What differs comes first: it is what one compares for."""
+        self._settings = CompareGrid("compare.settings", tr("Settings"))
         card = Card(tr("Settings"))
         self._differ = label("", "hint")
         self._differ.setObjectName("compare.differ")
@@ -106,10 +168,11 @@ class ComparePage(Page):
         card.head.addWidget(self._differ)
         card.head.addStretch(1)
         card.head.addWidget(self._only)
-        card.body.addWidget(self.settings)
-        return card
+        card.body.addWidget(self._settings)
+        self._add_card(card, self._main)
 
-    def _build_scatter(self) -> QWidget:
+    def _build_scatter(self) -> None:
+        self._scatter = CompareScatter(self.model.session)
         card = Card(tr("All runs"))
         self._quality = Choice(
             [("score", tr("Score after")), ("validation_loss", tr("Validation loss")), ("loss", tr("Final loss"))]
@@ -122,13 +185,13 @@ class ComparePage(Page):
         for choice in (self._quality, self._price):
             choice.activated.connect(lambda _place: self._choose_values())
         self._all_note = label("", "hint", wrap=True)
-        self.scatter.opened.connect(lambda uid: self.navigate.emit(f"run/{uid}"))
+        self._scatter.opened.connect(lambda uid: self.navigate.emit(f"run/{uid}"))
         self.model.all_failed.connect(self._all_failed)
-        self.scatter.export.told.connect(self._actions.told)
-        self.scatter.export.failed.connect(self._actions.failed)
+        self._scatter.export.told.connect(self._actions.told)
+        self._scatter.export.failed.connect(self._actions.failed)
         table = button(tr("Table"), "segment", name="compare.scatter.as_table", tip=tr("The points as a table"))
         table.setCheckable(True)
-        table.toggled.connect(self.scatter.show_table)
+        table.toggled.connect(self._scatter.show_table)
         save = button("", "quiet", "download", name="compare.scatter.export", tip=tr("Save or copy the chart"))
         save.setFixedWidth(40)
         save.clicked.connect(lambda: self._save_scatter(save))
@@ -139,9 +202,9 @@ class ComparePage(Page):
         choices.setStretch(0, 1)
         choices.setStretch(2, 1)
         card.body.addLayout(choices)
-        card.body.addWidget(self.scatter, 1)
+        card.body.addWidget(self._scatter, 1)
         card.body.addWidget(self._all_note)
-        return card
+        self._add_card(card, self._rail)
 
     # Showing
 
@@ -151,8 +214,9 @@ class ComparePage(Page):
         self._title.setText(count(number, "Compare {n} run", "Compare {n} runs"))
         self._notice.setText(self._said())
         self._notice.setVisible(bool(self._notice.text()))
-        self._show_tables()
-        self._show_letters()
+        if self._is_whole:
+            self._show_tables()
+            self._show_letters()
 
     def _said(self) -> str:
         """What a person should know or do."""
@@ -180,7 +244,7 @@ class ComparePage(Page):
 
     @Slot()
     def _show_tables(self) -> None:
-        self.results.show_lines(self._heads(), results(self.model.entries, self._currency()))
+        self._results.show_lines(self._heads(), results(self.model.entries, self._currency()))
         self._show_settings()
 
     def _show_settings(self) -> None:
@@ -189,7 +253,7 @@ class ComparePage(Page):
         if len(self.model.known) > 1:
             text = count(len(differ), "{n} setting differs", "{n} settings differ")
             self._differ.setText(f"{text} · {tr('≠ is unlike A')}" if differ else tr("All settings are the same."))
-        self.settings.show_lines(self._heads(), differ if self._only.value() == "differ" else lines)
+        self._settings.show_lines(self._heads(), differ if self._only.value() == "differ" else lines)
 
     def _show_letters(self) -> None:
         if self.model.every is not None:
@@ -201,7 +265,7 @@ class ComparePage(Page):
     def _save_scatter(self, place: QWidget) -> None:
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.scatter.fill_menu(menu)
+        self._scatter.fill_menu(menu)
         menu.popup(place.mapToGlobal(place.rect().bottomLeft()))
 
     @Slot()
@@ -215,7 +279,7 @@ class ComparePage(Page):
         if (id(every), quality, price, mine) == self._pictured:
             return  # ten thousand points are not laid out for every step of a run
         self._pictured = (id(every), quality, price, mine)
-        self.scatter.show_picture(Picture.of(self.model.picture(), letters, quality, price, self._currency()))
+        self._scatter.show_picture(Picture.of(self.model.picture(), letters, quality, price, self._currency()))
         if every is None:
             self._all_note.setText(tr("Loading all runs…"))
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import Qt, QTimer, Slot
-from PySide6.QtWidgets import QButtonGroup, QMenu, QPushButton, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QButtonGroup, QMenu, QPushButton, QStackedWidget, QWidget
 
 from engine.contract.api import ArtifactInfo, CheckpointInfo, Diagnosis
 from engine.contract.errors import ErrorBody
@@ -19,6 +19,7 @@ from forge_desktop.panels.bulk_actions import TagDialog
 from forge_desktop.panels.charts_card import ChartsCard
 from forge_desktop.panels.checkpoints_panel import CheckpointsCard, LatestCheckpoints
 from forge_desktop.panels.config_panel import ConfigPanel
+from forge_desktop.panels.curve_chart import CurveChart
 from forge_desktop.panels.device_panel import DevicePanel
 from forge_desktop.panels.diagnosis_card import DiagnosisCard
 from forge_desktop.panels.events_panel import EventsPanel
@@ -35,6 +36,7 @@ from forge_desktop.panels.run_head import RunHead
 from forge_desktop.theme.controls import button, clear, column, line, row, scrolled, set_enabled
 from forge_desktop.theme.language import tr
 from forge_desktop.theme.later import Later
+from forge_desktop.theme.slices import Slices
 
 TABS = (
     ("overview", "Overview"),
@@ -57,11 +59,11 @@ class RunPage(Page):
         self.model = RunModel(session, uid, self)
         self._actions = actions
         self._build_head()
-        self._progress = ProgressCard(self.model)
         self._notice = NoticeCard(self.model, self._do)
         self._error = DiagnosisCard(self.model, self._change, actions.told.emit)
         self._stack = QStackedWidget()
-        self._content = self._build_content()
+        self._content = QWidget()
+        self._tab_buttons: dict[str, QPushButton] = {}
         self._waiting = Hint("loader-circle", tr("Loading the run"), tr("The job controller is being asked."))
         self._stack.addWidget(self._waiting)
         self._stack.addWidget(self._content)
@@ -70,14 +72,15 @@ class RunPage(Page):
         self.moves = MovesCard(actions.moves, uid)
         self.outer.addWidget(self.moves)
         self.outer.addWidget(self._stack, 1)
-        self.model.loaded.connect(lambda: self._stack.setCurrentWidget(self._content))
+        self._slices = Slices(self)
+        self._is_begun = self._has_failed = False
+        self._first_tab = ""
+        self.model.loaded.connect(self._begin)
         self.model.changed.connect(self._refresh)
         self.model.failed.connect(self._failed)
         self.model.gone.connect(lambda: self.navigate.emit("runs"))
         self._tick = QTimer(self, interval=1000)
-        self._tick.timeout.connect(self._progress.refresh)
         self._tick.timeout.connect(self._notice.refresh)
-        self._tick.timeout.connect(self._phases.refresh)
         self._tick.start()
         self._bind_keys()
         self.model.refetch()
@@ -102,19 +105,65 @@ class RunPage(Page):
 
     def _turn(self, step: int) -> None:
         """The next tab, or the one before."""
+        self._complete()
         place = (self._tabs.currentIndex() + step) % len(TABS)
         made = self._tab_buttons[TABS[place][0]]
         made.click()
         made.setFocus(Qt.FocusReason.TabFocusReason)
 
-    def _build_content(self) -> QWidget:
-        content = QWidget()
-        layout = QVBoxLayout(content)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(12)
-        layout.addWidget(self._progress)
+    # The content is made a card a turn once the detail is there, each card with what it shows, and seen when all are.
+
+    @property
+    def is_built(self) -> bool:
+        """Everything is made and shown, or why there is nothing to show."""
+        shown = self._stack.currentWidget() is self._content and self._slices.is_done
+        return shown or (self.model.detail is None and self._has_failed)
+
+    @property
+    def chart(self) -> CurveChart:
+        """The chart of the loss."""
+        self._complete()
+        return self._charts.chart
+
+    @property
+    def log(self) -> LogPanel:
+        """The one log."""
+        self._complete()
+        return self._log
+
+    def _begin(self) -> None:
+        """The detail came: make the content."""
+        if self._is_begun:
+            self._show_content()
+            return
+        self._is_begun = True
+        self._slices.begin(
+            [
+                self._build_frame, self._build_charts, self._build_log, self._build_devices,
+                self._build_rail, self._build_tabs, self._show_content,
+            ]
+        )  # fmt: skip
+
+    def _complete(self) -> None:
+        """Somebody needs a part of the content: make what is left now."""
+        if not self._is_begun:
+            self._begin()
+        if not self._slices.is_done:
+            self._slices.finish()
+
+    def _show_content(self) -> None:
+        if self.model.detail is not None:
+            self._stack.setCurrentWidget(self._content)
+            first, self._first_tab = self._tab_buttons.get(self._first_tab), ""
+            if first is not None:
+                first.click()
+
+    def _build_frame(self) -> None:
+        self._progress = ProgressCard(self.model)
+        self._tick.timeout.connect(self._progress.refresh)
+        layout = column(self._progress, spacing=12)
+        self._content.setLayout(layout)
         self._tabs = QStackedWidget()
-        self._tab_buttons: dict[str, QPushButton] = {}
         group = QButtonGroup(self)
         bar = row(spacing=20)
         for place, (key, text) in enumerate(TABS):
@@ -131,7 +180,43 @@ class RunPage(Page):
         under.addWidget(line())
         layout.addLayout(under)
         self._tab_buttons["overview"].setChecked(True)
-        self._tabs.addWidget(self._build_overview())
+        self._build_overview()
+        layout.addWidget(self._tabs, 1)
+
+    def _build_overview(self) -> None:
+        main, rail, whole = QWidget(), QWidget(), QWidget()
+        self._main, self._rail = column(spacing=14), column(spacing=14)
+        main.setLayout(self._main)
+        rail.setLayout(self._rail)
+        self._phases = PhasesCard(self.model)
+        self._tick.timeout.connect(self._phases.refresh)
+        whole.setLayout(column(self._phases, TwoColumns(main, rail), spacing=12))
+        self._tabs.addWidget(whole)
+
+    def _build_charts(self) -> None:
+        charts = self._charts = ChartsCard(self.model, self._preferences, self._actions.transfers)
+        charts.told.connect(self._actions.told)
+        charts.failed.connect(self._actions.failed)
+        self._main.addWidget(charts, 3)
+
+    def _build_log(self) -> None:
+        self._log = LogPanel(self.model, lambda: self._save(Item("log")))
+        self._log.full_wanted.connect(lambda full: self.show_tab("log" if full else "overview"))
+        self._log.told.connect(self._actions.told)
+        self._main.addWidget(self._log, 2)
+
+    def _build_devices(self) -> None:
+        self._rail.addWidget(DevicePanel(self.model))
+
+    def _build_rail(self) -> None:
+        checkpoints = LatestCheckpoints(self.model, self._do_checkpoint, lambda: self.show_tab("checkpoints"))
+        files = FilesCard(self.model, self._download)
+        for card in (checkpoints, ScoreCard(self.model), files, AttemptsCard(self.model)):
+            self._rail.addWidget(card)
+        self._rail.addStretch(1)
+
+    def _build_tabs(self) -> None:
+        """Behind the others, so that Tab comes to them in their order."""
         self._tabs.addWidget(Later(self._build_checkpoints))
         self._tabs.addWidget(Later(lambda: scrolled(SamplesPanel(self.model))))
         self._tabs.addWidget(Later(lambda: ConfigPanel(self.model, lambda: self._save(Item("config")))))
@@ -139,30 +224,6 @@ class RunPage(Page):
         self._log_tab = QWidget()
         self._log_tab.setLayout(column())
         self._tabs.addWidget(self._log_tab)
-        layout.addWidget(self._tabs, 1)
-        return content
-
-    def _build_overview(self) -> QWidget:
-        main, rail = QWidget(), QWidget()
-        charts = ChartsCard(self.model, self._preferences, self._actions.transfers)
-        charts.told.connect(self._actions.told)
-        charts.failed.connect(self._actions.failed)
-        self.chart = charts.chart
-        self.log = LogPanel(self.model, lambda: self._save(Item("log")))
-        self.log.full_wanted.connect(lambda full: self.show_tab("log" if full else "overview"))
-        self.log.told.connect(self._actions.told)
-        self._phases = PhasesCard(self.model)
-        self._main = column(charts, self.log, spacing=14)
-        self._main.setStretch(0, 3)
-        self._main.setStretch(1, 2)
-        main.setLayout(self._main)
-        files = FilesCard(self.model, self._download)
-        checkpoints = LatestCheckpoints(self.model, self._do_checkpoint, lambda: self.show_tab("checkpoints"))
-        score, attempts = ScoreCard(self.model), AttemptsCard(self.model)
-        rail.setLayout(column(DevicePanel(self.model), checkpoints, score, files, attempts, None, spacing=14))
-        whole = QWidget()
-        whole.setLayout(column(self._phases, TwoColumns(main, rail), spacing=12))
-        return whole
 
     def _build_checkpoints(self) -> QWidget:
         inner = QWidget()
@@ -185,8 +246,12 @@ class RunPage(Page):
 
     def show_tab(self, key: str) -> None:
         """Open one of the tabs."""
-        if key in self._tab_buttons:
-            self._tab_buttons[key].click()
+        self._complete()
+        self._tab_buttons[key].click()
+
+    def open_at(self, key: str) -> None:
+        """Open one of the tabs as soon as the content is there; an unknown one is the overview."""
+        self._first_tab = key
 
     @Slot()
     def _refresh(self) -> None:
@@ -250,6 +315,7 @@ class RunPage(Page):
 
     @Slot(object)
     def _failed(self, error: ErrorBody) -> None:
+        self._has_failed = True
         if self.model.detail is None:
             self._error.show_error(error)
             self._waiting.say(tr("This run cannot be shown"), "")

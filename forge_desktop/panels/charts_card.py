@@ -64,6 +64,7 @@ class ChartsCard(Card):
         self.choose(metric if metric in (*METRICS, ALL) else "loss")
         self._run_changed()
         self._switched(switches)
+        self._points_changed({name for name, curve in model.curves.items() if len(curve) or curve.coarse is not None})
 
     def choose(self, metric: str) -> None:
         """Show the chart of one metric, or all."""

@@ -66,7 +66,8 @@ class CurveChart(ChartHands):
         self._left = 48
         self.notice = ChartNotice(self)
         self._soon = QTimer(self, singleShot=True, interval=REDRAW_MS)
-        self._soon.timeout.connect(self.update)
+        self._soon.timeout.connect(self._redraw)
+        self._is_due = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(180, 120)
         self.setAccessibleName(tr("Chart"))
@@ -121,9 +122,19 @@ class CurveChart(ChartHands):
             self.touch()
 
     def touch(self) -> None:
-        """There are new points: redraw soon."""
-        if not self._soon.isActive():
+        """There are new points: redraw at once after a rest, else soon."""
+        if self._soon.isActive():
+            self._is_due = True
+        else:
             self._soon.start()
+            self.update()
+
+    @Slot()
+    def _redraw(self) -> None:
+        if self._is_due:
+            self._is_due = False
+            self._soon.start()
+            self.update()
 
     def points_shown(self) -> int:
         """How many points of the first raw curve are drawn now."""

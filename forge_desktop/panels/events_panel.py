@@ -20,9 +20,9 @@ from forge_desktop.theme.measures import ago, count_of, duration, figure, moment
 from forge_desktop.theme.slices import Slices
 
 SHOWN = 200
-AT_ONCE = 25
+"""Rows that are made at first; older ones when somebody asks for them."""
+AT_ONCE = 12
 """Rows made in one turn of the event loop."""
-"""Rows that are made at once; older ones when somebody asks for them."""
 KINDS: tuple[tuple[str, str], ...] = (
     ("all", "All"),
     ("course", "Course"),
@@ -96,6 +96,11 @@ class EventsPanel(QWidget):
         self._tick.timeout.connect(self._retime)
         self._tick.start()
         self._refresh()
+
+    @property
+    def is_filled(self) -> bool:
+        """Every row that is to be seen is made."""
+        return self._slices.is_done
 
     @Slot(str)
     def _choose(self, _kind: str) -> None:

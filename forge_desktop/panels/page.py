@@ -31,6 +31,11 @@ class Page(QWidget):
         self.outer.setContentsMargins(28, 22, 28, 20)
         self.outer.setSpacing(14)
 
+    @property
+    def is_built(self) -> bool:
+        """Everything is made and shown; a large page comes some parts a turn."""
+        return True
+
     def leave(self) -> None:
         """The page is no longer shown; let go of what it follows."""
 

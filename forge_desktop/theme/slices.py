@@ -22,6 +22,12 @@ class Slices(QObject):
         self._turn.start()
         self._next()
 
+    def finish(self) -> None:
+        """Somebody needs all of it: do what is left now."""
+        self._turn.stop()
+        for work in self._left:
+            work()
+
     @property
     def is_done(self) -> bool:
         """Nothing is left to do."""

@@ -24,6 +24,7 @@ BENCHES = (
     ("A million points in and out", sys.executable, "tests.bench.ingest"),
     ("Charts of a million points", sys.executable, "tests.bench.charts"),
     ("Questions to Docker engines", sys.executable, "tests.bench.links"),
+    ("Ways to Docker engines", sys.executable, "tests.bench.docker_transport"),
     ("Training speed", WORKER, "tests.bench.worker_speed"),
 )
 

@@ -24,7 +24,7 @@ from engine.contract.paths import Home
 from forge_desktop.app import Desktop, make_application
 from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.models.settings_entries import SECTIONS
-from forge_desktop.pages.run_page import TABS, RunPage
+from forge_desktop.pages.run_page import TABS
 from forge_desktop.pages.settings_page import SettingsPage
 from forge_desktop.wizard.steps import STEPS
 from forge_desktop.wizard.wizard_page import WizardPage
@@ -80,7 +80,7 @@ def ways(desktop: Desktop, runs: dict[str, str]) -> Iterator[tuple[str, Callable
 
     def press(name: str) -> Callable[[], object]:
         def deed() -> None:
-            made = window.findChild(QPushButton, name)
+            made = window.page.findChild(QPushButton, name) if window.page is not None else None
             assert made is not None, name
             made.click()
 
@@ -180,7 +180,7 @@ def settled(desktop: Desktop) -> None:
         if desktop.session.is_asking or desktop.is_changing_look:
             quiet = time.monotonic()
         page = desktop.window.page
-        if isinstance(page, RunPage) and page.model.detail is None:
+        if page is not None and not page.is_built:
             quiet = time.monotonic()
 
 

@@ -1,33 +1,58 @@
-"""`make chaos`: CHAOS_FAULTS faults (200) from CHAOS_SEED over eight runs; ends with 0 if nothing was lost."""
+"""`make chaos`: CHAOS_FAULTS faults (200) from CHAOS_SEED over eight runs; ends with 0 if nothing was lost.
+
+CHAOS_EXECUTORS=docker,process says where they work; without it docker takes part where an engine can start.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from engine.contract.errors import UserError
-from tests.chaos import faults
+from tests.chaos import faults, node_faults
 from tests.chaos.arena import Arena
+from tests.chaos.nodes import Nodes, chosen, running_nodes
 from tests.chaos.verify import problems
+from tests.chaos.verify_nodes import cleared, expired, links, node_problems
+from tests.helpers.docker_process import CannotStart
 
 
 def main() -> int:
-    """Faults, healing, and a look at everything."""
+    """Engines if there are to be any, then everything else."""
     seed = int(os.environ.get("CHAOS_SEED") or time.time())
     count = int(os.environ.get("CHAOS_FAULTS") or 200)
-    print(f"CHAOS_SEED={seed} CHAOS_FAULTS={count}", flush=True)
+    processes, docker = chosen()
+    with contextlib.ExitStack() as ended:
+        nodes = None
+        if docker is not False:
+            try:
+                nodes = ended.enter_context(running_nodes())
+            except CannotStart as reason:
+                print(f"no Docker engine: {reason}", flush=True)
+                if docker:
+                    return 2
+        return fight(seed, count, nodes, processes)
+
+
+def fight(seed: int, count: int, nodes: Nodes | None, processes: bool) -> int:
+    """Faults, healing, and a look at everything."""
+    executors = ",".join([*(["docker"] if nodes else []), *(["process"] if processes else [])])
+    print(f"CHAOS_SEED={seed} CHAOS_FAULTS={count} CHAOS_EXECUTORS={executors}", flush=True)
     chance = random.Random(seed)
     folder = Path(tempfile.mkdtemp(prefix="forge-chaos-"))
-    arena, began = Arena(folder, chance), time.monotonic()
+    arena, began = Arena(folder, chance, nodes, processes), time.monotonic()
     found = ["the run broke off"]
     try:
         arena.spawn_controller({"FORGE_FAULT": "migration.before_commit:kill:1"})
-        for number, fault in enumerate(faults.plan(count, chance), 1):
+        of_nodes = node_faults.KINDS if nodes else ()
+        for number, fault in enumerate(faults.plan(count, chance, of_nodes, processes), 1):
             arena.ready()
             time.sleep(chance.uniform(0.0, 0.4))
             try:
@@ -36,7 +61,7 @@ def main() -> int:
                 told = f"{getattr(fault, '__name__', 'fault')}: {error.code}"
             print(f"{number:4d}  {time.monotonic() - began:6.1f} s  {told}", flush=True)
         arena.heal()
-        found = problems(arena.home)
+        found = judge(arena, nodes)
         report(arena, found, count, time.monotonic() - began)
     finally:
         if found and os.environ.get("CHAOS_KEEP"):
@@ -48,12 +73,34 @@ def main() -> int:
     return 1 if found else 0
 
 
+def judge(arena: Arena, nodes: Nodes | None) -> list[str]:
+    """Everything that is wrong; the nodes are looked at as they are, then when nothing is to be kept, then later."""
+    found = problems(arena.home) + links(arena.runtime)
+    if nodes is None:
+        return found
+    found += node_problems(nodes, arena.home)
+    table(arena, nodes)
+    arena.spawn_controller()
+    arena.until_healthy()
+    found += cleared(nodes, arena.home, arena.client)
+    arena.end_controller(signal.SIGTERM)
+    waited, kept = expired(nodes, arena.home)
+    print(f"{waited} containers and volumes of runs that were deleted while their node was away went when due")
+    return found + kept + links(arena.runtime)
+
+
+def table(arena: Arena, nodes: Nodes) -> None:
+    """Where attempts worked, and how they ended."""
+    print(f"\n{'node':<8}{'runs':>6}{'attempts':>10}{'containers':>12}  ends")
+    for row in arena.attempts():
+        containers = len(nodes.engines[row.node].api.containers(all=True)) if row.node in nodes.engines else ""
+        print(f"{row.node:<8}{row.runs:>6}{row.attempts:>10}{containers:>12}  {row.ends}")
+    print()
+
+
 def report(arena: Arena, found: list[str], count: int, seconds: float) -> None:
     """What was gone through, and what is wrong."""
-    journals = list(arena.home.runs.glob("*/attempts/*/journal.jsonl"))
-    lines = sum(path.read_bytes().count(b"\n") for path in journals)
-    runs = len(list(arena.home.runs.iterdir()))
-    print(f"{count} faults in {seconds:.0f} s: {runs} runs, {len(journals)} attempts, {lines} journal lines")
+    print(f"{count} faults in {seconds:.0f} s: {arena.tally}")
     for problem in found:
         print(f"  WRONG  {problem}")
     print("nothing lost, nothing twice, nothing left behind" if not found else f"{len(found)} problems")

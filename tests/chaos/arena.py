@@ -1,4 +1,4 @@
-"""Where a chaos run takes place: a home of its own (on a small disk, if we may mount one), controller and runs."""
+"""Where a chaos run takes place: a home of its own (on a small disk, if we may mount one), nodes and runs."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.client.client import ControllerClient
 from engine.contract.errors import Conflict, UserError
+from engine.contract.nodes import LOCAL
 from engine.contract.paths import Home, code_root
 from tests.chaos import light_worker
+from tests.chaos.nodes import Nodes, until_reachable
 from tests.helpers.controller import make_spec
 from tests.helpers.waiting import wait_until
 
@@ -26,19 +31,39 @@ STEPS = (150, 400)
 DELAY_S = 0.01
 DISK = "256m"
 HEAL_S = 240.0
+WORK_S = 6.0
+AT_WORK = 6
+LIVE = ("preparing", "running", "finishing")
+IN_CONTAINER_DELAY_S = 0.02
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What happened on one node."""
+
+    node: str
+    runs: int
+    attempts: int
+    ends: str
 
 
 class Arena:
-    """Eight runs at a time below one controller."""
+    """Eight runs at a time below one controller; more where there are more nodes."""
 
-    def __init__(self, folder: Path, chance: random.Random) -> None:
-        self.folder, self.chance = folder, chance
+    def __init__(self, folder: Path, chance: random.Random, nodes: Nodes | None = None, processes: bool = True) -> None:
+        self.folder, self.chance, self.nodes = folder, chance, nodes
+        self.places = [*([LOCAL] if processes else []), *(nodes.engines if nodes is not None else ())]
+        self.most = RUNS if nodes is None else RUNS + len(self.places)
+        self._undone: list[tuple[float, Callable[[], None]]] = []
         self.home = Home(folder / "home")
         self.home.root.mkdir(parents=True)
         self.small_disk = _mount(self.home.root)
         self.client = ControllerClient(self.home, timeout=10.0)
         self.controller: subprocess.Popen[bytes]
-        self._made = 0
+        self._made, self._joined, self._lines, self.most_live = 0, False, 0, 0
+        self.runtime = folder / "run"
+        self.runtime.mkdir(mode=0o700)
         worker = folder / "python"
         worker.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{light_worker.__file__}" "$@"\n')
         worker.chmod(0o755)
@@ -47,6 +72,7 @@ class Arena:
             "FORGE_HOME": str(self.home.root),
             "FORGE_WORKER_PYTHON": str(worker),
             "PYTHONPATH": str(code_root()),
+            "XDG_RUNTIME_DIR": str(self.runtime),
         }
         settings = {"slots": {"gpu": RUNS}, "retry_seconds": 0.05, "stop_grace_seconds": 10, "spare_workers": 0}
         self.home.settings_file.write_text(json.dumps(settings))
@@ -70,31 +96,87 @@ class Arena:
             self.controller.wait()
             raise AssertionError("the controller did not end when it was told to") from None
 
+    def later(self, seconds: float, undo: Callable[[], None]) -> None:
+        """What a fault did is undone in a while, other faults may come between."""
+        self._undone.append((time.monotonic() + seconds, undo))
+
+    def mend(self, everything: bool = False) -> None:
+        """Undo what has lasted long enough."""
+        due = [entry for entry in self._undone if everything or entry[0] <= time.monotonic()]
+        for entry in due:
+            self._undone.remove(entry)
+            entry[1]()
+
     def ready(self) -> None:
-        """A controller that answers, and eight runs that are not done."""
+        """A controller that answers, its nodes, and eight runs that are not done."""
+        self.mend()
         until = time.monotonic() + 60
-        while True:
-            if self.controller.poll() is not None:
-                self.spawn_controller()
-            try:
-                health = self.client.health()
-                if health.pid == self.controller.pid:
-                    self.fill()
-                    return
-            except UserError:
-                pass
-            assert time.monotonic() < until, f"no controller: {self.home.controller_log.read_text()[-3000:]}"
+        while not self._tried(until):
             time.sleep(0.02)
+        self._let_work()
+
+    def _let_work(self) -> None:
+        """Faults mean little to runs that wait: a moment for containers, which start cold."""
+        until = time.monotonic() + (WORK_S if self.nodes is not None else 0.0)
+        while True:
+            with contextlib.suppress(UserError):
+                counts = self.client.runs(limit=0).counts
+                live = sum(counts.get(state, 0) for state in LIVE)
+                self.most_live = max(self.most_live, live)
+                if counts.get("running", 0) >= AT_WORK:
+                    return
+            if time.monotonic() >= until:
+                return
+            self.mend()
+            time.sleep(0.1)
+
+    def until_healthy(self) -> None:
+        """The controller answers; nothing new is asked of it."""
+        wait_until(self._answers, 60, "the controller answers")
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(UserError):
+            return self.client.health().pid == self.controller.pid
+        return False
+
+    def _tried(self, until: float) -> bool:
+        """One try; one that fell to a named place is started again."""
+        if self.controller.poll() is not None:
+            self.spawn_controller()
+        with contextlib.suppress(UserError):
+            if self._answers():
+                self.join()
+                self.fill()
+                return True
+        assert time.monotonic() < until, f"no controller: {self.home.controller_log.read_text()[-3000:]}"
+        return False
+
+    def join(self) -> None:
+        """The nodes, once."""
+        if self.nodes is None or self._joined:
+            return
+        self.nodes.join(self.client)
+        if LOCAL not in self.places:
+            self.client.set_node_state(LOCAL, "offline")
+        until_reachable(self.client)
+        self._joined = True
+
+    def _place(self) -> dict[str, str]:
+        """One node after the other, and now and then the scheduler's choice."""
+        number = self._made % (len(self.places) + 1)
+        return {"node": self.places[number] if number < len(self.places) else AUTO}
 
     def fill(self) -> None:
         """Make runs until there are eight that are not completed."""
         counts = self.client.runs(limit=0).counts
-        for _ in range(RUNS - sum(count for state, count in counts.items() if state != "completed")):
+        for _ in range(self.most - sum(count for state, count in counts.items() if state != "completed")):
             self._made += 1
             steps = self.chance.randint(*STEPS)
-            name = f"steps={steps} delay={DELAY_S} every={self.chance.randint(15, 60)} seed={self._made}"
+            delay = DELAY_S if self.nodes is None else IN_CONTAINER_DELAY_S
+            name = f"steps={steps} delay={delay} every={self.chance.randint(15, 60)} seed={self._made}"
             limits = {"retries": 100}
-            self.client.create(make_spec(self.folder, name, limits=limits))
+            compute = self._place() if self.nodes is not None else {}
+            self.client.create(make_spec(self.folder, name, limits=limits, compute=compute))
 
     def stir(self, chance: random.Random, point: str) -> None:
         """Small wishes, so that named places in the middle of commands, starts and cleaning are passed."""
@@ -115,6 +197,7 @@ class Arena:
 
     def heal(self) -> None:
         """No more faults: every run is started again until it is completed, then the controller is ended."""
+        self.mend(everything=True)
         (self.home.root / "worker-fault").unlink(missing_ok=True)
         if self.controller.poll() is None:
             self.end_controller(signal.SIGKILL)
@@ -132,8 +215,31 @@ class Arena:
             assert time.monotonic() < until, f"not healed: {[(run.uid, run.state, run.reason) for run in left]}"
             time.sleep(0.1)
         wait_until(lambda: not [p for p in self.processes("worker", "monitor") if _alive(p)], 30, "workers have gone")
-        self.client.close()
         self.end_controller(signal.SIGTERM)
+
+    @property
+    def tally(self) -> str:
+        """How much there is to be looked at."""
+        journals = list(self.home.runs.glob("*/attempts/*/journal.jsonl"))
+        self._lines = sum(path.read_bytes().count(b"\n") for path in journals) or self._lines
+        return f"{self._made} runs, {self.most_live} at once, {self._lines} journal lines"
+
+    def attempts(self) -> list[Row]:
+        """Where attempts worked, and how they ended."""
+        self.tally  # noqa: B018 - before files go
+        sql = (
+            "SELECT node.name, run_id, attempt.reason FROM attempt JOIN member ON member.attempt_id = attempt.id "
+            "JOIN node ON node.id = node_id ORDER BY node.id"
+        )
+        with contextlib.closing(sqlite3.connect(self.home.database)) as connection:
+            found = connection.execute(sql).fetchall()
+        rows = []
+        for name in dict.fromkeys(row[0] for row in found):
+            mine = [row for row in found if row[0] == name]
+            ends = Counter(row[2] for row in mine).most_common()
+            text = ", ".join(f"{reason} {count}" for reason, count in ends)
+            rows.append(Row(name, len({row[1] for row in mine}), len(mine), text))
+        return rows
 
     def processes(self, *who: str) -> Iterator[dict[str, Any]]:
         """Identities of workers or monitors of all attempts so far."""
@@ -146,6 +252,8 @@ class Arena:
 
     def close(self) -> None:
         """End what is left and give the disk back."""
+        self.mend(everything=True)
+        self.client.close()
         with contextlib.suppress(AttributeError):
             if self.controller.poll() is None:
                 self.controller.kill()

@@ -82,6 +82,9 @@ def change_look(desktop: Desktop, theme: str, tongue: str) -> None:
     while desktop.is_changing_look:
         assert time.monotonic() < deadline, "the new look does not come"
         QTest.qWait(1)
+    while desktop.window.page is not None and not desktop.window.page.is_built and desktop.session.is_online:
+        assert time.monotonic() < deadline, "the page does not come again"
+        QTest.qWait(1)
 
 
 @pytest.fixture

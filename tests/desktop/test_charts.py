@@ -43,7 +43,7 @@ def look_at(replay, qtbot, uid) -> tuple[RunPage, ChartsCard]:
     replay.window.go(f"run/{uid}")
     page = replay.window.page
     assert isinstance(page, RunPage)
-    qtbot.waitUntil(lambda: page.model.detail is not None and page.model.series.state == "ready")
+    qtbot.waitUntil(lambda: page.is_built and page.model.series.state == "ready")
     qtbot.waitUntil(page.chart.isVisible)
     return page, page.findChild(QWidget, "run.charts")
 
@@ -296,7 +296,7 @@ def test_that_switches_and_zoom_outlive_a_change_of_language_and_theme(hundred, 
 def look_at_later(replay, qtbot, uid):
     replay.window.go(f"run/{uid}")
     page = replay.window.page
-    qtbot.waitUntil(lambda: page.model.detail is not None)
+    qtbot.waitUntil(lambda: page.is_built)
     return page, page.findChild(QWidget, "run.charts")
 
 

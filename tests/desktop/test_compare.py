@@ -45,6 +45,7 @@ def compare(replay, qtbot, *uids: str) -> ComparePage:
     page = replay.window.page
     assert isinstance(page, ComparePage)
     qtbot.waitUntil(lambda: all(one.detail or one.error for one in page.model.entries))
+    qtbot.waitUntil(lambda: page.is_built and page.scatter.plot is not None)  # a thread loads what draws it
     return page
 
 

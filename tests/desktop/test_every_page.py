@@ -44,6 +44,8 @@ def walk(qapp: QApplication, qtbot, tmp_path: Path) -> Iterator[Callable[..., It
     def settle(desktop: Desktop) -> None:
         for _ in range(3):  # an answer may lead to the next question
             qtbot.waitUntil(lambda: not desktop.session.is_asking, timeout=10_000)
+            page, online = desktop.window.page, desktop.session.is_online
+            qtbot.waitUntil(lambda: page is None or page.is_built or not online, timeout=10_000)  # noqa: B023
             QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
             QCoreApplication.processEvents()
 

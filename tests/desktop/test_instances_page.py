@@ -290,6 +290,7 @@ def test_that_a_row_opens_its_run_and_its_log(replay, qtbot):
     assert QGuiApplication.clipboard().text() == "local/7"
     actions["instances.menu.log"].trigger()
     qtbot.waitUntil(lambda: isinstance(replay.window.page, RunPage))
+    qtbot.waitUntil(lambda: replay.window.page.is_built)
     assert replay.window.page.findChild(QPushButton, "run.tab.log").isChecked()
     assert replay.window.page.model.uid == uid
 

@@ -97,7 +97,7 @@ def test_that_a_tab_is_built_when_it_is_opened(replay, qtbot):
     replay.window.go(f"run/{a_run(replay)}")
     page = replay.window.page
     assert isinstance(page, RunPage)
-    qtbot.waitUntil(lambda: page.model.detail is not None)
+    qtbot.waitUntil(lambda: page.is_built)
     assert page.findChild(EventsPanel) is None
     page.show_tab("events")
     assert page.findChild(EventsPanel).isVisibleTo(page)
@@ -191,7 +191,7 @@ def test_that_many_events_come_by_and_by_and_new_ones_above(replay, qtbot):
     uid = a_run(replay, saves=30)
     replay.window.go(f"run/{uid}")
     page = replay.window.page
-    qtbot.waitUntil(lambda: page.model.detail is not None)
+    qtbot.waitUntil(lambda: page.is_built)
     page.show_tab("events")
 
     def rows() -> list[str]:
@@ -200,6 +200,7 @@ def test_that_many_events_come_by_and_by_and_new_ones_above(replay, qtbot):
 
     qtbot.waitUntil(lambda: len(rows()) > AT_ONCE, timeout=20_000)
     settle(replay, qtbot)
+    qtbot.waitUntil(lambda: page.findChild(EventsPanel).is_filled)
     before = rows()
     kept = page.findChild(QWidget, before[-1])
     replay.backend.play(uid, saved(99))

@@ -36,7 +36,7 @@ def open_run(replay, qtbot, lines) -> tuple[str, RunPage]:
     replay.window.go(f"run/{uid}")
     page = replay.window.page
     assert isinstance(page, RunPage)
-    qtbot.waitUntil(lambda: page.model.detail is not None)
+    qtbot.waitUntil(lambda: page.is_built)
     return uid, page
 
 

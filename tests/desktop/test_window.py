@@ -135,7 +135,7 @@ def test_that_requests_nobody_answers_are_said_and_made_good(replay, qtbot):
     replay.backend.play(uid, [*before_training(), *steps(1, 20)])
     replay.window.go(f"run/{uid}")
     page = replay.window.page
-    qtbot.waitUntil(lambda: page.model.detail is not None and len(page.model.curve("loss")) == 20)
+    qtbot.waitUntil(lambda: page.is_built and len(page.model.curve("loss")) == 20)
     replay.backend.hangs = True
     page.model.refetch()
     qtbot.waitUntil(replay.window.banner.isVisible)

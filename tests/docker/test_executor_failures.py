@@ -16,6 +16,7 @@ from engine.contract.states import EXIT_COMPLETED, EXIT_SAVED_ON_REQUEST
 from engine.control.executors.base import Exit
 from engine.control.executors.docker import names
 from engine.control.executors.docker.labels import PROTOCOL
+from engine.control.executors.docker.streams import carried_out
 from engine.control.executors.docker.whole import check_checkpoint
 from tests.helpers.disks import full, small_disk
 from tests.helpers.docker_bench import DockerBench, docker_bench
@@ -205,6 +206,21 @@ def test_a_start_that_was_lost_never_starts(bench: DockerBench):
     bench.engine.api.create_container(bench.image, "true", name=attempt.name, labels=labels)
     assert not bench.executor.adopt(attempt.folder, "", attempt.order.lease)
     assert bench.engine.api.containers(all=True) == []
+    attempt.folder.journal.touch()  # the copy is begun before the container is made
+    assert not bench.executor.adopt(attempt.folder, "", attempt.order.lease)
+
+
+def test_what_an_engine_says_of_a_command_it_could_not_begin_is_nobodys_word(bench: DockerBench):
+    attempt = bench.attempt(LONG).start()
+    attempt.until_step(1)
+    api = bench.engine.api
+    assert b"".join(carried_out(api, attempt.name, ["printf", "a b"])) == b"a b"
+    made = api.exec_create(attempt.name, ["no-such-program"])
+    assert api.exec_start(made["Id"])  # the engine's words, where the program's would stand
+    pieces = carried_out(api, attempt.name, ["no-such-program"])
+    assert b"".join(pieces) == b""
+    bench.executor.kill(attempt.folder, attempt.handle)
+    attempt.ended()
 
 
 def test_a_start_that_was_lost_half_way_is_none(bench: DockerBench):

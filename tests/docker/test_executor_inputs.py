@@ -16,6 +16,7 @@ from engine.contract.states import EXIT_COMPLETED
 from engine.control.executors.base import Exit
 from engine.control.executors.docker import files, names
 from engine.control.executors.docker.keep import DAY_S
+from engine.control.nodes.probe import throwaway
 from tests.helpers.docker_bench import BUNDLED, Attempt, DockerBench, docker_bench
 from tests.helpers.waiting import wait_until
 
@@ -273,3 +274,19 @@ def test_that_only_leftovers_of_others_are_cleared(bench: DockerBench):
     assert bench.state(attempt)["Running"]
     bench.executor.kill(attempt.folder, attempt.handle)
     attempt.ended()
+
+
+def test_that_what_a_doctor_did_not_live_to_remove_goes(bench: DockerBench, monkeypatch):
+    def probes() -> list[str]:
+        return [row["Names"][0] for row in bench.engine.api.containers(all=True)] + [
+            row["Name"] for row in bench.engine.api.volumes()["Volumes"] or []
+        ]
+
+    controller = bench.executor.controller
+    left = throwaway(bench.link, bench.profile, bench.image, controller, ["true"])
+    left.__enter__()
+    bench.executor.keep.drop_probes()
+    assert len(probes()) == 2
+    monkeypatch.setattr(names, "PROCESS", "of the next controller")
+    bench.executor.keep.drop_probes()
+    assert probes() == []

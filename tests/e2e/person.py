@@ -52,7 +52,7 @@ class Person:
 
     def page(self, kind: type[A_PAGE]) -> A_PAGE:
         """The page that should be open by and by."""
-        self.until(lambda: isinstance(self.window.page, kind))
+        self.until(lambda: isinstance(self.window.page, kind) and self.window.page.is_built)
         assert isinstance(self.window.page, kind)
         return self.window.page
 

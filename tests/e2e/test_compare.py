@@ -36,6 +36,10 @@ def test_that_two_trained_runs_are_compared(open_desktop, service, qtbot):
     order = [one.name for one in model.entries]
     assert lines == {"training.learning_rate": tuple(f"{rates[name]:.7g}" for name in order)}
 
+    cards = [page.settings, page.chart, page.results]  # what differs comes first
+    tops = [card.mapTo(page, card.rect().topLeft()).y() for card in cards]
+    assert tops == sorted(set(tops))
+
     me.until(lambda: all(len(one.curve("loss")) == STEPS for one in model.entries))
     me.until(lambda: [len(strand.x) for strand in page.chart.strands()] == [STEPS, STEPS])
     first, second = page.chart.strands()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -13,7 +14,7 @@ from tests.helpers.docker_process import Server, children_of, end_all, find_prog
 
 CONFIG = """
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {host}
 HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/authorized_keys
 PidFile {folder}/sshd.pid
@@ -34,12 +35,13 @@ LogLevel VERBOSE
 class SshServer(Server):
     """sshd for one temporary folder; `key` logs in, `wrong_key` does not."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1", inside: Sequence[str] = ()) -> None:
+        """`inside` goes before its command: it may run in a network of its own, where it has another address."""
         folder.mkdir(parents=True)
         program = find_program("/usr/sbin/sshd")
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd insists on it; empty, and left for others
         self.folder = folder
-        self.host, self.port, self.user = "127.0.0.1", free_port(), getpass.getuser()
+        self.host, self.port, self.user = host, free_port(), getpass.getuser()
         self.key, self.wrong_key = folder / "client_key", folder / "wrong_key"
         self.known_hosts, self.other_known_hosts = folder / "known_hosts", folder / "other_known_hosts"
         ours = _write_key(self.key)
@@ -49,8 +51,9 @@ class SshServer(Server):
         other = _write_key(folder / "other_host_key")
         self.other_known_hosts.write_text(f"{self._place} {other}\n")
         config = folder / "sshd_config"
-        config.write_text(CONFIG.format(port=self.port, folder=folder))
-        super().__init__("sshd", [program, "-D", "-e", "-f", str(config)], folder / "sshd.log", self._greets)
+        config.write_text(CONFIG.format(host=host, port=self.port, folder=folder))
+        command = [*inside, program, "-D", "-e", "-f", str(config)]
+        super().__init__("sshd", command, folder / "sshd.log", self._greets)
 
     @property
     def _place(self) -> str:

@@ -53,16 +53,25 @@ class Place:
 
     def make_bridge(self) -> Bridge:
         """A bridge with a range of addresses that no interface of this machine has."""
-        name = f"lf{secrets.token_hex(4)}"
-        taken = {a.address.rpartition(".")[0] for found in psutil.net_if_addrs().values() for a in found}
-        numbers = [n for n in range(16, 250) if f"10.213.{n}" not in taken]
-        number = secrets.choice(numbers)
-        self._bridges.append(name)
-        self._note()
+        name, number = self._new_name()
         _ip("link", "add", "name", name, "type", "bridge")
         _ip("addr", "add", f"10.213.{number}.1/24", "dev", name)
         _ip("link", "set", name, "up")
         return Bridge(name, f"10.{214 + secrets.randbelow(40)}.0.0/16")
+
+    def make_cable(self) -> tuple[str, str, str]:
+        """A name for one more interface of ours, removed like a bridge, and the addresses of its two ends."""
+        name, number = self._new_name()
+        return name, f"10.213.{number}.1", f"10.213.{number}.2"
+
+    def _new_name(self) -> tuple[str, int]:
+        """Noted before it is made, so that it is removed whatever happens; with a number nobody uses."""
+        name = f"lf{secrets.token_hex(4)}"
+        taken = {a.address.rpartition(".")[0] for found in psutil.net_if_addrs().values() for a in found}
+        number = secrets.choice([n for n in range(16, 250) if f"10.213.{n}" not in taken])
+        self._bridges.append(name)
+        self._note()
+        return name, number
 
     def _note(self) -> None:
         me = psutil.Process()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from engine.contract.errors import UserError
+from engine.control.executors.docker.names import PREFIX
 from engine.control.nodes.findings import Finding, ok, warning
-from engine.control.nodes.probe import PREFIX
 from engine.control.nodes.visit import Visit
 
 LIMITS = {"MemoryLimit": "memory", "PidsLimit": "processes", "CpuCfsQuota": "processor"}

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.contract.errors import UserError
 from engine.contract.nodes import NodeProfile
+from engine.control.executors.docker import names
 from engine.control.executors.docker.link import Link
 
-PREFIX = "io.loraforge."
 START_S = 120.0
 """A first start may unpack much, and NVIDIA's runtime wakes sleeping GPUs."""
 LONGEST = 200_000
@@ -140,7 +140,9 @@ def throwaway(
 ) -> Iterator[str]:
     """A container that is not started yet, with a volume at /job; both are gone afterwards."""
     name = f"forge-probe-{secrets.token_hex(6)}"
-    labels = {f"{PREFIX}managed": "1", f"{PREFIX}controller": controller, f"{PREFIX}kind": "probe"}
+    labels = {
+        names.MANAGED: "1", names.CONTROLLER: controller, names.KIND: "probe", names.SESSION: names.PROCESS,
+    }  # fmt: skip
 
     def make(api: docker.APIClient) -> str:
         api.create_volume(name, labels=labels)

@@ -152,12 +152,18 @@ class Keep:
         return gone
 
     def drop_probes(self) -> None:
-        """Containers to look through or to fill with, left by an executor that was killed."""
+        """Containers to look through, to fill or to try a node with, left by a controller that was killed."""
         for row in listed(self.link, CONTROLLER=self.controller, KIND=PROBE):
-            ours = row["Labels"].get(names.SESSION)
-            if row["State"] not in LIVE and ours and ours != self.session:
+            if row["State"] not in LIVE and self._left_over(row["Labels"]):
                 with contextlib.suppress(Refusal, UserError):
                     Remote(self.link, row["Id"]).remove(force=True)
+        for volume in self._labelled(f"{names.CONTROLLER}={self.controller}", f"{names.KIND}={PROBE}"):
+            if self._left_over(volume["Labels"]):
+                self._remove_volume(volume["Name"], quiet=True)
+
+    def _left_over(self, labels: Mapping[str, str]) -> bool:
+        session = labels.get(names.SESSION)
+        return bool(session) and session not in (self.session, names.PROCESS)
 
     def _add(self, left: Remains, row: dict[str, Any]) -> None:
         left.containers.append(str(row["Names"][0]).lstrip("/"))
@@ -170,12 +176,13 @@ class Keep:
             left.ended = max(left.ended or 0.0, ended)
 
     def _volumes(self, uid: str | None = None) -> list[dict[str, Any]]:
-        labels = [f"{names.MANAGED}=1", f"{names.CONTROLLER}={self.controller}"]
-        labels.append(f"{names.RUN}={uid}" if uid else names.RUN)
-        return self.link.ask(lambda api: api.volumes(filters={"label": labels})["Volumes"]) or []
+        return self._labelled(f"{names.CONTROLLER}={self.controller}", f"{names.RUN}={uid}" if uid else names.RUN)
 
     def _cache(self, private: bool) -> list[dict[str, Any]]:
-        labels = [f"{names.MANAGED}=1", names.DIGEST, f"{names.PRIVATE}={int(private)}"]
+        return self._labelled(names.DIGEST, f"{names.PRIVATE}={int(private)}")
+
+    def _labelled(self, *more: str) -> list[dict[str, Any]]:
+        labels = [f"{names.MANAGED}=1", *more]
         return self.link.ask(lambda api: api.volumes(filters={"label": labels})["Volumes"]) or []
 
     def _remove_volume(self, name: str, quiet: bool = False) -> bool:

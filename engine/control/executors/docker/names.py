@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from pathlib import Path, PurePosixPath
 
 from engine.contract.paths import AttemptFolder, Home
@@ -22,6 +23,8 @@ PRIVATE = f"{PREFIX}private"
 DIGEST = f"{PREFIX}digest"
 SESSION = f"{PREFIX}session"
 """Of a container that serves a copy: which executor made it, so that no other takes it for a leftover."""
+PROCESS = secrets.token_hex(8)
+"""Session of what this program makes and throws away by itself, whichever executor there is by then."""
 NEVER = "never"
 
 JOB = PurePosixPath("/job")

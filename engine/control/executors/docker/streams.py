@@ -16,6 +16,10 @@ from docker.types import CancellableStream
 
 HEADER = 8
 STDOUT = 1
+MARK = b"\1"
+MARKED = ["sh", "-c", "printf '\\001'; exec \"$@\"", "marked"]
+"""An engine that could not begin a command (its container is just ending, say) writes why where the command would have
+printed: without this sign in front it is no word of the command's."""
 
 
 def attached(api: docker.APIClient, container: str) -> CancellableStream[bytes]:
@@ -26,8 +30,15 @@ def attached(api: docker.APIClient, container: str) -> CancellableStream[bytes]:
 
 def carried_out(api: docker.APIClient, container: str, command: list[str]) -> Iterator[bytes]:
     """What a command in a running container prints, in pieces."""
-    made = api.exec_create(container, command, stdout=True, stderr=False)
-    yield from _stream(api, f"exec/{made['Id']}/start", json={"Detach": False, "Tty": False})
+    made = api.exec_create(container, [*MARKED, *command], stdout=True, stderr=False)
+    pieces = _stream(api, f"exec/{made['Id']}/start", json={"Detach": False, "Tty": False})
+    first = next(pieces, b"")
+    if first[:1] != MARK:
+        pieces.close()
+        return
+    if first[1:]:
+        yield first[1:]
+    yield from pieces
 
 
 def exit_code(api: docker.APIClient, container: str, command: list[str]) -> int:
