@@ -56,6 +56,7 @@ from forge_desktop.theme import look
 from forge_desktop.theme.farewell import Farewell
 from forge_desktop.theme.language import explain, sentences, tr
 from forge_desktop.theme.motion import reduced
+from forge_desktop.theme.slices import Slices
 from forge_desktop.theme.tokens import NARROW_WIDTH
 from forge_desktop.wizard.wizard_page import WizardPage
 
@@ -216,6 +217,8 @@ class Window(QMainWindow):
         """It goes in the turns that come."""
         self._stack.removeWidget(page)
         page.hide()
+        for work in page.findChildren(Slices):
+            work.stop()  # else it goes on with what is gone already
         self._farewell.take(page)
 
     def _make(self, kind: str, rest: str) -> Page:

@@ -187,6 +187,17 @@ def test_that_slices_are_done_one_a_turn_and_a_new_beginning_forgets_the_rest(qt
     assert 10**6 - 1 not in done
 
 
+def test_that_a_page_that_goes_while_it_is_made_is_made_no_further(replay, qtbot):
+    uid = a_run(replay)
+    for address in (f"compare/{uid}", f"run/{uid}"):
+        replay.window.go(address)
+        page = replay.window.page
+        made = page.findChildren(Slices)
+        replay.window.go("instances")
+        assert all(work.is_done for work in made)
+        settle(replay, qtbot)
+
+
 def test_that_many_events_come_by_and_by_and_new_ones_above(replay, qtbot):
     uid = a_run(replay, saves=30)
     replay.window.go(f"run/{uid}")
