@@ -11,7 +11,8 @@ from typing import Any
 from engine.cli.exits import FAILED, OK
 from engine.cli.node_words import profile_values, read_profiles, reading, report_table
 from engine.cli.output import number, print_json, say, table
-from engine.contract.nodes import NodeState
+from engine.contract.errors import ErrorBody, UserError
+from engine.contract.nodes import MoveView, NodeState, NodeView
 
 HEAD = ("NODE", "KIND", "STATE", "ANSWERS", "RUNS", "GPUS", "PRICE", "ADDRESS")
 STATES: dict[str, NodeState] = {"drain": "draining", "offline": "offline", "online": "online"}
@@ -36,6 +37,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     ):
         verb = verbs.add_parser(name, parents=[common], help=sentence)
         _add_arguments(verb, name)
+        if name == "drain":
+            verb.add_argument("--move", action="store_true", help="move its runs to other nodes instead of waiting")
         verb.set_defaults(work=work, verb=name)
 
 
@@ -141,8 +144,28 @@ def set_state(options: argparse.Namespace) -> int:
 
     with controller() as client:
         node = client.set_node_state(options.name, STATES[options.verb])
+        if getattr(options, "move", False):
+            return _move_away(options, client, node)
     left = f"; {len(node.runs)} runs are still at work there" if node.runs and node.state != "online" else ""
     return _said(options, node, f"{node.profile.name} is {node.state}{left}")
+
+
+def _move_away(options: argparse.Namespace, client: Any, node: NodeView) -> int:
+    """Every run that works there goes where the scheduler sends it; those that cannot are named, and stay."""
+    moved, refused = list[MoveView](), dict[str, ErrorBody]()
+    for run in node.runs:
+        try:
+            moved.append(client.move_run(run.uid))
+        except UserError as error:
+            refused[run.name] = error.body()
+    if options.json:
+        errors = {name: body.model_dump(mode="json") for name, body in refused.items()}
+        print_json({"moves": [move.model_dump(mode="json") for move in moved], "errors": errors})
+    else:
+        print(f"{node.profile.name} is {node.state}; {len(moved)} of {len(node.runs)} runs are being moved away")
+        for name, body in refused.items():
+            say(f"{name}: {body.what} {body.why} {body.fix}".rstrip())
+    return FAILED if refused else OK
 
 
 def export(options: argparse.Namespace) -> int:

@@ -62,7 +62,7 @@ class LogPiece:
     size: int
 
 
-class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls, FleetCalls, AlertCalls):
+class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls, AlertCalls, FleetCalls):
     """The controller of one home."""
 
     def __init__(self, home: Home, locate: Locate | None = None, timeout: float = TIMEOUT_S) -> None:

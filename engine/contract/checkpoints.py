@@ -11,7 +11,7 @@ from engine.contract.setting import Settings, setting
 
 MANIFEST = "manifest.json"
 CHECKPOINT_VERSION = 1
-SaveCause = Literal["minutes", "steps", "best", "person", "pause", "stop", "end"]
+SaveCause = Literal["minutes", "steps", "best", "person", "pause", "move", "stop", "end"]
 
 
 class CheckpointConfig(Settings):

@@ -10,5 +10,6 @@ class WorkerCommand(BaseModel):
 
     id: str
     verb: Literal["stop", "stop_without_saving", "pause", "save", "sample"]
-    """save: a checkpoint now; sample: answers now (params: prompts, max_new_tokens)."""
+    """save: a checkpoint now; sample: answers now (params: prompts, max_new_tokens). A pause whose params say
+    `cause: move` is followed by a start elsewhere."""
     params: dict[str, Any] = {}

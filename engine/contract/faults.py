@@ -43,6 +43,13 @@ Point = Literal[
     "move.after_copy",  # everything is copied, nothing checked
     "move.before_switch",  # the copy is whole, the old folder is still in use
     "move.after_switch",  # the new folder is in use, no controller serves it
+    "moving.after_request",  # a run is to be moved, nothing has begun
+    "moving.after_ask",  # its worker is to save and stop, and has not been told
+    "moving.after_stop",  # it has stopped, nothing is copied
+    "moving.after_copy",  # its checkpoint is on the target, whole
+    "moving.after_claim",  # it is the target's now, nothing is started there
+    "moving.before_release",  # it works on the target, the source still has all of it
+    "moving.before_back",  # it could not be moved, and does not go on yet
     "install.downloading",  # packages are being fetched
     "install.before_rename",  # the environment is whole, not in its place
     "retention.after_commit",  # the history says the files are gone, they are not

@@ -51,6 +51,8 @@ class EndReason(StrEnum):
     INTERRUPTED = "interrupted"
     HANG = "hang"
     LOST = "lost"
+    MOVED = "moved"
+    """Saved and ended to go on elsewhere."""
 
 
 class Mark(StrEnum):

@@ -101,8 +101,8 @@ class ComputeStep(QWidget):
     def _fill(self, lines: list[tuple[str, str, str]]) -> None:
         made = QWidget()
         made.setLayout(column(*(fact(*line) for line in lines), spacing=8))
-        made.setVisible(not self.nodes.is_needed)
         self._place.body.replaceWidget(self._lines, made)
+        made.setVisible(not self.nodes.is_needed)  # once it has a parent: else it would be a window of its own
         self._lines.deleteLater()
         self._lines = made
 

@@ -394,7 +394,7 @@ def test_a_draft_keeps_the_node_it_has(replay: ReplayDesktop, page: NodesPage, q
 def test_with_one_node_there_is_nothing_to_choose(replay: ReplayDesktop, qtbot) -> None:
     step = wizard_at_compute(replay, qtbot)
     assert not step.nodes.isVisibleTo(step)
-    assert step._lines.isVisibleTo(step)
+    qtbot.waitUntil(lambda: step._lines.isVisibleTo(step))
     wizard = replay.window.page
     assert isinstance(wizard, WizardPage)
     assert wizard.draft.get("compute.node") == "local"

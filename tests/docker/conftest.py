@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.docker_engines import Engine, Engines, RemoteEngine, running_engines, stopping
+from tests.helpers.docker_fleet import Fleet, fleet
 from tests.helpers.docker_image import OtherPython, thin_image, thin_mounts
 from tests.helpers.docker_process import CannotStart
 
@@ -75,3 +76,25 @@ def _set_right(engine: Engine) -> None:
     if engine.server is not None:
         engine.server.ensure()
     engine.clear()
+
+
+@pytest.fixture
+def light_fleet(
+    local_engine: Engine, remote_engine: RemoteEngine, worker_image: str, worker_mounts: list[str], tmp_path: Path
+) -> Iterator[Fleet]:
+    """A controller with both engines as nodes, `here` and `far`; its workers learn a number."""
+    with fleet(tmp_path, worker_image, worker_mounts) as made:
+        made.start()
+        made.add(local_engine, remote_engine)
+        yield made
+
+
+@pytest.fixture
+def real_fleet(
+    local_engine: Engine, remote_engine: RemoteEngine, worker_image: str, worker_mounts: list[str], tmp_path: Path
+) -> Iterator[Fleet]:
+    """The same with workers that train."""
+    with fleet(tmp_path, worker_image, worker_mounts, light=False) as made:
+        made.start()
+        made.add(local_engine, remote_engine)
+        yield made

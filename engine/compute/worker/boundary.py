@@ -61,7 +61,7 @@ class Boundary:
             self._obey(command, step)
         stop, checkpoints = self._session.stop, self._session.checkpoints
         if self.trainer.control.should_training_stop and stop:
-            if stop.save and not self._save("pause" if stop.pause else "stop"):
+            if stop.save and not self._save("move" if stop.move else "pause" if stop.pause else "stop"):
                 self._stop_failed(step)
             return
         cause = checkpoints.due(step, self._validation_loss if self._validated_at == step else None)

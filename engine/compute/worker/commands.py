@@ -28,6 +28,8 @@ class StopFlag:
         self._asked = False  # a plain flag: a signal handler must take no lock
         self.save = True
         self.pause = False
+        self.move = False
+        """A pause, to go on elsewhere."""
         self.by_person = False
         """A command asked for it, not only a signal."""
 
@@ -117,7 +119,9 @@ class Commands:
         if command.verb in ("save", "sample"):
             self.waiting.append(command)
             return
-        self._stop.ask(save=command.verb != "stop_without_saving", pause=command.verb == "pause")
+        pause = command.verb == "pause"
+        self._stop.ask(save=command.verb != "stop_without_saving", pause=pause)
+        self._stop.move = pause and command.params.get("cause") == "move"
         self._acknowledge(command.id, None)
 
     def take(self) -> list[WorkerCommand]:

@@ -12,6 +12,7 @@ from engine.contract.messages.desktop import DESKTOP
 from engine.contract.messages.diagnosis import DIAGNOSIS
 from engine.contract.messages.docker import DOCKER
 from engine.contract.messages.doctor import DOCTOR
+from engine.contract.messages.fleet import FLEET
 from engine.contract.messages.house import HOUSE
 from engine.contract.messages.hubs import HUBS
 from engine.contract.messages.images import IMAGES
@@ -37,6 +38,7 @@ MESSAGES: dict[str, Message] = {
     **NODES,
     **DOCTOR,
     **IMAGES,
+    **FLEET,
     **ALERTS,
 }
 

@@ -12,6 +12,7 @@ PLACEMENT: dict[str, Message] = {
     "placement.less_busy": Message("Placed on {node}.", "It has nothing else to do."),
     "placement.cheaper": Message("Placed on {node}.", "It costs less than other nodes that are free."),
     "placement.first": Message("Placed on {node}.", "Others are as good; it comes first."),
+    "placement.moving": Message("The run is being moved to {node}.", "It starts there when all of it has come.", ""),
     "placement.moved": Message("Placed on {node}.", "The run was moved there."),
     "placement.at_work": Message("The run is at work on {node}."),
     "placement.slots": Message(

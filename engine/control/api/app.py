@@ -18,6 +18,7 @@ from engine.contract.errors import ErrorBody, NotFound, Refused, UserError
 from engine.control.api import (
     routes_alerts,
     routes_data,
+    routes_fleet,
     routes_house,
     routes_hubs,
     routes_listing,
@@ -50,6 +51,7 @@ def make_app(context: Context, token: str) -> ASGIApp:
         routes_house,
         routes_hubs,
         routes_nodes,
+        routes_fleet,
         routes_alerts,
     ):
         app.include_router(module.router)

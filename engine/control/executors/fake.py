@@ -31,6 +31,11 @@ class FakeWorker:
     launch: Launch | None = None
     """What it was started with."""
 
+    @property
+    def lease(self) -> str:
+        """Under which it works."""
+        return self.launch.order.lease if self.launch is not None and self.launch.order is not None else ""
+
     def play(self, *lines: dict[str, Any]) -> None:
         """Append lines to the journal; `v`, `seq` and `t` are filled in unless given."""
         with self.folder.journal.open("ab") as journal:
@@ -64,6 +69,8 @@ class FakeExecutor:
     """The next start works, and its answer does not come back."""
     faults: ErrorBody | None = None
     """The next workers never come to work, by the node's fault."""
+    removed: list[str] = field(default_factory=list)
+    """Runs of which nothing is left here."""
     asked: int = 0
     """How many questions there were."""
     closed: bool = False
@@ -115,6 +122,15 @@ class FakeExecutor:
     def kill(self, folder: AttemptFolder, handle: str) -> None:  # noqa: ARG002
         """Gone at once."""
         self._worker(folder).end(None, 9)
+
+    def remove(self, uid: str) -> bool:
+        """What a run has left goes, unless a worker of it lives."""
+        self.answer()
+        left = [worker for key, worker in self.workers.items() if f"/{uid}/" in key]
+        if any(worker.exit is None for worker in left):
+            return False
+        self.removed.append(uid)
+        return True
 
     def keep_spares(self, plan: Callable[[], SparePlan | None]) -> None:
         """A pretended worker starts at once anyway."""

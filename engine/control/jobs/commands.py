@@ -141,7 +141,7 @@ def pause(transaction: Transaction, uid: str, actor: str) -> RunSummary:
     elif state.live:
         asked = transaction.execute(
             "UPDATE attempt SET stop_asked = coalesce(stop_asked, ?), stop_save = 1, stop_verb = 'pause' "
-            "WHERE run_id = ? AND ended IS NULL AND (stop_asked IS NULL OR stop_verb = 'pause')",
+            "WHERE run_id = ? AND ended IS NULL AND (stop_asked IS NULL OR stop_verb IN ('pause', 'move'))",
             (at, row["id"]),
         )
         if not asked.rowcount:

@@ -19,9 +19,9 @@ from engine.control.executors.base import Executor, SpareStatus
 from engine.control.jobs import queue, reconcile, requests, retention, start
 from engine.control.jobs.alerts import AlertDesk
 from engine.control.jobs.health import Health
+from engine.control.jobs.instances import InstanceDesk
 from engine.control.jobs.machine import Machine
 from engine.control.jobs.news import Hub
-from engine.control.jobs.node_care import NodeCare
 from engine.control.jobs.pool import MakePlace, Node
 from engine.control.jobs.queue import Claim
 from engine.control.jobs.retry import Alarm
@@ -37,7 +37,7 @@ LOOK_AGAIN_S = 5.0
 """Of several nodes one may have cooled down, or have more memory free, and nobody says so."""
 
 
-class Controller(NodeCare):
+class Controller(InstanceDesk):
     """Everything that lives while the service runs. Made and used on its event loop."""
 
     def __init__(self, home: Home, database: Database, executor: Executor, make_place: MakePlace | None = None) -> None:
@@ -61,6 +61,7 @@ class Controller(NodeCare):
         await self.database.write(lambda t: runs.set_prices(t, prices, currency))
         await asyncio.to_thread(self.environments.recover)
         await self._adopt()
+        await self.take_up_moves()
         for uid in await self.database.read(_half_deleted):
             self._go(self._finish_deleting(uid))
         self._go(self._learn_needs())

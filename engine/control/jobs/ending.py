@@ -13,6 +13,8 @@ from engine.contract.states import EXIT_COMPLETED, EXIT_SAVED_ON_REQUEST, EndRea
 from engine.control.executors.base import Exit
 
 PAUSE = "pause"
+MOVE = "move"
+"""Verbs of wishes: to save and end, and wait; to go on elsewhere."""
 MAY_PASS = frozenset(
     getattr(errno, name)
     for name in (
@@ -36,6 +38,10 @@ NODE_ROOMS = frozenset({"node"})
 """First parts of the codes that blame a node."""
 
 
+_LEFT = (EndReason.PAUSED_BY_PERSON, EndReason.INTERRUPTED)
+"""Last words of a worker that saved and ended because it was told to."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """How a run ends, and why."""
@@ -55,6 +61,10 @@ def verdict(ended: Exit, attempt: sqlite3.Row, hung_minutes: float | None = None
     asked = (attempt["stop_verb"] or "stop") if attempt["stop_asked"] is not None else None
     if ended.code == EXIT_COMPLETED and (word is None or word["state"] == RunState.COMPLETED):
         return Verdict(RunState.COMPLETED, EndReason.FINISHED)
+    if asked == MOVE:
+        if ended.code == EXIT_SAVED_ON_REQUEST or (word is not None and word["reason"] in _LEFT):
+            return Verdict(RunState.QUEUED, EndReason.MOVED)
+        asked = None  # it ended otherwise: as if nobody had asked
     if ended.code == EXIT_SAVED_ON_REQUEST:
         return _saved(word, asked)
     if word is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.contract.clock import now
 from engine.contract.nodes import CHECKS, CheckName, DoctorCheck, DoctorReport, GpuFacts, NodeFacts, NodeProfile
 from engine.control.executors.fake import FakeExecutor
+from engine.control.executors.fake_fleet import FakeHands, FakeStage
 from engine.control.jobs.pool import Place
 from engine.control.nodes.sampler import Sampler
 
@@ -24,6 +25,8 @@ class FakePlaces:
 
     executors: dict[str, FakeExecutor] = field(default_factory=dict)
     facts: dict[str, NodeFacts] = field(default_factory=dict)
+    stages: dict[str, FakeStage] = field(default_factory=dict)
+    hands: dict[str, FakeHands] = field(default_factory=dict)
     samplers: dict[str, Sampler] = field(default_factory=dict)
     """Who takes readings of a node, by its name."""
     made: list[NodeProfile] = field(default_factory=list)
@@ -46,7 +49,18 @@ class FakePlaces:
             return DoctorReport(node=profile.name, at=now(), done=True, checks=checks, facts=facts)
 
         sampler = self.samplers.get(profile.name)
-        return Place(executor, None, ask, examine, fence=executor.fence, sampler=sampler)
+        return Place(
+            executor, None, ask, examine, remove=executor.remove, stage=self.stage(profile.name),
+            fence=executor.fence, sampler=sampler, instances=self.hand(profile.name),
+        )  # fmt: skip
+
+    def stage(self, name: str) -> FakeStage:
+        """Who takes runs that are moved to the node of this name."""
+        return self.stages.setdefault(name, FakeStage(self.executor(name)))
+
+    def hand(self, name: str) -> FakeHands:
+        """Who lists what is on the node of this name."""
+        return self.hands.setdefault(name, FakeHands(self.executor(name)))
 
     def executor(self, name: str) -> FakeExecutor:
         """Whose workers are pretended on the node of this name."""

@@ -30,6 +30,7 @@ from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from engine.control.executors.base import Executor
 from engine.control.executors.docker.labels import default_image
+from engine.control.executors.listing import Processes
 from engine.control.jobs import elsewhere, node_changes, placement_check, placements
 from engine.control.jobs.list_desk import ListDesk
 from engine.control.jobs.need import Needs
@@ -55,7 +56,7 @@ class NodeDesk(ListDesk):
         super().__init__(home, database)
         self.needs = Needs(home)
         places = make_place or Places(home, self.secrets, lambda: self.settings, self._tell_transfer)
-        self.pool = Pool(local, places, self._examine_here)
+        self.pool = Pool(local, places, self._examine_here, Processes(home))
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._examined: dict[str, asyncio.Task[DoctorReport]] = {}
         self._bringing: dict[str, asyncio.Task[None]] = {}

@@ -11,10 +11,11 @@ from engine.control.jobs import queue
 from engine.control.jobs.commands import existing
 from engine.control.jobs.queue import Model, Terms
 from engine.control.jobs.scheduler import Choice, Demand, choose
-from engine.control.store import events
+from engine.control.store import events, moves
 
 _AHEAD = (
     "SELECT count(*) FROM run WHERE state = 'queued' AND deleting = 0 AND retry_at IS NULL AND lane = :lane AND "
+    f"id NOT IN ({moves.UNDER_WAY}) AND "
     "(priority > :priority OR priority = :priority AND (queue_rank, id) < (:rank, :id))"
 )
 
@@ -56,6 +57,9 @@ def _waiting(
 ) -> PlacementAnswer:
     """What stands in the way of a run in the queue besides the nodes: its own wait, its owner's limit, those before."""
     answer = choice.answer()
+    move = moves.of_run(connection, row["id"])
+    if move is not None:
+        return _held(answer, "placement.moving", node=move.view.target)
     if row["retry_at"] is not None:
         seconds = round(max(0.0, row["retry_at"] - at))
         return _held(answer, "placement.retry", seconds=seconds)

@@ -31,7 +31,9 @@ class Places:
     def __call__(self, profile: NodeProfile) -> Place:
         """The place of a profile; UserError where something it names is missing."""
         from engine.control.executors.docker.executor import DockerExecutor
+        from engine.control.executors.docker.listing import Containers
         from engine.control.executors.docker.opening import open_link
+        from engine.control.executors.docker.stage import DockerStage
         from engine.control.jobs.node_secrets import NodeSecrets
 
         link = open_link(profile, NodeSecrets(self._secrets))
@@ -46,7 +48,7 @@ class Places:
         return Place(
             executor, link, partial(said_by, link), partial(self._examine, profile, link),
             partial(self._bring_image, profile, link), sweep, executor.keep.remove,
-            executor.fence, self._sampler(profile, link),
+            executor.fence, self._sampler(profile, link), DockerStage(executor), Containers(link),
         )  # fmt: skip
 
     def _sampler(self, profile: NodeProfile, link: Link) -> Sampler:

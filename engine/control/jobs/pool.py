@@ -32,6 +32,8 @@ from engine.contract.nodes import (
 from engine.contract.states import Lane
 from engine.control.executors.base import Executor
 from engine.control.executors.docker.link import Link
+from engine.control.executors.seen import Hands
+from engine.control.executors.stage import Stage
 from engine.control.jobs import queue
 from engine.control.jobs.scheduler import Offer
 from engine.control.nodes.sampler import Sampler
@@ -75,6 +77,10 @@ class Place:
     """Ends workers of a run that have another lease than this; how many."""
     sampler: Sampler | None = None
     """Takes readings of it."""
+    stage: Stage | None = None
+    """Takes a run that is to be moved there; None where workers find everything on this computer."""
+    instances: Hands | None = None
+    """What of ours is there."""
 
     def close(self) -> None:
         """Let go of it. Workers go on."""
@@ -228,8 +234,14 @@ class Node:
 class Pool:
     """All nodes, by name. Belongs to the event loop."""
 
-    def __init__(self, local: Executor, make_place: MakePlace, examine_local: Examine | None = None) -> None:
-        self._local = Place(local, examine=examine_local)
+    def __init__(
+        self,
+        local: Executor,
+        make_place: MakePlace,
+        examine_local: Examine | None = None,
+        listed_here: Hands | None = None,
+    ) -> None:
+        self._local = Place(local, examine=examine_local, instances=listed_here)
         self._make = make_place
         self._nodes: dict[str, Node] = {}
 

@@ -21,7 +21,7 @@ from engine.contract.run_spec import RunSpec
 from engine.contract.states import LIVE, EndReason, Lane, RunState
 from engine.control.jobs import next_start, transitions
 from engine.control.jobs.scheduler import AUTO, CPU, Choice, Demand, Load, Offer, choose
-from engine.control.store import attempts, events, node_cache, runs
+from engine.control.store import attempts, events, moves, node_cache, runs
 from engine.control.store.database import Transaction
 
 ACTOR = "queue"
@@ -92,8 +92,8 @@ def waiting(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM run WHERE state = 'queued' AND deleting = 0").fetchone()[0])
 
 
-def loads(connection: sqlite3.Connection) -> dict[str, Load]:
-    """Node to what is at work there."""
+def loads(connection: sqlite3.Connection, but: int | None = None) -> dict[str, Load]:
+    """Node to what is at work there, or is kept for runs that are being moved; `but` those for this run."""
     counts: dict[str, dict[str, int]] = {}
     for node, lane, count in connection.execute(
         f"SELECT node, lane, count(*) FROM run WHERE state IN ({_LIVE}) GROUP BY node, lane"
@@ -106,6 +106,12 @@ def loads(connection: sqlite3.Connection) -> dict[str, Load]:
     ):
         devices = held.setdefault(node, {})
         devices[device] = (*devices.get(device, ()), bool(shares))
+    for kept in moves.held(connection, but):
+        used = counts.setdefault(kept.node, {})
+        used[kept.lane] = used.get(kept.lane, 0) + 1
+        for device in kept.devices:
+            devices = held.setdefault(kept.node, {})
+            devices[device] = (*devices.get(device, ()), False)
     return {node: Load(counts.get(node, {}), held.get(node, {})) for node in counts.keys() | held.keys()}
 
 
@@ -123,6 +129,26 @@ def take(transaction: Transaction, terms: Terms, at: float) -> Claim | None:
             row, choice = found
             return _claim(transaction, row, lane, choice, terms, at)
     return None
+
+
+def look_for_move(connection: sqlite3.Connection, run_id: int, terms: Terms, node: str) -> Choice:
+    """Whether a node (or which of those in the terms) could take a run that is to be moved now."""
+    row = demanded(connection, run_id)
+    load = loads(connection, run_id)
+    placement = _placement(row["compute"]).model_copy(update={"node": node})
+    names = [name for (name,) in connection.execute(_INPUTS, (run_id,))]
+    demand = Demand(placement, row["lane"], terms.need((row["hub"], row["path"], row["revision"])))
+    return choose(demand, terms.offers, with_data(connection, names, load, run_id))
+
+
+def claim_for_move(transaction: Transaction, run_id: int, terms: Terms, node: str, at: float) -> Claim | Choice:
+    """Give a run that waits its attempt on this node, past all who wait; why not, where that cannot be now."""
+    choice = look_for_move(transaction.connection, run_id, terms, node)
+    if choice.offer is None:
+        return choice
+    row = demanded(transaction.connection, run_id)
+    moved = replace(choice, code="placement.moved")
+    return _claim(transaction, row, Lane(row["lane"]), moved, terms, at)
 
 
 def look(connection: sqlite3.Connection, row: sqlite3.Row, terms: Terms) -> Choice:
@@ -164,7 +190,8 @@ def _first(
     """The first in its lane that fits somewhere. Of those that ask for the same and do not fit, one is looked at."""
     cursor = connection.execute(
         f"SELECT {_DEMAND} FROM run JOIN run_spec ON run_id = run.id "
-        f"WHERE state = 'queued' AND lane = ? AND deleting = 0 AND retry_at IS NULL ORDER BY {ORDER}",
+        f"WHERE state = 'queued' AND lane = ? AND deleting = 0 AND retry_at IS NULL "
+        f"AND id NOT IN ({moves.UNDER_WAY}) ORDER BY {ORDER}",
         (lane,),
     )
     in_vain: set[tuple[str, int | None]] = set()

@@ -11,7 +11,7 @@ from engine.contract.paths import AttemptFolder, Home
 from engine.contract.states import EndReason, RunState
 from engine.control.executors.base import Executor
 from engine.control.jobs import transitions
-from engine.control.jobs.ending import PAUSE
+from engine.control.jobs.ending import MOVE, PAUSE
 from engine.control.jobs.ingest import Source
 from engine.control.jobs.retention import prune_aside
 from engine.control.store import attempts
@@ -49,7 +49,7 @@ def never_started(database: Database, folder: AttemptFolder, source: Source) -> 
 def _requeue(database: Database, row: sqlite3.Row) -> None:
     """A start that was lost: nothing has happened yet, so the run waits again, unless a person wished otherwise."""
     to, reason = RunState.QUEUED, EndReason.START_FAILED
-    if row["stop_asked"] is not None:
+    if row["stop_asked"] is not None and row["stop_verb"] != MOVE:
         to, reason = RunState.STOPPED, EndReason.STOPPED_BY_PERSON
         if row["stop_verb"] == PAUSE:
             to, reason = RunState.PAUSED, EndReason.PAUSED_BY_PERSON

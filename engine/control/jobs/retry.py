@@ -23,11 +23,12 @@ from engine.contract.run_spec import RunSpec
 from engine.contract.states import EndReason, RunState
 from engine.control.jobs import next_start, transitions
 from engine.control.jobs.ending import Verdict
-from engine.control.store import events, runs
+from engine.control.store import events, moves, runs
 from engine.control.store.database import Database, Transaction
 
 ACTOR = "controller"
 LONGEST_S = 3600.0
+ASKED = (EndReason.STOPPED_BY_PERSON, EndReason.PAUSED_BY_PERSON)
 
 
 def back_off(first: float, number: int) -> float:
@@ -55,6 +56,10 @@ def conclude(transaction: Transaction, end: Ending, found: Verdict) -> None:
     row = transaction.one(
         "SELECT uid, retries, attempt, spec FROM run JOIN run_spec ON run_id = id WHERE id = ?", (end.run_id,)
     )
+    own = found.state is RunState.COMPLETED or found.reason in ASKED
+    if row is not None and not own and moves.is_arriving(transaction.connection, end.attempt_id):
+        _end(transaction, end, RunState.QUEUED, found.reason, found.error, at)  # where it came from it goes on
+        return
     if row is not None and found.of_node:
         _put_back(transaction, end, found, row, at)
         return

@@ -10,7 +10,7 @@ from engine.contract.commands import WorkerCommand
 from engine.contract.paths import AttemptFolder
 from engine.control.executors.base import Executor
 
-RANK = {"pause": 0, "stop": 1, "stop_without_saving": 2}
+RANK = {"move": -1, "pause": 0, "stop": 1, "stop_without_saving": 2}
 """A wish of higher rank overrides one of lower."""
 NO_SAVE_GRACE_S = 5.0
 
@@ -54,16 +54,23 @@ class Wishes:
         if wish is None or wish.overdue:
             return None
         if not wish.sent:
-            self.send(WorkerCommand.model_validate({"id": wish.verb, "verb": wish.verb}))
+            self.send(_command(wish.verb))
             if wish.verb == "stop":
                 self._executor().stop(self._folder, self._handle)
             wish.sent, wish.since = True, time.monotonic()
         grace = min(NO_SAVE_GRACE_S, grace_s) if wish.verb == "stop_without_saving" else grace_s
         if time.monotonic() - wish.since <= grace:
             return None
-        if wish.verb == "pause":  # nothing may be lost for a pause
+        if wish.verb in ("pause", "move"):  # nothing may be lost for a pause
             wish.overdue = True
             return "run.pause_waits", grace
         self._executor().kill(self._folder, self._handle)
         wish.overdue = True
         return "run.killed", grace
+
+
+def _command(verb: str) -> WorkerCommand:
+    """As its worker knows it: a move is a pause."""
+    if verb == "move":
+        return WorkerCommand(id=verb, verb="pause", params={"cause": "move"})
+    return WorkerCommand.model_validate({"id": verb, "verb": verb})

@@ -50,11 +50,11 @@ class DockerExecutor:
     ) -> None:
         self.link, self.profile, self.home = link, profile, home
         self.controller = names.controller_id(home)
-        self._session = secrets.token_hex(8)
-        self.cache = Cache(self.controller, told, self._session)
-        self.keep = Keep(link, self.controller, self._session, self._is_copied)
+        self.session = secrets.token_hex(8)
+        self.cache = Cache(self.controller, told, self.session)
+        self.keep = Keep(link, self.controller, self.session, self._is_copied)
         self._image = image
-        self._sums = Sums(home.root / "nodes" / "sums.json")
+        self.sums = Sums(home.root / "nodes" / "sums.json")
         self._followers: dict[Path, Follower] = {}
         self._guard = threading.Lock()
 
@@ -64,9 +64,9 @@ class DockerExecutor:
         name = names.container_name(uid, attempt)
         with self._guard:
             if launch.folder.root not in self._followers:
-                inputs = Inputs(self.home, self.profile, self.cache, self._sums)
+                inputs = Inputs(self.home, self.profile, self.cache, self.sums)
                 made = Preparation(
-                    self.link, self.profile, self._image_name, self.controller, launch, inputs
+                    self.link, self.profile, self.image_name, self.controller, launch, inputs
                 )  # fmt: skip
                 self._followers[launch.folder.root] = self._follower(launch.folder, name, made.carry_out)
         return json.dumps({"node": self.link.node, "container": name, "volume": names.volume_name(uid)})
@@ -162,7 +162,8 @@ class DockerExecutor:
         folder = self.home.attempt(uid, attempt)
         return not folder.root.is_dir() or folder.exit.exists()
 
-    def _image_name(self) -> str:
+    def image_name(self) -> str:
+        """The worker image, as node or settings say now."""
         return self.profile.image or self._image()
 
     def _end(self, folder: AttemptFolder, handle: str, signal: str, unstarted: Exit) -> None:
@@ -226,9 +227,9 @@ class DockerExecutor:
             return None
         labels = {
             names.MANAGED: "1", names.KIND: "probe", names.RUN: uid, names.CONTROLLER: self.controller,
-            names.SESSION: self._session,
+            names.SESSION: self.session,
         }  # fmt: skip
-        plan = Plan(f"forge-look-{uid}-{secrets.token_hex(4)}", self._image_name(), ["true"], labels, volume)
+        plan = Plan(f"forge-look-{uid}-{secrets.token_hex(4)}", self.image_name(), ["true"], labels, volume)
         bare: Any = self.profile.model_copy(update={"mounts": []})
         granted(self.link.ask(told(lambda api: container.create(api, plan, bare)), LONG_S))
         return plan.name

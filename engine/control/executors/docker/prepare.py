@@ -62,9 +62,9 @@ class Preparation:
         if there is not None and there.labels.get(names.LEASE) == order.lease and not never_started(there):
             return  # an earlier try came through, and only its answer was lost
         rewritten, mounted = self.inputs.find(order, follower.check)
-        self._make_volume(names.volume_name(uid), self._labels(uid, order.spec.owner) | {names.KIND: order.spec.kind})
+        self.make_volume(names.volume_name(uid), self.labels(uid, order.spec.owner) | {names.KIND: order.spec.kind})
         for entry in self.inputs.entries.values():
-            self._make_volume(entry.volume, entry.labels)
+            self.make_volume(entry.volume, entry.labels)
         plan = self._plan(remote.name, uid, attempt, order, rewritten, mounted)
         self._create(remote, plan)
         self._check_owner(remote.name, plan.volume)
@@ -103,12 +103,14 @@ class Preparation:
                 log.warning("%s is ended: attempt %s takes its place", other["Names"], name)
                 Remote(self.link, other["Id"]).kill("SIGKILL")
 
-    def _make_volume(self, name: str, labels: dict[str, str]) -> None:
+    def make_volume(self, name: str, labels: dict[str, str]) -> None:
+        """There from now on; one of this name may be there already."""
         answer = self.link.ask(told(lambda api: api.create_volume(name, labels=labels)))
         if isinstance(answer, Refusal):
             raise NodeFault(UserError("docker.not_created", node=self.link.node, detail=str(answer)))
 
-    def _labels(self, uid: str, owner: str) -> dict[str, str]:
+    def labels(self, uid: str, owner: str) -> dict[str, str]:
+        """Of everything that is made for the run."""
         return {
             names.MANAGED: "1", names.RUN: uid, names.OWNER: self.launch.owner or owner,
             names.EXPIRES: names.days_text(self.launch.keep_days), names.CONTROLLER: self.controller,
@@ -117,7 +119,7 @@ class Preparation:
     def _plan(
         self, name: str, uid: str, attempt: int, order: AttemptOrder, rewritten: AttemptOrder, mounted: dict[str, str]
     ) -> Plan:
-        labels = self._labels(uid, order.spec.owner) | {
+        labels = self.labels(uid, order.spec.owner) | {
             names.ATTEMPT: str(attempt), names.LEASE: order.lease, names.KIND: order.spec.kind,
             names.PRIVATE: "1" if self.inputs.private else "0",
         }  # fmt: skip
