@@ -31,6 +31,7 @@ from forge_desktop.models.notices import Notice
 from forge_desktop.models.palette_model import PaletteModel
 from forge_desktop.models.visited import Visited
 from forge_desktop.pages.compare_page import ComparePage
+from forge_desktop.pages.instances_page import InstancesPage
 from forge_desktop.pages.nodes_page import NodesPage
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.runs_page import RunsPage
@@ -39,6 +40,8 @@ from forge_desktop.panels import onboarding
 from forge_desktop.panels.banner import Banner
 from forge_desktop.panels.connecting import Connecting
 from forge_desktop.panels.field_keys import FieldKeys
+from forge_desktop.panels.move_dialog import Movable
+from forge_desktop.panels.moves_card import MovesCard
 from forge_desktop.panels.notifier import Notifier
 from forge_desktop.panels.onboarding import OnboardingPage
 from forge_desktop.panels.overlays import Overlays
@@ -53,6 +56,7 @@ from forge_desktop.theme import look
 from forge_desktop.theme.farewell import Farewell
 from forge_desktop.theme.language import explain, sentences, tr
 from forge_desktop.theme.motion import reduced
+from forge_desktop.theme.slices import Slices
 from forge_desktop.theme.tokens import NARROW_WIDTH
 from forge_desktop.wizard.wizard_page import WizardPage
 
@@ -204,7 +208,8 @@ class Window(QMainWindow):
         for shortcut in self._history_keys:
             shortcut.setEnabled(kind != "new")  # there they lead from step to step
         if kind == "run":
-            self.notices.mark_read(*(notice.key for notice in self.notices.list if notice.run == uid), "")
+            run = uid.partition("/")[0]
+            self.notices.mark_read(*(notice.key for notice in self.notices.list if notice.run == run), "")
         if not self._was_online and not self._cover_soon.isActive():
             self._cover()
 
@@ -212,6 +217,8 @@ class Window(QMainWindow):
         """It goes in the turns that come."""
         self._stack.removeWidget(page)
         page.hide()
+        for work in page.findChildren(Slices):
+            work.stop()  # else it goes on with what is gone already
         self._farewell.take(page, page.goes_in_parts)
 
     def _make(self, kind: str, rest: str) -> Page:
@@ -224,6 +231,7 @@ class Window(QMainWindow):
             "welcome": self._welcome_page,
             "settings": self._settings_page,
             "nodes": self._nodes_page,
+            "instances": self._instances_page,
         }
         self._kinds = frozenset(makers)
         return makers.get(kind, self._runs_page)(rest)
@@ -231,8 +239,14 @@ class Window(QMainWindow):
     def _runs_page(self, _rest: str) -> Page:
         return RunsPage(self.session, self.actions_of_runs, self.preferences)
 
-    def _run_page(self, uid: str) -> Page:
-        return RunPage(self.session, self.actions_of_runs, uid, self.preferences) if uid else self._runs_page("")
+    def _run_page(self, rest: str) -> Page:
+        uid, _, tab = rest.partition("/")
+        if not uid:
+            return self._runs_page("")
+        page = RunPage(self.session, self.actions_of_runs, uid, self.preferences)
+        if tab:
+            page.open_at(tab)
+        return page
 
     def _wizard_page(self, rest: str) -> Page:
         uid, _, changes = rest.partition("?")
@@ -240,6 +254,20 @@ class Window(QMainWindow):
 
     def _nodes_page(self, rest: str) -> Page:
         page = NodesPage(self.session, self.nodes, self.preferences, rest)
+        page.told.connect(self._show_news)
+        page.put_card(MovesCard(self.actions_of_runs.moves))
+        page.move_wanted.connect(self._move_runs)
+        return page
+
+    @Slot(str)
+    def _move_runs(self, name: str) -> None:
+        """Ask where to the runs of a node go."""
+        node = self.nodes.find(name)
+        if node is not None and node.runs and self.page is not None:
+            self.actions_of_runs.move([Movable(run.uid, run.name, name) for run in node.runs], self.page)
+
+    def _instances_page(self, _rest: str) -> Page:
+        page = InstancesPage(self.session, self.preferences)
         page.told.connect(self._show_news)
         return page
 

@@ -15,6 +15,7 @@ from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend_alerts import AlertsBackend
 from forge_desktop.bridge.backend_compare import CompareBackend
 from forge_desktop.bridge.backend_listing import ListingBackend
+from forge_desktop.bridge.backend_moves import MovesBackend
 from forge_desktop.bridge.backend_nodes import NodesBackend
 from forge_desktop.bridge.backend_notices import NoticesBackend
 from forge_desktop.bridge.backend_series import SeriesBackend
@@ -41,6 +42,7 @@ class Backend(
     CompareBackend,
     AlertsBackend,
     NodesBackend,
+    MovesBackend,
     Protocol,
 ):
     """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""

@@ -40,6 +40,7 @@ from engine.contract.states import EndReason, RunState
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
 from forge_desktop.bridge.replay_alerts import ReplayAlerts
 from forge_desktop.bridge.replay_compare import ReplayCompare
+from forge_desktop.bridge.replay_fleet import ReplayFleet
 from forge_desktop.bridge.replay_listing import ReplayListing
 from forge_desktop.bridge.replay_log import ReplayLogs
 from forge_desktop.bridge.replay_nodes import ReplayNodes
@@ -60,7 +61,14 @@ def read_journal(file: Path) -> list[JournalLine]:
 
 
 class ReplayBackend(
-    ReplayNotices, ReplaySettings, ReplaySeries, ReplayListing, ReplayCompare, ReplayAlerts, ReplayNodes
+    ReplayNotices,
+    ReplaySettings,
+    ReplaySeries,
+    ReplayListing,
+    ReplayCompare,
+    ReplayFleet,
+    ReplayNodes,
+    ReplayAlerts,
 ):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 

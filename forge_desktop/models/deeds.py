@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.contract.api import RunSummary
-from engine.contract.states import LIVE, Phase, RunState
+from engine.contract.states import LIVE, Mark, Phase, RunState
 from forge_desktop.theme.language import tr
 
 
@@ -53,6 +53,9 @@ def _at_work(run: RunSummary) -> list[Deed]:
         ]
     elif run.state is RunState.PREPARING:
         found.append(Deed("pause", tr("Pause"), "pause"))
+    if run.state in (RunState.RUNNING, RunState.PREPARING):
+        silent = tr("Its node does not answer now.") if run.mark is Mark.UNREACHABLE else ""
+        found.append(Deed("move", tr("Move to another node…"), "arrow-left-right", silent))
     if run.state in LIVE or run.state in (RunState.QUEUED, RunState.PAUSED):
         found.append(Deed("stop", tr("Stop…"), "square"))
     return found

@@ -9,7 +9,7 @@ from functools import lru_cache
 from engine.contract.paths import resources_folder
 from forge_desktop.theme.language import language
 
-TOPICS = ("start", "runs", "new", "run", "compare", "nodes", "settings", "notices", "trouble", "keys")
+TOPICS = ("start", "runs", "new", "run", "compare", "nodes", "instances", "settings", "notices", "trouble", "keys")
 _MARKS = re.compile(r"\*+|`|\{[^}]*\}|\[([^\]]*)\]\([^)]*\)")
 _STRONG = re.compile(r"\*\*.+?\*\*|^##+ .+$", re.MULTILINE)
 OF_PAGE = {
@@ -20,6 +20,7 @@ OF_PAGE = {
     "settings": "settings",
     "welcome": "start",
     "nodes": "nodes",
+    "instances": "instances",
 }
 """The topic of a kind of page."""
 

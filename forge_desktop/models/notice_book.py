@@ -11,11 +11,12 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from engine.contract.api import RunDetail, RunSummary
 from engine.contract.errors import ErrorBody
 from engine.contract.events import RunEvent
+from engine.contract.nodes import MoveView
 from engine.contract.states import EndReason, Mark, RunState
 from forge_desktop.bridge.backend_notices import DiskRoom
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
-from forge_desktop.models import notices
+from forge_desktop.models import notice_moves, notices
 from forge_desktop.models.notice_alerts import AlertNotices
 from forge_desktop.models.notice_wishes import NoticeWishes
 from forge_desktop.models.notices import ALERT, COMPLETION, FAILURE, START, Notice
@@ -73,6 +74,7 @@ class NoticeBook(QObject):
         session.run_changed.connect(self._run_changed)
         session.run_event.connect(self._run_event)
         session.run_deleted.connect(self._run_deleted)
+        session.move_changed.connect(self._move_changed)
         session.online.connect(self._online)
         self._alerts = AlertNotices(session, self._enter, self.mark_read, self._mark_over, self)
 
@@ -185,6 +187,14 @@ class NoticeBook(QObject):
             self._enter(made)
 
         self._session.ask(lambda backend: backend.run(event.run), named, lambda _error: None, owner=self)
+
+    @Slot(object)
+    def _move_changed(self, move: MoveView) -> None:
+        told = notice_moves.facts_of(move)
+        if told is not None:
+            kind = COMPLETION if move.state == "done" else FAILURE
+            at = notice_moves.ended_at(move)
+            self._enter(Notice(f"move:{move.uid}", kind, told[0], at, move.run, move.name, told[1]))
 
     @Slot(str)
     def _run_deleted(self, uid: str) -> None:

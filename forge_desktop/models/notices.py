@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.contract.api import RunSummary
 from engine.contract.errors import ErrorBody
+from forge_desktop.models import notice_moves
 from forge_desktop.theme.language import count, explain, note_text, sentences, tr, word
 from forge_desktop.theme.measures import duration, figure, percent, size
 
@@ -36,7 +37,7 @@ class Notice:
     key: str
     kind: str
     what: str
-    """started, completed, failed, retry, mark, note, disk, alarm; away and folded speak of several notices."""
+    """started, completed, failed, retry, mark, note, disk, alarm, moved, not_moved; away, folded speak of several."""
     at: float
     run: str = ""
     name: str = ""
@@ -103,6 +104,8 @@ def title(notice: Notice) -> str:
             return tr("'{name}': {mark}", name=name, mark=word("mark", str(notice.facts.get("mark", ""))))
         case "disk":
             return tr("The disk is nearly full")
+        case notice_moves.MOVED | notice_moves.NOT_MOVED:
+            return notice_moves.title(notice.what, name, notice.facts)
         case "alarm":
             said = explain(ErrorBody.model_validate(notice.facts["error"]))[0]
             return tr("Over: {what}", what=said) if notice.facts.get("over") else said
@@ -145,6 +148,8 @@ def text(notice: Notice) -> str:
         case "disk":
             free = size(facts.get("free"))
             return tr("{free} are free in {folder}. Training stops when it is full.", free=free, folder=facts["folder"])
+        case notice_moves.MOVED | notice_moves.NOT_MOVED:
+            return notice_moves.text(notice.what, facts)
         case "alarm":
             return sentences(*explain(ErrorBody.model_validate(facts["error"]))[1:])
         case "again":

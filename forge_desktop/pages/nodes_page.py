@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication, QEvent, QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from engine.contract.errors import ErrorBody
 from engine.contract.nodes import LOCAL
@@ -106,6 +106,12 @@ class NodesPage(Page):
         self._content.setLayout(column(*parts, None, spacing=12, margins=(0, 0, 4, 4)))
         self._area = scrolled(self._content)
         self.outer.addWidget(self._area, 1)
+
+    def put_card(self, card: QWidget) -> None:
+        """Show something more, below the nodes and above their curves."""
+        layout = self._content.layout()
+        if isinstance(layout, QVBoxLayout):
+            layout.insertWidget(layout.indexOf(self.chart), card)
 
     @Slot(str)
     def show_view(self, key: str) -> None:

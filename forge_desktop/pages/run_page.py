@@ -25,6 +25,7 @@ from forge_desktop.panels.diagnosis_card import DiagnosisCard
 from forge_desktop.panels.events_panel import EventsPanel
 from forge_desktop.panels.local_keys import bind
 from forge_desktop.panels.log_panel import LogPanel
+from forge_desktop.panels.moves_card import MovesCard
 from forge_desktop.panels.notice_card import NoticeCard
 from forge_desktop.panels.page import Hint, Page, TwoColumns
 from forge_desktop.panels.phases_strip import PhasesCard
@@ -70,9 +71,12 @@ class RunPage(Page):
         self._stack.addWidget(self._content)
         self.outer.addWidget(self._notice)
         self.outer.addWidget(self._error)
+        self.moves = MovesCard(actions.moves, uid)
+        self.outer.addWidget(self.moves)
         self.outer.addWidget(self._stack, 1)
         self._slices = Slices(self)
         self._is_begun = self._has_failed = False
+        self._first_tab = ""
         self.model.loaded.connect(self._begin)
         self.model.changed.connect(self._refresh)
         self.model.failed.connect(self._failed)
@@ -152,6 +156,9 @@ class RunPage(Page):
     def _show_content(self) -> None:
         if self.model.detail is not None:
             self._stack.setCurrentWidget(self._content)
+            first, self._first_tab = self._tab_buttons.get(self._first_tab), ""
+            if first is not None:
+                first.click()
 
     def _build_frame(self) -> None:
         self._progress = ProgressCard(self.model)
@@ -243,6 +250,10 @@ class RunPage(Page):
         """Open one of the tabs."""
         self._complete()
         self._tab_buttons[key].click()
+
+    def open_at(self, key: str) -> None:
+        """Open one of the tabs as soon as the content is there; an unknown one is the overview."""
+        self._first_tab = key
 
     @Slot()
     def _refresh(self) -> None:

@@ -124,13 +124,16 @@ def done_text(deed: BulkDeed, number: int) -> str:
 
 
 class RefusedDialog(QDialog):
-    """Which runs a deed was not done to, and why."""
+    """Which runs (or whatever the title says) a deed was not done to, and why."""
 
-    def __init__(self, said: str, refused: Sequence[BulkRefusal], names: dict[str, str], parent: QWidget) -> None:
+    def __init__(
+        self, said: str, refused: Sequence[BulkRefusal], names: dict[str, str], parent: QWidget, title: str = ""
+    ) -> None:
         super().__init__(parent)
         self.setObjectName("bulk.refused")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(count(len(refused), "1 run was left as it is", "{n} runs were left as they are"))
+        runs = count(len(refused), "1 run was left as it is", "{n} runs were left as they are")
+        self.setWindowTitle(title or runs)
         self.resize(560, 380)
         self.list = QListWidget()
         self.list.setProperty("role", "boxed")

@@ -17,8 +17,10 @@ from engine.contract.states import RunState
 from forge_desktop.bridge.backend import Backend, Item
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import address_of_copy, changed_document
+from forge_desktop.models.moves_model import MovesModel
 from forge_desktop.models.transfers import Transfers
 from forge_desktop.panels.ask_dialog import AskDialog
+from forge_desktop.panels.move_dialog import Movable, MoveDialog
 from forge_desktop.panels.questions import answer_to, ask_before, question
 from forge_desktop.panels.resume_dialog import ResumeDialog
 from forge_desktop.theme.language import tr, word
@@ -38,6 +40,8 @@ class RunActions(QObject):
         super().__init__(parent)
         self._session = session
         self.transfers = Transfers(session, self)
+        self.moves = MovesModel(session, self)
+        self.moves.failed.connect(self.failed)
 
     def address_of(self, uid: str, runs: Sequence[RunSummary]) -> str:
         """Where opening a run leads: a draft to the wizard, any other to its page."""
@@ -51,6 +55,7 @@ class RunActions(QObject):
             "delete": lambda: self.delete(run, parent),
             "delete_files": lambda: self.delete_files(run, parent),
             "copy": lambda: self.copy(run, navigate),
+            "move": lambda: self.move([Movable(run.uid, run.name, run.node)], parent),
             "ask": lambda: AskDialog(self._session, run, parent).open(),
             "resume_from": lambda: self._resume_dialog(run, False, parent),
             "extend": lambda: self._resume_dialog(run, True, parent),
@@ -107,6 +112,10 @@ class RunActions(QObject):
 
         box.finished.connect(answered)
         box.open()
+
+    def move(self, runs: Sequence[Movable], parent: QWidget) -> None:
+        """Ask where to, then move runs to another node."""
+        MoveDialog(self._session, self.moves, runs, parent).open()
 
     def copy(self, run: RunSummary, navigate: Navigate) -> None:
         """Make a draft with the same settings and open it."""

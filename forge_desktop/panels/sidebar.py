@@ -16,7 +16,7 @@ from forge_desktop.theme.look import tokens
 
 WIDE, NARROW = 224, 64
 PAGES = (("runs", "activity", "Runs"), ("new", "plus", "New run"))
-OPERATIONS = (("nodes", "server", "Nodes"),)
+OPERATIONS = (("nodes", "server", "Nodes"), ("instances", "container", "Instances"))
 """Under a heading of their own: what runs work on."""
 LAST_PAGES = (("settings", "settings", "Settings"),)
 """At the bottom, apart from the work."""

@@ -28,6 +28,11 @@ class Slices(QObject):
         for work in self._left:
             work()
 
+    def stop(self) -> None:
+        """Nobody needs what is left: what it would work on is being let go."""
+        self._left = iter(())
+        self._turn.stop()
+
     @property
     def is_done(self) -> bool:
         """Nothing is left to do."""

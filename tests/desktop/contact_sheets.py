@@ -35,6 +35,7 @@ from tests.desktop import (
     sheets_alerts,
     sheets_compare,
     sheets_dialogs,
+    sheets_fleet,
     sheets_nodes,
     sheets_notices,
     sheets_run,
@@ -115,6 +116,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield from sheets_settings.pages(desktop, backend)
     yield from sheets_alerts.pages(desktop, backend)
     yield from sheets_nodes.pages(desktop, backend)
+    yield from sheets_fleet.pages(desktop, backend)
     yield from wizard_pages(desktop, backend)
     yield from sheets_notices.pages(desktop, backend)
     yield from chart_pages(desktop, backend)

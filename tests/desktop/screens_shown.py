@@ -98,6 +98,18 @@ _PICTURES = {
         ("settings-move-question", "Dialog: move all data to another folder."),
         ("settings-bundle", "Dialog: what goes into the bundle for a report."),
     ),
+    "Moves and instances": (
+        ("move-one", "Dialog: where a run could go, what the scheduler would choose and why, and what a move does."),
+        ("move-many", "Dialog: the same for the runs of a node."),
+        ("move-on-its-way-nodes", "A move under way, below the nodes."),
+        ("move-on-its-way-run", "The same on the run's own page."),
+        ("moves-ended", "How moves ended: there, or back where it was and why."),
+        ("instances", "Every container and process on every node; silent nodes and strangers are named."),
+        ("instances-picked", "Several picked, and what can be done to all of them."),
+        ("instances-kill", "Dialog: what killing loses; saving comes first."),
+        ("instances-refused", "Dialog: what was left as it is, and why."),
+        ("instances-none", "Nothing is at work."),
+    ),
     "Everywhere": (
         ("palette", "The command palette (Ctrl+K)."),
         ("palette-runs", "The same finds runs, pages and settings."),

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 LINK = re.compile(r"\]\(([^)]+)\)")
 KEY = re.compile(r"\{key:([\w.]+)\}")
-PAGES = {"nodes", "runs", "new", "run", "compare", "settings", "welcome"}
+PAGES = {"instances", "nodes", "runs", "new", "run", "compare", "settings", "welcome"}
 
 
 @pytest.fixture(params=["en", "zh_CN"])

@@ -126,7 +126,8 @@ def test_that_a_marked_setting_is_unfolded_at_once(replay):
 def ways(replay, qtbot) -> Iterator[tuple[str, Callable[[], object]]]:
     """Every page, and every part of one."""
     window, uid = replay.window, a_run(replay)
-    for address in ("runs", f"run/{uid}", f"compare/{uid}", "welcome", "new/draft-x"):
+    replay.backend.use_instances()
+    for address in ("runs", f"run/{uid}", f"compare/{uid}", "instances", "welcome", "new/draft-x"):
         yield address, lambda address=address: window.go(address)  # type: ignore[misc]
     for key, _text, _paths in STEPS:
         yield f"step {key}", window.page.findChild(QPushButton, f"wizard.step.{key}").click
@@ -184,6 +185,17 @@ def test_that_slices_are_done_one_a_turn_and_a_new_beginning_forgets_the_rest(qt
     qtbot.waitUntil(lambda: slices.is_done)
     assert done[-2:] == [-1, -2]
     assert 10**6 - 1 not in done
+
+
+def test_that_a_page_that_goes_while_it_is_made_is_made_no_further(replay, qtbot):
+    uid = a_run(replay)
+    for address in (f"compare/{uid}", f"run/{uid}"):
+        replay.window.go(address)
+        page = replay.window.page
+        made = page.findChildren(Slices)
+        replay.window.go("instances")
+        assert all(work.is_done for work in made)
+        settle(replay, qtbot)
 
 
 def test_that_many_events_come_by_and_by_and_new_ones_above(replay, qtbot):

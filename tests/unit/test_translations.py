@@ -28,7 +28,15 @@ from engine.contract.setting import extra
 from engine.contract.states import EndReason, Phase, RunState
 from engine.contract.training import EvaluationConfig, OutputConfig, TrainingConfig
 from engine.contract.tuner import TunerConfig
-from forge_desktop.models import alert_draft, command_table, notices, run_columns, search_operators, settings_entries
+from forge_desktop.models import (
+    alert_draft,
+    command_table,
+    instances_model,
+    notices,
+    run_columns,
+    search_operators,
+    settings_entries,
+)
 from forge_desktop.pages import nodes_page, run_page, runs_page
 from forge_desktop.panels import (
     alert_rule_row,
@@ -102,6 +110,7 @@ TABLES: dict[tuple[str, str], list[str]] = {
     ("panels/settings_environment.py", "text"): [text for text, *_look in settings_environment.STATES.values()],
     ("panels/settings_secrets.py", "TITLES[name]"): list(settings_secrets.TITLES.values()),
     ("panels/settings_secrets.py", "PLACES[info.place]"): list(settings_secrets.PLACES.values()),
+    ("models/instances_model.py", "column.title"): [column.title for column in instances_model.COLUMNS],
     ("models/runs_model.py", "COLUMNS[section].title"): COLUMN_TITLES,
     ("panels/runs_header.py", "COLUMNS[logical].title"): COLUMN_TITLES,
     ("panels/runs_header.py", "column.title"): COLUMN_TITLES,

@@ -1,16 +1,15 @@
-"""What pages ask of a controller about what goes on at nodes: moves, instances, alerts."""
+"""What pages ask of a controller about moves of runs, and about every container and process it manages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol
 
-from engine.contract.node_alerts import Alert, AlertRule, AlertRules, Alerts
 from engine.contract.nodes import DeedResult, Instances, InstanceVerb, MoveView
 
 
-class FleetBackend(Protocol):
-    """The part of a backend behind moves, the Instances page and alerts. Calls block and raise UserError."""
+class MovesBackend(Protocol):
+    """The part of a backend behind moves and the Instances page. Calls block and raise UserError."""
 
     def move_run(self, uid: str, node: str = "") -> MoveView:
         """Move a live run; without a node the scheduler's choice. Its steps come as `move_changed`."""
@@ -23,15 +22,3 @@ class FleetBackend(Protocol):
 
     def instance_deed(self, ids: Sequence[str], verb: InstanceVerb) -> DeedResult:
         """Stop, kill, remove or adopt some of them."""
-
-    def alert_rules(self) -> AlertRules:
-        """When alerts are raised."""
-
-    def set_alert_rules(self, rules: Sequence[AlertRule]) -> AlertRules:
-        """Change that; all rules at once."""
-
-    def alerts(self) -> Alerts:
-        """Those that are on, and the latest that are over."""
-
-    def acknowledge(self, alert: int) -> Alert:
-        """Somebody has seen it."""
