@@ -107,7 +107,7 @@ def test_that_each_state_offers_what_makes_sense(replay, qtbot):
     def offered() -> set[str]:
         return {deed.key for deed in deeds_of(replay.backend.run(uid).run) if not deed.why_not}
 
-    assert offered() == {"ask", "pause", "save", "stop", "copy", "pin"}
+    assert offered() == {"ask", "pause", "save", "move", "stop", "copy", "pin"}
     replay.backend.pause(uid)
     assert offered() == {"resume", "resume_from", "extend", "stop", "copy", "pin", "delete"}
     replay.backend.play(uid, after_training())
