@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from engine.contract.config_reference import reference
+from tests.desktop.screens_shown import SHOWN, index
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,3 +26,11 @@ def test_that_links_in_the_docs_lead_somewhere():
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_that_every_picture_of_a_page_is_listed_and_every_listed_one_is_there():
+    screens = ROOT / "docs/screens"
+    text = (screens / "README.md").read_text(encoding="utf-8")
+    assert text == index(), "run `make screenshots`"
+    assert {file.name for file in screens.glob("*.webp")} == {one.file for one in SHOWN}
+    assert sum(file.stat().st_size for file in screens.glob("*.webp")) < 15e6
