@@ -28,6 +28,7 @@ NEEDED = (LOSS, VALIDATION, "tokens_per_second")
 """Metrics of the table of results, whatever the chart shows."""
 FOREVER = 1e12
 """Seconds that a live attempt may yet work."""
+CHANGED_SOON_MS = 250
 POINTS_SOON_MS = 1500
 
 
@@ -183,6 +184,8 @@ class CompareModel(QObject):
         self.quality: Quality = "score"
         self._points_soon = QTimer(self, singleShot=True, interval=POINTS_SOON_MS)
         self._points_soon.timeout.connect(self._fetch_all)
+        self._changed_soon = QTimer(self, singleShot=True, interval=CHANGED_SOON_MS)
+        self._changed_soon.timeout.connect(self.changed)
         session.run_changed.connect(self._run_changed)
         session.run_noted.connect(self._run_noted)
         session.run_deleted.connect(self._run_deleted)
@@ -287,7 +290,8 @@ class CompareModel(QObject):
         one = self.entry(run.uid)
         if one is not None and one.detail is not None:
             one.detail = one.detail.model_copy(update={"run": run})
-            self.changed.emit()
+            if not self._changed_soon.isActive():  # ten live runs tell of themselves hundreds of times a second
+                self._changed_soon.start()
         if run.state.ended and not self._points_soon.isActive():
             self._points_soon.start()
 

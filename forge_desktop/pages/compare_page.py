@@ -53,6 +53,8 @@ class ComparePage(Page):
         self.model.axis = axis if axis in AXES else "step"
         self._actions = actions
         self._pictured: object = None
+        self._shown_of: list[object] = []
+        """What the settings shown were made of."""
         self._soon = QTimer(self, singleShot=True, interval=REFRESH_MS)
         self._soon.timeout.connect(self._show_tables)
         self._build_head()
@@ -250,6 +252,11 @@ class ComparePage(Page):
         self._show_settings()
 
     def _show_settings(self) -> None:
+        now: list[object] = [*self._heads(), self._only.value()]
+        now += [one.detail and one.detail.spec for one in self.model.entries]
+        if now == self._shown_of:
+            return  # what is compared does not change while the runs go on
+        self._shown_of = now
         lines = settings(self.model.entries)
         differ = [line for line in lines if line.unlike]
         if len(self.model.known) > 1:

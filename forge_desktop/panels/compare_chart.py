@@ -36,6 +36,7 @@ class CompareCurves(Card):
         self._shown: object = None
         self._soon = QTimer(self, singleShot=True, interval=REFRESH_MS)
         self._soon.timeout.connect(self.refresh)
+        self._soon.timeout.connect(self._look)
         self.options = ChartOptions(ChartSwitches(axis=CHART_AXES[model.axis]), axis_here=False)
         self.chart = CurveChart()
         self.chart.setObjectName("compare.chart")
@@ -137,7 +138,6 @@ class CompareCurves(Card):
         elif not self._soon.isActive():
             self._soon.start()
         self.chart.touch()
-        self._look()
 
     def _show_state(self) -> None:
         state, error = self._model.curves_state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 
 from PySide6.QtTest import QTest
@@ -12,6 +13,7 @@ from forge_desktop.app import Desktop
 from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.pages.compare_page import ComparePage, address_of
 from forge_desktop.panels.page import TwoColumns
+from forge_desktop.window import Window
 from tests.desktop.sheets_run import big_spec, training
 from tests.helpers.journals import after_training, before_training
 
@@ -40,7 +42,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
         uid = backend.add(big_spec(f"older-{number}"), created=-1.0 * number)
         backend.move(uid, state=RunState.COMPLETED, seconds=600 + 14_000 * chance.random(), cost=9 * chance.random(),
                      score=0.2 + 0.6 * chance.random() ** 2, loss=chance.random() + 0.7)  # fmt: skip
-    window.go(address_of(uids[:3]))
+    come(window, address_of(uids[:3]))
     yield "compare-three"
     page = window.page
     assert isinstance(page, ComparePage)
@@ -55,9 +57,21 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     QTest.qWait(SETTLE_MS)
     bar.setValue(bar.maximum())
     yield "compare-differences"
-    window.go(address_of(uids))
+    come(window, address_of(uids))
     yield "compare-ten"
-    window.go(address_of([uids[1], "0000"]))
+    come(window, address_of([uids[1], "0000"]))
     yield "compare-unknown"
-    window.go(address_of(uids[:1]))
+    come(window, address_of(uids[:1]))
     yield "compare-one"
+
+
+def come(window: Window, address: str) -> None:
+    """Open it and wait for all of it: a thread loads what draws the picture of all runs."""
+    window.go(address)
+    page = window.page
+    assert isinstance(page, ComparePage)
+    deadline = time.monotonic() + 30
+    while not page.is_built or page.scatter.plot is None:
+        assert time.monotonic() < deadline, "the page does not come"
+        QTest.qWait(10)
+    QTest.qWait(SETTLE_MS)
