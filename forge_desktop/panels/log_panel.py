@@ -66,6 +66,7 @@ class LogPanel(Card):
         bind(self, "local.log.previous", lambda: self.finder.step(-1))
         self.model.refresh()
         self._show_state()
+        self._run_changed()  # the run may be known already
 
     def _build_head(self, save: Callable[[], object]) -> None:
         self._chip = Chip(tr("Following"), "ok", "check")
