@@ -144,6 +144,9 @@ class Demo(QObject):
                         raise DemoFailed(f"{path} became {draft.get(path)!r} instead of {value!r}")
 
     def _enter(self, path: str, value: object) -> None:
+        for form in self._desktop.window.findChildren(FoldedForm):
+            if form.owns(path):  # its fields are made when it is opened
+                form.open()
         choice = self._desktop.window.findChild(QAbstractButton, f"field.{path}.{value}")
         if choice is not None:
             self._reveal(choice)

@@ -41,9 +41,9 @@ def test_that_two_trained_runs_are_compared(open_desktop, service, qtbot):
     assert tops == sorted(set(tops))
 
     me.until(lambda: all(len(one.curve("loss")) == STEPS for one in model.entries))
-    me.until(lambda: [len(strand.x) for strand in page.chart.strands()] == [STEPS, STEPS])
-    first, second = page.chart.strands()
-    assert np.array_equal(first.x, second.x)  # the same step is at the same place
+    me.until(lambda: [one.source("loss").extent() for one in model.entries] == [(1.0, float(STEPS))] * 2)
+    first, second = (one.curve("loss").x for one in model.entries)
+    assert np.array_equal(first, second)  # the same step is at the same place
     losses = {one.name: one.curve("loss").value[-1] for one in model.entries}
     assert losses["bold"] < losses["gentle"]
 
@@ -51,7 +51,8 @@ def test_that_two_trained_runs_are_compared(open_desktop, service, qtbot):
     assert results["state"].values == ("Completed", "Completed")
     assert results["loss"].best == {order.index("bold")}
     me.click("compare.axis.time")
-    me.until(lambda: page.chart.strands()[0].x[-1] != STEPS)
-    for strand in page.chart.strands():
-        assert strand.x[0] == 0  # both begin when their work began
-        assert np.all(np.diff(strand.x) >= 0)
+    me.until(lambda: model.entries[0].source("loss").extent()[1] != STEPS)
+    for one in model.entries:
+        begin, end = one.source("loss").extent()
+        assert begin == 0  # both begin when their work began
+        assert end > begin
