@@ -78,10 +78,15 @@ def cleared(nodes: Nodes, home: Home, client: ControllerClient) -> list[str]:
     return found
 
 
+SAMPLER = "/forge-sampler-"
+
+
 def _left(api: docker.APIClient, known: set[str] | None) -> Iterator[str]:
     """Containers and run volumes; of runs that were deleted while the node was away, only where `known` is None."""
     rows: list[dict[str, Any]] = api.containers(all=True, filters={"label": f"{names.MANAGED}=1"})
     for row in rows:
+        if known is not None and row["Names"][0].startswith(SAMPLER):
+            continue  # it serves the controller that lives, and ends by itself within the hour after it
         if known is None or row["Labels"].get(names.RUN) in known or names.RUN not in row["Labels"]:
             yield f"container {row['Names'][0]} is left"
     for volume in api.volumes()["Volumes"] or []:
@@ -95,6 +100,9 @@ def expired(nodes: Nodes, home: Home) -> tuple[int, list[str]]:
     """In eight days everything is gone by itself: how much waited for that, and what would not go."""
     waited, found = 0, []
     for name, engine in nodes.engines.items():
+        for row in engine.api.containers(all=True, filters={"label": f"{names.MANAGED}=1"}):
+            if row["Names"][0].startswith(SAMPLER):
+                engine.api.remove_container(row["Id"], force=True)  # as the end of its hour would
         waited += len(list(_left(engine.api, None)))
         with linked(local_profile(engine)) as link:
             keep, then = Keep(link, names.controller_id(home)), now() + 8 * DAY_S
