@@ -4,7 +4,7 @@ PY := .venv/bin/python
 WORKER := .venv-worker/bin/python
 TEST_ENV := QT_QPA_PLATFORM=offscreen FORGE_WORKER_PYTHON=$(CURDIR)/$(WORKER) HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: chaos help setup demo app test test-docker worker-image check ci bench docs contact-sheets screenshots coverage lint types imports newcomer clean-environments
+.PHONY: chaos help setup demo app test test-docker worker-image check ci bench matrix docs contact-sheets screenshots coverage lint types imports newcomer clean-environments
 
 help:          ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / — /' | sort
@@ -21,12 +21,15 @@ app: setup     ## start the desktop
 test: setup    ## all tests
 	@$(TEST_ENV) $(PY) -m pytest -q -n 2 --dist worksteal tests/unit tests/desktop --ignore tests/unit/compute
 	@$(TEST_ENV) $(PY) -m pytest -q -n 2 --dist worksteal tests/integration tests/e2e
-	@$(TEST_ENV) $(WORKER) -m pytest -p no:pytest-qt tests/unit/compute
+	@$(TEST_ENV) $(WORKER) -m pytest -q -n 2 --dist worksteal -p no:pytest-qt tests/unit/compute
 
+# Each of them starts engines of its own; on the system's engine (FORGE_TEST_ENGINE=system) they would be in each other's way.
+DOCKER_WORKERS ?= $(if $(filter system,$(FORGE_TEST_ENGINE)),0,2)
 test-docker: setup  ## tests with real Docker engines, which they start (as root); skipped where none can start
 	@./installer/setup.sh docker
 	@as=""; [ "$$(id -u)" = 0 ] || [ -z "$${CI:-}" ] || as="sudo -n -E"; \
-	  $$as env $(TEST_ENV) $(PY) -m tests.helpers.docker_image && $$as env $(TEST_ENV) $(PY) -m pytest tests/docker
+	  $$as env $(TEST_ENV) $(PY) -m tests.helpers.docker_image && \
+	  $$as env $(TEST_ENV) $(PY) -m pytest -n $(DOCKER_WORKERS) --dist worksteal tests/docker
 
 # BASE_IMAGE=… another Debian with Python; CUDA=0 for the processor only; WHEELS=gather fetches packages beforehand with
 # this computer's pip, WHEELS=FOLDER takes them from there; NETWORK=… of the builder. DOCKER_HOST names the engine.
@@ -52,11 +55,14 @@ chaos: setup   ## faults over eight runs at once; nothing may be lost (CHAOS_SEE
 	@as=""; [ "$$(id -u)" = 0 ] || [ -z "$${CI:-}" ] || as="sudo -n -E"; \
 	  $$as env $(TEST_ENV) $(PY) -m tests.helpers.docker_image && $$as env $(TEST_ENV) $(PY) -m tests.chaos
 
-ci: check test test-docker  ## what continuous integration runs
+ci: setup lint types imports test test-docker  ## what continuous integration runs (`test` has all that `check` tests)
 	@CHAOS_SEED=$${CHAOS_SEED:-7} CHAOS_FAULTS=$${CHAOS_FAULTS:-20} $(MAKE) --no-print-directory chaos
 
 bench: setup   ## timings as ratios against a peer or a baseline in the same run → bench/results.md
 	@$(PY) -m tests.bench
+
+matrix: setup  ## every stage with every tuner trains on the demo model → docs/matrix.md (PART="dpo lora" for some)
+	@HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 $(WORKER) -m tests.matrix $(PART)
 
 contact-sheets: setup  ## pictures of every page in every look, to be looked at
 	@QT_QPA_PLATFORM=offscreen $(PY) -m tests.desktop.contact_sheets contact-sheets
@@ -69,6 +75,7 @@ coverage: setup ## which lines the tests of desktop, controller and contract rea
 
 docs: setup    ## write the docs that are made from the code
 	@$(PY) -c "from engine.contract.config_reference import reference; print(reference(), end='')" > docs/run-config.md
+	@$(PY) -c "from engine.control.jobs.diagnosis.reference import reference; print(reference(), end='')" > docs/diagnosis.md
 
 newcomer: ## run the two commands in a bare Debian root, so that nothing installed by hand hides a missing step
 	@./tests/newcomer.sh

@@ -16,8 +16,11 @@ from PySide6.QtCore import QLibraryInfo, QObject, QRectF, Qt, QTimer, QTranslato
 from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QApplication, QMessageBox
 
+from engine.contract.catalogue import catalogue
 from engine.contract.errors import UserError
 from engine.contract.paths import Home
+from engine.contract.templates import template_titles
+from forge_desktop.bridge.aside import Aside
 from forge_desktop.bridge.backend import Connect
 from forge_desktop.bridge.garbage import Garbage
 from forge_desktop.bridge.preferences import Preferences, kept_value
@@ -53,6 +56,7 @@ class Desktop(QObject):
         self.session = Session(connect)
         self.window = Window(self.session, self.preferences)
         self.window.look_wanted.connect(self.change_look, Qt.ConnectionType.QueuedConnection)
+        self._aside = Aside(self)
         self._look_soon = QTimer(self, singleShot=True, interval=0)
         self._look_soon.timeout.connect(self._change_look)
         hints = app.styleHints()
@@ -63,6 +67,7 @@ class Desktop(QObject):
         """Show the window and connect."""
         self.window.show()
         self.session.open()
+        self._aside.do(_read_ahead, lambda _none: None, lambda error: log.error("read ahead: %s", error.code))
         if self._watchdog is not None:
             self._watchdog.start()
 
@@ -113,6 +118,12 @@ class Desktop(QObject):
     def _system_changed(self) -> None:
         if self._theme == "system":
             self.change_look(self._theme, self._language)
+
+
+def _read_ahead() -> None:
+    """The bundled tables a page would have to wait for."""
+    catalogue()
+    template_titles()
 
 
 def use_scale(home: Home) -> None:

@@ -93,7 +93,7 @@ class Demo(QObject):
         self._say("the controller answers; the list of runs is open")
         self._shot("runs")
         self._click("runs.new")
-        yield lambda: isinstance(window.page, WizardPage)
+        yield lambda: isinstance(window.page, WizardPage) and window.page.is_built
         wizard = window.page
         if not isinstance(wizard, WizardPage):
             raise DemoFailed("the wizard did not open")
@@ -120,6 +120,7 @@ class Demo(QObject):
         self._say(f"data: {draft.data_facts.get('rows'):,} rows, form {draft.data_facts.get('format')}")
         self._shot("wizard-data")
         self._click("wizard.next")
+        yield lambda: wizard.is_built
         self._type_recipe(draft)
         self._shot("wizard-training")
         self._click("wizard.next")

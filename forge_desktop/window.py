@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import QElapsedTimer, QObject, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QElapsedTimer, QObject, Qt, QTimer, Slot
 from PySide6.QtGui import QCloseEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
     QHBoxLayout,
     QLineEdit,
-    QMainWindow,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -24,26 +22,17 @@ from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import UNREACHABLE, Session
 from forge_desktop.models import help_topics, notices
 from forge_desktop.models.command_table import ALL_ENTRIES
-from forge_desktop.models.draft_model import marks_of
 from forge_desktop.models.nodes_model import NodesModel
 from forge_desktop.models.notice_book import NoticeBook
 from forge_desktop.models.notices import Notice
 from forge_desktop.models.palette_model import PaletteModel
 from forge_desktop.models.visited import Visited
-from forge_desktop.pages.compare_page import ComparePage
-from forge_desktop.pages.instances_page import InstancesPage
-from forge_desktop.pages.nodes_page import NodesPage
 from forge_desktop.pages.run_page import RunPage
-from forge_desktop.pages.runs_page import RunsPage
-from forge_desktop.pages.settings_page import SettingsPage
 from forge_desktop.panels import onboarding
 from forge_desktop.panels.banner import Banner
 from forge_desktop.panels.connecting import Connecting
 from forge_desktop.panels.field_keys import FieldKeys
-from forge_desktop.panels.move_dialog import Movable
-from forge_desktop.panels.moves_card import MovesCard
 from forge_desktop.panels.notifier import Notifier
-from forge_desktop.panels.onboarding import OnboardingPage
 from forge_desktop.panels.overlays import Overlays
 from forge_desktop.panels.page import Page
 from forge_desktop.panels.run_actions import RunActions
@@ -58,7 +47,7 @@ from forge_desktop.theme.language import explain, sentences, tr
 from forge_desktop.theme.motion import reduced
 from forge_desktop.theme.slices import Slices
 from forge_desktop.theme.tokens import NARROW_WIDTH
-from forge_desktop.wizard.wizard_page import WizardPage
+from forge_desktop.window_pages import WindowPages
 
 NEWS_MS = 6000
 COVER_AFTER_MS = 350
@@ -67,11 +56,8 @@ LONG_GONE_MS = 1500
 NEED_NO_CONTROLLER = ("settings", "welcome")
 
 
-class Window(QMainWindow):
+class Window(WindowPages):
     """Shows one page at a time; an address says which."""
-
-    look_wanted = Signal(str, str)
-    """Theme and language the person chose."""
 
     def __init__(self, session: Session, preferences: Preferences) -> None:
         super().__init__()
@@ -103,6 +89,8 @@ class Window(QMainWindow):
         self._news_over.timeout.connect(self._hide_news)
         self._page_soon = QTimer(self, singleShot=True, interval=0)
         self._page_soon.timeout.connect(self._come_back)
+        self._paint_soon = QTimer(self, singleShot=True, interval=0)
+        self._paint_soon.timeout.connect(self._paint_page)
         look.dress(self)
         self._build()
         self._bind_keys()
@@ -194,6 +182,8 @@ class Window(QMainWindow):
 
     def _show_page(self, address: str) -> None:
         kind, _, uid = address.partition("/")
+        self._stack.setUpdatesEnabled(False)  # made and laid out in this turn, painted in the next: neither is too long
+        self._paint_soon.start()
         if self.page is not None:
             self.page.leave()
             self._put_away(self.page)
@@ -213,6 +203,13 @@ class Window(QMainWindow):
         if not self._was_online and not self._cover_soon.isActive():
             self._cover()
 
+    @Slot()
+    def _paint_page(self) -> None:
+        if self.page is not None and not self.page.is_paintable:
+            self._paint_soon.start()
+            return
+        self._stack.setUpdatesEnabled(True)
+
     def _put_away(self, page: Page) -> None:
         """It goes in the turns that come."""
         self._stack.removeWidget(page)
@@ -220,73 +217,6 @@ class Window(QMainWindow):
         for work in page.findChildren(Slices):
             work.stop()  # else it goes on with what is gone already
         self._farewell.take(page, page.goes_in_parts)
-
-    def _make(self, kind: str, rest: str) -> Page:
-        """The page of an address; one that nobody knows (of a newer version, say) shows the runs."""
-        makers: dict[str, Callable[[str], Page]] = {
-            "run": self._run_page,
-            "new": self._wizard_page,
-            "runs": self._runs_page,
-            "compare": lambda rest: ComparePage(self.session, self.actions_of_runs, rest),
-            "welcome": self._welcome_page,
-            "settings": self._settings_page,
-            "nodes": self._nodes_page,
-            "instances": self._instances_page,
-        }
-        self._kinds = frozenset(makers)
-        return makers.get(kind, self._runs_page)(rest)
-
-    def _runs_page(self, _rest: str) -> Page:
-        return RunsPage(self.session, self.actions_of_runs, self.preferences)
-
-    def _run_page(self, rest: str) -> Page:
-        uid, _, tab = rest.partition("/")
-        if not uid:
-            return self._runs_page("")
-        page = RunPage(self.session, self.actions_of_runs, uid, self.preferences)
-        if tab:
-            page.open_at(tab)
-        return page
-
-    def _wizard_page(self, rest: str) -> Page:
-        uid, _, changes = rest.partition("?")
-        return WizardPage(self.session, self.actions_of_runs, self.preferences, uid, marks_of(changes))
-
-    def _nodes_page(self, rest: str) -> Page:
-        page = NodesPage(self.session, self.nodes, self.preferences, rest)
-        page.told.connect(self._show_news)
-        page.put_card(MovesCard(self.actions_of_runs.moves))
-        page.move_wanted.connect(self._move_runs)
-        return page
-
-    @Slot(str)
-    def _move_runs(self, name: str) -> None:
-        """Ask where to the runs of a node go."""
-        node = self.nodes.find(name)
-        if node is not None and node.runs and self.page is not None:
-            self.actions_of_runs.move([Movable(run.uid, run.name, name) for run in node.runs], self.page)
-
-    def _instances_page(self, _rest: str) -> Page:
-        page = InstancesPage(self.session, self.preferences)
-        page.told.connect(self._show_news)
-        return page
-
-    def _settings_page(self, rest: str) -> Page:
-        page = SettingsPage(self.session, self.preferences, rest)
-        page.look_wanted.connect(self.look_wanted)
-        page.moved.connect(self._settings_moved)
-        return page
-
-    @Slot(str)
-    def _settings_moved(self, address: str) -> None:
-        """The same page shows another part."""
-        self.address = address
-        self.preferences.set("page", address)
-
-    def _welcome_page(self, rest: str) -> Page:
-        page = OnboardingPage(self.session, self.preferences, rest)
-        page.look_wanted.connect(self.look_wanted)
-        return page
 
     def _bind_keys(self) -> None:
         self._history_keys: list[QShortcut] = []

@@ -37,8 +37,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     switch.add_argument("--off", dest="enabled", action="store_false", default=None, help="do not use it")
     change.add_argument("--defaults", action="store_true", help="the usual rules, all of them")
     change.set_defaults(work=set_rule)
-    seen = verbs.add_parser("ack", parents=[common], help="say that you have seen one")
-    seen.add_argument("id", type=int, metavar="ID")
+    seen = verbs.add_parser("ack", parents=[common], help="say that you have seen some")
+    seen.add_argument("ids", type=int, metavar="ID", nargs="*")
+    seen.add_argument("--all", action="store_true", help="all that are on and that nobody has seen")
     seen.set_defaults(work=acknowledge)
     test = verbs.add_parser("test", parents=[common], help="send a test to the addresses (forge secret set alerts)")
     test.set_defaults(work=send_test)
@@ -121,16 +122,25 @@ def changed(rules: list[AlertRule], options: argparse.Namespace) -> list[dict[st
 
 
 def acknowledge(options: argparse.Namespace) -> int:
-    """Somebody has seen it."""
+    """Somebody has seen them."""
     from engine.cli.session import controller
-    from engine.contract.node_alerts import words
+    from engine.contract.node_alerts import Alerts, words
 
+    if not options.ids and not options.all:
+        say("Name an alert by its ID, or --all.")
+        return FAILED
     with controller() as client:
-        found = client.acknowledge(options.id)
+        ids = list(options.ids)
+        if options.all:
+            ids += [one.id for one in client.alerts().alerts if one.ended is None and not one.acknowledged]
+        found = [client.acknowledge(number) for number in dict.fromkeys(ids)]
     if options.json:
-        print_json(found)
-    else:
-        say(f"{words(found).what} It is marked as seen.")
+        print_json(Alerts(alerts=found))
+        return OK
+    for alert in found:
+        say(f"{words(alert).what} It is marked as seen{_by(alert)}.")
+    if not found:
+        say("No alert waits to be seen.")
     return OK
 
 
@@ -152,8 +162,14 @@ def _line(alert: Alert) -> tuple[str, ...]:
 
     return (
         str(alert.id), _moment(alert.began), _moment(alert.ended) if alert.ended is not None else "–",
-        "yes" if alert.acknowledged else "no", words(alert).what,
+        f"yes{_by(alert)}" if alert.acknowledged else "no", words(alert).what,
     )  # fmt: skip
+
+
+def _by(alert: Alert) -> str:
+    """By whom and when, where that is known."""
+    person = f" by {alert.acknowledged_by}" if alert.acknowledged_by else ""
+    return person + (f", {_moment(alert.acknowledged_at)}" if alert.acknowledged_at is not None else "")
 
 
 def _moment(at: float) -> str:

@@ -1,4 +1,4 @@
-"""`forge checkpoint` and `sample`: ask something of a run that is training, without disturbing it."""
+"""`forge checkpoint`, `sample` and `log-every`: ask something of a run that is training, without disturbing it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,21 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     ask.add_argument("--max-new-tokens", type=int, default=64)
     ask.add_argument("--no-wait", action="store_true", help="do not wait for the answers")
     ask.set_defaults(work=sample)
+    often = commands.add_parser("log-every", parents=[common], help="another interval between points of the curve")
+    add_run_argument(often)
+    often.add_argument("steps", type=int, metavar="STEPS")
+    often.set_defaults(work=log_every)
 
 
 def checkpoint(options: argparse.Namespace) -> int:
     """Ask for it."""
     return change(options, "checkpoint", asked="a checkpoint comes at the next step")
+
+
+def log_every(options: argparse.Namespace) -> int:
+    """Ask for it."""
+    asked = f"a point of the curve every {options.steps} steps from the next one on"
+    return change(options, "log_every", asked=asked, steps=options.steps)
 
 
 def sample(options: argparse.Namespace) -> int:

@@ -28,5 +28,6 @@ def work(options: argparse.Namespace) -> int:
     if options.json:
         print_json(run)
     else:
-        print(f"{run.name} waits for {options.node or 'a node'}; the old worker is ended should its node come back")
+        print(f"{run.name} waits for {options.node or 'a node'}; the old worker is ended should its node come back.")
+        print("What it has left there, and what deleted runs have, goes once that node answers and its time has come.")
     return OK

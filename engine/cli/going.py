@@ -9,6 +9,9 @@ from engine.cli.actions import change, change_all
 from engine.cli.many import add_runs_argument
 from engine.cli.session import add_run_argument
 
+RUNGS = ("parts", "checkpointing", "length", "4bit")
+"""As in `engine.contract.ladder`, which a command line that only starts need not import."""
+
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the commands."""
@@ -21,6 +24,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     begin.add_argument("--from-start", action="store_true", help="start over")
     resume.add_argument("--epochs", type=float, help="train so many epochs in all")
     resume.add_argument("--max-steps", type=int, help="train so many steps in all")
+    resume.add_argument(
+        "--rung", choices=RUNGS, help="where memory ran out: what to lower first (`forge show` tells what it saves)"
+    )
     resume.set_defaults(work=go_on)
     pause = commands.add_parser("pause", parents=[common], help="save, free the devices, and wait")
     add_runs_argument(pause)
@@ -31,7 +37,7 @@ def go_on(options: argparse.Namespace) -> int:
     """Queue it as a new attempt."""
     return change(
         options, "resume", checkpoint=options.checkpoint, from_start=options.from_start, epochs=options.epochs,
-        max_steps=options.max_steps,
+        max_steps=options.max_steps, rung=options.rung,
     )  # fmt: skip
 
 

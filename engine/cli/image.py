@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.cli.exits import OK
 from engine.cli.output import print_json, say, table
-from engine.contract.images import BuildImage, ImageProgress
+from engine.contract.images import BuildImage, EngineSource, ImageProgress
 from engine.contract.nodes import Transfer
 
 LOOK_S = 0.5
@@ -29,7 +29,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     make.set_defaults(work=build)
     several = inner.add_parser("list", parents=[common], help="worker images of this computer's Docker")
     several.set_defaults(work=show)
-    push = inner.add_parser("push-to", parents=[common], help="copy an image to a node, without a registry")
+    push = inner.add_parser("push-to", parents=[common], help="copy an image to a node, from this computer's Docker")
     push.add_argument("node", metavar="NODE")
     push.add_argument("--image", default="", help="another image than the one the node uses")
     push.set_defaults(work=copy)
@@ -86,7 +86,7 @@ def copy(options: argparse.Namespace) -> int:
     from engine.contract.errors import UserError
 
     with controller() as client:
-        transfer = client.push_image(options.node, options.image)
+        transfer = client.push_image(options.node, options.image, _source())
         said = ""
         while transfer.state == "running":
             text = _how_far(transfer)
@@ -102,6 +102,14 @@ def copy(options: argparse.Namespace) -> int:
     else:
         print(f"{transfer.what} is on {options.node}.")
     return OK
+
+
+def _source() -> EngineSource | None:
+    """The engine this command's variables name; a folder of certificates is looked for from here."""
+    found = EngineSource.of_environment()
+    if not found.host:
+        return None  # as the controller's own say
+    return found.model_copy(update={"certificates": _folder(found.certificates)})
 
 
 def _how_far(transfer: Transfer) -> str:

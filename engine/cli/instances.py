@@ -28,6 +28,9 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         verb = verbs.add_parser(name, parents=[common], help=sentence)
         if name != "list":
             verb.add_argument("ids", metavar="INSTANCE", nargs="+", help="as the list names it: node/id")
+        if name == "adopt":
+            sentence = "also what a controller of another computer made; be sure that it is gone for good"
+            verb.add_argument("--force", action="store_true", help=sentence)
         verb.set_defaults(work=show if name == "list" else deed, verb=name)
 
 
@@ -51,7 +54,7 @@ def deed(options: argparse.Namespace) -> int:
     from engine.cli.session import controller
 
     with controller() as client:
-        result = client.instance_deed(options.ids, options.verb)
+        result = client.instance_deed(options.ids, options.verb, getattr(options, "force", False))
     if options.json:
         print_json(result)
     else:

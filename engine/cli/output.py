@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from engine.contract.api import ScoreInfo
 from engine.contract.errors import UserError
 
 
@@ -34,6 +35,11 @@ def print_error(error: UserError, as_json: bool) -> None:
 def say(text: str) -> None:
     """Progress, apart from the answer."""
     print(text, file=sys.stderr, flush=True)
+
+
+def share_of(score: ScoreInfo) -> str:
+    """Of how many rows a score is, and how many of them are right where that is what it says."""
+    return f"{score.correct} of {score.rows}" if score.correct is not None else f"{score.rows} rows"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

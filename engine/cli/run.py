@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cli.exits import OK, exit_code_of_state
-from engine.cli.output import number, print_json, say, span
+from engine.cli.output import number, print_json, say, share_of, span
 from engine.contract.api import RunDetail, RunSummary
 from engine.contract.states import RunState
 
@@ -115,4 +115,6 @@ def _show_result(detail: RunDetail) -> None:
     if run.error:
         print(" ".join(filter(None, (run.error.what, run.error.why, run.error.fix))))
     for score in detail.scores:
-        print(f"Exact match {score.when}: {score.value:.1%} ({score.correct} of {score.rows})")
+        name = score.metric.replace("_", " ").capitalize()
+        said = f"{score.value:.1%} ({share_of(score)})" if score.is_share else f"{score.value:.4g}"
+        print(f"{name} {score.when}: {said}")

@@ -6,9 +6,10 @@ import argparse
 from typing import Any
 
 from engine.cli.exits import OK
-from engine.cli.output import moment, number, print_json, span, table
+from engine.cli.output import moment, number, print_json, share_of, span, table
 from engine.cli.session import add_run_argument
 from engine.contract.api import RunDetail
+from engine.contract.ladder import Rung
 from engine.contract.states import RunState
 
 
@@ -66,6 +67,10 @@ def show(options: argparse.Namespace) -> int:
     return OK
 
 
+def _changes(rung: Rung) -> str:
+    return ", ".join(f"{path} = {value}" for path, value in rung.changes.items())
+
+
 def _print(detail: RunDetail) -> None:
     run = detail.run
     print(f"{run.name}  ({run.uid})")
@@ -85,9 +90,16 @@ def _print(detail: RunDetail) -> None:
         times = f"{moment(attempt.started)} – {moment(attempt.ended)}"
         print(f"Attempt {attempt.n} ({attempt.cause})  {times}  {attempt.reason or ''}")
     for score in detail.scores:
-        print(f"Score    {score.metric} {score.when}: {score.value:.1%} ({score.correct} of {score.rows})")
+        said = f"{score.value:.1%} ({share_of(score)})" if score.is_share else f"{score.value:.4g}"
+        print(f"Score    {score.metric} {score.when}: {said}")
     for sample in detail.samples:
         print(f"Answer {sample.when}: {sample.prompt!r} → {sample.answer!r}")
+    for rung in detail.lowered:
+        print(f"Lowered  {rung.name}: {_changes(rung)}")
+    for rung in detail.rungs:
+        saved = "" if rung.saved is None else f" saves about {rung.saved / 1e9:.2f} GB;"
+        same = "the mathematics stays the same" if rung.same else "something else is learned"
+        print(f"Rung     {rung.name}: {_changes(rung)};{saved} a step takes × {rung.slower:g}; {same}")
     for one in detail.checkpoints:
         best = ", best" if one.best else ""
         print(f"Checkpoint {one.id}: attempt {one.attempt}, step {one.step}{best}, {one.cause}, {one.bytes:,} bytes")

@@ -34,7 +34,8 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
         verb = verbs.add_parser(name, parents=[common], help=sentence)
         if name != "list":
             known = f"one of {', '.join(NAMES)} (proxy is user:password), node/NODE/key (…/certificate, …/ca),"
-            known += " or alerts (addresses of Apprise, one a line)"
+            known += " wandb, swanlab or mlflow (keys of trackers), alerts (addresses of Apprise, one a line)"
+            known += " or artifacts (ACCESS_KEY:SECRET_KEY of the bucket)"
             verb.add_argument("name", metavar="NAME", help=known)
         verb.set_defaults(work=work)
 

@@ -17,6 +17,7 @@ LANES = ("gpu", "cpu", "light")
 PLAIN = (
     "idle_minutes", "stop_grace_seconds", "retry_seconds", "log_level", "log_json", "spare_workers",
     "spare_memory_gb", "currency", "proxy", "no_proxy", "offline", "worker_image", "budget_days",
+    "artifact_place", "artifact_endpoint", "artifact_region", "artifact_minutes",
 )  # fmt: skip
 
 
@@ -41,6 +42,16 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     command.add_argument("--owner-limit", metavar="N", help="most runs of one person at once; 'none': no limit")
     command.add_argument("--budget", metavar="AMOUNT", help="what may be spent in --budget-days; 'none': not watched")
     command.add_argument("--budget-days", type=int, help="the days the budget is for")
+    command.add_argument(
+        "--artifact-place", metavar="PLACE",
+        help="where checkpoints and results lie a second time: a folder, s3://bucket/prefix, or '' for nowhere; "
+        "keys: `forge secret set artifacts`",
+    )  # fmt: skip
+    command.add_argument("--artifact-endpoint", metavar="URL", help="address of the S3 service; '' for Amazon's")
+    command.add_argument("--artifact-region", metavar="REGION", help="of the bucket")
+    command.add_argument(
+        "--artifact-minutes", type=float, help="checkpoints of a run at work go there so many minutes apart at least"
+    )
     command.add_argument("--proxy", metavar="URL", help="http://host:port that hubs are reached through; '' for none")
     command.add_argument("--no-proxy", metavar="HOSTS", help="hosts reached directly, with commas between")
     command.add_argument(
@@ -92,6 +103,7 @@ def work(options: argparse.Namespace) -> int:
     print(f"Log level: {settings.log_level}{' as JSON' if settings.log_json else ''}")
     print(f"Spare workers: {settings.spare_workers}, while {settings.spare_memory_gb:g} GB are available")
     print(f"Idle time: {settings.idle_minutes:g} min; grace when stopping: {settings.stop_grace_seconds:g} s")
+    print(f"Checkpoints and results also lie at: {settings.artifact_place or 'no second place'}")
     print(f"Hubs: {describe_hubs(settings)}")
     return OK
 

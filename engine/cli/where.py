@@ -38,6 +38,8 @@ def why(options: argparse.Namespace) -> int:
     for candidate in answer.candidates:
         text = _text(candidate.code, candidate.params)
         print(f"  {candidate.node}: {text}")
+    if answer.network:
+        print(_text(answer.network, answer.network_params))
     return OK
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import httpx
@@ -31,8 +32,15 @@ class Calls(ABC):
         key: str | None = None,
         sent_only: bool = False,
         timeout: float | None = None,
+        data: bytes | None = None,
     ) -> httpx.Response:
-        """Send a request; the answer is never an error."""
+        """Send a request, with a body or plain bytes; the answer is never an error."""
+
+    @abstractmethod
+    def fetch(
+        self, path: str, *, query: Mapping[str, Any] | None = None, offset: int = 0, etag: str = ""
+    ) -> AbstractContextManager[httpx.Response]:
+        """A large answer to be read in pieces."""
 
     @abstractmethod
     def _read(self, answer: httpx.Response, model: type[M]) -> M:

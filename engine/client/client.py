@@ -18,7 +18,10 @@ from pydantic import BaseModel, ValidationError
 from engine.client.address import Address, Locate, gone, read_address
 from engine.client.alerts import AlertCalls
 from engine.client.calls import M
+from engine.client.datasets import DatasetCalls
 from engine.client.fleet import FleetCalls
+from engine.client.forecast import ForecastCalls
+from engine.client.forensics import ForensicsCalls
 from engine.client.house import HouseCalls
 from engine.client.hubs import HubCalls
 from engine.client.images import ImageCalls
@@ -30,6 +33,7 @@ from engine.contract.api import (
     EditRun,
     Health,
     KeepCheckpoint,
+    LogEvery,
     QueryAnswer,
     QueryRequest,
     ResumeRun,
@@ -62,7 +66,10 @@ class LogPiece:
     size: int
 
 
-class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls, AlertCalls, FleetCalls):
+class ControllerClient(
+    ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls, AlertCalls, FleetCalls, DatasetCalls, ForecastCalls,
+    ForensicsCalls,
+):  # fmt: skip
     """The controller of one home."""
 
     def __init__(self, home: Home, locate: Locate | None = None, timeout: float = TIMEOUT_S) -> None:
@@ -144,9 +151,10 @@ class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls
         from_start: bool = False,
         epochs: float | None = None,
         max_steps: int | None = None,
+        rung: str | None = None,
     ) -> RunSummary:
         """Go on as a new attempt: from a checkpoint (the best there is, unless chosen) or from the start."""
-        body = ResumeRun(checkpoint=checkpoint, from_start=from_start, epochs=epochs, max_steps=max_steps)
+        body = ResumeRun(checkpoint=checkpoint, from_start=from_start, epochs=epochs, max_steps=max_steps, rung=rung)
         return self._change("POST", f"/runs/{uid}/resume", body)
 
     def pause(self, uid: str) -> RunSummary:
@@ -161,6 +169,10 @@ class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls
         """Ask the model that is being trained; the answers stand in the run's detail."""
         body = SampleNow(prompts=list(prompts), max_new_tokens=max_new_tokens)
         return self._change("POST", f"/runs/{uid}/sample", body)
+
+    def log_every(self, uid: str, steps: int) -> RunSummary:
+        """Another interval between two points of the curve of a run that trains."""
+        return self._change("POST", f"/runs/{uid}/log-every", LogEvery(steps=steps))
 
     def pin(self, uid: str, pinned: bool = True) -> RunSummary:
         """Keep the working files until somebody deletes them, or no longer."""
@@ -290,10 +302,11 @@ class ControllerClient(ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls
         key: str | None = None,
         sent_only: bool = False,
         timeout: float | None = None,
+        data: bytes | None = None,
     ) -> httpx.Response:
         """Send, and send once more where that cannot do harm: unsent, asking only, or under a key."""
-        content = body.model_dump_json(exclude_unset=sent_only) if body is not None else None
-        headers = {"Content-Type": "application/json"} if content is not None else {}
+        content = body.model_dump_json(exclude_unset=sent_only) if body is not None else data
+        headers = {"Content-Type": "application/json"} if body is not None else {}
         if key is not None:
             headers["Idempotency-Key"] = key
         for last in (False, True):

@@ -31,7 +31,7 @@ class FleetCalls(Calls):
         """Every container and process, and the nodes that could not be asked."""
         return self._read(self._send("GET", "/instances", timeout=SLOW_S), Instances)
 
-    def instance_deed(self, ids: Sequence[str], verb: InstanceVerb) -> DeedResult:
-        """Stop, kill, remove or adopt some."""
-        body = InstanceDeed(ids=list(ids), verb=verb)
+    def instance_deed(self, ids: Sequence[str], verb: InstanceVerb, force: bool = False) -> DeedResult:
+        """Stop, kill, remove or adopt some; `force`: adopt also what a controller of another computer made."""
+        body = InstanceDeed(ids=list(ids), verb=verb, force=force)
         return self._read(self._send("POST", "/instances/bulk", body=body, timeout=DEED_S), DeedResult)

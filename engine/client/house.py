@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from engine.client.calls import SLOW_S, Calls
 from engine.contract.api import Settings
+from engine.contract.artifact_place import ArtifactsState
 from engine.contract.environments import Environments, MakeEnvironment
 from engine.contract.ids import new_id
 from engine.contract.storage import Storage
@@ -42,3 +43,7 @@ class HouseCalls(Calls):
     def storage(self, again: bool = False) -> Storage:
         """Where the data lies and what it takes."""
         return self._read(self._send("GET", "/storage", query={"again": again}, timeout=SLOW_S), Storage)
+
+    def artifacts(self, check: bool = False) -> ArtifactsState:
+        """Whether what runs made lies at the place the settings name; `check` tries it with a small file."""
+        return self._read(self._send("GET", "/artifacts", query={"check": check}, timeout=SLOW_S), ArtifactsState)

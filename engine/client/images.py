@@ -13,7 +13,7 @@ from urllib.parse import quote
 from engine.client.calls import SLOW_S, Calls
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.ids import new_id
-from engine.contract.images import BuildImage, ImageInfo, ImageProgress, Images, PushImage
+from engine.contract.images import BuildImage, EngineSource, ImageInfo, ImageProgress, Images, PushImage
 from engine.contract.nodes import Transfer
 from engine.contract.paths import code_root
 
@@ -23,10 +23,10 @@ MODULE = "engine.control.executors.docker.image_command"
 class ImageCalls(Calls):
     """A part of `ControllerClient`."""
 
-    def push_image(self, node: str, image: str = "") -> Transfer:
+    def push_image(self, node: str, image: str = "", source: EngineSource | None = None) -> Transfer:
         """Begin to copy an image to a node (empty: the one it uses); done at once if it is there already."""
         path = f"/nodes/{quote(node, safe='')}/image"
-        answer = self._send("POST", path, body=PushImage(image=image), key=new_id(), timeout=SLOW_S)
+        answer = self._send("POST", path, body=PushImage(image=image, source=source), key=new_id(), timeout=SLOW_S)
         return self._read(answer, Transfer)
 
     def pushed_image(self, node: str) -> Transfer:

@@ -1,12 +1,27 @@
-"""A diagnosis's changes applied to an order: "New run with this change"."""
+"""What a diagnosis says, in the form of an error; its changes applied to an order: "New run with this change"."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from engine.contract.api import ConfigChange
+from engine.contract.api import ConfigChange, Diagnosis
+from engine.contract.errors import ErrorBody
 from engine.contract.run_spec import RunConfig, RunSpec
+
+UNKNOWN = "unknown"
+"""The rule of a failure that no rule knows."""
+STATED = "stated"
+"""The rule of a failure whose error says already what is wrong and what to do."""
+
+
+def told(found: Diagnosis, error: ErrorBody | None) -> ErrorBody | None:
+    """A diagnosis in the form in which errors are shown; its rule is its code."""
+    if found.rule == STATED:
+        return error
+    return ErrorBody(
+        code=f"diagnosis.{found.rule}", what=found.what, why=found.why, fix=found.fix, params=found.params
+    )  # fmt: skip
 
 
 def with_changes(spec: RunSpec, changes: Iterable[ConfigChange]) -> RunSpec:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.contract.errors import ErrorBody, Problem
+from engine.contract.ladder import Rung
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import EndReason, Mark, Phase, RunState
 
@@ -66,6 +67,8 @@ class RunSummary(_Body):
     """Of the cost; empty: that of the settings."""
     score: float | None = None
     """Share of exact matches after training."""
+    tokens_seen: int | None = None
+    """Tokens it was trained on so far; None where no worker told."""
 
 
 class RunPage(_Body):
@@ -152,14 +155,34 @@ class Diagnosis(_Body):
     """What "New run with this change" would change; empty: nothing in the config helps."""
 
 
+class ClassScore(_Body):
+    """How well one class is told from the others."""
+
+    label: str
+    rows: int
+    """That are of it."""
+    given: int
+    """That were said to be of it."""
+    right: int
+    """That are of it, and were said to be."""
+    f1: float
+
+
 class ScoreInfo(_Body):
-    """Exact match before or after."""
+    """How good the model is on held-out rows, before or after."""
 
     when: str
     metric: str
     value: float
-    correct: int
+    correct: int | None = None
     rows: int
+    more: dict[str, float] = {}
+    classes: list[ClassScore] = []
+
+    @property
+    def is_share(self) -> bool:
+        """So many of the rows are right; a mean reward is any number."""
+        return self.metric != "mean_reward"
 
 
 class SampleInfo(_Body):
@@ -212,6 +235,10 @@ class RunDetail(_Body):
     checkpoints: list[CheckpointInfo] = []
     """Those that are there, newest last."""
     diagnosis: Diagnosis | None = None
+    rungs: list[Rung] = []
+    """What can be lowered, where memory ran out."""
+    lowered: list[Rung] = []
+    """What was lowered since it was made."""
     events: list[EventInfo] = []
     device_names: dict[str, str] = {}
     submit_to_first_step_s: float | None = None
@@ -251,6 +278,8 @@ class ResumeRun(_Body):
     """Start over, with no checkpoint at all."""
     epochs: float | None = Field(default=None, gt=0)
     """Train this many epochs in all: extends (or shortens) the run."""
+    rung: str | None = None
+    """What to lower (`contract.ladder`), where memory ran out."""
     max_steps: int | None = Field(default=None, ge=1)
 
 
@@ -265,6 +294,12 @@ class SampleNow(_Body):
 
     prompts: list[str] = Field(min_length=1, max_length=20)
     max_new_tokens: int = Field(default=64, ge=1, le=2048)
+
+
+class LogEvery(_Body):
+    """Another interval between two points of the curve of a run that trains."""
+
+    steps: int = Field(ge=1, le=1_000_000)
 
 
 class CheckResult(_Body):
@@ -320,6 +355,13 @@ class Settings(_Body):
     budget: float | None = Field(default=None, ge=0)
     """What may be spent in `budget_days`, in `currency`; past 80 % of it an alert is raised. None: not watched."""
     budget_days: int = Field(default=30, ge=1, le=3660)
+    artifact_place: str = Field(default="", max_length=1000)
+    """Where checkpoints and results lie a second time: a folder, or s3://bucket/prefix; empty: nowhere."""
+    artifact_endpoint: str = Field(default="", max_length=500)
+    """Address of the S3 service, where it is not Amazon's."""
+    artifact_region: str = Field(default="", max_length=100)
+    artifact_minutes: float = Field(default=10.0, ge=0)
+    """Checkpoints of a run at work go there so many minutes apart at least."""
     endpoints: dict[str, str] = {}
     """Hub to the address it is reached at, where that is not its own: a mirror or a local copy."""
     proxy: str = ""

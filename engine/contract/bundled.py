@@ -4,13 +4,20 @@ from pathlib import Path
 
 from engine.contract.data import DataSource
 from engine.contract.model import ModelConfig
-from engine.contract.paths import resources_folder
+from engine.contract.paths import Home, resources_folder
 
 MODELS = {"demo": "demo/model"}
 DATASETS = {
     "demo": "demo/data/train.jsonl",
     "demo/validation": "demo/data/validation.jsonl",
     "demo/held_out": "demo/data/held_out.jsonl",
+    "demo/preferences": "demo/data/preferences.jsonl",
+    "demo/preferences_held_out": "demo/data/preferences_held_out.jsonl",
+    "demo/verdicts": "demo/data/verdicts.jsonl",
+    "demo/months": "demo/data/months.jsonl",
+    "demo/months_held_out": "demo/data/months_held_out.jsonl",
+    "demo/pairs": "demo/data/pairs.jsonl",
+    "demo/pairs_held_out": "demo/data/pairs_held_out.jsonl",
 }
 
 
@@ -22,4 +29,6 @@ def locate(source: ModelConfig | DataSource) -> Path | None:
         known = MODELS if isinstance(source, ModelConfig) else DATASETS
         name = known.get(source.path)
         return resources_folder() / name if name else None
+    if isinstance(source, DataSource) and source.hub == "library" and source.version:
+        return Home.find().dataset(source.version)
     return None

@@ -66,6 +66,8 @@ class Manifest(BaseModel):
     total_steps: int
     loss: float | None = None
     validation_loss: float | None = None
+    score: float | None = None
+    """Of the held-out rows, where it was measured at this step."""
     cause: SaveCause
     created: float
     trained_seconds: float = 0.0

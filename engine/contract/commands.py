@@ -9,7 +9,8 @@ class WorkerCommand(BaseModel):
     """An order to a live worker; repeating one is harmless, and the journal acknowledges its id."""
 
     id: str
-    verb: Literal["stop", "stop_without_saving", "pause", "save", "sample"]
-    """save: a checkpoint now; sample: answers now (params: prompts, max_new_tokens). A pause whose params say
+    verb: Literal["stop", "stop_without_saving", "pause", "save", "sample", "log_every"]
+    """save: a checkpoint now; sample: answers now (params: prompts, max_new_tokens); log_every: another
+    interval between two points of the curve (params: steps). A pause whose params say
     `cause: move` is followed by a start elsewhere."""
     params: dict[str, Any] = {}

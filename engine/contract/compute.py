@@ -9,6 +9,12 @@ class Limits(Settings):
     """Bounds at which a run is stopped, its result saved."""
 
     max_hours: float | None = setting(None, "Stop and save after so many hours.", label="Time limit", unit="h", gt=0)
+    max_cost: float | None = setting(
+        None,
+        "Stop and save when the run has cost so much, in the currency of its node; counts where a price is set.",
+        label="Cost limit",
+        gt=0,
+    )
     retries: int = setting(
         3,
         "How often the run goes on by itself after a failure that was not its own fault (process killed, computer "
@@ -16,6 +22,12 @@ class Limits(Settings):
         label="Retries",
         ge=0,
         le=100,
+    )
+    out_of_memory: Literal["always", "ask", "never"] = setting(
+        "ask",
+        "When memory runs out: always lowers what the run takes, step by step, and goes on from the last checkpoint; "
+        "ask pauses and offers what can be lowered; never fails.",
+        label="When memory runs out",
     )
     hang_minutes: float = setting(
         15.0,
@@ -54,6 +66,12 @@ class Placement(Settings):
     share: bool = setting(False, "Let another run that also allows it use the same GPU.", label="Share the GPU")
     image: str | None = setting(
         None, "Container image of the worker; empty: the node's.", label="Image", max_length=500
+    )
+    network: Literal["auto", "none", "open"] = setting(
+        "auto",
+        "What a worker in a container may reach; auto: a hub where its model comes from one, else nothing; open: "
+        "everything the node does, a tracker for instance.",
+        label="Network",
     )
     labels: dict[str, str] = setting(dict, "Labels a node must have to be chosen.", label="Node labels", max_length=50)
 

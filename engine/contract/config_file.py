@@ -8,16 +8,21 @@ import math
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from engine.contract import guards, optimizers, stopping, watching
 from engine.contract.config_text import Location, Plain, load, read_text
+from engine.contract.datasets import ImportJob
 from engine.contract.errors import Problem, Refused
 from engine.contract.run_spec import CONFIG_VERSION, RunConfig, RunSpec
 from engine.contract.setting import extra
+from engine.contract.stages import objective_contradictions
+from engine.contract.tuners import TUNERS, contradictions
 
 
 def to_yaml(config: RunConfig) -> str:
@@ -64,6 +69,9 @@ def anchored(config: RunConfig, folder: Path) -> RunConfig:
     for source in [*sources, *document["evaluation"]["data"]]:
         if source["hub"] == "local":
             source["path"] = str(folder.absolute() / Path(source["path"]).expanduser())
+    for reward in document["rollouts"]["rewards"]:
+        if reward["path"]:
+            reward["path"] = str(folder.absolute() / Path(reward["path"]).expanduser())
     return RunConfig.model_validate(document)
 
 
@@ -106,10 +114,44 @@ def _contradictions(document: dict[str, Any]) -> Iterator[Problem]:
     training = document.get("training")
     if isinstance(training, dict) and training.get("epochs") in (0, "0") and training.get("max_steps") is None:
         yield Problem(code="config.no_steps", field="training.epochs")
+    data = document.get("data")
+    if isinstance(data, dict):
+        yield from _contradictions_of_data(data)
+    tuner = document.get("tuner", {})
+    if isinstance(tuner, dict):
+        model = document.get("model")
+        wanted = model.get("quantisation") if isinstance(model, dict) else None
+        yield from contradictions(tuner, "8bit" if wanted == "8bit" else "4bit" if wanted == "4bit" else "none")
+        if isinstance(training, dict):
+            chosen = TUNERS.get(str(tuner.get("kind", "lora")))
+            yield from optimizers.contradictions(training, tuner, chosen is not None and chosen.whole_model)
+    guarded, saved = document.get("guards"), document.get("checkpoints")
+    if isinstance(guarded, dict):
+        yield from guards.contradictions(guarded, saved if isinstance(saved, dict) else {})
+    yield from stopping.contradictions(document)
+    watched = document.get("watching")
+    if isinstance(watched, dict):
+        yield from watching.contradictions(watched)
+    yield from objective_contradictions(document)
+
+
+def _contradictions_of_data(data: dict[str, Any]) -> Iterator[Problem]:
+    if data.get("validation_by") == "group" and not data.get("group_column"):
+        yield Problem(code="config.group_column_needed", field="data.group_column")
+    if data.get("order") == "kept" and data.get("shuffle_buffer") is not None:
+        yield Problem(code="config.buffer_without_shuffle", field="data.shuffle_buffer")
+    myself = data.get("self_cognition")
+    if isinstance(myself, dict):
+        given = [myself.get(name, "") for name in ("name", "author")]
+        if all(isinstance(text, str) for text in given) and bool(given[0]) != bool(given[1]):
+            field = f"data.self_cognition.{'author' if given[0] else 'name'}"
+            yield Problem(code="config.self_cognition_half", field=field)
 
 
 def check_spec(spec: RunSpec) -> list[Problem]:
     """What this version cannot execute of an order that came over the wire."""
+    if isinstance(spec.job, ImportJob):
+        return list(not_executable(spec.job))
     if spec.kind != "train":
         return [Problem(code="config.kind_not_yet", field="kind", params={"value": spec.kind})]
     return check_document(RunConfig.from_spec(spec).document())[1]
@@ -142,19 +184,28 @@ def _not_executable_raw(model: type[BaseModel], document: Any, at: Location) -> 
     """The same for a document that does not validate as a whole, as far as its form allows."""
     if not isinstance(document, dict):
         return
-    for name, field in model.model_fields.items():
+    for name, inner, recorded in _kept_back(model):
         if name not in document:
             continue
         value, where = document[name], (*at, name)
-        inner = _model_in(field.annotation)
         if inner is not None:
             items = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
             for index, item in items:
                 yield from _not_executable_raw(inner, item, where if index is None else (*where, index))
             continue
-        runnable = extra(field).get("executable")
-        if runnable is not None and isinstance(value, str | bool) and _valid(model, name, value):
-            yield from _refusal(extra(field), value, ".".join(map(str, where)))
+        if isinstance(value, str | bool) and _valid(model, name, value):
+            yield from _refusal(recorded, value, ".".join(map(str, where)))
+
+
+@cache
+def _kept_back(model: type[BaseModel]) -> list[tuple[str, type[BaseModel] | None, dict[str, Any]]]:
+    """Of a group's settings those that hold a group, and those not every value of which can be run."""
+    found = []
+    for name, field in model.model_fields.items():
+        inner, recorded = _model_in(field.annotation), extra(field)
+        if inner is not None or recorded.get("executable") is not None:
+            found.append((name, inner, recorded))
+    return found
 
 
 def _valid(model: type[BaseModel], name: str, value: Any) -> bool:
@@ -193,6 +244,7 @@ _BY_TYPE = {
     "bool_type": "config.yes_or_no",
     "bool_parsing": "config.yes_or_no",
     "list_type": "config.list",
+    "dict_type": "config.pairs",
     "model_type": "config.group",
     "model_attributes_type": "config.group",
     "too_short": "config.too_short",
@@ -216,7 +268,7 @@ def problem_of(detail: dict[str, Any], root: type[BaseModel]) -> Problem:
         return Problem(code="config.key_not_text", field=where, params={"key": str(location[-1])[:80]})
     if isinstance(detail.get("input"), float) and math.isnan(detail["input"]):
         return Problem(code="config.number", field=where, params=params)
-    if detail["type"] == "literal_error":
+    if detail["type"] in ("literal_error", "unknown_choice"):
         return _bad_choice(location, detail, root)
     if detail["type"] == "string_pattern_mismatch":
         params["pattern"] = context.get("pattern", "")
@@ -257,7 +309,7 @@ def _unknown_key(location: Location, root: type[BaseModel]) -> Problem:
 def _bad_choice(location: Location, detail: dict[str, Any], root: type[BaseModel]) -> Problem:
     where, value = ".".join(map(str, location)), _short(detail.get("input"))
     field = _group_at(location[:-1], root).model_fields.get(str(location[-1]))
-    choices = [str(choice) for choice in get_args(field.annotation)] if field else []
+    choices = (extra(field).get("known") or [str(choice) for choice in get_args(field.annotation)]) if field else []
     params = {"value": value, "choices": ", ".join(choices)}
     near = difflib.get_close_matches(value.lower(), choices, n=1, cutoff=0.6)
     if near:

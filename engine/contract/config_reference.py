@@ -8,8 +8,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from engine.contract.rewards import REWARDS
 from engine.contract.run_spec import RunConfig
 from engine.contract.setting import extra
+from engine.contract.stages import REASONS, STAGES
 
 HEAD = """# The run config
 
@@ -21,8 +23,46 @@ and so is a value that this version cannot run.
 
 def reference() -> str:
     """The whole page."""
-    parts = [HEAD, *_group("", RunConfig, "The document itself.")]
+    parts = [HEAD, *_group("", RunConfig, "The document itself."), *_stages(), *_rewards()]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _stages() -> list[str]:
+    """What each stage learns, takes and knows."""
+    lines = [
+        "## Stages",
+        "",
+        "What each value of `stage` learns, and which settings it takes.",
+        "",
+    ]
+    lines += ["| stage | learns | formats of rows | losses | its settings |", "|---|---|---|---|---|"]
+    for stage in STAGES.values():
+        if not stage.runs:
+            lines.append(f"| {stage.name} | {stage.learns} | | | not yet: {REASONS[stage.missing]} |")
+            continue
+        taken = (*stage.settings, *(f"head.{name}" for name in stage.head))
+        losses, settings = (_listed(stage.losses), _listed(taken))
+        more = f"; of `rollouts`: {_listed(stage.rollouts)}" if stage.samples else ""
+        lines.append(f"| `{stage.name}` | {stage.learns} | {_listed(stage.formats)} | {losses} | {settings}{more} |")
+    return [*lines, ""]
+
+
+def _rewards() -> list[str]:
+    """What each reward says, and its options."""
+    lines = ["## Rewards", "", "What each `kind` of `rollouts.rewards` rewards, and its `options`.", ""]
+    lines += ["| kind | rewards | option | default | what it does |", "|---|---|---|---|---|"]
+    for reward in REWARDS.values():
+        lines.append(f"| `{reward.name}` | {reward.says} | | | |")
+        for name, option in reward.options.items():
+            choices = option.get("choices", ())
+            known = f" One of: {', '.join(f'`{one}`' for one in choices if one)}." if choices else ""
+            default = f"`{option['default']}`" if option["default"] != "" else "empty"
+            lines.append(f"| | | `{name}` | {default} | {option['says']}{known} |")
+    return [*lines, ""]
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _group(at: str, model: type[BaseModel], sentence: str) -> list[str]:
@@ -68,11 +108,15 @@ def _values(annotation: Any, recorded: dict[str, Any]) -> str:
         now = [choice for choice in choices if runnable is None or choice in map(str, runnable)]
         later = [choice for choice in choices if choice not in now]
         return ", ".join(f"`{choice}`" for choice in now) + (f"; not yet: {', '.join(later)}" if later else "")
+    if recorded.get("known"):
+        return ", ".join(f"`{choice}`" for choice in recorded["known"])
     if runnable is not None:
         return "cannot be changed yet"
     kinds = [kind for kind in (get_args(annotation) or (annotation,)) if kind is not type(None)]
     names = {int: "whole number", float: "number", str: "text", bool: "true or false"}
     word = names.get(kinds[0], "text")
+    if get_origin(annotation) is dict:
+        return "names with values"
     return f"list of {word}s" if get_origin(annotation) is list else word
 
 

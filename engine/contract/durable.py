@@ -3,6 +3,8 @@
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,20 @@ def write_durably(path: Path, data: bytes, mode: int = 0o644) -> None:
         aside.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+@contextmanager
+def aside(file: Path) -> Iterator[Path]:
+    """A name beside the file to write to; it takes the file's place when all went well."""
+    made = file.with_name(f".{file.name}.{secrets.token_hex(ASIDE_BYTES)}")
+    try:
+        yield made
+        with made.open("rb") as whole:
+            os.fsync(whole.fileno())
+        os.replace(made, file)
+        sync_folder(file.parent)
+    finally:
+        made.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:

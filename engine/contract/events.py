@@ -11,10 +11,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from engine.contract.api import RunSummary, Settings
+from engine.contract.api import ClassScore, RunSummary, Settings
 from engine.contract.checkpoints import SaveCause
+from engine.contract.datasets import DatasetView
 from engine.contract.errors import ErrorBody
-from engine.contract.node_alerts import Alert
+from engine.contract.guards import Deed, GuardName
+from engine.contract.node_alerts import Alert, AlertRule
 from engine.contract.nodes import DoctorCheck, MoveView, NodeView, Transfer
 from engine.contract.states import EndReason, Mark, Phase, RunState
 
@@ -72,13 +74,17 @@ class PhaseBegan(_Line):
     """Of a download: how much of it is here."""
     bytes_total: int | None = None
     bytes_per_second: float | None = None
+    rows_done: int | None = None
+    """Of reading rows: how many so far."""
 
 
 class Step(_Line):
     """One optimiser step (or the mean over `log_every` of them).
 
     values: loss, learning_rate, grad_norm, tokens_per_second, samples_per_second, step_seconds,
-    data_wait_seconds, tokens_seen.
+    data_wait_seconds, tokens_seen; of preferences also rewards/chosen, rewards/rejected, rewards/margins,
+    rewards/accuracies, logps/chosen, logps/rejected and others, the means since the line before; of own answers
+    reward, reward_std, rewards/NAME of each reward, kl, clip_ratio, entropy, answer_length, answers_cut, groups_alike.
     """
 
     kind: Literal["step"] = "step"
@@ -88,7 +94,7 @@ class Step(_Line):
 
 
 class Validation(_Line):
-    """Loss on the validation rows. values: validation_loss."""
+    """Loss on the validation rows. values: validation_loss, and validation_rewards/… where there are preferences."""
 
     kind: Literal["validation"] = "validation"
     step: int
@@ -109,15 +115,24 @@ class Device(_Line):
 
 
 class Score(_Line):
-    """Exact match on the held-out rows, with (`after`) or without (`before`) what was trained."""
+    """How good the model is on held-out rows: mostly the share of them that are right.
+
+    `metric` is exact_match, pair_accuracy, accuracy, micro_f1, pearson, recall_at_1 or mrr, or mean_reward, which is no
+    share; `after` is with what was trained.
+    """
 
     kind: Literal["score"] = "score"
     when: Literal["before", "after"]
     metric: str = "exact_match"
     value: float
-    """0 to 1."""
-    correct: int
+    """0 to 1; of mean_reward any number."""
+    correct: int | None = None
+    """None where the value is no share of rows."""
     rows: int
+    more: dict[str, float] = {}
+    """Other figures of the same rows, by name."""
+    classes: list[ClassScore] = []
+    """Of each class, where there are classes; of many the first."""
     answers_file: str | None = None
     """JSONL in the outputs folder: prompt, expected, answer, correct."""
 
@@ -126,10 +141,11 @@ class Sample(_Line):
     """One question and its answer."""
 
     kind: Literal["sample"] = "sample"
-    when: Literal["before", "after", "now"]
+    when: Literal["before", "after", "now", "checkpoint"]
+    """checkpoint: a fixed prompt, asked when a checkpoint was saved."""
     index: int
     step: int | None = None
-    """Of an answer somebody asked for during training."""
+    """Of an answer during training."""
     prompt: str
     expected: str = ""
     answer: str = ""
@@ -147,6 +163,20 @@ class ArtifactSaved(_Line):
     bytes: int = 0
     sha256: str = ""
     """Of the file; of a folder, of its sorted `name sha256` lines."""
+
+
+class DatasetMade(_Line):
+    """A version of a dataset lies, complete and durable, in the library's folder."""
+
+    kind: Literal["dataset"] = "dataset"
+    hash: str
+    rows: int
+    refused: int = 0
+    bytes: int = 0
+    format: str
+    problems: dict[str, int] = {}
+    manifest_sha256: str
+    """Of its `dataset.json`."""
 
 
 class CheckpointSaved(_Line):
@@ -182,6 +212,66 @@ class Resumed(_Line):
     path: str
 
 
+class RowLossesSaved(_Line):
+    """A file with the losses of single rows (`contract.row_losses`) is finished."""
+
+    kind: Literal["rows"] = "rows"
+    path: str
+    """Relative to the attempt's folder."""
+    first_step: int
+    last_step: int
+    records: int
+    bytes: int
+    sha256: str
+
+
+class ManifestMade(_Line):
+    """Everything the attempt's losses depend on, so that the run can be done again (`contract.reproduction`)."""
+
+    kind: Literal["manifest"] = "manifest"
+    manifest: dict[str, Any]
+
+
+class MemoryForecast(_Line):
+    """How much memory the run will take: as reckoned, and as a pass over its longest batch corrected it."""
+
+    kind: Literal["memory_forecast"] = "memory_forecast"
+    device: Literal["cpu", "cuda"] = "cpu"
+    parts: dict[str, int]
+    """Bytes by `contract.estimate.PARTS`, as reckoned before anything was measured."""
+    total: int
+    tensors: int
+    """Of the total, what is tensors."""
+    rows: int
+    """Of the longest micro batch."""
+    width: int
+    """Tokens of its longest row."""
+    trained: float
+    """Share of them that is learned."""
+    process: int
+    """Bytes of the worker that were no tensors when training began."""
+    measured: int | None = None
+    """Bytes of tensors in that pass, with the optimiser's state; None: nothing was measured."""
+    factor: float = 1.0
+    """What activations are, of what is reckoned without a correction."""
+    corrected: int | None = None
+    """The total after the measurement."""
+    shape: dict[str, Any] = {}
+    """Of the model (`contract.model_shape`): what can be lowered is reckoned with it when memory runs out."""
+
+
+class MemoryFact(_Line):
+    """How much memory training took, once it is over."""
+
+    kind: Literal["memory"] = "memory"
+    device: Literal["cpu", "cuda"] = "cpu"
+    peak: int
+    """Bytes at most: of the worker's process on a processor, of tensors on a GPU."""
+    steps: int
+    seconds: float
+    tokens: int
+
+
 class Note(_Line):
     """Something a person should know: what was chosen and why, what was cut, what looks odd."""
 
@@ -189,6 +279,25 @@ class Note(_Line):
     level: Literal["info", "warning", "error"] = "info"
     code: str
     params: dict[str, Any] = {}
+
+
+class GuardActed(_Line):
+    """A guard saw something: what, at which step, and what was done."""
+
+    kind: Literal["guard"] = "guard"
+    guard: GuardName
+    step: int
+    deed: Deed
+    wanted: str
+    """The action its setting names; another was taken where that was not possible or was used up."""
+    seen: dict[str, float] = {}
+    """The figures it was seen by: value, usual, limit …"""
+    code: str
+    """Message that says what was seen and why it matters; `params` are its parameters."""
+    params: dict[str, Any] = {}
+    done: str
+    """Message that says what was done."""
+    level: Literal["warning", "error"] = "warning"
 
 
 class Acknowledged(_Line):
@@ -220,10 +329,16 @@ JournalLine = Annotated[
     | Score
     | Sample
     | ArtifactSaved
+    | DatasetMade
     | CheckpointSaved
     | CheckpointRemoved
     | Resumed
+    | RowLossesSaved
+    | ManifestMade
+    | MemoryForecast
+    | MemoryFact
     | Note
+    | GuardActed
     | Acknowledged
     | Ended,
     Field(discriminator="kind"),
@@ -369,11 +484,32 @@ class AlertChanged(_Message):
     alert: Alert
 
 
+class AlertRulesChanged(_Message):
+    """Somebody changed when alerts are raised. Never replayed: on connect a client asks for them."""
+
+    type: Literal["alert_rules"] = "alert_rules"
+    rules: list[AlertRule]
+
+
 class TransferChanged(_Message):
     """A copy to a node got on."""
 
     type: Literal["transfer"] = "transfer"
     transfer: Transfer
+
+
+class DatasetChanged(_Message):
+    """A dataset was made, renamed, or has a new version. Never replayed: on connect a client asks for all."""
+
+    type: Literal["dataset"] = "dataset"
+    dataset: DatasetView
+
+
+class DatasetRemoved(_Message):
+    """A dataset has gone from the library."""
+
+    type: Literal["dataset_removed"] = "dataset_removed"
+    uid: str
 
 
 StreamMessage = Annotated[
@@ -391,7 +527,10 @@ StreamMessage = Annotated[
     | DoctorChecked
     | MoveChanged
     | AlertChanged
-    | TransferChanged,
+    | AlertRulesChanged
+    | TransferChanged
+    | DatasetChanged
+    | DatasetRemoved,
     Field(discriminator="type"),
 ]
 stream_message: TypeAdapter[StreamMessage] = TypeAdapter(StreamMessage)

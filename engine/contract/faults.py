@@ -1,10 +1,12 @@
 """Named places where a test may let the program die, fail or wait. They do nothing unless FORGE_FAULT is set.
 
-    FORGE_FAULT=NAME[:ACTION[:N]]     at the Nth time (the first, without N) NAME is reached
+    FORGE_FAULT=NAME[:ACTION[:N[+]]]  at the Nth time (the first, without N) NAME is reached; N+: from then on
 
 ACTION is kill (SIGKILL to this process, the usual one), exit (code 70, nothing is cleaned up), ENOSPC or EIO
-(that OSError is raised), or sleep (for an hour). The variable is read when this module is first imported and is
-inherited by every process that is started; a place fires once in each.
+(that OSError is raised), memory (there is none left), sleep (for an hour), or pause (for three seconds). A place that
+handles figures (`spoilt`) also knows nan, inf, huge, zero and untrained: what becomes of them. The variable is read
+when this module is first imported and is inherited by every process that is started; a place fires once in each,
+unless N+ says more.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ Point = Literal[
     "monitor.after_claim",  # monitor.json is there, the worker is not
     "monitor.after_start",  # the worker is there, monitor.json does not name it
     "monitor.before_exit",  # the worker ended, exit.json is not written
+    "artifacts.after_put",  # a checkpoint lies at the place for artefacts, nobody has written that down
     "retention.after_copy",  # results are in the library, the history does not know
     "move.after_marker",  # the new folder is marked as one that is being filled
     "move.copying",  # a file is copied, others are not
@@ -52,33 +55,59 @@ Point = Literal[
     "moving.before_back",  # it could not be moved, and does not go on yet
     "install.downloading",  # packages are being fetched
     "install.before_rename",  # the environment is whole, not in its place
+    "import.after_shard",  # a shard of rows is on the disk, nothing names it
+    "import.after_progress",  # it is named, an import would go on behind it
+    "import.before_rename",  # the version is whole, not in its place
+    "training.before_batch",  # a worker is about to learn from a micro batch
+    "training.fetch",  # a worker waits for the micro batches of a step
+    "training.batch",  # they are there: untrained takes all that is to be learned out of them
+    "training.loss",  # of a micro batch: nan, inf, huge
+    "training.gradient",  # of a step: nan, inf, huge, zero
     "retention.after_commit",  # the history says the files are gone, they are not
 ]
 POINTS: tuple[str, ...] = get_args(Point)
-ACTIONS = ("kill", "exit", "ENOSPC", "EIO", "sleep")
+ACTIONS = ("kill", "exit", "ENOSPC", "EIO", "memory", "sleep", "pause", "nan", "inf", "huge", "zero", "untrained")
+FIGURES = ("nan", "inf", "huge", "zero", "untrained")
+PAUSE_S = 3.0
 
 
 def parse(text: str) -> tuple[str, str, int]:
-    """Name, action and count; ValueError in plain words for anything else."""
+    """Name, action and count (negative: from that time on); ValueError in plain words for anything else."""
     name, _, rest = text.partition(":")
     action, _, count = rest.partition(":")
-    action = action or "kill"
+    action, on = action or "kill", count.endswith("+")
+    count = count.removesuffix("+")
     if name not in POINTS or action not in ACTIONS or (count and not count.isdecimal()) or count == "0":
-        raise ValueError(f"{VARIABLE}={text}: not NAME[:ACTION[:N]]; names {POINTS}, actions {ACTIONS}")
-    return name, action, int(count or 1)
+        raise ValueError(f"{VARIABLE}={text}: not NAME[:ACTION[:N[+]]]; names {POINTS}, actions {ACTIONS}")
+    return name, action, -int(count or 1) if on else int(count or 1)
 
 
-_name, _action, _left = parse(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else ("", "", 0)
+_name, _action, _count = parse(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else ("", "", 0)
+_reached = 0
+
+
+def arm(text: str) -> None:
+    """As if the program had been started with FORGE_FAULT=text; empty: with none."""
+    global _name, _action, _count, _reached
+    _name, _action, _count = parse(text) if text else ("", "", 0)
+    _reached = 0
 
 
 def fault(point: Point) -> None:
     """A named place: passes at once, unless this is where something is to happen."""
-    global _left
-    if point != _name:
-        return
-    _left -= 1
-    if _left == 0:
+    if point == _name and _action not in FIGURES and _is_due():
         _happen()
+
+
+def spoilt(point: Point) -> str:
+    """What is to become of the figures at a named place; empty, nearly always: nothing."""
+    return _action if point == _name and _action in FIGURES and _is_due() else ""
+
+
+def _is_due() -> bool:
+    global _reached
+    _reached += 1
+    return _reached == _count or 0 < -_count <= _reached
 
 
 def _happen() -> None:
@@ -88,6 +117,10 @@ def _happen() -> None:
         os._exit(EXIT_CODE)
     elif _action == "sleep":
         time.sleep(SLEEP_S)
+    elif _action == "pause":
+        time.sleep(PAUSE_S)
+    elif _action == "memory":
+        raise MemoryError
     else:
         number = getattr(errno, _action)
         raise OSError(number, os.strerror(number))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.contract.environments import Build
@@ -56,8 +58,28 @@ class Images(_Body):
     usual: str = ""
 
 
+class EngineSource(_Body):
+    """The engine that images come from, as Docker's own variables name it."""
+
+    host: str = Field(default="", max_length=500)
+    """DOCKER_HOST: unix://PATH, tcp://HOST:PORT, ssh://USER@HOST:PORT; empty: this computer's usual socket."""
+    verify: str = Field(default="", max_length=20)
+    """DOCKER_TLS_VERIFY: anything but nothing asks for TLS."""
+    certificates: str = Field(default="", max_length=1000)
+    """DOCKER_CERT_PATH: the folder of ca.pem, cert.pem and key.pem; empty: ~/.docker."""
+
+    @classmethod
+    def of_environment(cls) -> EngineSource:
+        """As the variables of this process say."""
+        found = (os.environ.get(name, "") for name in ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"))
+        host, verify, certificates = found
+        return cls(host=host, verify=verify, certificates=certificates)
+
+
 class PushImage(_Body):
-    """Copy an image of the controller's engine to a node."""
+    """Copy an image of an engine to a node."""
 
     image: str = Field(default="", max_length=500)
     """Empty: the one the node uses."""
+    source: EngineSource | None = None
+    """Where it comes from; None: the engine the controller's own variables name."""

@@ -1,12 +1,27 @@
 """Which model a run starts from, and how it is loaded."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from engine.contract.setting import Settings, setting
+from engine.contract.templates import template_choices
 
 Hub = Literal["local", "bundled", "huggingface", "modelscope", "url"]
 RUNNABLE_HUBS = ("local", "bundled")
 """Where datasets may come from."""
+
+
+def _known_template(name: str) -> str:
+    if name not in template_choices():
+        raise PydanticCustomError("unknown_choice", "There is no chat template of this name.")
+    return name
+
+
+def _switch(value: object) -> object:
+    """YAML reads on and off as true and false."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 class ModelConfig(Settings):
@@ -31,7 +46,9 @@ class ModelConfig(Settings):
         "auto", "Number format the weights are held in; auto follows the training precision.", label="Weights held in"
     )
     quantisation: Literal["none", "8bit", "4bit"] = setting(
-        "none", "Compress the frozen base weights to save memory.", label="Quantisation", executable=("none",)
+        "none",
+        "Hold the frozen base weights in fewer bits (bitsandbytes): less memory, slower. QLoRA means 4bit.",
+        label="Quantisation",
     )
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = setting(
         "auto",
@@ -39,11 +56,17 @@ class ModelConfig(Settings):
         label="Attention",
         executable=("auto", "eager", "sdpa"),
     )
-    template: Literal["auto", "tokenizer", "chatml"] = setting(
+    template: Annotated[str, AfterValidator(_known_template)] = setting(
         "auto",
         "Chat template that turns messages into text; auto takes the tokenizer's own, else ChatML.",
         label="Chat template",
         basic=True,
+        known=template_choices(),
+    )
+    thinking: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = setting(
+        "auto",
+        "Thinking switch of the chat template, in training and answers alike; auto leaves it as the template has it.",
+        label="Thinking",
     )
     system: str | None = setting(
         None, "System prompt put before every conversation that has none.", label="System prompt", max_length=20000

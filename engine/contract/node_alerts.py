@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,6 +51,13 @@ DEFAULT_RULES: tuple[AlertRule, ...] = (
 )
 
 
+def rule_in_force(rules: Iterable[AlertRule], kind: AlertKind, node: str = "") -> AlertRule | None:
+    """The rule for just this node, else the one for all; None where there is none that is on."""
+    mine = [rule for rule in rules if rule.kind == kind and rule.node in ("", node)]
+    chosen = max(mine, key=lambda rule: bool(rule.node), default=None)
+    return chosen if chosen is not None and chosen.enabled else None
+
+
 class AlertRules(_Body):
     """All rules, and where alerts are sent besides the window."""
 
@@ -92,6 +100,9 @@ class Alert(_Body):
     began: float
     ended: float | None = None
     acknowledged: bool = False
+    acknowledged_at: float | None = None
+    acknowledged_by: str = ""
+    """The first person who said that they had seen it."""
     value: float = 0.0
     """The latest."""
     worst: float = 0.0

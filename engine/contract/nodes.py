@@ -240,6 +240,9 @@ class PlacementAnswer(_Body):
     code: str = ""
     params: dict[str, Any] = {}
     candidates: list[Candidate] = []
+    network: str = ""
+    """Which network a container of it sees, and why: a code; `network_params` belong to it."""
+    network_params: dict[str, Any] = {}
 
 
 InstanceKind = Literal["train", "serve", "evaluate", "sample", "query", "spare", "probe"]
@@ -286,6 +289,8 @@ class InstanceDeed(_Body):
 
     ids: list[str] = Field(min_length=1, max_length=1000)
     verb: InstanceVerb
+    force: bool = False
+    """Adopt also what a controller of another computer made, of which nobody here can say whether it lives."""
 
 
 class DeedResult(_Body):

@@ -73,6 +73,11 @@ class Home:
         return self.root / "controller.json"
 
     @property
+    def identity_file(self) -> Path:
+        """Which home this is, on the labels of containers; made once, it moves with the home."""
+        return self.root / "home-id"
+
+    @property
     def controller_lock(self) -> Path:
         """Locked for as long as a controller lives, so that a home has only one."""
         return self.root / "controller.lock"
@@ -81,6 +86,11 @@ class Home:
     def controller_log(self) -> Path:
         """What the controller has to say."""
         return self.root / "logs" / "controller.log"
+
+    @property
+    def kept_elsewhere(self) -> Path:
+        """What of each run lies at the place for artefacts, a file a run."""
+        return self.root / "artifacts"
 
     @property
     def settings_file(self) -> Path:
@@ -106,6 +116,28 @@ class Home:
     def models(self) -> Path:
         """Models that came from hubs, one folder a commit."""
         return self.root / "models"
+
+    @property
+    def datasets(self) -> Path:
+        """Versions of datasets, one folder each, named by their fingerprint; half made ones begin with a dot."""
+        return self.root / "datasets"
+
+    def dataset(self, fingerprint: str) -> Path:
+        """The folder of one version of a dataset."""
+        return self.datasets / fingerprint
+
+    def importing(self, uid: str) -> Path:
+        """Where the import with this run's id makes its version; all attempts go on with it."""
+        return self.datasets / f".making-{uid}"
+
+    @property
+    def uploads(self) -> Path:
+        """Files that are sent in pieces."""
+        return self.root / "uploads"
+
+    def upload(self, uid: str) -> Path:
+        """The folder of one of them; once it is complete the file lies in it under its own name, and nothing else."""
+        return self.uploads / uid
 
     @property
     def secrets_file(self) -> Path:

@@ -6,6 +6,7 @@ Looks at names and sizes only; what is inside is the worker's business.
 import errno
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,23 @@ from engine.contract.bundled import DATASETS, MODELS, locate
 from engine.contract.config_file import anchored, examine
 from engine.contract.config_text import read_text
 from engine.contract.data import DataSource
+from engine.contract.datasets import MANIFEST, ImportJob
 from engine.contract.errors import Problem
 from engine.contract.hubs import check_source
 from engine.contract.model import ModelConfig
+from engine.contract.reward_files import check_rewards
+from engine.contract.rollouts import RolloutConfig
 from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
+from engine.contract.stages import stage_of
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
-DATA_SUFFIXES = (".arrow", ".csv", ".json", ".jsonl", ".md", ".ndjson", ".parquet", ".text", ".tsv", ".txt")
+MOST_LOOKED_AT = 10_000
+"""Files of a folder that are looked at for one with rows."""
+DATA_SUFFIXES = (
+    ".arrow", ".bz2", ".csv", ".feather", ".gz", ".json", ".jsonl", ".md", ".ndjson", ".parquet", ".tar", ".tbz2",
+    ".text", ".tgz", ".tsv", ".txt", ".txz", ".xz", ".zip", ".zst",
+)  # fmt: skip
 _PLACES: dict[type[BaseModel], tuple[str, ...]] = {
     ModelConfig: ("path", "hub", "revision"), DataSource: ("path", "hub"),
 }  # fmt: skip
@@ -32,6 +42,8 @@ _KNOWN = ", ".join(DATA_SUFFIXES)
 def check_files(spec: RunSpec) -> list[Problem]:
     """Every file or folder that is missing or cannot be used."""
     job = spec.job
+    if isinstance(job, ImportJob):
+        return list(_check_import(job))
     if not isinstance(job, TrainJob):
         return []
     problems = list(_check_model(job.model))
@@ -42,6 +54,8 @@ def check_files(spec: RunSpec) -> list[Problem]:
     ):
         for index, source in enumerate(sources):
             problems += _check_data(source, f"{group}.{index}.path")
+    if stage_of(job.stage).samples:
+        problems += check_rewards(job.rollouts)
     return problems
 
 
@@ -63,6 +77,20 @@ def _check_places(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
             source = _source(DataSource, entry, folder)
             if isinstance(source, DataSource):
                 yield from _check_data(source, f"{group}.{name}.{index}.path")
+    if stage_of(str(document.get("stage"))).samples:
+        yield from _check_rewards(document, folder)
+
+
+def _check_rewards(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
+    try:
+        rollouts = RolloutConfig.model_validate(document.get("rollouts", {}))
+        rewards = [
+            one.model_copy(update={"path": str(folder.absolute() / Path(one.path).expanduser())}) if one.path else one
+            for one in rollouts.rewards
+        ]
+    except (ValidationError, RuntimeError):  # the schema's problems are found elsewhere
+        return
+    yield from check_rewards(rollouts.model_copy(update={"rewards": rewards}))
 
 
 def _source(kind: type[BaseModel], entry: Any, folder: Path) -> BaseModel | None:
@@ -139,7 +167,34 @@ def _check_model(model: ModelConfig) -> Iterator[Problem]:
         yield Problem(code="config.model_without_tokenizer", field="model.path", params=params)
 
 
+def _check_import(job: ImportJob) -> Iterator[Problem]:
+    """Names and places; what is inside, and what a hub says, is the worker's business."""
+    field, place = "source.place", job.source.place
+    if job.source.kind == "url" and not place.lower().startswith("https://"):
+        yield Problem(code="config.import_address", field=field, params={"value": place[:200]})
+    if job.source.kind == "version":
+        yield from _check_version(DataSource(path=job.dataset, hub="library", version=place), field)
+    if job.source.kind == "path":
+        path, problems = _place(DataSource(path=place), field)
+        yield from problems
+        if path is not None and not path.is_dir() and not path.is_file():  # opening a pipe would wait for ever
+            yield Problem(code="config.not_a_file", field=field, params={"value": place})
+        elif path is not None:
+            yield from _unreadable(path, field, place)
+
+
+def _check_version(source: DataSource, field: str) -> Iterator[Problem]:
+    """Whether the folder of a version is there; which version is meant is settled by the controller."""
+    folder = locate(source)
+    if folder is not None and not (folder / MANIFEST).is_file():
+        params = {"value": source.path, "version": (source.version or "")[:12]}
+        yield Problem(code="config.dataset_gone", field=field, params=params)
+
+
 def _check_data(source: DataSource, field: str) -> Iterator[Problem]:
+    if source.hub == "library":
+        yield from _check_version(source, field)
+        return
     path, problems = _place(source, field)
     yield from problems
     if path is None:
@@ -149,7 +204,8 @@ def _check_data(source: DataSource, field: str) -> Iterator[Problem]:
     if unreadable:
         yield from unreadable
     elif path.is_dir():
-        if not any(found.suffix.lower() in DATA_SUFFIXES and found.is_file() for found in path.iterdir()):
+        inside = islice(path.rglob("*"), MOST_LOOKED_AT)
+        if not any(found.suffix.lower() in DATA_SUFFIXES and found.is_file() for found in inside):
             yield Problem(code="config.data_empty_folder", field=field, params={**params, "known": _KNOWN})
     elif not path.is_file():  # opening a pipe would wait for ever
         yield Problem(code="config.not_a_file", field=field, params=params)

@@ -12,19 +12,28 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from engine.contract.calibration import Calibration
 from engine.contract.checkpoints import CheckpointConfig, ResumePoint
 from engine.contract.compute import ComputeConfig, Limits, Placement
 from engine.contract.data import DataConfig
+from engine.contract.datasets import ImportJob
+from engine.contract.forensics import ForensicsConfig
+from engine.contract.guards import GuardsConfig
+from engine.contract.heads import HeadConfig
 from engine.contract.hubs import HubAccess
 from engine.contract.model import ModelConfig
+from engine.contract.objective import ObjectiveConfig
+from engine.contract.rollouts import RolloutConfig
 from engine.contract.setting import Settings, setting
+from engine.contract.stages import RUNNABLE_STAGES, StageName, stage_of
 from engine.contract.states import Lane
+from engine.contract.stopping import StoppingConfig
 from engine.contract.training import EvaluationConfig, OutputConfig, TrainingConfig
 from engine.contract.tuner import TunerConfig
+from engine.contract.tuners import Quantisation, quantisation_of
+from engine.contract.watching import WatchingConfig
 
 CONFIG_VERSION = 1
-Stage = Literal["sft", "pretrain", "dpo", "kto", "orpo", "cpo", "simpo", "reward", "grpo"]
-RUNNABLE_STAGES = ("sft", "pretrain")
 NAME_PATTERN = r"^[^\x00-\x1f/\\]+$"
 
 
@@ -34,12 +43,35 @@ class TrainJob(Settings):
     kind: Literal["train"] = "train"
     model: ModelConfig
     data: DataConfig
-    stage: Stage = "sft"
+    stage: StageName = "sft"
+    objective: ObjectiveConfig = ObjectiveConfig()
+    head: HeadConfig = HeadConfig()
+    rollouts: RolloutConfig = RolloutConfig()
     tuner: TunerConfig = TunerConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     checkpoints: CheckpointConfig = CheckpointConfig()
+    guards: GuardsConfig = GuardsConfig()
+    stopping: StoppingConfig = StoppingConfig()
+    watching: WatchingConfig = WatchingConfig()
+    forensics: ForensicsConfig = ForensicsConfig()
     outputs: OutputConfig = OutputConfig()
+
+    @property
+    def quantisation(self) -> Quantisation:
+        """How the base weights are held."""
+        return quantisation_of(self.tuner.kind, self.model.quantisation)
+
+    @property
+    def reference_free(self) -> bool:
+        """No base model is asked, where the stage can do without."""
+        return self.rollouts.beta == 0 if stage_of(self.stage).samples else self.objective.reference_free
+
+    @property
+    def sequences(self) -> int:
+        """Rows of tokens that pass through the model with gradients for a row of the dataset."""
+        stage = stage_of(self.stage)
+        return self.rollouts.answers if stage.samples else stage.sequences
 
     @property
     def lane(self) -> Lane:
@@ -50,25 +82,25 @@ class TrainJob(Settings):
 class LaterJob(Settings):
     """A kind that has its name already and is refused by that name until it can run."""
 
-    kind: Literal["evaluate", "export", "import", "sample", "serve", "study"]
+    kind: Literal["evaluate", "export", "sample", "serve", "study"]
 
     @property
     def lane(self) -> Lane:
         """Where it would wait."""
-        return Lane.CPU if self.kind in ("import", "export") else Lane.GPU
+        return Lane.CPU if self.kind == "export" else Lane.GPU
 
 
-Job = Annotated[TrainJob | LaterJob, Field(discriminator="kind")]
+Job = Annotated[TrainJob | ImportJob | LaterJob, Field(discriminator="kind")]
 
 
 class RunSpec(Settings):
     """A whole order for a run, of any kind."""
 
     name: str = Field(min_length=1, max_length=120, pattern=NAME_PATTERN)
-    project: str = Field("default", min_length=1, max_length=120, pattern=NAME_PATTERN)
-    owner: str = Field("", max_length=120)
+    project: str = Field(default="default", min_length=1, max_length=120, pattern=NAME_PATTERN)
+    owner: str = Field(default="", max_length=120)
     compute: Placement = Placement()
-    priority: int = Field(0, ge=-100, le=100)
+    priority: int = Field(default=0, ge=-100, le=100)
     limits: Limits = Limits()
     tags: list[str] = Field(default_factory=list, max_length=50)
     job: Job
@@ -104,12 +136,19 @@ class RunConfig(Settings):
     tags: list[str] = setting(list, "Words to find the run by.", label="Tags", max_length=50)
     model: ModelConfig = setting(..., "The base model.", label="Model")
     data: DataConfig = setting(..., "Training and validation rows.", label="Dataset")
-    stage: Stage = setting(
+    stage: StageName = setting(
         "sft",
-        "What is learned: answers (sft) or plain text (pretrain).",
+        "What is learned: answers (sft), plain text (pretrain), which of two answers is better (dpo, orpo, cpo, simpo, "
+        "reward), from answers called good or bad (kto), from rewards for its own answers (grpo, rloo), or classes, "
+        "vectors or an order of texts.",
         label="Stage",
         basic=True,
         executable=RUNNABLE_STAGES,
+    )
+    objective: ObjectiveConfig = setting(ObjectiveConfig, "The loss of the stage.", label="Objective")
+    head: HeadConfig = setting(HeadConfig, "What a model gives that writes no text.", label="Classes, vectors, scores")
+    rollouts: RolloutConfig = setting(
+        RolloutConfig, "Rewards and sampling, for stages that learn from their own answers.", label="Own answers"
     )
     tuner: TunerConfig = setting(TunerConfig, "Which weights are trained.", label="Method")
     training: TrainingConfig = setting(TrainingConfig, "How training proceeds.", label="Training")
@@ -117,8 +156,21 @@ class RunConfig(Settings):
     checkpoints: CheckpointConfig = setting(
         CheckpointConfig, "When the state of training is saved.", label="Checkpoints"
     )
+    guards: GuardsConfig = setting(GuardsConfig, "What is watched, and what is done about it.", label="Guards")
+    stopping: StoppingConfig = setting(StoppingConfig, "Early stop, and which state is the result.", label="Early stop")
+    watching: WatchingConfig = setting(
+        WatchingConfig, "What is shown while it trains, and where its figures go.", label="While it trains"
+    )
+    forensics: ForensicsConfig = setting(
+        ForensicsConfig, "What is kept for a look inside the curve.", label="Forensics"
+    )
     compute: ComputeConfig = setting(ComputeConfig, "Where the run works.", label="Compute")
     outputs: OutputConfig = setting(OutputConfig, "What the run leaves behind.", label="Results")
+
+    @property
+    def iterations(self) -> int:
+        """Steps on the same rows."""
+        return self.rollouts.iterations if stage_of(self.stage).samples else 1
 
     def to_spec(self, owner: str = "") -> RunSpec:
         """The order that is sent to the controller."""
@@ -127,10 +179,17 @@ class RunConfig(Settings):
             model=self.model,
             data=self.data,
             stage=self.stage,
+            objective=self.objective,
+            head=self.head,
+            rollouts=self.rollouts,
             tuner=self.tuner,
             training=self.training,
             evaluation=self.evaluation,
             checkpoints=self.checkpoints,
+            guards=self.guards,
+            stopping=self.stopping,
+            watching=self.watching,
+            forensics=self.forensics,
             outputs=self.outputs,
         )
         return RunSpec(
@@ -158,10 +217,17 @@ class RunConfig(Settings):
             model=job.model,
             data=job.data,
             stage=job.stage,
+            objective=job.objective,
+            head=job.head,
+            rollouts=job.rollouts,
             tuner=job.tuner,
             training=job.training,
             evaluation=job.evaluation,
             checkpoints=job.checkpoints,
+            guards=job.guards,
+            stopping=job.stopping,
+            watching=job.watching,
+            forensics=job.forensics,
             compute=compute,
             outputs=job.outputs,
         )
@@ -183,5 +249,11 @@ class AttemptOrder(Settings):
     """Checkpoints to go on from, the best choice first; the first that is whole is taken. None: from the start."""
     resume_required: bool = False
     """A person chose the checkpoint: without it the attempt fails instead of starting over."""
+    memory: Calibration | None = None
+    """What earlier runs like it tell of the memory it will take."""
+    price: float | None = None
+    """What an hour of this attempt costs, where that is known."""
+    cost_before: float = 0.0
+    """What the attempts before it cost."""
     hubs: HubAccess = HubAccess()
     """How hubs are reached. Tokens do not stand here: they come in a file of their own."""

@@ -17,6 +17,9 @@ from engine.contract.errors import Problem, Refused
 from engine.contract.search_words import OPERATORS, Operator, Token, tokens
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_FACTORS = {"k": 1e3, "m": 1e6, "b": 1e9, "万": 1e4, "亿": 1e8}
+_SIGN = re.compile(r"[<>＜＞]=?|[≤≥]")
+_SIGNS = {"≤": "<=", "≥": ">=", "＜": "<", "＞": ">", "＜=": "<=", "＞=": ">="}
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)", re.ASCII)
 _YES = {"yes": "yes", "true": "yes", "1": "yes", "是": "yes", "no": "no", "false": "no", "0": "no", "否": "no"}
 
@@ -116,8 +119,9 @@ def _of_words(token: Token, operator: Operator, problems: list[Problem]) -> Term
 
 
 def _range(token: Token, operator: Operator, value: str, at: float, problems: list[Problem]) -> Range | None:
+    sign, value = _signed(token.sign, value)
     if operator.kind == "moment":
-        found = _of_moment(token.sign, value, at)
+        found = _of_moment(sign, value, at) if value else None
         if found is None:
             problems.append(_problem(token, "search.moment", value=value))
         return found
@@ -126,7 +130,13 @@ def _range(token: Token, operator: Operator, value: str, at: float, problems: li
         code = "search.span" if operator.kind == "span" else "search.number"
         problems.append(_problem(token, code, value=value, example=operator.example))
         return None
-    return _beside(token.sign, number, number)
+    return _beside(sign, number, number)
+
+
+def _signed(sign: str, value: str) -> tuple[str, str]:
+    """`tokens:>1M` is `tokens>1M`: some write a colon after every name."""
+    found = _SIGN.match(value) if sign == ":" else None
+    return (_SIGNS.get(found[0], found[0]), value[found.end() :]) if found else (sign, value)
 
 
 def _beside(sign: str, begin: float, end: float) -> Range:
@@ -162,12 +172,12 @@ def _span(value: str) -> float | None:
 
 
 def _number(value: str, percent: bool) -> float | None:
-    share = percent and value.endswith(("%", "％"))
+    factor = 0.01 if percent and value.endswith(("%", "％")) else _FACTORS.get(value[-1:].casefold(), 1.0)
     try:
-        number = float(value[:-1] if share else value)
+        number = float(value if factor == 1.0 else value[:-1])
     except ValueError:
         return None
-    number = number / 100 if share else number
+    number = number / 100 if factor == 0.01 else number * factor
     return number if math.isfinite(number) else None
 
 

@@ -51,6 +51,7 @@ OPERATORS: dict[str, Operator] = {
         Operator("steps", "number", "step", "steps>100"),
         Operator("loss", "number", "loss", "loss<1.0"),
         Operator("score", "number", "score", "score>0.9"),
+        Operator("tokens", "number", "tokens_seen", "tokens>1M"),
         Operator("cost", "number", "cost", "cost<5"),
         Operator("seconds", "span", "seconds", "seconds>2h"),
         Operator("created", "moment", "created", "created<7d"),

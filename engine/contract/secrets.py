@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 SecretName = Literal["huggingface", "modelscope", "proxy"]
 """Token of a hub; `user:password` of the proxy."""
+TRACKER_SECRETS = ("wandb", "swanlab", "mlflow")
+"""Keys of trackers, told to the workers of runs that use them."""
 NODE_SECRET = re.compile(r"node/[A-Za-z0-9][\w.-]{0,59}/(key|certificate|ca)")
 """Key or certificate of a node, named in its profile as `keyring:node/NAME/key`."""
 
@@ -48,6 +50,9 @@ class GivenSecrets(_Body):
     huggingface: SecretStr | None = None
     modelscope: SecretStr | None = None
     proxy: SecretStr | None = None
+    wandb: SecretStr | None = None
+    swanlab: SecretStr | None = None
+    mlflow: SecretStr | None = None
 
     def plain(self, name: str) -> str:
         """The value itself; empty where there is none. Never for a log, a journal or an answer."""

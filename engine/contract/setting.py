@@ -26,18 +26,22 @@ def setting(
     basic: bool = False,
     executable: tuple[Any, ...] | None = None,
     usual: tuple[float, float] | None = None,
+    known: tuple[str, ...] = (),
     **limits: Any,
 ) -> Any:
     """A setting.
 
     `basic` shows it without unfolding; `executable` names the values this version can run (None: all that
-    are valid); `usual` is the range outside which a form warns; `limits` are pydantic's (ge, gt, le, …).
+    are valid); `usual` is the range outside which a form warns; `known` are the values of a text that can only be
+    one of a list; `limits` are pydantic's (ge, gt, le, …).
     """
     extra: dict[str, Any] = {"label": label, "unit": unit, "basic": basic}
     if executable is not None:
         extra["executable"] = list(executable)
     if usual is not None:
         extra["usual"] = list(usual)
+    if known:
+        extra["known"] = list(known)
     if callable(default):
         return Field(default_factory=default, description=sentence, json_schema_extra=extra, **limits)
     return Field(default, description=sentence, json_schema_extra=extra, **limits)

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.contract.api import Settings
+from engine.contract.artifact_place import check_place
 from engine.contract.errors import Problem
 from engine.contract.hubs import check_access
 from engine.contract.states import Lane
@@ -66,3 +67,4 @@ def _lanes(settings: Settings) -> Iterator[Problem]:
 def _network(settings: Settings) -> Iterator[Problem]:
     named = {hub: address for hub, address in settings.endpoints.items() if address}
     yield from check_access(named, settings.proxy, settings.no_proxy)
+    yield from check_place(settings.artifact_place, settings.artifact_endpoint)

@@ -6,11 +6,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Part = Literal["history", "runs", "library", "environments", "cache", "logs", "other"]
-PARTS: tuple[Part, ...] = ("history", "runs", "library", "environments", "cache", "logs", "other")
+Part = Literal["history", "runs", "library", "datasets", "environments", "cache", "logs", "other"]
+PARTS: tuple[Part, ...] = ("history", "runs", "library", "datasets", "environments", "cache", "logs", "other")
 FOLDERS: dict[str, Part] = {
     "runs": "runs",
     "library": "library",
+    "datasets": "datasets",
+    "uploads": "datasets",
     "environments": "environments",
     "models": "cache",
     "hub": "cache",

@@ -3,7 +3,10 @@
 from typing import Literal
 
 from engine.contract.data import DataSource
+from engine.contract.optimizers import OptimizerName
 from engine.contract.setting import Settings, setting
+
+Schedule = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial", "inverse_sqrt", "wsd"]
 
 
 class TrainingConfig(Settings):
@@ -27,6 +30,13 @@ class TrainingConfig(Settings):
     accumulation: int = setting(
         1, "Micro batches gathered into one optimiser step.", label="Accumulation", basic=True, ge=1, le=65536
     )
+    micro_batch_parts: int = setting(
+        1,
+        "Parts in which a micro batch passes through the model: less memory, a little slower, the same mathematics.",
+        label="Micro batch in parts",
+        ge=1,
+        le=65536,
+    )
     learning_rate: float = setting(
         2e-4,
         "Size of the optimiser's steps at its peak.",
@@ -36,8 +46,31 @@ class TrainingConfig(Settings):
         le=10,
         usual=(1e-6, 2e-3),
     )
-    schedule: Literal["constant", "linear", "cosine"] = setting(
-        "cosine", "How the learning rate falls after the warm-up.", label="Schedule"
+    optimizer: OptimizerName = setting(
+        "adamw_torch_fused",
+        "How weights follow their gradients; some need a package in the worker's environment, or a GPU.",
+        label="Optimiser",
+    )
+    optimizer_options: dict[str, bool | int | float | str] = setting(
+        dict, "More options of the optimiser, by their usual names.", label="Options of the optimiser", max_length=32
+    )
+    schedule: Schedule = setting("cosine", "How the learning rate falls after the warm-up.", label="Schedule")
+    schedule_floor: float = setting(
+        0.0,
+        "Share of the learning rate at which it stops falling; used by cosine, polynomial and warm-up-stable-decay.",
+        label="Lowest rate",
+        ge=0,
+        lt=1,
+    )
+    schedule_decay: float = setting(
+        0.2,
+        "With warm-up-stable-decay: share of the steps, at the end, over which the rate falls.",
+        label="Falling share",
+        gt=0,
+        le=1,
+    )
+    schedule_cycles: int = setting(
+        1, "With restarts: how often the rate falls and begins anew.", label="Cycles", ge=1, le=1000
     )
     warmup_share: float = setting(
         0.03, "Share of the steps over which the learning rate rises from zero.", label="Warm-up", ge=0, le=1
@@ -51,6 +84,11 @@ class TrainingConfig(Settings):
     )
     gradient_checkpointing: bool = setting(
         False, "Recompute activations in the backward pass: less memory, slower.", label="Gradient checkpointing"
+    )
+    memory_probe: bool = setting(
+        True,
+        "Measure the memory of the longest batch before the first step, so that a lack of it shows at once.",
+        label="Measure memory first",
     )
     assistant_only_loss: bool = setting(
         True, "Learn only what the assistant says, not the questions.", label="Learn answers only"

@@ -43,13 +43,10 @@ IDLE_LOOK_S = 1.0
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, except that a signal ends the process in good order with code 0."""
+    """uvicorn, except that signals are not its matter."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.leave)
         yield
 
     def leave(self) -> None:
@@ -102,6 +99,8 @@ async def serve(home: Home, executor: Executor | None = None) -> None:
         context = Context(controller, home, version, began)
         server = _Server(_config(make_app(context, make_token(home.token_file))))
         context.shut_down = server.leave
+        for number in (signal.SIGINT, signal.SIGTERM):  # before anybody can know of this process: it ends in good order
+            asyncio.get_running_loop().add_signal_handler(number, server.leave)
         await controller.begin()
         _announce(home, listener, began, version)
         idle = asyncio.create_task(_leave_when_idle(context, controller))
@@ -111,6 +110,7 @@ async def serve(home: Home, executor: Executor | None = None) -> None:
         finally:
             for task in (idle, farewell):
                 task.cancel()
+            await context.query_spare.close()
             await controller.end()
     finally:
         await asyncio.to_thread(database.close)

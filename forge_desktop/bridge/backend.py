@@ -13,13 +13,18 @@ from engine.contract.errors import Problem
 from engine.contract.events import Resources, StreamMessage
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend_alerts import AlertsBackend
+from forge_desktop.bridge.backend_artifacts import ArtifactsBackend
 from forge_desktop.bridge.backend_compare import CompareBackend
+from forge_desktop.bridge.backend_datasets import DatasetsBackend
+from forge_desktop.bridge.backend_forecast import ForecastBackend
+from forge_desktop.bridge.backend_forensics import ForensicsBackend
 from forge_desktop.bridge.backend_listing import ListingBackend
 from forge_desktop.bridge.backend_moves import MovesBackend
 from forge_desktop.bridge.backend_nodes import NodesBackend
 from forge_desktop.bridge.backend_notices import NoticesBackend
 from forge_desktop.bridge.backend_series import SeriesBackend
 from forge_desktop.bridge.backend_settings import SettingsBackend
+from forge_desktop.bridge.backend_watching import WatchingBackend
 from forge_desktop.bridge.points import Floats, SeriesPart
 
 __all__ = ["Backend", "Cancelled", "Connect", "Exists", "Floats", "Item", "LogPart", "SeriesPart", "Tell"]
@@ -36,6 +41,7 @@ class LogPart:
 
 class Backend(
     NoticesBackend,
+    WatchingBackend,
     SettingsBackend,
     SeriesBackend,
     ListingBackend,
@@ -43,6 +49,10 @@ class Backend(
     AlertsBackend,
     NodesBackend,
     MovesBackend,
+    DatasetsBackend,
+    ForecastBackend,
+    ForensicsBackend,
+    ArtifactsBackend,
     Protocol,
 ):
     """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""

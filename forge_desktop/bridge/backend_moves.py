@@ -20,5 +20,5 @@ class MovesBackend(Protocol):
     def instances(self) -> Instances:
         """Every container and process that is managed, on every node."""
 
-    def instance_deed(self, ids: Sequence[str], verb: InstanceVerb) -> DeedResult:
-        """Stop, kill, remove or adopt some of them."""
+    def instance_deed(self, ids: Sequence[str], verb: InstanceVerb, force: bool = False) -> DeedResult:
+        """Stop, kill, remove or adopt some; `force`: adopt also what a controller of another computer made."""

@@ -48,10 +48,10 @@ class SettingsBackend(Protocol):
     def secrets(self) -> Secrets:
         """Which secrets are set."""
 
-    def set_secret(self, name: SecretName, value: str) -> Secrets:
+    def set_secret(self, name: str, value: str) -> Secrets:
         """Keep one."""
 
-    def delete_secret(self, name: SecretName) -> Secrets:
+    def delete_secret(self, name: str) -> Secrets:
         """Forget one."""
 
     def check_secret(self, name: SecretName) -> SecretCheck:

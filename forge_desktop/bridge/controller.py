@@ -21,13 +21,18 @@ from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend import LogPart, SeriesPart
 from forge_desktop.bridge.controller_alerts import ControllerAlerts
+from forge_desktop.bridge.controller_artifacts import ControllerArtifacts
 from forge_desktop.bridge.controller_compare import ControllerCompare
+from forge_desktop.bridge.controller_datasets import ControllerDatasets
 from forge_desktop.bridge.controller_fleet import ControllerFleet
+from forge_desktop.bridge.controller_forecast import ControllerForecast
+from forge_desktop.bridge.controller_forensics import ControllerForensics
 from forge_desktop.bridge.controller_listing import ControllerListing
 from forge_desktop.bridge.controller_nodes import ControllerNodes
 from forge_desktop.bridge.controller_notices import ControllerNotices
 from forge_desktop.bridge.controller_series import ControllerSeries
 from forge_desktop.bridge.controller_settings import ControllerSettings
+from forge_desktop.bridge.controller_watching import ControllerWatching
 
 RESTART_PAUSE_S = 5.0
 PROBE_S = 2.0
@@ -46,6 +51,7 @@ def connect_to_controller(home: Home) -> ControllerBackend:
 
 class ControllerBackend(
     ControllerNotices,
+    ControllerWatching,
     ControllerSettings,
     ControllerSeries,
     ControllerListing,
@@ -53,6 +59,10 @@ class ControllerBackend(
     ControllerAlerts,
     ControllerNodes,
     ControllerFleet,
+    ControllerDatasets,
+    ControllerForecast,
+    ControllerForensics,
+    ControllerArtifacts,
 ):
     """Passes the desktop's questions on to a controller; its stream starts the controller again when it is gone."""
 

@@ -25,6 +25,6 @@ class ControllerFleet:
         """Every container and process that is managed, on every node."""
         return self._client.instances()
 
-    def instance_deed(self, ids: Sequence[str], verb: InstanceVerb) -> DeedResult:
-        """Stop, kill, remove or adopt some of them."""
-        return self._client.instance_deed(ids, verb)
+    def instance_deed(self, ids: Sequence[str], verb: InstanceVerb, force: bool = False) -> DeedResult:
+        """Stop, kill, remove or adopt some; `force`: adopt also what a controller of another computer made."""
+        return self._client.instance_deed(ids, verb, force)

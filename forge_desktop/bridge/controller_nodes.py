@@ -55,9 +55,8 @@ class ControllerNodes:
         return self._client.doctor(name)
 
     def node_history(self, name: str, since: float, until: float, values: Sequence[str] = ()) -> NodeHistory:
-        """Its readings between two moments; none as long as the controller keeps none."""
-        ask = getattr(self._client, "node_history", None)
-        return NodeHistory(node=name) if ask is None else NodeHistory.model_validate(ask(name, since, until, values))
+        """Its readings between two moments."""
+        return self._client.node_history(name, since, until, values)
 
     def node_profiles(self) -> NodeProfiles:
         """All profiles, without secrets."""

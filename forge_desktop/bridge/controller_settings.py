@@ -47,12 +47,12 @@ class ControllerSettings:
         """Which secrets are set."""
         return self._client.secrets()
 
-    def set_secret(self, name: SecretName, value: str) -> Secrets:
+    def set_secret(self, name: str, value: str) -> Secrets:
         """Keep one."""
         self._client.set_secret(name, value)
         return self.secrets()
 
-    def delete_secret(self, name: SecretName) -> Secrets:
+    def delete_secret(self, name: str) -> Secrets:
         """Forget one."""
         self._client.delete_secret(name)
         return self.secrets()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from engine.contract.errors import UserError
+from engine.contract.node_alerts import Alert
 from engine.contract.nodes import (
     CheckName,
     CostRow,
@@ -57,6 +58,16 @@ def fleet(at: float) -> list[NodeView]:
               state="draining"),
         _with(away, {}, reach="unreachable", error=lost, alerts=1, price=0.4, read_at=None),
         local_node(at),
+    ]  # fmt: skip
+
+
+def alerts(at: float) -> list[Alert]:
+    """What is the matter with them, by the usual rules."""
+    return [
+        Alert(id=901, kind="gpu_temperature", node="rtx4090-c1", device="0", began=at - 540, value=87.0, worst=88.0,
+              threshold=85.0, minutes=2.0),
+        Alert(id=902, kind="unreachable", node="rtx4090-c2", began=at - 3 * HOURS, value=1.0, worst=1.0,
+              threshold=1.0, minutes=1.0),
     ]  # fmt: skip
 
 

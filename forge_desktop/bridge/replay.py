@@ -15,6 +15,7 @@ from engine.contract.events import (
     CheckpointRemoved,
     CheckpointSaved,
     Ended,
+    GuardActed,
     Hello,
     JournalLine,
     LogGrew,
@@ -39,18 +40,24 @@ from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
 from forge_desktop.bridge.replay_alerts import ReplayAlerts
+from forge_desktop.bridge.replay_artifacts import ReplayArtifacts
 from forge_desktop.bridge.replay_compare import ReplayCompare
+from forge_desktop.bridge.replay_datasets import ReplayDatasets
 from forge_desktop.bridge.replay_fleet import ReplayFleet
+from forge_desktop.bridge.replay_forecast import ReplayForecast
+from forge_desktop.bridge.replay_forensics import ReplayForensics
 from forge_desktop.bridge.replay_listing import ReplayListing
 from forge_desktop.bridge.replay_log import ReplayLogs
 from forge_desktop.bridge.replay_nodes import ReplayNodes
 from forge_desktop.bridge.replay_notices import ReplayNotices
 from forge_desktop.bridge.replay_series import ReplaySeries
 from forge_desktop.bridge.replay_settings import ReplaySettings
+from forge_desktop.bridge.replay_watching import ReplayWatching
 from forge_desktop.bridge.replayed import Played, detail, part_of, points_of
 
 EVENT_KINDS = (
-    Started, PhaseBegan, Planned, Validation, Score, Sample, ArtifactSaved, CheckpointSaved, CheckpointRemoved, Resumed
+    Started, PhaseBegan, Planned, Validation, Score, Sample, ArtifactSaved, CheckpointSaved, CheckpointRemoved, Resumed,
+    GuardActed,
 )  # fmt: skip
 DOWNLOAD_PIECE = 1 << 16
 
@@ -62,6 +69,7 @@ def read_journal(file: Path) -> list[JournalLine]:
 
 class ReplayBackend(
     ReplayNotices,
+    ReplayWatching,
     ReplaySettings,
     ReplaySeries,
     ReplayListing,
@@ -69,6 +77,10 @@ class ReplayBackend(
     ReplayFleet,
     ReplayNodes,
     ReplayAlerts,
+    ReplayDatasets,
+    ReplayForecast,
+    ReplayForensics,
+    ReplayArtifacts,
 ):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 
@@ -78,8 +90,8 @@ class ReplayBackend(
         self._listeners: list[queue.SimpleQueue[StreamMessage | None]] = []
         self._lock = threading.RLock()
         self._cursor = 0
-        self.answers: dict[str, dict[str, Any]] = {}
-        """What `query` answers, by kind."""
+        self.answers: dict[str, Any] = {}
+        """What `query` answers, by kind; a UserError is raised."""
         self.problems: list[Problem] = []
         """What `check` finds."""
         self.wishes: list[tuple[str, ResumeRun]] = []
@@ -306,9 +318,14 @@ class ReplayBackend(
 
     def query(self, kind: str, params: dict[str, Any]) -> dict[str, Any]:
         """Whatever a test put there."""
+        if kind not in self.answers and (found := self.about_data(kind, params)) is not None:
+            return found
         if kind not in self.answers:
             raise UserError("request.invalid", detail=f"no answer for {kind}")
-        return self.answers[kind]
+        answer: dict[str, Any] | UserError = self.answers[kind]
+        if isinstance(answer, UserError):
+            raise answer
+        return answer
 
     def stream(self, since: int, on_line: Callable[[bool], None]) -> Iterator[StreamMessage]:
         """Everything that happens from now on."""
@@ -369,7 +386,9 @@ class ReplayBackend(
             case Step():
                 loss = line.values.get("loss")
                 line_of = [*run.summary.sparkline, loss or 0.0][-48:]
-                self._move(run, stored=False, step=line.step, loss=loss, sparkline=line_of)
+                seen = line.values.get("tokens_seen", run.summary.tokens_seen)
+                tokens = None if seen is None else int(seen)
+                self._move(run, stored=False, step=line.step, loss=loss, sparkline=line_of, tokens_seen=tokens)
             case Ended():
                 self._move(run, state=line.state, reason=line.reason, finished=line.t, error=line.error)
             case _:

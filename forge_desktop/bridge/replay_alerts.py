@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from engine.contract import alert_check
 from engine.contract.errors import Conflict, NotFound, Refused
-from engine.contract.events import AlertChanged, StreamMessage
+from engine.contract.events import AlertChanged, AlertRulesChanged, StreamMessage
 from engine.contract.node_alerts import DEFAULT_RULES, Alert, AlertRule, AlertRules, Alerts, AlertSent, AlertsSent
+from forge_desktop.bridge import fake_nodes
 
+PERSON = "ada"
 SCHEMES = ("mailto", "slack", "json")
 
 
@@ -34,6 +36,11 @@ class ReplayAlerts:
         self.raised[alert.id] = alert
         self._tell(AlertChanged(alert=alert))
 
+    def use_fleet_alerts(self) -> None:
+        """Have those of the six pretended nodes."""
+        for alert in fake_nodes.alerts(time.time()):
+            self.tell_alert(alert)
+
     def end_alert(self, number: int) -> None:
         """It is over."""
         self.tell_alert(self.raised[number].model_copy(update={"ended": time.time()}))
@@ -50,6 +57,7 @@ class ReplayAlerts:
         if problems:
             raise Refused("alerts.refused", count=len(problems), problems=problems)
         self.rules = list(rules)
+        self._tell(AlertRulesChanged(rules=self.rules))
         return self.alert_rules()
 
     def alerts(self) -> Alerts:
@@ -62,7 +70,9 @@ class ReplayAlerts:
         self._answer()
         if alert not in self.raised:
             raise NotFound("alerts.unknown", id=alert)
-        self.tell_alert(self.raised[alert].model_copy(update={"acknowledged": True}))
+        if not self.raised[alert].acknowledged:
+            seen = {"acknowledged": True, "acknowledged_at": time.time(), "acknowledged_by": PERSON}
+            self.tell_alert(self.raised[alert].model_copy(update=seen))
         return self.raised[alert]
 
     def set_alert_addresses(self, text: str) -> AlertRules:

@@ -111,20 +111,20 @@ class ReplayFleet(ReplayNodes):
             unreachable={name: node.error or unknown for name, node in lost.items()},
         )
 
-    def instance_deed(self, ids: Sequence[str], verb: InstanceVerb) -> DeedResult:
+    def instance_deed(self, ids: Sequence[str], verb: InstanceVerb, force: bool = False) -> DeedResult:
         """As the controller does, at once; what cannot be done is refused one by one."""
         self._answer()
         self.deeds.append((verb, tuple(ids)))
         errors: dict[str, ErrorBody] = {}
         for name in ids:
             try:
-                self._deed_to(name, verb)
+                self._deed_to(name, verb, force)
             except UserError as error:
                 errors[name] = error.body()
         return DeedResult(done=len(ids) - len(errors), errors=errors)
 
-    def _deed_to(self, name: str, verb: InstanceVerb) -> None:
-        if name in self.refusals:
+    def _deed_to(self, name: str, verb: InstanceVerb, force: bool) -> None:
+        if name in self.refusals and not (force and self.refusals[name].code == "instances.other_computer"):
             raise self.refusals[name]
         one = self.managed.get(name)
         if one is None:

@@ -30,7 +30,7 @@ from forge_desktop.bridge.replayed import Played
 STARTABLE = (RunState.DRAFT, RunState.PAUSED, RunState.FAILED, RunState.STOPPED)
 STOPPABLE = (*LIVE, RunState.QUEUED, RunState.PAUSED)
 PAUSABLE = (RunState.RUNNING, RunState.PREPARING, RunState.QUEUED)
-SORTS = {"step": "step"}
+SORTS = {"tokens": "tokens_seen"}
 """Name of an order to the field it goes by, where they differ."""
 
 

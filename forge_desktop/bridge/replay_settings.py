@@ -48,7 +48,7 @@ class ReplaySettings:
         """The controller's settings."""
         self.interpreters: list[Environment] = []
         """What `environments` answers."""
-        self.known_secrets: dict[SecretName, str] = {}
+        self.known_secrets: dict[str, str] = {}
         self.good_secret = "hf_good"
         """What `check_secret` accepts."""
         self.stored = Storage(
@@ -127,18 +127,18 @@ class ReplaySettings:
     def secrets(self) -> Secrets:
         """As the controller does."""
         self._answer()
-        names: tuple[SecretName, ...] = ("huggingface", "modelscope", "proxy")
+        names = list(dict.fromkeys(("huggingface", "modelscope", "proxy", *self.known_secrets)))
         return Secrets(
             secrets=[SecretInfo(name=n, is_set=n in self.known_secrets, place="keyring" if n in self.known_secrets
                                 else "") for n in names]
         )  # fmt: skip
 
-    def set_secret(self, name: SecretName, value: str) -> Secrets:
+    def set_secret(self, name: str, value: str) -> Secrets:
         """Keep it."""
         self.known_secrets[name] = value
         return self.secrets()
 
-    def delete_secret(self, name: SecretName) -> Secrets:
+    def delete_secret(self, name: str) -> Secrets:
         """Forget it."""
         self.known_secrets.pop(name, None)
         return self.secrets()

@@ -24,6 +24,7 @@ from engine.contract.events import (
     Device,
     Ended,
     JournalLine,
+    MemoryForecast,
     Planned,
     Resumed,
     Sample,
@@ -32,7 +33,9 @@ from engine.contract.events import (
     Step,
     Validation,
 )
-from engine.contract.run_spec import RunSpec
+from engine.contract.ladder import Known, rungs
+from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.states import EndReason
 from forge_desktop.bridge.backend import SeriesPart
 
 Point = tuple[float, float, float]
@@ -90,7 +93,16 @@ def detail(run: Played, cursor: int) -> RunDetail:
             )  # fmt: skip
     for one in made.checkpoints:
         one.kept = one.id in run.kept
+    job = run.spec.job
+    if run.summary.reason is EndReason.OUT_OF_MEMORY and isinstance(job, TrainJob):
+        made.rungs = rungs(job, _known(run))
     return made
+
+
+def _known(run: Played) -> Known:
+    """As a controller knows it: by what the worker said of its memory."""
+    said = next((line for _attempt, line in reversed(run.lines) if isinstance(line, MemoryForecast)), None)
+    return Known() if said is None else Known.model_validate(said.model_dump() | {"shape": said.shape or None})
 
 
 def _add(made: RunDetail, place: int, attempt: int, line: JournalLine) -> None:

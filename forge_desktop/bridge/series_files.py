@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.client.download import Tell
-from engine.contract.durable import ASIDE_BYTES, sync_folder, write_durably
-from engine.contract.errors import UserError
+from engine.contract.durable import write_durably
 from forge_desktop.bridge.points import SeriesPart
+from forge_desktop.bridge.whole_files import aside, plain_words
 
 ROWS_AT_ONCE = 100_000
 
@@ -40,7 +37,7 @@ def write_csv(file: Path, pieces: Iterable[Piece], total: int, tell: Tell, with_
     kinds = [pa.string()] * (len(names) - 4) + [pa.int32(), *[pa.float64()] * 3]
     schema = pa.schema(list(zip(names, kinds, strict=True)))
     written = 0
-    with _aside(file) as aside, pyarrow.csv.CSVWriter(str(aside), schema) as writer:
+    with aside(file) as made, pyarrow.csv.CSVWriter(str(made), schema) as writer:
         for piece in pieces:
             for begin in range(0, len(piece.part.x), ROWS_AT_ONCE):
                 part = piece.part
@@ -57,28 +54,5 @@ def write_csv(file: Path, pieces: Iterable[Piece], total: int, tell: Tell, with_
 
 def write_picture(file: Path, content: bytes) -> None:
     """A picture that was drawn already."""
-    with _plain_words(file):
+    with plain_words(file):
         write_durably(file, content)
-
-
-@contextmanager
-def _aside(file: Path) -> Iterator[Path]:
-    """A name beside the file to write to; it takes the file's place when all went well."""
-    aside = file.with_name(f".{file.name}.{secrets.token_hex(ASIDE_BYTES)}")
-    with _plain_words(file):
-        try:
-            yield aside
-            with aside.open("rb") as made:
-                os.fsync(made.fileno())
-            os.replace(aside, file)
-            sync_folder(file.parent)
-        finally:
-            aside.unlink(missing_ok=True)
-
-
-@contextmanager
-def _plain_words(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError("desktop.file_unwritable", file=str(file), detail=error.strerror or str(error)) from error

@@ -1,22 +1,28 @@
 """The desktop's line to a controller: the only place where engine events become Qt signals.
 
 Requests run on two pool threads, transfers of files on two others, and come back to the window's thread; one more
-thread reads the stream. Nothing here waits on the window's thread.
+thread reads the stream. Nothing here waits on the window's thread. Whatever comes waits in an inbox, which that thread
+empties a slice a turn, so that it stays at hand for the person before it also when much comes at once.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import shiboken6
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.events import (
     AlertChanged,
+    AlertRulesChanged,
+    DatasetChanged,
+    DatasetRemoved,
     DoctorChecked,
     Hello,
     LogGrew,
@@ -34,6 +40,7 @@ from engine.contract.events import (
     TransferChanged,
 )
 from forge_desktop.bridge.backend import Backend, Connect
+from forge_desktop.bridge.inbox import Deed, Inbox
 from forge_desktop.bridge.pool import Pool
 
 Answer = TypeVar("Answer")
@@ -41,6 +48,8 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0
 UNREACHABLE = "controller.unreachable"
 LAST_WAIT_S, LAST_REQUEST_S = 10.0, 5.0
+SLICE_S = 0.008
+"""For so long, or a little longer, a turn of the window's thread takes from the inbox."""
 
 
 class Session(QObject):
@@ -70,11 +79,17 @@ class Session(QObject):
     """MoveView."""
     alert_changed = Signal(object)
     """Alert."""
+    alert_rules_changed = Signal(object)
+    """All rules of alerts, as a list."""
     transfer_changed = Signal(object)
     """Transfer."""
+    dataset_changed = Signal(object)
+    """DatasetView."""
+    dataset_removed = Signal(str)
     failed = Signal(object)
     """ErrorBody of a request that nobody else handles."""
-    _answered = Signal(object)
+    _arrived = Signal()
+    """The inbox is empty no more."""
 
     def __init__(self, connect: Connect, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -89,7 +104,10 @@ class Session(QObject):
         self._stream_is_up = False
         self._probe = QTimer(self, singleShot=True, interval=round(1000 * RETRY_SECONDS))
         self._probe.timeout.connect(self._look_again)
-        self._answered.connect(self._deliver)
+        self._inbox = Inbox()
+        self._more = QTimer(self, singleShot=True, interval=0)
+        self._more.timeout.connect(self._empty_inbox)
+        self._arrived.connect(self._more.start, Qt.ConnectionType.QueuedConnection)
         self.online.connect(self._note_online)
         self.offline.connect(self._note_offline)
         self._reader = threading.Thread(target=self._read, name="forge-stream", daemon=True)
@@ -156,7 +174,28 @@ class Session(QObject):
             raise UserError("controller.unreachable", detail="", log="")
         return self._backend
 
-    @Slot(object)
+    @Slot()
+    def _empty_inbox(self) -> None:
+        """Hand on what came, until nothing is left or the turn has had its time."""
+        end = time.perf_counter() + SLICE_S
+        self._inbox.answer()
+        try:
+            while (item := self._inbox.take()) is not None:
+                if callable(item):
+                    item()
+                elif not self._closing.is_set():
+                    self._pass_on(item)
+                if time.perf_counter() > end:
+                    break
+        finally:  # also where one of them fails
+            if len(self._inbox):
+                self._more.start()
+
+    def do_soon(self, deed: Deed, line: bool = False) -> None:
+        """For other threads: have something done on the window's thread, in its turn."""
+        if self._inbox.put_deed(deed, line):
+            self._arrived.emit()
+
     def _deliver(self, answer: _Request) -> None:
         self._unanswered -= answer.counts
         try:
@@ -206,7 +245,8 @@ class Session(QObject):
             for message in backend.stream(0, self._line_changed):
                 if self._closing.is_set():
                     return
-                self._pass_on(message)
+                if self._inbox.put(message):
+                    self._arrived.emit()
         except UserError as error:
             self._say_offline(error)
 
@@ -224,13 +264,13 @@ class Session(QObject):
             return
         self._stream_is_up = up
         if up:
-            self.online.emit()
+            self.do_soon(self.online.emit, line=True)
         else:
             self._say_offline(UserError("controller.unreachable", detail="", log=""))
 
     def _say_offline(self, error: UserError) -> None:
         if not self._closing.is_set():
-            self.offline.emit(error.body())
+            self.do_soon(partial(self.offline.emit, error.body()), line=True)
 
     def _pass_on(self, message: StreamMessage) -> None:
         match message:
@@ -269,8 +309,14 @@ class Session(QObject):
                 self.move_changed.emit(message.move)
             case AlertChanged():
                 self.alert_changed.emit(message.alert)
+            case AlertRulesChanged():
+                self.alert_rules_changed.emit(message.rules)
             case TransferChanged():
                 self.transfer_changed.emit(message.transfer)
+            case DatasetChanged():
+                self.dataset_changed.emit(message.dataset)
+            case DatasetRemoved():
+                self.dataset_removed.emit(message.uid)
 
 
 class _Request:
@@ -305,7 +351,7 @@ class _Request:
                 log.exception("a request failed")
             self.error = UserError("desktop.bug", detail=f"{type(bug).__name__}: {bug}").body()
         if not session.closing.is_set():
-            session._answered.emit(self)
+            session.do_soon(partial(session._deliver, self))
 
     def empty(self) -> None:
         """Let go of everything."""

@@ -88,9 +88,35 @@ class AlertDraft:
         """Somebody typed, or switched."""
         self.rows[index] = self.rows[index].with_value(name, value)
 
-    def restore(self) -> None:
-        """The usual rules, for all nodes."""
-        self.rows = [Typed.of(rule) for rule in DEFAULT_RULES]
+    def restore(self, node: str = "") -> None:
+        """The usual rules, for all nodes; of one node: those for all."""
+        if node:
+            self.rows = [row for row in self.rows if row.rule.node != node]
+        else:
+            self.rows = [Typed.of(rule) for rule in DEFAULT_RULES]
+
+    def places(self, node: str = "") -> list[int]:
+        """Rows of what is in force for a node: its own, else those for all. Without a node: those for all."""
+        general = [place for place, row in enumerate(self.rows) if not row.rule.node]
+        if not node:
+            return general
+        own = {row.rule.kind: place for place, row in enumerate(self.rows) if row.rule.node == node}
+        kinds = [(place, self.rows[place].rule.kind) for place in general]
+        return [own.get(kind, place) for place, kind in kinds if kind not in alert_check.NODELESS]
+
+    def make_own(self, place: int, node: str) -> None:
+        """Let a node have a rule of its own, which begins as the one for all."""
+        row = self.rows[place]
+        self.rows = [*self.rows, replace(row, rule=row.rule.model_copy(update={"node": node}))]
+
+    def give_up(self, place: int) -> None:
+        """The rule for all is in force again."""
+        self.rows = [row for at, row in enumerate(self.rows) if at != place]
+
+    @property
+    def nodes(self) -> list[str]:
+        """Those with rules of their own."""
+        return sorted({row.rule.node for row in self.rows if row.rule.node})
 
     def problems(self) -> dict[tuple[int, str], Problem]:
         """Row and field to what is wrong there."""

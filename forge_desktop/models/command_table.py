@@ -37,6 +37,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("go.nodes", "go", "Go to the nodes", "server", ("Ctrl+4",), "computers gpus docker remote machines"),
     Entry("nodes.add", "go", "Add a node…", "plus", words="computer docker ssh remote gpu"),
     Entry("go.instances", "go", "Go to the instances", "container", ("Ctrl+5",), "containers processes docker workers"),
+    Entry("go.datasets", "go", "Go to the datasets", "database", ("Ctrl+6",), "library rows data files"),
+    Entry("datasets.import", "go", "Import a dataset…", "download", words="bring in file hub upload rows"),
     Entry("go.settings", "go", "Settings", "settings", ("Ctrl+,", "Ctrl+9"), "preferences options"),
     Entry("search.runs", "go", "Search the runs", "search", ("Ctrl+F",), "find filter"),
     Entry("go.back", "go", "Back to the page before", "chevron-left", ("Alt+Left", "Ctrl+["), "history previous"),

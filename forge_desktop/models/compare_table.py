@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from engine.contract.api import RunDetail
+from engine.contract.csv_cells import harmless
 from engine.contract.run_spec import RunConfig, TrainJob
 from forge_desktop.models.compare_model import Entry
 from forge_desktop.theme.language import setting_label, tr, word
@@ -74,7 +75,7 @@ def _loss(one: Entry) -> float | None:
 
 
 def _score(detail: RunDetail | None, when: str) -> float | None:
-    found = [score.value for score in detail.scores if score.when == when] if detail else []
+    found = [score.value for score in detail.scores if score.when == when and score.is_share] if detail else []
     return found[-1] if found else None
 
 
@@ -146,11 +147,7 @@ def as_csv(names: Sequence[str], lines: Sequence[Line]) -> str:
     """The table for a spreadsheet; a text that a spreadsheet would take for a formula is quoted."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(["", *map(_harmless, names)])
+    writer.writerow(["", *map(harmless, names)])
     for line in lines:
-        writer.writerow([line.key, *map(_harmless, line.values)])
+        writer.writerow([line.key, *map(harmless, line.values)])
     return out.getvalue()
-
-
-def _harmless(text: str) -> str:
-    return f"'{text}" if text[:1] in "=+@" and text else text

@@ -50,6 +50,7 @@ def _at_work(run: RunSummary) -> list[Deed]:
             Deed("ask", tr("Ask the model now…"), "message-square", early),
             Deed("pause", tr("Pause"), "pause"),
             Deed("save", tr("Save checkpoint now"), "save", early),
+            Deed("log_every", tr("Change the logging interval…"), "gauge", early),
         ]
     elif run.state is RunState.PREPARING:
         found.append(Deed("pause", tr("Pause"), "pause"))

@@ -6,12 +6,13 @@ import copy
 import json
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_origin
 from urllib.parse import parse_qsl, urlencode
 
 from pydantic import BaseModel
 
 from engine.contract.api import ConfigChange
+from engine.contract.rollouts import RewardConfig
 from engine.contract.run_spec import RunConfig
 
 Document = dict[str, Any]
@@ -41,6 +42,24 @@ def groups(model: type[BaseModel] = RunConfig, place: str = "") -> dict[str, typ
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             found |= groups(field.annotation, f"{place}.{name}" if place else name)
     return found
+
+
+@lru_cache(maxsize=1)
+def _pairs() -> tuple[str, ...]:
+    """Settings that are names with values, or a list that is edited as one."""
+    found = (
+        (f"{place}.{name}" if place else name, field.annotation)
+        for place, model in groups().items()
+        for name, field in model.model_fields.items()
+    )
+    return tuple(
+        path for path, annotation in found if get_origin(annotation) is dict or annotation == list[RewardConfig]
+    )
+
+
+def setting_of(path: str) -> str:
+    """The setting a place in the document belongs to, where it is an entry of names with values."""
+    return next((setting for setting in _pairs() if path.startswith(f"{setting}.")), path)
 
 
 def changed_document(document: Document, changes: Sequence[ConfigChange]) -> Document:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
 from engine.contract.config_file import check_document
 from engine.contract.errors import Problem
+from engine.contract.forecast import rows_of, steps_of
+from engine.contract.model_shape import ModelShape
 from engine.contract.run_spec import RunConfig
 from engine.contract.setting import extra
 from forge_desktop.bridge.backend import Backend
@@ -24,12 +26,13 @@ from forge_desktop.models.draft_document import (
     groups,
     marks_of,
     put,
+    setting_of,
     suggested_name,
 )
 from forge_desktop.models.draft_queries import DraftQueries
 from forge_desktop.models.presets import Preset, bundled_presets, scope
 
-__all__ = ["DraftModel", "address_of_copy", "blank_document", "changed_document", "groups", "marks_of"]
+__all__ = ["DraftModel", "address_of_copy", "blank_document", "changed_document", "groups", "marks_of", "setting_of"]
 CHECK_MS = 350
 FIRST_PRESET = "balanced"
 
@@ -54,6 +57,12 @@ class DraftModel(DraftQueries):
         self._soon = QTimer(self, singleShot=True, interval=CHECK_MS)
         self._soon.timeout.connect(self._ask_controller)
         self._check()
+
+    @property
+    def shape(self) -> ModelShape | None:
+        """The model's measures, as far as a look at it found them."""
+        facts = self.model_facts.get("shape")
+        return ModelShape.model_validate(facts) if isinstance(facts, dict) else None
 
     def set(self, path: str, value: Any) -> None:
         """Change a value and check everything."""
@@ -99,6 +108,16 @@ class DraftModel(DraftQueries):
             for place in ("evaluation.data", "data.validation"):
                 put(self.document, place, [own for own in self.get(place) if own["hub"] != "bundled"])
         self._data_changed()
+
+    def add_library(self, name: str, version: str) -> None:
+        """A version of a dataset of the library, by its name and fingerprint; another of the same dataset gives way."""
+        sources = [one for one in self.get("data.train") if (one["path"], one["hub"]) != (name, "library")]
+        put(self.document, "data.train", sources or [self._source("", "local")])
+        self.add_data([name], "library")
+        for place, source in enumerate(self.get("data.train")):
+            if (source["path"], source["hub"]) == (name, "library"):
+                self.set(f"data.train.{place}.version", version)
+        self.preview()
 
     def remove_data(self, place: int) -> None:
         """One dataset less; the last leaves an empty place."""
@@ -158,8 +177,8 @@ class DraftModel(DraftQueries):
         return changed
 
     def problems_of(self, path: str) -> list[Problem]:
-        """What is wrong with one setting."""
-        return [problem for problem in self.problems if problem.field == path]
+        """What is wrong with one setting, or with an entry of it."""
+        return [problem for problem in self.problems if setting_of(problem.field) == path]
 
     def default(self, path: str) -> Any:
         """What a setting is when nobody touched it: as its preset has it."""
@@ -191,24 +210,12 @@ class DraftModel(DraftQueries):
         config = self.config
         if config is None or len(self.looks) < len(config.data.train):
             return None
-        total = 0.0
-        for source, look in zip(config.data.train, self.looks, strict=False):
-            rows = look.facts.get("rows")
-            if not isinstance(rows, int):
-                return None
-            total += min(rows, source.limit or rows) * source.weight
-        return round(total * (1 - (0 if config.data.validation else config.data.validation_share)))
+        found = [look.facts.get("rows") for look in self.looks]
+        return rows_of(config.data, [rows if isinstance(rows, int) else None for rows in found])
 
     def steps(self) -> int | None:
-        """Optimiser steps there will be, as far as rows are known."""
-        rows, config = self.rows(), self.config
-        if config is None or rows is None:
-            return None
-        recipe = config.training
-        if recipe.max_steps:
-            return recipe.max_steps
-        per_epoch = math.ceil(math.ceil(rows / recipe.micro_batch_size) / recipe.accumulation)
-        return math.ceil(per_epoch * recipe.epochs)
+        """Optimiser steps there will be: as many as are allowed, else as far as rows are known."""
+        return None if self.config is None else steps_of(self.config.training, self.rows(), self.config.iterations)
 
     def trained_parameters(self) -> int | None:
         """Numbers that are learned, where the model's layers are known."""
@@ -216,6 +223,8 @@ class DraftModel(DraftQueries):
         if self.get("tuner.kind") == "full":
             return whole if isinstance(whole, int) else None
         rank, chosen = self.get("tuner.rank"), self.get("tuner.targets")
+        if self.get("tuner.kind") not in ("lora", "qlora", "dora") or self.get("tuner.rank_pattern"):
+            return None
         if not widths or not isinstance(rank, int) or not isinstance(chosen, list):
             return None
         names = widths if chosen == ["all-linear"] else [name for name in chosen if name in widths]
@@ -224,6 +233,10 @@ class DraftModel(DraftQueries):
     def data_is_known(self) -> None:
         """Rows that cannot be read keep the run from starting."""
         self._check()
+
+    def rows_are_seen(self) -> None:
+        """Rows that teach nothing keep the run from starting."""
+        self._gather()
 
     def _suggest_name(self) -> None:
         """`model-dataset`, as long as the person has not named the run."""
@@ -251,6 +264,17 @@ class DraftModel(DraftQueries):
             if look.facts.get("problems"):
                 params = {"count": look.facts.get("bad_rows") or len(look.facts["problems"])}
                 found.append(Problem(code="config.bad_rows", field=f"data.train.{place}.path", params=params))
+        for path, error in self.refused_rows().items():
+            found.append(Problem(code=error.code, field=f"{path}.path", params=error.params))
+        for path in self.teaching_nothing():
+            learned = path.startswith("data.train")
+            code = "data.nothing_learned" if learned else "data.nothing_measured"
+            params = {
+                "name": PurePath(self.get(path)["path"]).name,
+                "rows": len(self.seen_of(path)["lengths"]),
+                "max_length": self.get("data.max_length"),
+            }
+            found.append(Problem(code=code, field=f"{path}.path", params=params))
         return found
 
     @Slot()

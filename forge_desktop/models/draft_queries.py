@@ -9,17 +9,33 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.catalogue import Listed, catalogue
 from engine.contract.errors import ErrorBody
+from engine.contract.stages import stage_of
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_document import Document, at
+from forge_desktop.models.draft_seen import SeenRows
 
 PREVIEW_ROWS = 5
 SEEN_ROWS = 3
 SEEN_MS = 400
 HERE = ("local", "bundled")
+READ_BY = ("path", "hub", "format", "version", "mapping")
+"""Settings of a source that decide how its rows are read."""
+DATA_HERE = (*HERE, "library")
 ASKED = (*HERE, "huggingface", "modelscope", "url")
 """Where a helper can look into a model: of a hub's it fetches the small files only."""
 """Sources whose files can be looked into before a run."""
-SEEN_FROM = ("model.", "data.train", "data.max_length", "stage", "training.assistant_only_loss")
+STAGE_REFUSALS = (
+    "data.not_for_stage", "data.text_needs_pretrain", "data.refused_for_stage", "data.unknown_label",
+    "data.several_labels", "data.label_no_number", "data.several_positives", "data.score_needed", "data.score_unused",
+    "data.score_range",
+)  # fmt: skip
+"""What a helper says of rows the stage cannot learn from."""
+FIRST = "data.train.0"
+SEEN_FROM = (
+    "model.", "data.train", "data.validation", "evaluation.data", "data.max_length", "stage", "objective.", "head.",
+    "rollouts.max_tokens",
+    "training.assistant_only_loss",
+)  # fmt: skip
 """Settings that decide how a row becomes tokens."""
 
 
@@ -54,12 +70,9 @@ class DraftQueries(QObject):
         self.inspecting = False
         self.looks: list[Look] = [Look()]
         """One a training dataset, in their order."""
-        self.seen_rows: dict[str, Any] = {}
-        """Answer of `preview_row`; empty while it is not known."""
-        self.seen_error: ErrorBody | None = None
-        self.seeing = False
-        self._inspect_asked = self._preview_asked = self._seen_asked = 0
-        self._seen_params: dict[str, Any] = {}
+        self._seen = SeenRows(session, self)
+        self._seen.changed.connect(self._seen_more)
+        self._inspect_asked = self._preview_asked = 0
         self._see_soon = QTimer(self, singleShot=True, interval=SEEN_MS)
         self._see_soon.timeout.connect(self._see)
         self.changed.connect(self._see_later)
@@ -134,13 +147,13 @@ class DraftQueries(QObject):
         self._preview_asked += 1
         self.looks = []
         for place, source in enumerate(self.get("data.train")):
-            self.looks.append(Look(busy=bool(source["path"]) and source["hub"] in HERE))
+            self.looks.append(Look(busy=bool(source["path"]) and source["hub"] in DATA_HERE))
             if self.looks[place].busy:
                 self._ask_rows(self._preview_asked, place, source)
         self.previewed.emit()
 
     def _ask_rows(self, number: int, place: int, source: dict[str, Any]) -> None:
-        params = {key: source[key] for key in ("path", "hub", "format")} | {"rows": PREVIEW_ROWS}
+        params = {key: source[key] for key in READ_BY if key in source} | {"rows": PREVIEW_ROWS}
         self.session.ask(
             lambda backend: backend.query("preview_data", params),
             lambda facts: self._got_data(number, place, facts),
@@ -166,41 +179,86 @@ class DraftQueries(QObject):
 
     @Slot()
     def _see(self) -> None:
-        """Have a helper render the first rows, once model and data are known and something about them changed."""
-        params = self._see_params()
-        if params == self._seen_params:
-            return
-        self._seen_params = params
-        self._seen_asked += 1
-        number = self._seen_asked
-        self.seen_rows, self.seen_error, self.seeing = {}, None, bool(params)
-        self.seen.emit()
-        if params:
-            self.session.ask(
-                lambda backend: backend.query("preview_row", params),
-                lambda found: self._got_seen(number, found),
-                lambda error: self._got_seen(number, {}, error),
-                owner=self,
-            )
+        """Have helpers measure every dataset, once model and data are known and something about them changed."""
+        self._seen.want(self._seen_questions())
 
-    def _see_params(self) -> dict[str, Any]:
+    def _seen_questions(self) -> dict[str, dict[str, Any]]:
+        """By dataset; rows to show are asked of the first only."""
         if not self.model_facts or not self.data_facts or self.get("model.hub") not in HERE:
             return {}
-        first = self.get("data.train.0")
+        count = len(self.get("data.train"))  # looks may be those of a dataset that was just taken out
+        train = [f"data.train.{place}" for place, look in enumerate(self.looks) if look.facts and place < count]
+        validation = [f"data.validation.{place}" for place in range(len(self.get("data.validation")))]
+        classes = "labels" in stage_of(str(self.get("stage"))).head  # held-out rows may have others than are learned
+        held_out = [f"evaluation.data.{place}" for place in range(len(self.get("evaluation.data")) if classes else 0)]
+        known = [
+            path
+            for path in (*train, *validation, *held_out)
+            if self.get(path)["path"] and self.get(path)["hub"] in DATA_HERE
+        ]
+        return {path: self._seen_question(path) for path in known}
+
+    def _seen_question(self, path: str) -> dict[str, Any]:
+        source = self.get(path)
         return {
-            "model": {name: self.get(f"model.{name}") for name in ("path", "hub", "template", "system")},
-            "source": {name: first[name] for name in ("path", "hub", "format")},
+            "model": {name: self.get(f"model.{name}") for name in ("path", "hub", "template", "thinking", "system")},
+            "source": {name: source[name] for name in READ_BY if name in source},
             "stage": self.get("stage"),
             "max_length": self.get("data.max_length"),
             "assistant_only_loss": self.get("training.assistant_only_loss"),
-            "rows": SEEN_ROWS,
+            "objective": {name: self.get(f"objective.{name}") for name in ("loss", "mask_history", "truncation")},
+            "head": dict(self.get("head")),
+            "rollouts": {"max_tokens": self.get("rollouts.max_tokens")},
+            "rows": SEEN_ROWS if path == FIRST else 0,
+            **({} if path.startswith("data.train") else self._against()),
         }
 
-    def _got_seen(self, number: int, found: dict[str, Any], error: ErrorBody | None = None) -> None:
-        if number != self._seen_asked:
-            return
-        self.seen_rows, self.seen_error, self.seeing = found, error, False
+    def _against(self) -> dict[str, Any]:
+        """The training rows, where they say which classes rows may have that are only measured on."""
+        if "labels" not in stage_of(str(self.get("stage"))).head:
+            return {}
+        train = [source for source in self.get("data.train") if source["path"] and source["hub"] in DATA_HERE]
+        return {"against": [{name: source[name] for name in READ_BY if name in source} for source in train]}
+
+    @Slot()
+    def _seen_more(self) -> None:
+        self.rows_are_seen()
         self.seen.emit()
+
+    def rows_are_seen(self) -> None:
+        """Hook: rows that teach nothing keep the run from starting."""
+
+    @property
+    def seen_rows(self) -> dict[str, Any]:
+        """Answer of `preview_row` about the first dataset; empty while it is not known."""
+        return self._seen.rows(FIRST)
+
+    @property
+    def seen_error(self) -> ErrorBody | None:
+        """Why there is none."""
+        return self._seen.error(FIRST)
+
+    @property
+    def seeing(self) -> bool:
+        """It will come."""
+        return self._seen.is_busy(FIRST)
+
+    def seen_of(self, path: str) -> dict[str, Any]:
+        """The same of the dataset at this path."""
+        return self._seen.rows(path)
+
+    def seen_error_of(self, path: str) -> ErrorBody | None:
+        """Why the dataset at this path could not be measured."""
+        return self._seen.error(path)
+
+    def refused_rows(self) -> dict[str, ErrorBody]:
+        """Datasets from which the stage cannot learn, with why."""
+        errors = {path: self._seen.error(path) for path in self._seen_questions()}
+        return {path: error for path, error in errors.items() if error is not None and error.code in STAGE_REFUSALS}
+
+    def teaching_nothing(self) -> list[str]:
+        """Paths of the datasets of no measured row of which a token is learned, or counts where they are measured."""
+        return self._seen.teaching_nothing(self._seen_questions())
 
     def fitting(self) -> float | None:
         """Share of the measured rows that the longest length allowed does not cut."""

@@ -9,7 +9,20 @@ from functools import lru_cache
 from engine.contract.paths import resources_folder
 from forge_desktop.theme.language import language
 
-TOPICS = ("start", "runs", "new", "run", "compare", "nodes", "instances", "settings", "notices", "trouble", "keys")
+TOPICS = (
+    "start",
+    "runs",
+    "new",
+    "run",
+    "compare",
+    "datasets",
+    "nodes",
+    "instances",
+    "settings",
+    "notices",
+    "trouble",
+    "keys",
+)
 _MARKS = re.compile(r"\*+|`|\{[^}]*\}|\[([^\]]*)\]\([^)]*\)")
 _STRONG = re.compile(r"\*\*.+?\*\*|^##+ .+$", re.MULTILINE)
 OF_PAGE = {
@@ -21,6 +34,8 @@ OF_PAGE = {
     "welcome": "start",
     "nodes": "nodes",
     "instances": "instances",
+    "datasets": "datasets",
+    "dataset": "datasets",
 }
 """The topic of a kind of page."""
 

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.errors import ErrorBody
 from engine.contract.nodes import DeedResult, Instance, Instances, InstanceVerb
 from forge_desktop.bridge.session import Session
-from forge_desktop.models.instance_words import AT_WORK, cell_text, matches, tip_of
-from forge_desktop.theme.language import labelled, tr
+from forge_desktop.models.instance_words import AT_WORK, age_of, cell_text, matches, tip_of
+from forge_desktop.models.record_model import Column, RecordModel
 
-Index = QModelIndex | QPersistentModelIndex
-InstanceRole = int(Qt.ItemDataRole.UserRole) + 1
 EVERY_MS = 3000
 FACETS = ("kind", "state", "node")
 STATES = ("running", "created", "paused", "unreachable", "exited", "gone")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column; `rank` 0 stays longest where room is short."""
-
-    key: str
-    title: str
-    width: int
-    rank: int = 0
-    right: bool = False
 
 
 COLUMNS = (
@@ -46,6 +34,9 @@ COLUMNS = (
     Column("more", "More", 50),
 )
 PLACE = {column.key: place for place, column in enumerate(COLUMNS)}
+SORTED = frozenset(column.key for column in COLUMNS if column.key != "more")
+LARGEST_FIRST = frozenset({"cpu", "memory", "age"})
+"""Of these somebody looks for the most."""
 
 
 @dataclass(frozen=True)
@@ -68,21 +59,23 @@ class Filter:
         return not self.text.strip() and not any(self.wanted.values())
 
 
-class InstancesModel(QAbstractTableModel):
+class InstancesModel(RecordModel):
     """Rows keep their place while figures change; the table is told when rows come or go."""
 
+    columns = COLUMNS
     loaded = Signal()
     failed = Signal(object)
     """ErrorBody: they could not be asked for."""
     filtered = Signal()
+    sorted = Signal()
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
         self.all: list[Instance] = []
-        self.rows: list[Instance] = []
         self.unreachable: dict[str, ErrorBody] = {}
         self.filter = Filter()
+        self.sort_key, self.falling = "", False
         self.has_loaded = False
         self._asked = 0
         self._is_asking = False
@@ -136,8 +129,31 @@ class InstancesModel(QAbstractTableModel):
         self._arrange()
         self.filtered.emit()
 
+    def sort_by(self, key: str, falling: bool | None = None) -> None:
+        """Another order. Again the same: the other way round, then the usual one; an empty key is that at once."""
+        first = key in LARGEST_FIRST
+        if falling is not None or key != self.sort_key:
+            self.sort_key, self.falling = key, first if falling is None else falling
+        elif self.falling is first:
+            self.falling = not first
+        else:
+            self.sort_key = ""
+        if self.sort_key not in SORTED:
+            self.sort_key, self.falling = "", False
+        self._arrange()
+        self.sorted.emit()
+
+    def _in_order(self) -> list[Instance]:
+        if not self.sort_key:
+            return self.all
+        now = time.time()
+        values = {one.id: sort_value(one, self.sort_key, now) for one in self.all}
+        known = [one for one in self.all if values[one.id] is not None]
+        known.sort(key=lambda one: values[one.id], reverse=self.falling)
+        return [*known, *(one for one in self.all if values[one.id] is None)]  # what is not known is never the most
+
     def _arrange(self) -> None:
-        shown = [one for one in self.all if self.filter.takes(one)]
+        shown = [one for one in self._in_order() if self.filter.takes(one)]
         if [one.id for one in shown] == [one.id for one in self.rows]:
             self.rows = shown
             if shown:
@@ -167,53 +183,45 @@ class InstancesModel(QAbstractTableModel):
         """Where it stands; -1 if it is not shown."""
         return next((row for row, one in enumerate(self.rows) if one.id == name), -1)
 
-    def instance_at(self, index: Index) -> Instance | None:
-        """The instance of a row."""
-        return self.rows[index.row()] if index.isValid() and index.row() < len(self.rows) else None
-
     def do(self, verb: InstanceVerb, ids: Sequence[str], done: Callable[[DeedResult], object],
-           failed: Callable[[ErrorBody], object]) -> None:  # fmt: skip
-        """Do it to some, and look again."""
+           failed: Callable[[ErrorBody], object], force: bool = False) -> None:  # fmt: skip
+        """Do it to some, and look again; `force`: adopt also what a controller of another computer made."""
 
         def answered(result: DeedResult) -> None:
             self.fetch()
             done(result)
 
-        self._session.ask(lambda backend: backend.instance_deed(list(ids), verb), answered, failed, owner=self)
+        self._session.ask(lambda backend: backend.instance_deed(list(ids), verb, force), answered, failed, owner=self)
 
-    def rowCount(self, parent: Index = QModelIndex()) -> int:
-        """Qt's own hook."""
-        return 0 if parent.isValid() else len(self.rows)
+    def cell_text(self, record: Instance, key: str) -> str:
+        """What a cell says."""
+        return cell_text(record, key)
 
-    def columnCount(self, parent: Index = QModelIndex()) -> int:
-        """Qt's own hook."""
-        return 0 if parent.isValid() else len(COLUMNS)
+    def tip_of(self, record: Instance, key: str) -> str:  # noqa: ARG002
+        """The same for all cells of a row."""
+        return tip_of(record)
 
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Qt's own hook."""
-        if orientation is not Qt.Orientation.Horizontal:
-            return None
-        column = COLUMNS[section]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return "" if column.key == "more" else tr(column.title)
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            side = Qt.AlignmentFlag.AlignRight if column.right else Qt.AlignmentFlag.AlignLeft
-            return Qt.AlignmentFlag.AlignVCenter | side
-        return tr(column.title) if role == Qt.ItemDataRole.AccessibleTextRole else None
+    def key_of(self, record: Instance) -> str:
+        """What an instance is known by."""
+        return record.id
 
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Qt's own hook."""
-        one = self.instance_at(index)
-        if one is None:
-            return None
-        column = COLUMNS[index.column()]
-        if role == InstanceRole:
-            return one
-        if role == Qt.ItemDataRole.DisplayRole:
-            return cell_text(one, column.key)
-        if role == Qt.ItemDataRole.AccessibleTextRole:
-            return labelled(tr(column.title), cell_text(one, column.key))
-        return tip_of(one) if role == Qt.ItemDataRole.ToolTipRole else None
+
+def sort_value(one: Instance, key: str, now: float) -> Any:
+    """What rows are sorted by; None where it is not known."""
+    match key:
+        case "state":
+            return not one.known, STATES.index(one.state) if one.state in STATES else len(STATES), one.exit_code or 0
+        case "devices":
+            return (len(one.devices), one.devices) if one.devices else None
+        case "cpu":
+            return one.cpu_percent
+        case "memory":
+            return one.memory
+        case "age":
+            return age_of(one, now)
+        case "expires":
+            return one.expires
+    return cell_text(one, key).casefold()
 
 
 def _rank(one: Instance) -> tuple[bool, str, bool, float]:

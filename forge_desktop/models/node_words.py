@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from engine.contract.node_alerts import DEFAULT_RULES
 from engine.contract.nodes import LOCAL, NodeView
 from forge_desktop.models.node_figures import figures_of, gpu_count
-from forge_desktop.theme.language import count, explain, sentences, tr, word
+from forge_desktop.theme.language import count, tr, word
 from forge_desktop.theme.measures import ago, duration, money
 
 Condition = Literal["healthy", "hot", "alert", "draining", "offline", "unreachable", "broken", "checking"]
 HOT = next(rule.threshold for rule in DEFAULT_RULES if rule.kind == "gpu_temperature")
 """°C; where nobody set another limit."""
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """What a banner says of the worst that is the matter now."""
-
-    key: str
-    node: str
-    condition: Condition
-    what: str
-    more: str
-    runs: int = 0
 
 
 def condition(node: NodeView, hot: float = HOT) -> Condition:
@@ -121,43 +107,13 @@ def price_text(node: NodeView) -> str:
     return "" if price is None else tr("{price} an hour", price=money(price, node.profile.currency))
 
 
-def summary(nodes: Sequence[NodeView], hot: float = HOT) -> str:
+def summary(nodes: Sequence[NodeView], hot_at: Callable[[str], float] = lambda _name: HOT) -> str:
     """`6 nodes · 11 GPUs · 3 healthy · 1 unreachable`."""
     gpus = sum(map(gpu_count, nodes))
     parts = [count(len(nodes), "1 node", "{n} nodes"), count(gpus, "1 GPU", "{n} GPUs")]
-    fine = sum(is_healthy(node, hot) for node in nodes)
-    lost = sum(condition(node, hot) == "unreachable" for node in nodes)
+    fine = sum(is_healthy(node, hot_at(node.profile.name)) for node in nodes)
+    lost = sum(condition(node) == "unreachable" for node in nodes)
     parts.append(tr("{n} healthy", n=fine))
     if lost:
         parts.append(tr("{n} unreachable", n=lost))
     return " · ".join(parts)
-
-
-def worst(nodes: Sequence[NodeView], hot: float = HOT, now: float | None = None) -> Trouble | None:
-    """The worst that is the matter now; a hot GPU before one that cannot be reached."""
-    found = [trouble for node in nodes if (trouble := _trouble(node, hot, now)) is not None]
-    return min(found, key=lambda one: ("hot", "broken", "unreachable", "alert").index(one.condition), default=None)
-
-
-def _trouble(node: NodeView, hot: float, now: float | None) -> Trouble | None:
-    name, kind = node.profile.name, condition(node, hot)
-    title = title_of(name)
-    now = time.time() if now is None else now
-    if kind == "hot":
-        warm = figures_of(node.values).temperature or 0.0
-        what = tr("{node} is at {value} °C, above its limit of {limit} °C", node=title, value=f"{warm:.0f}",
-                  limit=f"{hot:.0f}")  # fmt: skip
-        more = tr("New runs go to other nodes until it has cooled down. Look at its cooling, or move its runs.")
-        return Trouble(f"{name}:hot", name, kind, what, more, len(node.runs))
-    if kind == "alert":
-        what = tr("{node} has an alert", node=title)
-        return Trouble(f"{name}:alert:{node.alerts}", name, kind, what, tr("The notices say what it is about."))
-    if kind not in ("unreachable", "broken") or node.error is None:
-        return None
-    what, why, fix = explain(node.error)
-    if kind == "unreachable":
-        runs = count(len(node.runs), "Its run most likely goes on; it catches up when the node answers again.",
-                     "Its {n} runs most likely go on; they catch up when the node answers again.")  # fmt: skip
-        more = sentences(why, runs) if node.runs else sentences(why, fix)
-        return Trouble(f"{name}:{kind}", name, kind, what, more, len(node.runs))
-    return Trouble(f"{name}:{kind}", name, kind, what, sentences(why, fix), len(node.runs))

@@ -9,12 +9,12 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.contract.errors import ErrorBody
 from engine.contract.events import NodeReading
-from engine.contract.node_alerts import Alert
 from engine.contract.nodes import LOCAL, NodeProfile, NodeProfiles, Nodes, NodeState, NodeView, Transfer
 from forge_desktop.bridge.backend import Backend
 from forge_desktop.bridge.session import Session
+from forge_desktop.models.node_alerts import NodeAlerts
 from forge_desktop.models.node_figures import value_of
-from forge_desktop.models.node_words import HOT, Trouble, worst
+from forge_desktop.models.node_troubles import Trouble, troubles
 
 RECENT = 60
 """Readings of a node that its small curve shows."""
@@ -40,19 +40,19 @@ class NodesModel(QObject):
         self._session = session
         self._nodes: dict[str, NodeView] = {}
         self._recent: dict[str, list[float]] = {}
-        self._alerts: dict[int, Alert] = {}
         self.transfers: dict[str, Transfer] = {}
         self.is_loaded = False
         self.error: ErrorBody | None = None
         """Why the nodes are not known."""
         self.image = ""
-        self.hot = HOT
         self._asked = 0
+        self.alerts = NodeAlerts(session, self)
+        self.alerts.changed.connect(self._alerts_changed)
+        self.alerts.failed.connect(self.failed)
         session.online.connect(self.fetch)
         session.node_changed.connect(self._node_came)
         session.node_removed.connect(self._node_went)
         session.node_reading.connect(self._reading)
-        session.alert_changed.connect(self._alert)
         session.transfer_changed.connect(self._transfer)
         if session.is_online:
             self.fetch()
@@ -76,15 +76,14 @@ class NodesModel(QObject):
             self._recent[name] = values[-RECENT:]
             self.reading_came.emit(name)
 
-    @property
-    def alerts(self) -> list[Alert]:
-        """Those that are on and that nobody has acknowledged."""
-        return [alert for alert in self._alerts.values() if alert.ended is None and not alert.acknowledged]
+    def hot_at(self, name: str) -> float:
+        """°C at which a node counts as hot now, by the rules of alerts."""
+        return self.alerts.hot_at(name)
 
     @property
-    def trouble(self) -> Trouble | None:
-        """The worst that is the matter."""
-        return worst(self.nodes, self.hot)
+    def troubles(self) -> list[Trouble]:
+        """What is the matter and nobody has seen, the worst first."""
+        return troubles(self.alerts.raised, self.nodes)
 
     @Slot()
     def fetch(self) -> None:
@@ -134,11 +133,12 @@ class NodesModel(QObject):
             self._recent[reading.node] = [*self._recent.get(reading.node, []), busy][-RECENT:]
         self.reading_came.emit(reading.node)
 
-    @Slot(object)
-    def _alert(self, alert: Alert) -> None:
-        self._alerts[alert.id] = alert
-        if alert.node:
-            self.node_changed.emit(alert.node)
+    @Slot(str)
+    def _alerts_changed(self, name: str) -> None:
+        for one in [name] if name else list(self._nodes):
+            self.node_changed.emit(one)
+        if not self._nodes:
+            self.node_changed.emit(name)
 
     @Slot(object)
     def _transfer(self, transfer: Transfer) -> None:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from engine.contract.advice import told
 from engine.contract.api import RunDetail, RunSummary
-from engine.contract.errors import ErrorBody
 from engine.contract.events import RunEvent
 from engine.contract.nodes import MoveView
 from engine.contract.states import EndReason, Mark, RunState
@@ -156,10 +156,8 @@ class NoticeBook(QObject):
 
         def got(detail: RunDetail) -> None:
             found = detail.diagnosis
-            if found is not None:
-                body = ErrorBody(
-                    code=f"diagnosis.{found.rule}", what=found.what, why=found.why, fix=found.fix, params=found.params
-                )
+            body = told(found, detail.run.error) if found is not None else None
+            if body is not None:
                 notice.facts["error"] = body.model_dump()
                 self._keep()
             self._asked(notice)
@@ -173,7 +171,7 @@ class NoticeBook(QObject):
     @Slot(object)
     def _run_event(self, event: RunEvent) -> None:
         code = str(event.body.get("code", ""))
-        if event.kind != "note" or code not in ALERT_CODES:
+        if event.kind != "guard" and (event.kind != "note" or code not in ALERT_CODES):
             return
         facts = {"code": code, "params": dict(event.body.get("params", {}))}
         made = Notice(f"note:{event.cursor}:{event.at:.0f}", ALERT, "note", event.at, event.run, facts=facts)

@@ -27,6 +27,8 @@ LOOKS: dict[str, tuple[str, str]] = {
     ALERT: ("warn", "triangle-alert"),
 }
 """Tone and icon of a kind."""
+AT_NODE = "node/"
+"""Begins what an address of the Nodes page says of the node to be selected."""
 AWAY, FOLDED, AGAIN, ALARM = "away", "folded", "again", "alarm"
 
 
@@ -51,12 +53,19 @@ class Notice:
         return asdict(self)
 
     @property
+    def node(self) -> str:
+        """The node an alert is about."""
+        error = self.facts.get("error")
+        params = error.get("params") if isinstance(error, dict) else None
+        return str(params.get("node") or "") if self.what == ALARM and isinstance(params, dict) else ""
+
+    @property
     def address(self) -> str:
-        """Where opening it leads: its run, or where disk and data folder are set; nothing for several at once."""
+        """Where opening it leads: its run, its node, or where something is set; nothing for several at once."""
         if self.what == "disk":
             return "settings/data"
         if self.what == ALARM and not self.run:
-            return "settings/alerts"
+            return f"nodes/{AT_NODE}{self.node}" if self.node else "settings/alerts"
         return f"run/{self.run}" if self.run and not self.gone else ""
 
 

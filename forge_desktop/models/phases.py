@@ -6,12 +6,16 @@ import time
 from dataclasses import dataclass
 
 from engine.contract.api import AttemptInfo, EventInfo, RunDetail
+from engine.contract.datasets import ImportJob
 from engine.contract.run_spec import TrainJob
 from engine.contract.states import EndReason, Phase, RunState
 
 STAGES = ("queued", *(str(phase) for phase in Phase))
 MEASURING = (Phase.EVALUATING_BEFORE, Phase.EVALUATING_AFTER)
-GENTLE = (EndReason.FINISHED, EndReason.STOPPED_BY_PERSON, EndReason.PAUSED_BY_PERSON, EndReason.INTERRUPTED)
+ONLY_OF_IMPORT = (Phase.READING, Phase.CHECKING)
+OF_IMPORT = ("queued", Phase.STARTING, *ONLY_OF_IMPORT, Phase.DONE)
+DONE = (EndReason.FINISHED, EndReason.EARLY_STOP, EndReason.TIME_LIMIT, EndReason.COST_LIMIT)
+GENTLE = (*DONE, EndReason.STOPPED_BY_PERSON, EndReason.PAUSED_BY_PERSON, EndReason.INTERRUPTED)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def stages_of(
     end = now if live else info.ended or (detail.run.finished if latest else None)
     took, last = _durations(detail.events, info, end)
     over = not live
-    finished = over and info.reason in (EndReason.FINISHED, None) and (not latest or not _bad(detail))
+    finished = over and info.reason in (*DONE, None) and (not latest or not _bad(detail))
     made = []
     for key in keys:
         made.append(_stage(key, took, last, live, finished, info, detail, moved))
@@ -130,8 +134,18 @@ def _measures(detail: RunDetail) -> bool:
 def _belongs(key: str, detail: RunDetail) -> bool:
     """Whether a run of this kind comes by the stage at all."""
     if key == Phase.DOWNLOADING:
-        return isinstance(detail.spec.job, TrainJob) and detail.spec.job.model.hub not in ("local", "bundled")
+        return _downloads(detail.spec.job)
+    if isinstance(detail.spec.job, ImportJob):
+        return key in OF_IMPORT
+    if key in ONLY_OF_IMPORT:
+        return False
     return key not in MEASURING or _measures(detail)
+
+
+def _downloads(job: object) -> bool:
+    if isinstance(job, ImportJob):
+        return job.source.needs_network
+    return isinstance(job, TrainJob) and job.model.hub not in ("local", "bundled")
 
 
 def _queued_at(events: list[EventInfo], before: float | None) -> float | None:

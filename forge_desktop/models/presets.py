@@ -16,7 +16,7 @@ from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.models.draft_document import Document, at, blank_document, groups
 
 BUNDLED = ("quick", "balanced", "thorough")
-RECIPE = ("tuner", "training", "checkpoints", "evaluation")
+RECIPE = ("tuner", "training", "checkpoints", "evaluation", "guards", "stopping")
 ALSO = ("data.max_length", "data.validation_share")
 OWN_TO_A_RUN = {"tuner.targets", "training.seed", "training.threads", "evaluation.data"}
 """Belong to the model, the rows or the computer, so no recipe touches them."""

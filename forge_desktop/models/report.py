@@ -1,30 +1,21 @@
-"""A text about a failed run that can be handed to somebody who helps: no secrets, no name of the home folder."""
+"""A text about a failed run that can be handed to somebody who helps: nothing in it tells who and where somebody is."""
 
 from __future__ import annotations
 
-import re
+import getpass
+import json
+import socket
 from pathlib import Path
 
+from engine.contract.anonymous import Anonymous
 from engine.contract.api import RunDetail
+from engine.contract.run_spec import RunConfig, TrainJob
 
 LINES = 40
-_HIDDEN = r"\1***"
-SECRETS = (
-    (re.compile(r"\b(hf_|sk-|ghp_|gho_|github_pat_|xox[abp]-)[\w-]{8,}"), _HIDDEN),
-    (re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]{8,}"), _HIDDEN),
-    (
-        re.compile(
-            r"(?i)\b((?:\w+[_-])?(?:token|secret|password|passwd|api[_-]?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]{6,}"
-        ),
-        _HIDDEN,
-    ),
-    (re.compile(r"(\w+://)[^/\s:@]+:[^/\s@]+@"), r"\1***@"),
-)  # fmt: skip
-"""What looks like a key, and what stands in its place."""
 
 
 def report(detail: RunDetail, log_tail: str, version: str = "", home: Path | None = None) -> str:
-    """Error, diagnosis, environment and the last lines of the log."""
+    """Error, diagnosis with the lines that matter, config, versions, device, and the last lines of the log."""
     run, parts = detail.run, []
     parts.append(f"LoRAForge Desktop {version}".strip())
     reason = f" ({run.reason})" if run.reason else ""
@@ -39,6 +30,9 @@ def report(detail: RunDetail, log_tail: str, version: str = "", home: Path | Non
         parts.append(
             "\n".join([f"Diagnosis [{detail.diagnosis.rule}]:", *filter(None, found), *detail.diagnosis.lines])
         )
+    if isinstance(detail.spec.job, TrainJob):
+        config = RunConfig.from_spec(detail.spec).model_dump(mode="json", exclude_defaults=True, exclude={"name"})
+        parts.append("Config (what differs from the usual):\n" + json.dumps(config, ensure_ascii=False, indent=1))
     if detail.attempts:
         facts = {**detail.attempts[-1].environment, **detail.attempts[-1].plan}
         parts.append("\n".join(["Environment:", *(f"{key}: {value}" for key, value in facts.items())]))
@@ -48,7 +42,10 @@ def report(detail: RunDetail, log_tail: str, version: str = "", home: Path | Non
 
 
 def cleaned(text: str, home: Path) -> str:
-    """The text without keys and without the name of the home folder."""
-    for pattern, instead in SECRETS:
-        text = pattern.sub(instead, text)
-    return re.sub(re.escape(str(home)) + r"(?![\w-])", "~", text) if len(str(home)) > 1 else text
+    """The text made anonymous as diagnostics are: no keys, addresses, names of this person and computer."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = ""
+    paths = {str(home): "~"} if len(str(home)) > 1 else {}
+    return Anonymous(paths=paths, user=user, host=socket.gethostname()).clean(text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.contract.api import RunSummary
 from engine.contract.states import LIVE, Mark, RunState
 from forge_desktop.theme.language import tr, word
-from forge_desktop.theme.measures import ago, duration, figure, moment, money, percent
+from forge_desktop.theme.measures import ago, count_of, duration, figure, moment, money, percent
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ COLUMNS = (
     Column("finished", "Finished", "finished", 112, 10, shown=False),
     Column("seconds", "Time taken", "seconds", 112, 11, shown=False, right=True),
     Column("score", "Score", "score", 84, 8, shown=False, right=True),
+    Column("tokens", "Tokens", "tokens", 96, 16, shown=False, right=True),
     Column("priority", "Priority", "priority", 104, 12, shown=False),
     Column("owner", "Owner", "", 104, 13, shown=False),
     Column("project", "Project", "project", 120, 14, shown=False),
@@ -119,6 +120,8 @@ def cell_text(run: RunSummary, key: str, currency: str = "USD") -> str:
             return duration(run.seconds) if run.seconds else "—"
         case "score":
             return percent(run.score, 1)
+        case "tokens":
+            return count_of(run.tokens_seen)
         case "priority":
             return word("priority", priority_word(run.priority))
         case "tags":
@@ -150,6 +153,8 @@ def tooltip(run: RunSummary, key: str) -> str:
         case "created" | "started" | "finished":
             then = getattr(run, key)
             return moment(then) if then is not None else ""
+        case "tokens":
+            return "" if run.tokens_seen is None else tr("{count} tokens seen", count=f"{run.tokens_seen:,}")
         case "tags":
             return ", ".join(run.tags)
         case "more":

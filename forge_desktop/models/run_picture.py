@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from engine.contract.csv_cells import harmless
 from engine.contract.listing import RunPoint
 from forge_desktop.bridge.points import Floats
 from forge_desktop.models.compare_model import value_of
@@ -103,8 +104,7 @@ class Picture:
         writer = csv.writer(out)
         writer.writerow(FIELDS)
         for point in self.points:
-            name = f"'{point.name}" if point.name[:1] in "=+@-" else point.name
-            writer.writerow([name if field == "name" else getattr(point, field) for field in FIELDS])
+            writer.writerow([harmless(point.name) if field == "name" else getattr(point, field) for field in FIELDS])
         return out.getvalue().encode("utf-8-sig")
 
 

@@ -29,6 +29,7 @@ MEANINGS = {
     "steps": "Steps done",
     "loss": "Loss above or below",
     "score": "Exact matches after training",
+    "tokens": "Tokens seen in training",
     "cost": "Cost above or below",
     "seconds": "Time taken",
     "created": "Made within, or before a day",

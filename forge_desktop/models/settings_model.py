@@ -40,7 +40,7 @@ class SettingsModel(QObject):
         """Preferences that were typed and cannot hold."""
         self._wrong: dict[str, Problem] = {}
         self._refused: dict[str, Problem] = {}
-        session.settings_changed.connect(self._told)
+        session.settings_changed.connect(self._heard)
         session.online.connect(self.fetch)
         session.offline.connect(self._away)
         self._check()
@@ -151,6 +151,14 @@ class SettingsModel(QObject):
             else:
                 whole[inner] = value
         return {name: (None if name == "slots" and not value else value) for name, value in sent.items()}
+
+    @Slot(object)
+    def _heard(self, settings: Settings) -> None:
+        """The stream tells of a change. It may be an older one than the last answer, so what is typed stays typed."""
+        self.stored = settings
+        self._check()
+        self._keep()
+        self.changed.emit("")
 
     @Slot(object)
     def _told(self, settings: Settings) -> None:

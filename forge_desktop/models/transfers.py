@@ -18,6 +18,7 @@ from forge_desktop.bridge.session import Session
 Make = Callable[[Backend, Tell], object]
 """Writes a file whole or not at all; tells how much is done, and stops when that raises Cancelled."""
 TransferState = Literal["waiting", "running", "exists", "failed", "cancelled", "done"]
+Unit = Literal["points", "rows", "problems"]
 NEWS_S = 0.1
 
 
@@ -38,7 +39,9 @@ class Transfer:
     path: Path | None = None
     unwanted: threading.Event = field(default_factory=threading.Event)
     make: Make | None = None
-    """How it is written, where it is no file of the run; it is counted in points then, and nothing of it is kept."""
+    """How it is written, where it is no file of the run; nothing of it is kept when it breaks off."""
+    unit: Unit = "points"
+    """What is counted of one that is made."""
 
 
 class Transfers(QObject):
@@ -71,13 +74,13 @@ class Transfers(QObject):
         self._go(transfer, exists)
         return transfer
 
-    def write(self, uid: str, title: str, file: Path, make: Make) -> Transfer:
-        """Have a file made of points, in place of one of that name; one on its way already is not begun twice."""
+    def write(self, uid: str, title: str, file: Path, make: Make, unit: Unit = "points") -> Transfer:
+        """Have a file made, in place of one of that name; one on its way already is not begun twice."""
         for known in self.list:
             if (known.folder, known.name) == (file.parent, file.name) and known.state in ("waiting", "running"):
                 return known
         self._made += 1
-        transfer = Transfer(self._made, uid, title, Item("config"), file.parent, file.name, make=make)
+        transfer = Transfer(self._made, uid, title, Item("config"), file.parent, file.name, make=make, unit=unit)
         self.list.append(transfer)
         self._go(transfer, "replace")
         return transfer

@@ -13,7 +13,7 @@ from engine.contract.nodes import Instance
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.instance_words import VERBS, summary, why_not
-from forge_desktop.models.instances_model import Filter, InstancesModel
+from forge_desktop.models.instances_model import COLUMNS, Filter, InstancesModel
 from forge_desktop.models.node_words import title_of
 from forge_desktop.panels.instance_deeds import InstanceDeeds
 from forge_desktop.panels.instances_bar import ICONS, InstancesBar, verb_text
@@ -26,7 +26,7 @@ from forge_desktop.theme.controls import Card, Elided, button, column, label, ro
 from forge_desktop.theme.language import explain, sentences, tr
 from forge_desktop.theme.look import tokens
 
-PREFERENCE = "instances.filter"
+PREFERENCE, SORT_PREFERENCE = "instances.filter", "instances.sort"
 
 
 class InstancesPage(Page):
@@ -108,6 +108,7 @@ class InstancesPage(Page):
     def _connect(self) -> None:
         self.model.loaded.connect(self._loaded)
         self.model.filtered.connect(self._filtered)
+        self.model.sorted.connect(self._sorted)
         self.model.failed.connect(self._failed)
         self.table.picked_changed.connect(self._show_picked)
         self.table.opened.connect(self._open)
@@ -124,12 +125,20 @@ class InstancesPage(Page):
         if isinstance(kept, dict) and isinstance(kept.get("wanted"), dict):
             wanted = {str(facet): frozenset(map(str, values)) for facet, values in kept["wanted"].items()}
             self.model.filter = Filter(str(kept.get("text", "")), wanted)
+        order = self._preferences.get(SORT_PREFERENCE)
+        if isinstance(order, dict):
+            self.model.sort_by(str(order.get("key", "")), bool(order.get("falling")))
 
     @Slot()
     def _filtered(self) -> None:
         wanted = {facet: sorted(values) for facet, values in self.model.filter.wanted.items() if values}
         self._preferences.set(PREFERENCE, {"text": self.model.filter.text, "wanted": wanted})
         self._refresh()
+
+    @Slot()
+    def _sorted(self) -> None:
+        self._preferences.set(SORT_PREFERENCE, {"key": self.model.sort_key, "falling": self.model.falling})
+        self._show_summary()
 
     @Slot()
     def _loaded(self) -> None:
@@ -148,7 +157,7 @@ class InstancesPage(Page):
     @Slot()
     def _refresh(self, *_news: object) -> None:
         online, known = self._session.is_online, self.model.has_loaded
-        self._summary.set_text(summary(self.model.all) if self.model.all else "")
+        self._show_summary()
         self._tell_strangers(online)
         self._tell_lost()
         self.filter.setVisible(known and bool(self.model.all))
@@ -158,6 +167,13 @@ class InstancesPage(Page):
         else:
             self._stack.setCurrentWidget(self._hints[self._state(online, known)])
         self._show_picked()
+
+    def _show_summary(self) -> None:
+        """How many there are; and their order, whose column may have no room."""
+        by = next((tr(one.title) for one in COLUMNS if one.key == self.model.sort_key), "")
+        order = tr("sorted by {column}", column=by) if by else ""
+        parts = (summary(self.model.all), order) if self.model.all else ()
+        self._summary.set_text(" · ".join(part for part in parts if part))
 
     def _state(self, online: bool, known: bool) -> str:
         if known:
@@ -229,6 +245,9 @@ class InstancesPage(Page):
             action.setObjectName(f"instances.menu.{key}")
             action.setEnabled(not why)
             action.setToolTip(why)
+        order = menu.addMenu(tr("Sort by"))
+        order.setObjectName("instances.sort")
+        self.table.header.fill_menu(order)
         menu.addSeparator()
         offline = "" if self._session.is_online else tr("The job controller does not answer.")
         for verb in VERBS:

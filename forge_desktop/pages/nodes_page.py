@@ -14,6 +14,7 @@ from forge_desktop.models.costs_model import CostsModel
 from forge_desktop.models.node_words import summary
 from forge_desktop.models.nodes_history import NodesHistory
 from forge_desktop.models.nodes_model import NodesModel
+from forge_desktop.models.notices import AT_NODE
 from forge_desktop.panels.costs_card import CostsCard
 from forge_desktop.panels.node_alert import NodeAlert
 from forge_desktop.panels.node_cards import NodeCards
@@ -22,7 +23,7 @@ from forge_desktop.panels.nodes_chart_card import NodesChartCard
 from forge_desktop.panels.nodes_heat_card import NodesHeatCard
 from forge_desktop.panels.nodes_table import NodesTable
 from forge_desktop.panels.page import ErrorCard, Hint, Page
-from forge_desktop.theme.controls import Card, Elided, Segments, button, column, label, row, scrolled
+from forge_desktop.theme.controls import Card, Elided, Segments, button, column, label, row, scrolled, set_enabled
 from forge_desktop.theme.language import tr
 
 VIEWS = (("cards", "Cards"), ("table", "Table"), ("heat", "Heat map"))
@@ -40,6 +41,7 @@ class NodesPage(Page):
     def __init__(self, session: Session, nodes: NodesModel, preferences: Preferences, rest: str = "") -> None:
         super().__init__()
         self._session, self.nodes, self._preferences = session, nodes, preferences
+        self._wanted = ""
         self.history = NodesHistory(session, nodes, self)
         self.deeds = NodeDeeds(session, nodes, self)
         self.deeds.told.connect(self.told)
@@ -48,6 +50,8 @@ class NodesPage(Page):
         self._error = ErrorCard("nodes.error")
         self._alert = NodeAlert()
         self._alert.wanted.connect(self.deeds.do)
+        self._alert.seen.connect(lambda numbers: nodes.alerts.acknowledge(*numbers))
+        self._alert.all_wanted.connect(lambda: self.navigate.emit("settings/alerts"))
         self.outer.addWidget(self._alert)
         self.outer.addWidget(self._error)
         self._retry = button(tr("Try again"), "default", "refresh-cw", nodes.fetch, "nodes.retry")
@@ -56,13 +60,15 @@ class NodesPage(Page):
         self.deeds.failed.connect(self._show_error)
         nodes.changed.connect(self._refresh)
         nodes.node_changed.connect(self._refresh)
-        nodes.reading_came.connect(self._show_alert)
+        nodes.alerts.changed.connect(self._show_alert)
         session.online.connect(self._refresh)
         session.offline.connect(self._refresh)
         self.show_view(preferences.get(PREFERENCE, "cards"))
         self._refresh()
         if nodes.error is not None:
             nodes.fetch()
+        self._wanted = rest.removeprefix(AT_NODE) if rest.startswith(AT_NODE) else ""
+        QTimer.singleShot(0, self, self._select_wanted)
         if rest == "add":
             QTimer.singleShot(0, self, self.deeds.add)  # first the page is shown, and takes the keyboard
 
@@ -74,10 +80,11 @@ class NodesPage(Page):
         self._more = button("", "default", "ellipsis", self._open_menu, "nodes.more", tr("Import and export"))
         self._more.setAccessibleName(tr("Import and export"))
         self._more.setFixedWidth(42)
+        self._rules = button(tr("Alert rules"), "default", "bell", self._open_rules, "nodes.rules")
         self._add = button(tr("Add node"), "primary", "plus", self.deeds.add, "nodes.add")
         line = row(spacing=10)
         line.addLayout(titles, 1)
-        for made in (self._views, self._more, self._add):
+        for made in (self._views, self._rules, self._more, self._add):
             line.addWidget(made)
         self.outer.addLayout(line)
 
@@ -131,7 +138,7 @@ class NodesPage(Page):
     def _refresh(self, *_news: object) -> None:
         known = self.nodes.is_loaded
         nodes = self.nodes.nodes
-        self._summary.set_text(summary(nodes, self.nodes.hot) if known else "")
+        self._summary.set_text(summary(nodes, self.nodes.hot_at) if known else "")
         self._loading.setVisible(not known and self.nodes.error is None)
         self.cards.setVisible(known and self._view == "cards")
         self._table_card.setVisible(known and self._view == "table")
@@ -147,13 +154,41 @@ class NodesPage(Page):
             self._error.show_error(None)
         online = self._session.is_online
         self._content.setEnabled(online)
+        set_enabled(self._rules, online, tr("The job controller does not answer."))
         self._add.setEnabled(online)
         self._add.setToolTip("" if online else tr("The job controller does not answer."))
         self._show_alert()
+        if self._wanted:
+            QTimer.singleShot(0, self, self._select_wanted)
 
     @Slot()
     def _show_alert(self, *_name: object) -> None:
-        self._alert.show_trouble(self.nodes.trouble if self.nodes.is_loaded else None)
+        self._alert.show_troubles(self.nodes.troubles if self.nodes.is_loaded else [])
+
+    def _open_rules(self) -> None:
+        """Of the node that is selected, else of all."""
+        self.deeds.open_rules(self.selected())
+
+    def select(self, name: str) -> bool:
+        """Show one node and give it the keyboard; whether there is such a node."""
+        if self.nodes.find(name) is None:
+            return False
+        if self._view == "table":
+            return self.table.select(name)
+        self.show_view("cards")
+        return self.cards.select(name, self._area)
+
+    def selected(self) -> str:
+        """The node that is selected; empty where none is."""
+        return self.table.selected() if self._view == "table" else self.cards.selected()
+
+    @Slot()
+    def _select_wanted(self) -> None:
+        """Once the nodes are known."""
+        if self._wanted and self.nodes.is_loaded:
+            name, self._wanted = self._wanted, ""
+            if not self.select(name):
+                self.told.emit(tr("There is no node '{node}' any more.", node=name))
 
     @Slot(object)
     def _show_error(self, error: ErrorBody | None) -> None:
@@ -182,8 +217,12 @@ class NodesPage(Page):
         return self._error.what.text() if self._error.isVisibleTo(self) else ""
 
     def alert_text(self) -> str:
-        """What the strip says."""
+        """The worst the strip speaks of."""
         return self._alert.text()
+
+    def alert_texts(self) -> list[str]:
+        """All the strip speaks of."""
+        return self._alert.texts()
 
     def summary_text(self) -> str:
         """The line below the title."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtWidgets import QButtonGroup, QMenu, QPushButton, QStackedWidget, QWidget
 
-from engine.contract.api import ArtifactInfo, CheckpointInfo, Diagnosis
+from engine.contract.api import ArtifactInfo, CheckpointInfo, Diagnosis, ResumeRun
 from engine.contract.errors import ErrorBody
 from forge_desktop.bridge.backend import Item
 from forge_desktop.bridge.preferences import Preferences
@@ -23,6 +24,7 @@ from forge_desktop.panels.curve_chart import CurveChart
 from forge_desktop.panels.device_panel import DevicePanel
 from forge_desktop.panels.diagnosis_card import DiagnosisCard
 from forge_desktop.panels.events_panel import EventsPanel
+from forge_desktop.panels.gallery_panel import GalleryPanel
 from forge_desktop.panels.local_keys import bind
 from forge_desktop.panels.log_panel import LogPanel
 from forge_desktop.panels.moves_card import MovesCard
@@ -30,9 +32,15 @@ from forge_desktop.panels.notice_card import NoticeCard
 from forge_desktop.panels.page import Hint, Page, TwoColumns
 from forge_desktop.panels.phases_strip import PhasesCard
 from forge_desktop.panels.progress_card import ProgressCard
+from forge_desktop.panels.reproduce_dialog import ReproduceDialog
+from forge_desktop.panels.reproduction_card import ReproductionCard
 from forge_desktop.panels.result_panel import FilesCard, SamplesPanel, ScoreCard
+from forge_desktop.panels.rows_panel import RowsPanel
 from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.panels.run_head import RunHead
+from forge_desktop.panels.rungs_card import RungsCard
+from forge_desktop.panels.score_words import writes_text
+from forge_desktop.panels.step_rows_dialog import StepRowsDialog
 from forge_desktop.theme.controls import button, clear, column, line, row, scrolled, set_enabled
 from forge_desktop.theme.language import tr
 from forge_desktop.theme.later import Later
@@ -42,6 +50,7 @@ TABS = (
     ("overview", "Overview"),
     ("checkpoints", "Checkpoints"),
     ("samples", "Samples"),
+    ("rows", "Row losses"),
     ("config", "Config"),
     ("events", "Events"),
     ("log", "Log"),
@@ -71,6 +80,10 @@ class RunPage(Page):
         self._stack.addWidget(self._content)
         self.outer.addWidget(self._notice)
         self.outer.addWidget(self._error)
+        self._rungs = RungsCard(self.model, self._go_on_with)
+        self.outer.addWidget(self._rungs)
+        self.reproduction = ReproductionCard(self.model, self.navigate.emit, self.show_step)
+        self.outer.addWidget(self.reproduction)
         self.moves = MovesCard(actions.moves, uid)
         self.outer.addWidget(self.moves)
         self.outer.addWidget(self._stack, 1)
@@ -104,6 +117,11 @@ class RunPage(Page):
         bind(self, "local.run.next", lambda: self._turn(1))
         bind(self, "local.run.previous", lambda: self._turn(-1))
         bind(self, "local.run.more", self._open_menu)
+
+    def _go_on_with(self, wish: ResumeRun) -> None:
+        """Memory ran out, and somebody chose what to lower."""
+        if self.model.detail is not None:
+            self._actions.resume(self.model.detail.run, wish)
 
     def _turn(self, step: int) -> None:
         """The next tab, or the one before."""
@@ -199,6 +217,7 @@ class RunPage(Page):
         charts = self._charts = ChartsCard(self.model, self._preferences, self._actions.transfers)
         charts.told.connect(self._actions.told)
         charts.failed.connect(self._actions.failed)
+        charts.step_wanted.connect(self.show_step)
         self._main.addWidget(charts, 3)
 
     def _build_log(self) -> None:
@@ -220,12 +239,18 @@ class RunPage(Page):
     def _build_tabs(self) -> None:
         """Behind the others, so that Tab comes to them in their order."""
         self._tabs.addWidget(Later(self._build_checkpoints))
-        self._tabs.addWidget(Later(lambda: scrolled(SamplesPanel(self.model))))
+        self._tabs.addWidget(Later(self._build_samples))
+        self._tabs.addWidget(Later(lambda: scrolled(RowsPanel(self.model, self.navigate.emit, self.show_step))))
         self._tabs.addWidget(Later(lambda: ConfigPanel(self.model, lambda: self._save(Item("config")))))
         self._tabs.addWidget(Later(lambda: EventsPanel(self.model)))
         self._log_tab = QWidget()
         self._log_tab.setLayout(column())
         self._tabs.addWidget(self._log_tab)
+
+    def _build_samples(self) -> QWidget:
+        inner = QWidget()
+        inner.setLayout(column(GalleryPanel(self.model), SamplesPanel(self.model), None, spacing=12))
+        return scrolled(inner)
 
     def _build_checkpoints(self) -> QWidget:
         inner = QWidget()
@@ -263,7 +288,12 @@ class RunPage(Page):
         run = detail.run
         self._head.show_run(run)
         self._error.refresh()
-        self._show_deeds(deeds_of(run))
+        self._rungs.refresh()
+        deeds = deeds_of(run)
+        if not writes_text(detail):
+            silent = tr("This model writes no answers.")
+            deeds = [replace(deed, why_not=silent) if deed.key == "ask" else deed for deed in deeds]
+        self._show_deeds(deeds)
 
     def _show_deeds(self, deeds: list[Deed]) -> None:
         if deeds == self._deeds:
@@ -297,6 +327,13 @@ class RunPage(Page):
         tags.setObjectName("run.tags.menu")
         compare = menu.addAction(tr("Compare with…"), lambda: self.navigate.emit(f"compare/{self.model.uid}"))
         compare.setObjectName("run.compare")
+        step_rows = menu.addAction(tr("Rows of a step…"), self.show_step)
+        step_rows.setObjectName("run.step_rows")
+        again = menu.addAction(tr("Run again exactly…"), self._reproduce)
+        again.setObjectName("run.reproduce")
+        detail = self.model.detail
+        again.setEnabled(detail is not None and detail.run.kind == "train" and detail.run.attempt > 0)
+        step_rows.setEnabled(again.isEnabled())
         menu.addSeparator()
         for deed in self._deeds or []:
             if self._in_head(deed):
@@ -325,6 +362,15 @@ class RunPage(Page):
     def _edit_tags(self) -> None:
         if self.model.detail is not None:
             TagDialog([self.model.detail.run], self.model.change_tags, self).open()
+
+    @Slot(int)
+    def show_step(self, step: int | None = None) -> None:
+        """The rows of a step, of the latest where none is named."""
+        StepRowsDialog(self.model, step, self).open()
+
+    def _reproduce(self) -> None:
+        if self.model.detail is not None:
+            ReproduceDialog(self.model.session, self.model.detail.run, self.navigate.emit, self).open()
 
     def _do(self, key: str) -> None:
         if self.model.detail is not None:

@@ -13,6 +13,7 @@ from engine.contract.api import RunSummary
 from engine.contract.errors import ErrorBody
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
+from forge_desktop.models.node_alerts import NodeAlerts
 from forge_desktop.models.picked import Picked
 from forge_desktop.models.queue_model import QueueModel
 from forge_desktop.models.runs_model import Question, RunsModel
@@ -31,6 +32,7 @@ from forge_desktop.panels.runs_table import RunsTable
 from forge_desktop.panels.saved_menu import fill_saved_menu
 from forge_desktop.theme.controls import Card, Segments, button, column, label, row, scrolled, set_enabled
 from forge_desktop.theme.language import tr
+from forge_desktop.theme.slices import Slices
 
 FILTER_TEXTS = (
     ("all", "All"),
@@ -48,8 +50,9 @@ SEARCH_WIDTH = 340
 class RunsPage(Page):
     """All runs."""
 
-    def __init__(self, session: Session, actions: RunActions, preferences: Preferences) -> None:
+    def __init__(self, session: Session, actions: RunActions, preferences: Preferences, alerts: NodeAlerts) -> None:
         super().__init__()
+        self._alerts = alerts
         self._session, self._actions, self._preferences = session, actions, preferences
         self.model = RunsModel(session, self)
         self.model.question = question_of(preferences.get(PRESENT)) or Question()
@@ -57,8 +60,10 @@ class RunsPage(Page):
         self.picked = Picked(session, self)
         self._saved = SavedSearches(preferences, self)
         self.bulk = BulkActions(session, self)
+        self._slices = Slices(self)
         self._build()
         self._connect()
+        self._slices.begin([self._refresh_compare, self._build_cards])
         self._age = QTimer(self, interval=20_000)
         self._age.timeout.connect(self.table.viewport().update)
         self._age.start()
@@ -79,7 +84,25 @@ class RunsPage(Page):
         self._error = ErrorCard("runs.error")
         self._column.addWidget(self._error)
         self._build_table()
-        self._build_cards()
+
+    # The cards below the list are made in a turn of their own, or as soon as somebody needs them.
+
+    @property
+    def is_built(self) -> bool:
+        """Everything is there."""
+        return self._slices.is_done
+
+    @property
+    def queue_card(self) -> QueueCard:
+        """What waits."""
+        self._slices.finish()
+        return self._queue_card
+
+    @property
+    def health(self) -> HealthCard:
+        """How the nodes are."""
+        self._slices.finish()
+        return self._health
 
     def _build_head(self) -> None:
         titles = column(label(tr("Runs"), "title"), label(tr("Fine-tuning on this computer"), "hint"), spacing=2)
@@ -150,15 +173,17 @@ class RunsPage(Page):
         self._stack.addWidget(self.states)
         self._stack.setCurrentWidget(self.states)
         self._column.addWidget(self._stack, 1)
-
-    def _build_cards(self) -> None:
-        self.queue_card = QueueCard(self.queue)
-        self.health = HealthCard(self._session)
         self._cards = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._cards.setSpacing(12)
-        self._cards.addWidget(self.queue_card, 1)
-        self._cards.addWidget(self.health, 1)
         self._column.addLayout(self._cards)
+
+    def _build_cards(self) -> None:
+        self._queue_card = QueueCard(self.queue)
+        self._queue_card.opened.connect(self._open)
+        self._queue_card.told.connect(self._actions.told)
+        self._health = HealthCard(self._session, self._alerts)
+        self._cards.addWidget(self._queue_card, 1)
+        self._cards.addWidget(self._health, 1)
 
     def _connect(self) -> None:
         self._filters.chosen.connect(self._filter_chosen)
@@ -167,8 +192,6 @@ class RunsPage(Page):
         self.table.menu_wanted.connect(self._menu)
         self.table.header.sort_wanted.connect(self._keep_question)
         self.table.selection.failed.connect(self._failed)
-        self.queue_card.opened.connect(self._open)
-        self.queue_card.told.connect(self._actions.told)
         self.queue.failed.connect(self._actions.failed)
         self.bulk.told.connect(self._actions.told)
         self.bulk.failed.connect(self._actions.failed)
@@ -177,7 +200,6 @@ class RunsPage(Page):
         self.model.loaded.connect(self._loaded)
         self.model.failed.connect(self._failed)
         self._session.offline.connect(self._offline)
-        self._refresh_compare()
 
     @Slot()
     def _loaded(self) -> None:

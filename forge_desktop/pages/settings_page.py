@@ -9,13 +9,16 @@ from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QPushButton, QVBoxLayout, QWidget
 
+from engine.contract.artifact_place import ARTIFACT_SECRET
 from engine.contract.errors import ErrorBody
+from engine.contract.secrets import TRACKER_SECRETS
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.settings_entries import ENTRIES, SECTIONS, Section, of_section
 from forge_desktop.models.settings_model import SettingsModel, found
 from forge_desktop.panels.page import ErrorCard, Hint, Page
 from forge_desktop.panels.settings_alerts import AlertsPanel
+from forge_desktop.panels.settings_artifacts import ArtifactsPanel
 from forge_desktop.panels.settings_card import SaveBar, SectionCard, SettingsCard
 from forge_desktop.panels.settings_data import DataPanel
 from forge_desktop.panels.settings_help import HelpPanel
@@ -133,8 +136,10 @@ class SettingsPage(Page):
         makers: dict[str, Callable[[], list[QWidget]]] = {
             "alerts": lambda: [AlertsPanel(self._session), *entries],
             "workers": lambda: [WorkersPanel(self._session, self.model), *entries],
-            "tokens": lambda: [SecretsCard(self._session, ("huggingface", "modelscope")), *entries],
+            "tokens": lambda: [SecretsCard(self._session, ("huggingface", "modelscope", *TRACKER_SECRETS)), *entries],
             "network": lambda: [*entries, SecretsCard(self._session, ("proxy",))],
+            "artifacts": lambda: [ArtifactsPanel(self._session, self.model), *entries,
+                                  SecretsCard(self._session, (ARTIFACT_SECRET,))],
             "data": lambda: [DataPanel(self._session, self._preferences)],
             "help": lambda: [HelpPanel(self._session, self.navigate.emit)],
         }  # fmt: skip

@@ -25,6 +25,8 @@ class ChartHands(QLabel):
 
     menu_wanted = Signal(QPoint)
     """Where on the screen."""
+    chosen = Signal(float)
+    """The x of a point that was clicked, or at which Enter was pressed."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -144,8 +146,10 @@ class ChartHands(QLabel):
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """Qt's own hook: see what was framed."""
-        box, self.box, self._pressed = self.box, None, None
+        box, self.box, pressed, self._pressed = self.box, None, self._pressed, None
         self.unsetCursor()
+        if pressed is not None and box is None and (event.position() - pressed).manhattanLength() <= DRAG_PX:
+            self._choose(self.point_near(self.x_at(event.position().x())))
         if box is not None and box.width() > BOX_PX and box.height() > BOX_PX:
             area, (bottom, top) = self.plot_area(), self.seen()[1]
             scale = (top - bottom) / area.height()
@@ -206,12 +210,19 @@ class ChartHands(QLabel):
             self.pan(KEYS_PAGE[key] * (high - low))
         elif key == Qt.Key.Key_0:
             self.reset_view()
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.link.x is not None:
+            self._choose(self.link.x)
         elif key == Qt.Key.Key_Escape and self.link.x is not None:
             self.link.point_at(None)
         elif key == Qt.Key.Key_Escape and self.link.zoom is not None:
             self.reset_view()
         else:
             super().keyPressEvent(event)
+
+    def _choose(self, x: float | None) -> None:
+        """Somebody wants to know more about a point."""
+        if x is not None:
+            self.chosen.emit(x)
 
     def _step(self, direction: int, times: int) -> None:
         (low, high), x = self.seen()[0], self.link.x

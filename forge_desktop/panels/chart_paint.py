@@ -221,7 +221,7 @@ def _paint_begins(painter: QPainter, frame: Frame, marks: Sequence[tuple[float, 
 
 
 def _paint_saved(painter: QPainter, frame: Frame, marks: Sequence[tuple[float, ChartMark]]) -> None:
-    """On the axis: a square where a checkpoint was saved, a triangle where an attempt went on from one."""
+    """On the axis: a square where a checkpoint was saved, a triangle where one was taken up, a diamond of a guard."""
     t = tokens()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(_pen(QColor(t.surface), 1))
@@ -231,7 +231,10 @@ def _paint_saved(painter: QPainter, frame: Frame, marks: Sequence[tuple[float, C
         if mark.kind == "attempt" or not frame.plot.left() - 1 <= x <= frame.plot.right() + 1:
             continue
         painter.setBrush(QColor(t.secondary if mark.kind == "saved" else t.accent))
-        if mark.kind == "saved":
+        if mark.kind == "guard":
+            painter.setBrush(QColor(t.warn_fill))
+            painter.drawPolygon(polygon(np.array([x - 5.0, x, x + 5, x]), np.array([y, y - 5.0, y, y + 5])))
+        elif mark.kind == "saved":
             painter.drawRect(QRectF(x - 3, y - 3, 6, 6))
         else:
             painter.drawPolygon(polygon(np.array([x - 4.0, x + 5, x - 4]), np.array([y - 5.0, y, y + 5])))

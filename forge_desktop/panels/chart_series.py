@@ -51,7 +51,7 @@ class ChartMark:
 
     step: float
     text: str
-    kind: Literal["attempt", "saved", "resumed"]
+    kind: Literal["attempt", "saved", "resumed", "guard"]
     short: str = ""
     """What fits beside a line."""
 

@@ -19,12 +19,24 @@ from forge_desktop.panels.chart_legend import ChartLegend, LegendEntry
 from forge_desktop.panels.chart_options import ChartOptions, weight_text
 from forge_desktop.panels.chart_series import ChartLink, ChartMark, ChartSeries, ChartSwitches
 from forge_desktop.panels.curve_chart import CurveChart
+from forge_desktop.panels.events_panel import guard_brief
 from forge_desktop.theme.controls import Card, Segments, button, column, label
 from forge_desktop.theme.flow import FlowLayout
 from forge_desktop.theme.language import labelled, tr, word
 
 METRICS = ("loss", "learning_rate", "grad_norm", "tokens_per_second")
-SMOOTHED = {"loss", "grad_norm", "tokens_per_second"}
+PREFERENCES = {
+    "rewards/margins": ("rewards/chosen", "rewards/rejected"),
+    "rewards/accuracies": (),
+    "accuracy": (),
+    "absolute_error": (),
+    "similarity/right": ("similarity/others",),
+    "scores/right": ("scores/others",),
+    "reward": ("rewards/accuracy", "rewards/format", "validation_reward"),
+    "answer_length": (),
+}
+"""Charts of stages that tell more than a loss, with the curves beside: made when there are points of them."""
+SMOOTHED = {"loss", "grad_norm", "tokens_per_second", *PREFERENCES}
 SEEN, VALIDATION = "tokens_seen", "validation_loss"
 ALL = "all"
 HEIGHT, SMALL_HEIGHT = 290, 160
@@ -36,6 +48,8 @@ class ChartsCard(Card):
     told = Signal(str)
     failed = Signal(object)
     """ErrorBody: something could not be saved."""
+    step_wanted = Signal(int)
+    """A point of a curve was clicked: whoever looks wants to know what the step learned from."""
 
     def __init__(
         self, model: RunModel, preferences: Preferences | None = None, transfers: Transfers | None = None
@@ -68,7 +82,11 @@ class ChartsCard(Card):
 
     def choose(self, metric: str) -> None:
         """Show the chart of one metric, or all."""
-        self.choice.set_value(metric)
+        for choices, own in ((self.choice, (*METRICS, ALL)), (self.beside, PREFERENCES)):
+            if metric in own:
+                choices.set_value(metric)
+            else:
+                choices.choose_none()
         self.title.setText(tr("Charts") if metric == ALL else word("metric", metric))
         kept = self.charts["loss" if metric == ALL else metric]
         had_focus = any(chart.hasFocus() for chart in self.charts.values())
@@ -83,10 +101,14 @@ class ChartsCard(Card):
         self._show_legend()
         self._look()
 
+    def chosen(self) -> str:
+        """The metric whose chart is shown, or all."""
+        return self.choice.value() or self.beside.value()
+
     def shown(self) -> list[str]:
         """The metrics whose charts are seen."""
-        chosen = self.choice.value()
-        return list(METRICS) if chosen == ALL else [chosen]
+        chosen = self.chosen()
+        return list(self.charts) if chosen == ALL else [chosen]
 
     def fill_menu(self, menu: QMenu, metric: str) -> None:
         """What can be done with one chart."""
@@ -124,19 +146,38 @@ class ChartsCard(Card):
         if metric == "loss":
             seldom = CurveSource(self._model.curve(VALIDATION), switches.axis, tokens=tokens)
             series.append(ChartSeries(tr("Validation"), seldom, colour=1, form="dots"))
+        for number, name in enumerate(PREFERENCES.get(metric, ()), 1):
+            beside = CurveSource(self._model.curve(name), switches.axis, tokens=tokens)
+            series.append(ChartSeries(word("metric", name), beside, colour=number, smooth=True))
         made.set_series(series, labelled(tr("Chart"), word("metric", metric)))
         made.notice.retry.connect(self._model.series.refetch)
         made.range_changed.connect(self._look)
+        made.chosen.connect(lambda x: self._point_chosen(made, x))
         made.menu_wanted.connect(lambda place: self._open_menu(metric, place))
         return made
+
+    def _point_chosen(self, chart: CurveChart, x: float) -> None:
+        """Where the axis is none of steps, the step that stands there."""
+        source = chart.series[0].source
+        steps = self._model.curve("loss").x
+        if self.options.switches.axis == "step":
+            self.step_wanted.emit(round(x))
+            return
+        places = [(abs(at - x), int(step)) for step in steps if (at := source.at_step(float(step))) is not None]
+        if places:
+            self.step_wanted.emit(min(places)[1])
 
     def _build_head(self) -> None:
         short = {"learning_rate": tr("LR"), "grad_norm": tr("Grad norm")}
         choices = [(name, short.get(name, word("metric", name))) for name in METRICS]
         self.choice = Segments([*choices, (ALL, tr("All"))], "loss", name="chart")
-        for name in METRICS:
-            self.choice.button(name).setAccessibleName(word("metric", name))
-        self.choice.chosen.connect(self.choose)
+        self.beside = Segments([(name, word("metric", name)) for name in PREFERENCES], name="chart")
+        self.beside.hide()
+        for group, names in ((self.choice, METRICS), (self.beside, PREFERENCES)):
+            for name in names:
+                group.button(name).setAccessibleName(word("metric", name))
+                group.button(name).setVisible(name in METRICS)
+            group.chosen.connect(self.choose)
         self.head.addWidget(self.legend, 1, Qt.AlignmentFlag.AlignVCenter)
         self._save = button("", "quiet", "download", self._open_save, "chart.export", tr("Save or copy the chart"))
         self._save.setFixedWidth(40)
@@ -144,6 +185,7 @@ class ChartsCard(Card):
         bar = QWidget()
         flow = FlowLayout(bar, spacing=8)
         flow.addWidget(self.choice)
+        flow.addWidget(self.beside)
         flow.addWidget(self.options.bar())
         self.body.addWidget(bar)
         self.body.addWidget(self.options.more)
@@ -155,13 +197,29 @@ class ChartsCard(Card):
         self._names: dict[str, QWidget] = {}
         self._grid = grid = QGridLayout()
         grid.setSpacing(12)
-        for place, (metric, chart) in enumerate(self.charts.items()):
-            cell = QWidget()
-            self._names[metric] = label(word("metric", metric), "label")
-            cell.setLayout(column(self._names[metric], chart, spacing=4))
-            grid.addWidget(cell, place // 2, place % 2)
-            self._cells[metric] = cell
+        for metric in self.charts:
+            self._place_chart(metric)
         self.body.addLayout(grid, 1)
+
+    def _place_chart(self, metric: str) -> None:
+        """Into the next free cell."""
+        cell, place = QWidget(), len(self._cells)
+        self._names[metric] = label(word("metric", metric), "label")
+        cell.setLayout(column(self._names[metric], self.charts[metric], spacing=4))
+        self._grid.addWidget(cell, place // 2, place % 2)
+        self._cells[metric] = cell
+
+    def _add_preferences(self, metrics: set[str]) -> None:
+        """The run learns preferences: there are charts of them from now on."""
+        added = [name for name in PREFERENCES if name in metrics and name not in self.charts]
+        for name in added:
+            self.charts[name] = self._make_chart(name, self.options.switches)
+            self._place_chart(name)
+            self.beside.button(name).show()
+            self.beside.show()
+        if added:
+            self.choose(self.chosen())
+            self._run_changed()
 
     @Slot(object)
     def _switched(self, switches: ChartSwitches) -> None:
@@ -182,7 +240,7 @@ class ChartsCard(Card):
     def _show_legend(self) -> None:
         entries = []
         weight = self.options.switches.smoothing
-        chosen = self.choice.value()
+        chosen = self.chosen()
         if chosen in SMOOTHED | {ALL} and weight > 0:
             entries = [
                 LegendEntry(tr("Smoothed {weight}", weight=weight_text(weight))),
@@ -202,6 +260,7 @@ class ChartsCard(Card):
             self._show_marks()
         if SEEN in metrics:
             self.options.set_tokens_known(True)
+        self._add_preferences(metrics)
         for metric, chart in self.charts.items():
             if metric in metrics or (metric == "loss" and VALIDATION in metrics):
                 chart.touch()
@@ -276,6 +335,10 @@ class ChartsCard(Card):
         self._open_menu(self.shown()[0], self._save.mapToGlobal(self._save.rect().bottomLeft()))
 
 
+GUARDS_SHOWN = 200
+"""Marks of guards; of a run with more, the last."""
+
+
 def _happened(detail: RunDetail) -> list[ChartMark]:
     """Checkpoints that are there, and from where attempts went on."""
     made = [
@@ -283,4 +346,6 @@ def _happened(detail: RunDetail) -> list[ChartMark]:
         for one in detail.checkpoints
     ]
     steps = sorted({one.resumed_step for one in detail.attempts if one.resumed_step is not None})
-    return made + [ChartMark(step, tr("Went on from here"), "resumed") for step in steps]
+    made += [ChartMark(step, tr("Went on from here"), "resumed") for step in steps]
+    seen = [event for event in detail.events if event.kind == "guard"][-GUARDS_SHOWN:]
+    return made + [ChartMark(float(event.body.get("step", 0)), guard_brief(event.body), "guard") for event in seen]

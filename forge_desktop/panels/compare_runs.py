@@ -88,7 +88,8 @@ class CompareRuns(QWidget):
         super().__init__()
         self.setObjectName("compare.runs")
         self._model = model
-        self._shown: object = None
+        self._shown: list[str] = []
+        """What the chip of each run says."""
         self._chips = QWidget()
         self._flow = FlowLayout(self._chips, 8)
         self._fit_soon = QTimer(self, singleShot=True, interval=0)
@@ -132,18 +133,15 @@ class CompareRuns(QWidget):
     @Slot()
     def refresh(self) -> None:
         """Show the runs as they are now."""
-        key = [(one.uid, one.name, one.detail.run.state if one.detail else None, one.error) for one in
-               self._model.entries]  # fmt: skip
-        if repr(key) == self._shown:
-            return
-        self._shown = repr(key)
-        self._flow.clear()
         for place, one in enumerate(self._model.entries):
+            key = repr((one.name, one.detail.run.state if one.detail else None, one.error))
+            if self._shown[place : place + 1] == [key]:
+                continue
+            self._shown[place : place + 1] = [key]
             chip = self._chip(place, one)
-            self._flow.addWidget(chip)
+            self._flow.put(place, chip)
             chip.show()
-        self._fit()
-        self._fit_soon.start()
+            self._fit_soon.start()
 
     def _chip(self, place: int, one: Entry) -> QWidget:
         made = QFrame()

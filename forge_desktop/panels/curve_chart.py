@@ -145,6 +145,10 @@ class CurveChart(ChartHands):
         """How many points of the first series are drawn faint because a later attempt took their place."""
         return sum(int(np.isfinite(line[1]).sum()) for one in self.frame().drawn[:1] for line in one.lost)
 
+    def happened(self, kind: str) -> list[tuple[float, str]]:
+        """Marks of a kind: step and text."""
+        return [(mark.step, mark.text) for mark in self._marks if mark.kind == kind]
+
     def marks(self) -> list[tuple[float, str]]:
         """Where attempts begin after the first, and what the marks say."""
         return [(mark.step, mark.text) for mark in self._marks if mark.kind == "attempt"]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from PySide6.QtCore import Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QWidget
 
+from engine.contract.advice import UNKNOWN, told
 from engine.contract.api import ConfigChange, Diagnosis, RunDetail
-from engine.contract.errors import ErrorBody
+from engine.contract.data import DataSource
 from engine.contract.states import RunState
 from forge_desktop.models.draft_model import groups
 from forge_desktop.models.report import report
 from forge_desktop.models.run_model import RunModel
 from forge_desktop.panels.page import ErrorCard
 from forge_desktop.theme.controls import button, label, row
-from forge_desktop.theme.language import labelled, setting_label, tr
+from forge_desktop.theme.language import labelled, setting_label, tr, word
 from forge_desktop.theme.look import mono_font
 
+SOURCE = re.compile(r"data\.(train|validation)\.\d+")
 MAX_LINES = 5
+"""Lines of the log beside a cause that is known; of one that is not, all that matter are shown."""
 
 
 class DiagnosisCard(ErrorCard):
@@ -54,9 +58,9 @@ class DiagnosisCard(ErrorCard):
             return
         run, found = detail.run, detail.diagnosis
         failed = run.state is RunState.FAILED
-        body = diagnosed(found) if found is not None and failed else run.error
+        body = told(found, run.error) if found is not None and failed else run.error
         self.show_error(body)
-        lines = (found.lines if found else self._model.log_tail.splitlines())[-MAX_LINES:] if failed else []
+        lines = self._lines(found) if failed else []
         self.lines.setText("\n".join(lines))
         self.lines.setVisible(bool(lines) and body is not None)
         changes = found.changes if found is not None and failed else []
@@ -64,6 +68,11 @@ class DiagnosisCard(ErrorCard):
         self._changes.setVisible(bool(changes))
         self._new.setVisible(bool(changes))
         self._buttons.setVisible(failed)
+
+    def _lines(self, found: Diagnosis | None) -> list[str]:
+        if found is None:
+            return self._model.log_tail.splitlines()[-MAX_LINES:]
+        return found.lines if found.rule == UNKNOWN else found.lines[-MAX_LINES:]
 
     def report(self) -> str:
         """What "Copy report" copies."""
@@ -80,17 +89,10 @@ class DiagnosisCard(ErrorCard):
         self._told(tr("The report is copied: error, environment and the end of the log."))
 
 
-def diagnosed(found: Diagnosis) -> ErrorBody:
-    """A diagnosis in the form in which errors are shown; its rule is its code."""
-    return ErrorBody(
-        code=f"diagnosis.{found.rule}", what=found.what, why=found.why, fix=found.fix, params=found.params
-    )  # fmt: skip
-
-
 def change_text(change: ConfigChange) -> str:
     """`Micro batch size: 8 → 4`."""
     group, _, name = change.field.rpartition(".")
-    model = groups().get(group)
+    model = DataSource if SOURCE.fullmatch(group) else groups().get(group)
     title = setting_label(model, name) if model is not None and name in model.model_fields else change.field
     return labelled(title, f"{_value(change.was)} → {_value(change.value)}")
 
@@ -98,4 +100,8 @@ def change_text(change: ConfigChange) -> str:
 def _value(value: object) -> str:
     if isinstance(value, bool):
         return tr("on") if value else tr("off")
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, str):
+        return word("choice", value) if value.isidentifier() or value in ("8bit", "4bit") else value
     return tr("empty") if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -14,7 +14,7 @@ from engine.contract.states import RunState
 from forge_desktop.models.run_model import RunModel
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Segments, button, clear, column, label, line, row, scrolled
-from forge_desktop.theme.language import count, explain, note_text, tr, word
+from forge_desktop.theme.language import count, explain, note_text, sentences, tr, word
 from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import ago, count_of, duration, figure, moment, percent, size
 from forge_desktop.theme.slices import Slices
@@ -35,6 +35,7 @@ ICONS = {
     "phase": "circle-dot",
     "planned": "file-text",
     "note": "info",
+    "guard": "shield",
     "score": "target",
     "artifact": "box",
     "validation": "gauge",
@@ -43,11 +44,24 @@ ICONS = {
     "resumed": "rotate-ccw",
     "started": "play",
     "first_step": "zap",
+    "memory_forecast": "gauge",
+    "memory": "gauge",
 }
 GROUPS = {
     "results": {"score", "artifact", "validation"},
     "checkpoints": {"checkpoint", "checkpoint_removed", "resumed"},
-    "course": {"state", "phase", "planned", "started", "first_step", "resumed", "note"},
+    "course": {
+        "state",
+        "phase",
+        "planned",
+        "started",
+        "first_step",
+        "resumed",
+        "note",
+        "guard",
+        "memory_forecast",
+        "memory",
+    },
 }
 WARNING, ERROR = 30, 40
 NOBODY = ("", "worker", "controller")
@@ -209,8 +223,12 @@ def describe(event: EventInfo) -> str:
             return _plan(body)
         case "note":
             return note_text(str(body.get("code", "")), dict(body.get("params", {})))
+        case "guard":
+            return guard_text(body)
         case "score":
             when = tr("Before") if body.get("when") == "before" else tr("After")
+            if body.get("metric") == "mean_reward":
+                return tr("{when}: mean reward {value}", when=when, value=figure(body.get("value")))
             return tr("{when}: exact match {share}", when=when, share=percent(body.get("value"), 1))
         case "artifact":
             kind = word("artifact", str(body.get("artifact", "")))
@@ -232,10 +250,36 @@ def describe(event: EventInfo) -> str:
             return tr("Checkpoint {name} made room for newer ones", name=str(body.get("path", "")).rpartition("/")[2])
         case "resumed":
             return tr("Goes on from the checkpoint at step {step}", step=body.get("step"))
+        case "memory_forecast":
+            return memory_forecast_text(body)
+        case "memory":
+            return tr("Memory at most: {size}", size=size(body.get("peak")))
         case "started":
             return tr("The worker is up (process {pid})", pid=body.get("pid"))
         case _:
             return ""
+
+
+def guard_text(body: dict[str, Any]) -> str:
+    """What a guard saw, why it matters, and what was done."""
+    params = dict(body.get("params", {}))
+    return sentences(*(note_text(str(body.get(part, "")), params) for part in ("code", "done")))
+
+
+def guard_brief(body: dict[str, Any]) -> str:
+    """What a guard saw and what was done, without the why: for a chart."""
+    params = dict(body.get("params", {}))
+    bodies = [ErrorBody(code=str(body.get(part, "")), what="", params=params) for part in ("code", "done")]
+    return sentences(*(explain(one)[0] for one in bodies))
+
+
+def memory_forecast_text(body: dict[str, Any]) -> str:
+    """What was reckoned, and what a measurement made of it."""
+    total, corrected = size(body.get("total")), body.get("corrected")
+    if corrected is None:
+        return tr("Memory forecast: {size}", size=total)
+    return tr("Memory forecast: {size}; measured on the longest batch: {measured}", size=total,
+              measured=size(corrected))  # fmt: skip
 
 
 def _plan(body: dict[str, Any]) -> str:

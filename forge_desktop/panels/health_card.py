@@ -6,14 +6,17 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QGridLayout, QLabel
 
 from engine.contract.events import Resources
+from engine.contract.nodes import LOCAL
 from forge_desktop.bridge.session import Session
+from forge_desktop.models.node_alerts import NodeAlerts
 from forge_desktop.models.resource_history import ResourceHistory, gpus
 from forge_desktop.theme.controls import Bar, Card, Chip, Elided, label, row
 from forge_desktop.theme.language import tr, word
 from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import size
 
-HOT, WARM = 85.0, 78.0
+WARM_BELOW = 7.0
+"""°C below what counts as hot."""
 FULL = 0.92
 MOST_GPUS = 4
 
@@ -21,10 +24,10 @@ MOST_GPUS = 4
 class HealthCard(Card):
     """The one node there is; more lines with more GPUs."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, alerts: NodeAlerts) -> None:
         super().__init__(margins=(16, 12, 16, 12))
         self.setObjectName("runs.health")
-        self._history = ResourceHistory.of(session)
+        self._history, self._alerts = ResourceHistory.of(session), alerts
         self._chip = Chip()
         self._name = Elided("", "hint")
         head = row(label(tr("Node health"), "card-title"), self._chip, self._name, spacing=10)
@@ -38,12 +41,13 @@ class HealthCard(Card):
         self.body.addStretch(1)
         self._lines: list[tuple[QLabel, Bar, QLabel]] = []
         self._history.changed.connect(self._show)
+        alerts.changed.connect(self._show)
         self._show()
 
     @Slot()
-    def _show(self) -> None:
+    def _show(self, *_news: object) -> None:
         now = self._history.now
-        lines = readings(now) if now is not None else []
+        lines = readings(now, self._alerts.hot_at(LOCAL)) if now is not None else []
         while len(self._lines) < len(lines):
             self._add_line()
         for place, widgets in enumerate(self._lines):
@@ -78,14 +82,14 @@ class HealthCard(Card):
         self._name.set_text(" · ".join([word("choice", "local"), *list(names.values())[:1]]))
 
 
-def readings(now: Resources) -> list[tuple[str, float, str, str]]:
-    """Title, share of one, figure and tone of everything that is known."""
+def readings(now: Resources, hot_at: float) -> list[tuple[str, float, str, str]]:
+    """Title, share of one, figure and tone of everything that is known; `hot_at`: °C from which a GPU is hot."""
     values, found = now.values, list[tuple[str, float, str, str]]()
     for key in gpus(now)[:MOST_GPUS]:
         title = tr("GPU {n}", n=key.removeprefix("gpu"))
         load, heat = values.get(f"{key}.utilisation"), values.get(f"{key}.temperature")
         if load is not None:
-            hot = "" if heat is None else "bad" if heat >= HOT else "warn" if heat >= WARM else ""
+            hot = "" if heat is None else "bad" if heat >= hot_at else "warn" if heat >= hot_at - WARM_BELOW else ""
             text = f"{load:.0f}%" if heat is None else f"{load:.0f}% · {heat:.0f} °C"
             found.append((title, load / 100, text, hot))
         found += _memory(tr("GPU {n} memory", n=key.removeprefix("gpu")), values.get(f"{key}.memory_used"),

@@ -10,11 +10,21 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 from engine.contract.errors import ErrorBody
 from engine.contract.listing import BulkRefusal
 from engine.contract.nodes import DeedResult, Instance, InstanceVerb
-from forge_desktop.models.instance_words import VERBS, done_text, kill_loses, remove_loses, run_text, why_not
+from forge_desktop.models.instance_words import (
+    VERBS,
+    done_text,
+    kill_loses,
+    names_of,
+    remove_loses,
+    run_text,
+    why_not,
+)
 from forge_desktop.models.instances_model import InstancesModel
 from forge_desktop.panels.bulk_actions import RefusedDialog
 from forge_desktop.panels.questions import answer_to, question
 from forge_desktop.theme.language import count, tr
+
+OF_ANOTHER_COMPUTER = "instances.other_computer"
 
 
 class InstanceDeeds(QObject):
@@ -74,20 +84,44 @@ class InstanceDeeds(QObject):
         )
         box.open()
 
-    def _send(self, verb: InstanceVerb, some: Sequence[Instance]) -> None:
-        names = {one.id: run_text(one) for one in some}
-        self._model.do(verb, list(names), lambda result: self._done(verb, names, result), self._fail)
+    def _ask_foreign(self, some: Sequence[Instance], errors: dict[str, ErrorBody]) -> None:
+        """Nobody here knows whether the controller that made them lives; only a person can say that it does not."""
+        computers = sorted({str(error.params.get("computer") or "?") for error in errors.values()})
+        title = count(len(some), "Adopt 1 instance of another computer?", "Adopt {n} instances of other computers?")
+        text = tr("A controller on {computers} made this and may be at work there: two would follow it, and each "
+                  "would end what the other begins. Adopt it only if that controller is gone for good.",
+                  computers=", ".join(computers))  # fmt: skip
+        box = question(self._page, title, f"{text}\n\n{names_of(some)}")
+        leave = box.addButton(tr("Leave alone"), QMessageBox.ButtonRole.RejectRole)
+        adopt = box.addButton(tr("Adopt anyway"), QMessageBox.ButtonRole.DestructiveRole)
+        adopt.setObjectName("instances.adopt.anyway")
+        box.setDefaultButton(leave)
+        box.finished.connect(
+            lambda _code: self._send("adopt", some, force=True) if answer_to(box) == "instances.adopt.anyway" else None
+        )
+        box.open()
 
-    def _done(self, verb: InstanceVerb, names: dict[str, str], result: DeedResult) -> None:
+    def _send(self, verb: InstanceVerb, some: Sequence[Instance], force: bool = False) -> None:
+        names = {one.id: run_text(one) for one in some}
+        self._model.do(verb, list(names), lambda result: self._done(verb, some, result), self._fail, force)
+
+    def _done(self, verb: InstanceVerb, some: Sequence[Instance], result: DeedResult) -> None:
+        names = {one.id: run_text(one) for one in some}
         said = done_text(verb, result.done)
         if result.done:
             self.told.emit(said)
-        if not result.errors:
-            return
+        foreign = {name: error for name, error in result.errors.items() if error.code == OF_ANOTHER_COMPUTER}
         refused = [BulkRefusal(uid=name, name=names.get(name, name), error=error)
-                   for name, error in result.errors.items()]  # fmt: skip
-        title = count(len(refused), "1 instance was left as it is", "{n} instances were left as they are")
-        RefusedDialog(said if result.done else "", refused, names, self._page, title).open()
+                   for name, error in result.errors.items() if name not in foreign]  # fmt: skip
+        strangers = [one for one in some if one.id in foreign]
+        if refused:
+            title = count(len(refused), "1 instance was left as it is", "{n} instances were left as they are")
+            dialog = RefusedDialog(said if result.done else "", refused, names, self._page, title)
+            if foreign:
+                dialog.finished.connect(lambda _code: self._ask_foreign(strangers, foreign))
+            dialog.open()
+        elif foreign:
+            self._ask_foreign(strangers, foreign)
 
     def _fail(self, error: ErrorBody) -> None:
         self.failed.emit(error)

@@ -36,6 +36,7 @@ def actions_of(node: NodeView) -> list[Action]:
         Action("move", tr("Move runs…"), "arrow-left-right", nothing),
         Action("doctor", tr("Doctor…"), "stethoscope", offline),
         Action("edit", tr("Edit…"), "pencil"),
+        Action("alerts", tr("Alert rules…"), "bell"),
         Action("copy", tr("Duplicate…"), "copy", tr("There is only one such node.") if local else ""),
         Action("push", tr("Push worker image"), "upload", no_image or offline),
         Action("export", tr("Export profile…"), "download", tr("It is this computer: others cannot use it.") if local

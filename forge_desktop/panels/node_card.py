@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtGui import QContextMenuEvent
+from PySide6.QtGui import QContextMenuEvent, QMouseEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.contract.nodes import NodeView, Transfer
@@ -30,6 +30,9 @@ class NodeCard(Card):
 
     wanted = Signal(str, str)
     """What is to be done (a key of `node_actions`), and to which node."""
+
+    chosen = Signal(str)
+    """Somebody pressed it; the name of its node."""
 
     def __init__(self, name: str) -> None:
         super().__init__(margins=(16, 12, 16, 14))
@@ -168,6 +171,25 @@ class NodeCard(Card):
             menu = menu_of(self, self._node, self.wanted.emit)
             menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             menu.popup(at)
+
+    @property
+    def is_marked(self) -> bool:
+        """It is the one that was selected."""
+        return bool(self.property("marked") == "yes")
+
+    def mark(self, on: bool) -> None:
+        """Select it, or another."""
+        restyle(self, marked="yes" if on else "")
+        self.setAccessibleDescription(tr("Selected") if on else "")
+
+    def take_keyboard(self) -> None:
+        """To what can be done to it."""
+        self._more.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Qt's own hook: a click selects it."""
+        self.chosen.emit(self.name)
+        super().mousePressEvent(event)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """Qt's own hook."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QGridLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
 
 from forge_desktop.models.nodes_model import NodesModel
 from forge_desktop.panels.node_card import NodeCard
@@ -36,6 +36,26 @@ class NodeCards(QWidget):
         """The card of a node."""
         return self._cards.get(name)
 
+    def select(self, name: str, area: QScrollArea | None = None) -> bool:
+        """Mark a card, bring it into sight, and give it the keyboard."""
+        card = self._cards.get(name)
+        if card is None:
+            return False
+        self._mark(name)
+        card.take_keyboard()
+        if area is not None:
+            QTimer.singleShot(0, card, lambda: area.ensureWidgetVisible(card))
+        return True
+
+    @Slot(str)
+    def _mark(self, name: str) -> None:
+        for card in self._cards.values():
+            card.mark(card.name == name)
+
+    def selected(self) -> str:
+        """The card that is marked."""
+        return next((name for name, card in self._cards.items() if card.is_marked), "")
+
     @Slot()
     def _refresh(self) -> None:
         names = [node.profile.name for node in self._nodes.nodes]
@@ -48,6 +68,7 @@ class NodeCards(QWidget):
             if name not in self._cards:
                 self._cards[name] = NodeCard(name)
                 self._cards[name].wanted.connect(self.wanted)
+                self._cards[name].chosen.connect(self._mark)
             self._show(name)
         self._arrange(again=True)
 
@@ -55,7 +76,7 @@ class NodeCards(QWidget):
     def _show(self, name: str) -> None:
         node, card = self._nodes.find(name), self._cards.get(name)
         if node is not None and card is not None:
-            card.show_node(node, self._nodes.hot)
+            card.show_node(node, self._nodes.hot_at(name))
             card.show_recent(self._nodes.recent(name))
             card.show_transfer(self._nodes.transfers.get(name))
 

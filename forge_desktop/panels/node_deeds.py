@@ -15,6 +15,7 @@ from forge_desktop.bridge.aside import Aside
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.node_words import title_of
 from forge_desktop.models.nodes_model import NodesModel
+from forge_desktop.panels.alert_rules_dialog import AlertRulesDialog
 from forge_desktop.panels.doctor_dialog import DoctorDialog
 from forge_desktop.panels.node_dialog import NodeDialog
 from forge_desktop.panels.questions import ask_before
@@ -61,6 +62,8 @@ class NodeDeeds(QObject):
                 DoctorDialog(self._session, name, self._page).open()
             case "edit":
                 self._open(NodeDialog(self._session, self._page, node.profile, name))
+            case "alerts":
+                self.open_rules(name)
             case "copy":
                 twin = node.profile.model_copy(update={"name": self._free_name(name), "host_key": ""})
                 self._open(NodeDialog(self._session, self._page, twin))
@@ -74,6 +77,11 @@ class NodeDeeds(QObject):
     def add(self) -> None:
         """A new node."""
         self._open(NodeDialog(self._session, self._page))
+
+    def open_rules(self, name: str = "") -> None:
+        """When alerts are raised, of a node or of all."""
+        kept = tr("The rules of alerts are kept.")
+        AlertRulesDialog(self._session, self._page, lambda _found: self.told.emit(kept), name).open()
 
     def _open(self, dialog: NodeDialog) -> None:
         dialog.saved.connect(lambda name: self.told.emit(tr("'{node}' is saved.", node=title_of(name))))

@@ -24,6 +24,14 @@ DASHES = (Qt.PenStyle.SolidLine, Qt.PenStyle.DashLine, Qt.PenStyle.DotLine)
 
 
 @dataclass(frozen=True)
+class Limit:
+    """Past `value` an alert is raised, back at `over` it is over."""
+
+    value: float
+    over: float
+
+
+@dataclass(frozen=True)
 class Strand:
     """One node's line."""
 
@@ -58,7 +66,7 @@ class NodesChart(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self._strands: list[Strand] = []
         self._span, self._unit = (0.0, 1.0), ""
-        self._limit: float | None = None
+        self._limits: list[Limit] = []
         self._low, self._high = 0.0, 100.0
         self._at: float | None = None
 
@@ -67,15 +75,16 @@ class NodesChart(QWidget):
         return QSize(600, HEIGHT)
 
     def show_lines(
-        self, strands: Sequence[Strand], span: tuple[float, float], unit: str, limit: float | None, name: str
+        self, strands: Sequence[Strand], span: tuple[float, float], unit: str, limits: Sequence[Limit], name: str
     ) -> None:
-        """Show lines between two moments; `limit` is a dashed line."""
-        self._strands, self._span, self._unit, self._limit = list(strands), span, unit, limit
+        """Show lines between two moments; a limit is a dashed line, and a dotted one where it is over again."""
+        self._strands, self._span, self._unit, self._limits = list(strands), span, unit, list(limits)
         values = [value for strand in strands for _t, value in strand.points]
         if unit == "%":
             self._low, self._high = 0.0, 100.0
         else:
-            low, high = min([*values, limit or 60.0]), max([*values, limit or 60.0])
+            marks = [value for limit in limits for value in (limit.value, limit.over)] or [60.0]
+            low, high = min([*values, *marks]), max([*values, *marks])
             air = max(4.0, 0.08 * (high - low))
             self._low, self._high = low - air, high + air
         said = [f"{strand.name} {strand.points[-1][1]:.0f} {unit}" for strand in strands if strand.points]
@@ -97,10 +106,7 @@ class NodesChart(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         box = self._box()
         self._paint_axes(painter, box)
-        if self._limit is not None and self._low < self._limit < self._high:
-            painter.setPen(QPen(QColor(tokens().bad_fill), 1.2, Qt.PenStyle.DashLine))
-            y = self._point(box, self._span[0], self._limit).y()
-            painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y))
+        self._paint_limits(painter, box)
         for strand in sorted(self._strands, key=lambda one: one.strong):
             style = DASHES[strand.dash % len(DASHES)]
             painter.setPen(QPen(QColor(strand.ink), 2.2 if strand.strong else 1.6, style))
@@ -129,6 +135,17 @@ class NodesChart(QWidget):
             middle = int(Qt.AlignmentFlag.AlignCenter)
             x = min(max(x, box.left() + 20), box.right() - 20)
             painter.drawText(QRectF(x - 40, box.bottom() + 6, 80, 16), middle, text)
+
+    def _paint_limits(self, painter: QPainter, box: QRectF) -> None:
+        for limit in self._limits:
+            for value, style, width in ((limit.value, Qt.PenStyle.DashLine, 1.2), (limit.over, Qt.PenStyle.DotLine, 1)):
+                painter.setPen(QPen(QColor(tokens().bad_fill), width, style))
+                y = self._point(box, self._span[0], value).y()
+                painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y))
+
+    def limits(self) -> list[Limit]:
+        """Those that are drawn."""
+        return list(self._limits)
 
     def _paint_crosshair(self, painter: QPainter, box: QRectF) -> None:
         if self._at is None:

@@ -6,11 +6,12 @@ from PySide6.QtCore import Slot
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
+from engine.contract.node_alerts import AlertRule
 from forge_desktop.models.node_figures import METRICS
 from forge_desktop.models.node_words import condition, title_of
 from forge_desktop.models.nodes_history import NodesHistory
 from forge_desktop.models.nodes_model import NodesModel
-from forge_desktop.panels.nodes_chart import DASHES, NodesChart, Strand
+from forge_desktop.panels.nodes_chart import DASHES, Limit, NodesChart, Strand
 from forge_desktop.theme.controls import Card, Elided, Segments, label, row
 from forge_desktop.theme.flow import FlowLayout
 from forge_desktop.theme.language import explain, sentences, tr, word
@@ -54,20 +55,33 @@ class NodesChartCard(Card):
     def _refresh(self, *_name: object) -> None:
         metric, lines = self._history.metric, self._history.lines()
         order = [node.profile.name for node in self._nodes.nodes]
-        hot = {node.profile.name for node in self._nodes.nodes if condition(node, self._nodes.hot) == "hot"}
+        hot = {name for name in order if self._is_hot(name)}
         strands = [
             Strand(title_of(name), lines[name], place, name in hot and metric == "temperature")
             for place, name in enumerate(order)
             if name in lines
         ]
-        limit = self._nodes.hot if metric == "temperature" else None
+        rules = self._rules([name for name in order if name in lines]) if metric == "temperature" else {}
+        limits = list(dict.fromkeys(Limit(rule.threshold, rule.recover) for rule in rules.values()))
         span = (self._history.since, self._history.until)
-        self.chart.show_lines(strands, span, UNITS[metric], limit, word("node_metric", metric))
+        self.chart.show_lines(strands, span, UNITS[metric], limits, word("node_metric", metric))
         period = tr("last 24 hours") if self._history.period == "day" else tr("last hour")
-        said = tr("the dashed line is the limit of {limit} °C", limit=f"{limit:.0f}") if limit is not None else ""
-        self._hint.set_text(" · ".join(part for part in (period, said) if part))
+        self._hint.set_text(" · ".join([period, *_said(rules, len(limits))]))
         self._say_nothing(bool(strands))
         self._show_legend(strands)
+
+    def _is_hot(self, name: str) -> bool:
+        node = self._nodes.find(name)
+        return node is not None and condition(node, self._nodes.hot_at(name)) == "hot"
+
+    def _rules(self, names: list[str]) -> dict[str, AlertRule]:
+        """The rule in force for each node that is drawn."""
+        found = {name: self._nodes.alerts.heat_rule(name) for name in names}
+        return {name: rule for name, rule in found.items() if rule is not None}
+
+    def hint(self) -> str:
+        """What is said of the period and the limits."""
+        return self._hint.accessibleName()
 
     def _say_nothing(self, something: bool) -> None:
         self.chart.setVisible(something)
@@ -93,6 +107,19 @@ class NodesChartCard(Card):
     def legend(self) -> list[str]:
         """The names in the legend."""
         return [name for name, _colour, _strong in self._shown]
+
+
+def _said(rules: dict[str, AlertRule], different: int) -> list[str]:
+    """What the dashed lines are; where nodes have limits of their own, whose is which."""
+    if not rules:
+        return []
+    if different == 1:
+        rule = next(iter(rules.values()))
+        limit, over = f"{rule.threshold:g}", f"{rule.recover:g}"
+        return [tr("dashed: the limit of {limit} °C; an alert is over at {over} °C", limit=limit, over=over)]
+    theirs = {f"{rule.threshold:g} °C" for rule in rules.values() if not rule.node}
+    own = [f"{title_of(name)} {rule.threshold:g} °C" for name, rule in rules.items() if rule.node]
+    return [tr("dashed: the limits"), *sorted(theirs), *own]
 
 
 class _Stroke(QWidget):

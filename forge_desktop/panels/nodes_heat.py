@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPaintEvent
@@ -51,9 +52,9 @@ class NodesHeat(QWidget):
         speak_as(self, "chart")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._rows: list[tuple[str, list[float | None], float | None]] = []
+        self._limits: list[float] = []
         self._metric: Metric = "utilisation"
         self._span = (0.0, 1.0)
-        self._limit = WARM
 
     def sizeHint(self) -> QSize:
         """Qt's own hook."""
@@ -63,9 +64,10 @@ class NodesHeat(QWidget):
         """Qt's own hook."""
         return QSize(320, self.sizeHint().height())
 
-    def show_rows(self, rows: Rows, metric: Metric, span: tuple[float, float], limit: float) -> None:
-        """Show what each GPU was like between two moments."""
-        self._metric, self._span, self._limit = metric, span, limit
+    def show_rows(self, rows: Rows, metric: Metric, span: tuple[float, float], hot_at: Callable[[str], float]) -> None:
+        """Show what each GPU was like between two moments; `hot_at`: °C at which those of a node are hot."""
+        self._metric, self._span = metric, span
+        self._limits = [hot_at(node) for node, _device in rows]
         self._rows = [
             (_name(node, device), cells_of(line, *span), line[-1][1] if line else None)
             for (node, device), line in rows.items()
@@ -84,11 +86,11 @@ class NodesHeat(QWidget):
             return "—"
         return f"{value:.0f} °C" if self._metric == "temperature" else f"{value:.0f}%"
 
-    def _colour(self, value: float | None) -> QColor:
+    def _colour(self, value: float | None, limit: float) -> QColor:
         t = tokens()
         if value is None:
             return QColor(t.surface2)
-        if self._metric == "temperature" and value >= self._limit:
+        if self._metric == "temperature" and value >= limit:
             return QColor(t.bad_fill)
         ink = t.series[1] if self._metric == "temperature" else t.series[0]
         return mixed(ink, t.surface2, 0.08 + 0.92 * strength(self._metric, value))
@@ -112,12 +114,12 @@ class NodesHeat(QWidget):
             painter.setPen(QColor(t.secondary))
             shown = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, NAME_WIDTH - 12)
             painter.drawText(QRectF(0, y, NAME_WIDTH - 12, ROW), left, shown)
-            warm = self._metric == "temperature" and now is not None and now >= self._limit
+            warm = self._metric == "temperature" and now is not None and now >= self._limits[row]
             painter.setPen(QColor(t.bad_text if warm else t.text))
             painter.drawText(QRectF(self.width() - VALUE_WIDTH, y, VALUE_WIDTH, ROW), right, self._text(now))
             painter.setPen(Qt.PenStyle.NoPen)
             for place, value in enumerate(cells):
-                painter.setBrush(self._colour(value))
+                painter.setBrush(self._colour(value, self._limits[row]))
                 painter.drawRoundedRect(self._cell(row, place), 2, 2)
         self._paint_times(painter)
         painter.end()

@@ -35,6 +35,7 @@ class NodesHeatCard(Card):
                               "hint", wrap=True)  # fmt: skip
         self.body.addWidget(self._nothing)
         history.changed.connect(self._refresh)
+        nodes.alerts.changed.connect(self._refresh)
         self._refresh()
 
     @Slot(str)
@@ -43,12 +44,12 @@ class NodesHeatCard(Card):
         self._refresh()
 
     @Slot()
-    def _refresh(self) -> None:
+    def _refresh(self, *_name: object) -> None:
         rows = self._history.devices(self.shown_metric)
         order = {node.profile.name: place for place, node in enumerate(self._nodes.nodes)}
         found = sorted(rows.items(), key=lambda item: (order.get(item[0][0], 999), item[0][1]))
         span = (self._history.since, self._history.until)
-        self.map.show_rows(dict(found), self.shown_metric, span, self._nodes.hot)
+        self.map.show_rows(dict(found), self.shown_metric, span, self._nodes.hot_at)
         self.map.setVisible(bool(found))
         self._nothing.setVisible(not found)
         warm = self.shown_metric == "temperature"

@@ -64,7 +64,7 @@ class NodesTableModel(QAbstractTableModel):
         nodes = self._nodes.nodes
         if 0 <= self._column < len(COLUMNS):
             key = COLUMNS[self._column][0]
-            nodes = sorted(nodes, key=lambda node: _rank(node, key, self._nodes.hot))
+            nodes = sorted(nodes, key=lambda node: _rank(node, key, self._nodes.hot_at(node.profile.name)))
         names = [node.profile.name for node in nodes]
         return names[::-1] if self._column >= 0 and self._order == Qt.SortOrder.DescendingOrder else names
 
@@ -106,7 +106,7 @@ class NodesTableModel(QAbstractTableModel):
             return None
         key = COLUMNS[index.column()][0]
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole, Qt.ItemDataRole.ToolTipRole):
-            return cell_text(node, key, self._nodes.hot)
+            return cell_text(node, key, self._nodes.hot_at(node.profile.name))
         return node if role == NodeRole else None
 
 
@@ -217,6 +217,22 @@ class NodesTable(QTableView):
         dropped = {key for least, key in DROPS if width < least}
         for place, (key, _title) in enumerate(COLUMNS):
             self.setColumnHidden(place, key in dropped)
+
+    def select(self, name: str) -> bool:
+        """Choose a node's row, and give the table the keyboard."""
+        for place in range(self._rows.rowCount()):
+            index = self._rows.index(place, 0)
+            node = self._node_at(index)
+            if node is not None and node.profile.name == name:
+                self.setCurrentIndex(index)
+                self.setFocus()
+                return True
+        return False
+
+    def selected(self) -> str:
+        """The node of the row that is chosen; empty where none is."""
+        node = self._node_at(self.currentIndex())
+        return node.profile.name if node is not None else ""
 
     def _node_at(self, index: Index) -> NodeView | None:
         node = index.data(NodeRole)

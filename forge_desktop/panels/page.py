@@ -38,6 +38,11 @@ class Page(QWidget):
         """Everything is made and shown; a large page comes some parts a turn."""
         return True
 
+    @property
+    def is_paintable(self) -> bool:
+        """It has something to show; a page that makes its content in later turns is painted once it is there."""
+        return True
+
     def leave(self) -> None:
         """The page is no longer shown; let go of what it follows."""
 
@@ -64,7 +69,7 @@ class TwoColumns(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """Qt's own hook: it may be small, since it scrolls."""
-        return QSize(320, 200)
+        return QSize(320, 40)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Qt's own hook."""

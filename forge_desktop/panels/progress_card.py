@@ -6,7 +6,7 @@ import time
 
 from PySide6.QtCore import QSize, Slot
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.contract.api import RunDetail, RunSummary
 from engine.contract.run_spec import TrainJob
@@ -18,6 +18,7 @@ from forge_desktop.theme.controls import Bar, Card, Elided, column, label, row
 from forge_desktop.theme.language import labelled, tr, word
 from forge_desktop.theme.measures import ago, duration, figure, moment, money, size
 
+GAP, MARGINS, LEAST_WIDTH, LEAST_NODE = 24, 34, 420, 140
 BAR_WIDTH = 360
 """Pixels of the bar below which the facts move under it."""
 
@@ -45,7 +46,12 @@ class ProgressCard(Card):
         left.addWidget(self._bar)
         self._layout.addLayout(left, 1)
         self._under_bar = QWidget()
-        beside = row(spacing=24)
+        self._grid = QGridLayout(self._under_bar)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(GAP)
+        self._grid.setVerticalSpacing(8)
+        self._has_cost = False
+        self._placed: list[tuple[QWidget, int, int]] = []
         self._facts: dict[str, QLabel] = {}
         self._boxes: dict[str, QWidget] = {}
         for key, title in (
@@ -55,13 +61,15 @@ class ProgressCard(Card):
             ("cost", tr("Cost")),
             ("node", tr("Node")),
         ):
-            self._facts[key] = label("—", "strong")
+            self._facts[key] = Elided("—", "strong") if key == "node" else label("—", "strong")
             self._facts[key].setObjectName(f"run.fact.{key}")
             self._boxes[key] = QWidget()
             self._boxes[key].setLayout(column(label(title, "hint"), self._facts[key], spacing=2))
-            beside.addWidget(self._boxes[key])
+        self._facts["node"].setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        for box in self._boxes.values():
+            box.setParent(self._under_bar)
         self._boxes["cost"].hide()
-        self._under_bar.setLayout(beside)
+        self._place(len(self._boxes) - 1)
         self._layout.addWidget(self._under_bar)
         self.body.addLayout(self._layout)
         model.changed.connect(self.refresh)
@@ -75,14 +83,33 @@ class ProgressCard(Card):
 
     def minimumSizeHint(self) -> QSize:
         """Qt's own hook: the facts move under the bar where there is no room beside it."""
-        return QSize(self._under_bar.minimumSizeHint().width() + 40, super().minimumSizeHint().height())
+        return QSize(LEAST_WIDTH, super().minimumSizeHint().height())
+
+    def _shown(self) -> list[QWidget]:
+        return [box for key, box in self._boxes.items() if key != "cost" or self._has_cost]
+
+    def _place(self, beside: int) -> None:
+        """So many facts beside each other, the others below."""
+        placed = [(box, n // beside, n % beside) for n, box in enumerate(self._shown())]
+        if placed == self._placed:
+            return
+        self._placed = placed
+        for box in self._boxes.values():
+            self._grid.removeWidget(box)
+        for box, line, place in placed:
+            self._grid.addWidget(box, line, place)
 
     def _arrange(self) -> None:
-        narrow = self._under_bar.sizeHint().width() + BAR_WIDTH > self.width()
+        hints = [box.sizeHint().width() for box in self._shown()]
+        narrow = sum(hints) + GAP * (len(hints) - 1) + BAR_WIDTH > self.width()
+        room, beside = self.width() - MARGINS, len(hints)
+        while narrow and beside > 1 and _width_of(hints, beside) > room:
+            beside -= 1
+        self._place(beside)
         way = QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight
         if self._layout.direction() != way:
             self._layout.setDirection(way)
-            self._layout.setSpacing(10 if narrow else 24)
+            self._layout.setSpacing(10 if narrow else GAP)
 
     @Slot(object)
     def _points_changed(self, metrics: set[str]) -> None:
@@ -105,10 +132,12 @@ class ProgressCard(Card):
         rate = self._model.curve("tokens_per_second").last()
         self._fact("rate", tr("{rate} tok/s", rate=figure(rate)) if rate is not None else "—")
         self._fact("passed", duration(_passed(run)), _when(run))
-        self._boxes["cost"].setVisible(run.cost is not None)
+        self._has_cost = run.cost is not None
+        self._boxes["cost"].setVisible(self._has_cost)
         self._fact("cost", _cost(run, self._model.currency))
         where, device = _where(detail)
-        self._fact("node", f"{where} · {device}" if device and len(device) < 16 else where, device)
+        self._fact("node", f"{where} · {device}" if device and len(device) < 16 else where)
+        self._boxes["node"].setToolTip(" · ".join(part for part in (where, device) if part))
 
     def _phase_text(self, phase: Phase) -> str:
         """What it does before and after training; of a download, how far it is and how fast."""
@@ -127,9 +156,12 @@ class ProgressCard(Card):
 
     def _fact(self, key: str, text: str, tip: str = "") -> None:
         fact = self._facts[key]
-        if fact.text() != text:
-            fact.setText(text)
-        fact.setToolTip(tip)
+        if isinstance(fact, Elided):
+            fact.set_text(text)
+        else:
+            if fact.text() != text:
+                fact.setText(text)
+            fact.setToolTip(tip)
         self._arrange()
 
     def _under(self, run: RunSummary, detail: RunDetail) -> str:
@@ -149,6 +181,13 @@ class ProgressCard(Card):
         if run.state.ended and run.reason is not None and run.state is not RunState.COMPLETED:
             parts.append(word("reason", run.reason))
         return " · ".join(parts)
+
+
+def _width_of(hints: list[int], beside: int) -> int:
+    """Of a grid with so many columns; the node, the last, may be cut."""
+    kept = [*hints[:-1], min(hints[-1], LEAST_NODE)]
+    columns = [max(kept[place::beside]) for place in range(beside)]
+    return sum(columns) + GAP * (beside - 1)
 
 
 def epochs_of(detail: RunDetail) -> float | None:

@@ -1,4 +1,4 @@
-"""What came out of a run: exact match before and after, sample answers, and the files to take away."""
+"""What came out of a run: the score before and after, sample answers, and the files to take away."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from engine.contract.run_spec import TrainJob
 from engine.contract.states import RunState
 from forge_desktop.models.run_model import RunModel
 from forge_desktop.panels.run_card import RunCard
+from forge_desktop.panels.score_words import MoreFigures, score_text, writes_text
 from forge_desktop.theme.controls import Bar, Card, Chip, Elided, button, clear, column, label, row
 from forge_desktop.theme.language import tr, word
 from forge_desktop.theme.look import tokens
@@ -19,7 +20,7 @@ from forge_desktop.theme.measures import size
 
 
 class ScoreCard(RunCard):
-    """Exact match on the held-out rows, before and after."""
+    """The score on the held-out rows, before and after."""
 
     def __init__(self, model: RunModel) -> None:
         super().__init__(model, tr("Result on held-out rows"), "run.scores", spacing=10)
@@ -30,7 +31,12 @@ class ScoreCard(RunCard):
     def _fill(self, detail: RunDetail | None) -> None:
         job = detail.spec.job if detail else None
         asked = isinstance(job, TrainJob) and bool(job.evaluation.data)
-        latest = {score.when: score for score in (detail.scores if detail else [])}
+        known = detail.scores if detail else []
+        latest = {score.when: score for score in known if score.is_share}
+        rewards = {score.when: score.value for score in known if not score.is_share}
+        self._add_rewards(rewards)
+        if rewards and not latest:
+            return
         for when, title, colour in (
             ("before", tr("Before"), tokens().border_strong),
             ("after", tr("After"), tokens().ok_fill),
@@ -40,14 +46,24 @@ class ScoreCard(RunCard):
         hint = self._hint(latest, asked, ended)
         if hint:
             self._rows.addWidget(label(hint, "hint", wrap=True))
+        if any(score.more or score.classes for score in latest.values()):
+            self._rows.addWidget(MoreFigures(latest))
+
+    def _add_rewards(self, rewards: dict[str, float]) -> None:
+        """Of a run that learns from rewards."""
+        if not rewards:
+            return
+        values = [f"{rewards[when]:.3g}" if when in rewards else "—" for when in ("before", "after")]
+        figure = label(" → ".join(values), "strong")
+        figure.setObjectName("score.reward")
+        made = QWidget()
+        made.setLayout(row(label(tr("Mean reward"), "label"), None, figure, spacing=10))
+        made.setAccessibleName(f"{tr('Mean reward')}: {figure.text()}")
+        self._rows.addWidget(made)
 
     def _hint(self, latest: dict[str, ScoreInfo], asked: bool, ended: bool) -> str:
         if "after" in latest:
-            return tr(
-                "Exact match: {correct} of {rows} answers are right to the letter.",
-                correct=latest["after"].correct,
-                rows=latest["after"].rows,
-            )
+            return score_text(latest["after"])
         if not asked:
             return tr("No held-out rows were named, so nothing is measured.")
         return tr("Not measured.") if ended else tr("Measured when training is over.")
@@ -97,16 +113,17 @@ class SamplesPanel(QWidget):
         for sample in reversed(asked):
             self._list.addWidget(_SampleCard({"now": sample}))
         for sample in samples:
-            if sample.when == "now":
+            if sample.when in ("now", "checkpoint"):
                 continue
             by_index.setdefault(sample.index, {})[sample.when] = sample
         if not by_index and not asked:
             ended = bool(detail and detail.run.state.ended)
-            text = (
-                tr("This run has no sample answers.")
-                if ended
-                else tr("Sample answers appear before and after training.")
-            )
+            if not writes_text(detail):
+                text = tr("This model writes no text: what it says of held-out rows appears before and after training.")
+            elif ended:
+                text = tr("This run has no sample answers.")
+            else:
+                text = tr("Sample answers appear before and after training.")
             card = Card()
             card.body.addWidget(label(text, "hint", wrap=True))
             self._list.addWidget(card)

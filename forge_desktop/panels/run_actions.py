@@ -20,6 +20,7 @@ from forge_desktop.models.draft_model import address_of_copy, changed_document
 from forge_desktop.models.moves_model import MovesModel
 from forge_desktop.models.transfers import Transfers
 from forge_desktop.panels.ask_dialog import AskDialog
+from forge_desktop.panels.interval_dialog import IntervalDialog
 from forge_desktop.panels.move_dialog import Movable, MoveDialog
 from forge_desktop.panels.questions import answer_to, ask_before, question
 from forge_desktop.panels.resume_dialog import ResumeDialog
@@ -57,6 +58,9 @@ class RunActions(QObject):
             "copy": lambda: self.copy(run, navigate),
             "move": lambda: self.move([Movable(run.uid, run.name, run.node)], parent),
             "ask": lambda: AskDialog(self._session, run, parent).open(),
+            "log_every": lambda: IntervalDialog(
+                self._session, run, lambda steps: self._log_every(run, steps), parent
+            ).open(),
             "resume_from": lambda: self._resume_dialog(run, False, parent),
             "extend": lambda: self._resume_dialog(run, True, parent),
         }
@@ -86,6 +90,13 @@ class RunActions(QObject):
     def resume(self, run: RunSummary, wish: ResumeRun) -> None:
         """Go on with a run as wished."""
         self._ask(lambda backend: backend.resume(run.uid, wish), tr("'{name}' goes on.", name=run.name))
+
+    def _interval_dialog(self, run: RunSummary, parent: QWidget) -> None:
+        IntervalDialog(self._session, run, lambda steps: self._log_every(run, steps), parent).open()
+
+    def _log_every(self, run: RunSummary, steps: int) -> None:
+        said = tr("Points of the curve come every {steps} steps from the next one on.", steps=f"{steps:,}")
+        self._ask(lambda backend: backend.log_every(run.uid, steps), said)
 
     def _resume_dialog(self, run: RunSummary, extend: bool, parent: QWidget) -> None:
         ResumeDialog(self._session, run.uid, extend, lambda wish: self.resume(run, wish), parent).open()

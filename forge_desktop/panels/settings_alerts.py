@@ -49,6 +49,7 @@ class AlertsPanel(QWidget):
         session.online.connect(self._fetch)
         session.offline.connect(self._away)
         session.alert_changed.connect(self._changed)
+        session.alert_rules_changed.connect(self._fetch)
         self._show()
         self._fetch()
 
@@ -58,7 +59,7 @@ class AlertsPanel(QWidget):
         AlertRulesDialog(self._session, self.window(), self._heard_rules).open()
 
     @Slot()
-    def _fetch(self) -> None:
+    def _fetch(self, *_news: object) -> None:
         self._session.ask(lambda b: (b.alerts(), b.alert_rules()), self._heard, self._failed, owner=self)
 
     def _heard(self, found: tuple[Alerts, AlertRules]) -> None:
@@ -117,11 +118,13 @@ class AlertsPanel(QWidget):
                       name=f"alerts.seen.{alert.id}")  # fmt: skip
         seen.setAccessibleName(tr("Mark as seen: {what}", what=what))
         chip = Chip(tr("Seen"), "plain", "check")
+        chip.setToolTip(_seen(alert))
         seen.setVisible(not alert.acknowledged)
         chip.setVisible(alert.acknowledged)
+        since = tr("Since {moment}", moment=moment(alert.began))
         texts = column(
             label(what, "strong", wrap=True, select=True), label(sentences(why, fix), "hint", wrap=True, select=True),
-            label(tr("Since {moment}", moment=moment(alert.began)), "hint"), spacing=3,
+            label(" · ".join(part for part in (since, _seen(alert)) if part), "hint", wrap=True), spacing=3,
         )  # fmt: skip
         holder = QWidget()
         holder.setObjectName(f"alerts.line.{alert.id}")
@@ -136,9 +139,19 @@ class AlertsPanel(QWidget):
         self._session.ask(lambda b: b.acknowledge(number), self._changed, self._failed, owner=self)
 
 
+def _seen(alert: Alert) -> str:
+    """By whom and when somebody said that they had seen it."""
+    if not alert.acknowledged or alert.acknowledged_at is None:
+        return ""
+    if not alert.acknowledged_by:
+        return tr("seen at {moment}", moment=moment(alert.acknowledged_at))
+    return tr("seen by {person} at {moment}", person=alert.acknowledged_by, moment=moment(alert.acknowledged_at))
+
+
 def _past(alert: Alert) -> QWidget:
     what = explain(words(alert))[0]
     times = tr("{begin} to {end}", begin=moment(alert.began), end=moment(alert.ended))
+    times = " · ".join(part for part in (times, _seen(alert)) if part)
     layout = row(label(what, "", wrap=True, select=True), label(times, "hint"), spacing=16)
     layout.setStretch(0, 1)
     holder = QWidget()

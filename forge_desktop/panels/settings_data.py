@@ -184,7 +184,7 @@ class DataPanel(QWidget):
 
 def colour_of(part: Part) -> str:
     """The same colour for a part everywhere."""
-    colours = (*tokens().series, tokens().muted)
+    colours = (*tokens().series, tokens().ok_fill, tokens().muted)
     return colours[PARTS.index(part)]
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast, get_args
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QLineEdit, QWidget
 
+from engine.contract.artifact_place import ARTIFACT_SECRET
 from engine.contract.errors import ErrorBody
 from engine.contract.secrets import SecretCheck, SecretInfo, SecretName, Secrets
 from forge_desktop.bridge.session import Session
@@ -15,11 +17,17 @@ from forge_desktop.panels.questions import ask_before
 from forge_desktop.theme.controls import Card, Chip, Field, button, column, label, line, restyle, row, set_enabled
 from forge_desktop.theme.language import explain, sentences, tr
 
-TITLES: dict[SecretName, str] = {
+TITLES: dict[str, str] = {
     "huggingface": "Hugging Face token",
     "modelscope": "ModelScope token",
     "proxy": "Proxy's user and password",
+    "wandb": "W&B key",
+    "swanlab": "SwanLab key",
+    "mlflow": "MLflow token",
+    ARTIFACT_SECRET: "Keys of the bucket",
 }
+CHECKED = get_args(SecretName)
+"""A service can be asked whether it takes them."""
 PLACES = {
     "keyring": "It is kept in this computer's keyring.",
     "file": "There is no keyring here: it is kept in a file that only you can read.",
@@ -29,7 +37,7 @@ PLACES = {
 class SecretLine(QWidget):
     """One secret."""
 
-    def __init__(self, session: Session, card: SecretsCard, name: SecretName) -> None:
+    def __init__(self, session: Session, card: SecretsCard, name: str) -> None:
         super().__init__()
         self._session, self._card, self._name = session, card, name
         self._info = SecretInfo(name=name)
@@ -39,8 +47,9 @@ class SecretLine(QWidget):
         self._chip.setObjectName(f"secret.{name}.state")
         self._place = label("", "hint", wrap=True)
         self.field = Field(
-            hint=tr("user, colon, password") if name == "proxy" else tr("Paste the token"), name=f"secret.{name}"
-        )
+            hint=tr("user, colon, password") if name == "proxy" else
+            "ACCESS_KEY:SECRET_KEY" if name == ARTIFACT_SECRET else tr("Paste the token"), name=f"secret.{name}"
+        )  # fmt: skip
         self.field.setEchoMode(QLineEdit.EchoMode.Password)
         self.field.setAccessibleName(title)
         self.field.textChanged.connect(self._refresh)
@@ -69,6 +78,8 @@ class SecretLine(QWidget):
         why = tr("It is asked for by models with restricted access.")
         if self._name == "proxy":
             why = tr("Needed where the proxy asks who you are.")
+        elif self._name == ARTIFACT_SECRET:
+            why = tr("A bucket asks for them; a folder needs none.")
         self._place.setText(tr(PLACES[info.place]) if info.place else why)
         self._refresh()
 
@@ -81,7 +92,7 @@ class SecretLine(QWidget):
         typed = bool(self.field.text().strip())
         set_enabled(self._save, online and typed and not self._busy, tr("Type it first.") if online else away)
         for made in (self._check, self._delete):
-            made.setVisible(self._info.is_set)
+            made.setVisible(self._info.is_set and (made is self._delete or self._name in CHECKED))
             set_enabled(made, online and not self._busy, away if not online else tr("It takes a moment."))
 
     def _keep(self) -> None:
@@ -99,7 +110,7 @@ class SecretLine(QWidget):
         self._tell(tr("It is kept."), "ok")
 
     def _ask(self) -> None:
-        name, self._busy = self._name, True
+        name, self._busy = cast(SecretName, self._name), True
         self._refresh()
         self._tell(tr("Asking the service…"))
         self._session.ask(lambda b: b.check_secret(name), self._checked, self._failed, owner=self)
@@ -141,7 +152,7 @@ class SecretLine(QWidget):
 class SecretsCard(Card):
     """Several secrets, one below the other."""
 
-    def __init__(self, session: Session, names: Sequence[SecretName]) -> None:
+    def __init__(self, session: Session, names: Sequence[str]) -> None:
         super().__init__(margins=(20, 16, 20, 18))
         self._session = session
         self.ready = False
@@ -161,9 +172,9 @@ class SecretsCard(Card):
         """What is set."""
         self.ready = True
         self._error.show_error(None)
-        for info in secrets.secrets:
-            if info.name in self._lines:
-                self._lines[info.name].show_info(info)
+        known = {info.name: info for info in secrets.secrets}
+        for name, made in self._lines.items():
+            made.show_info(known.get(name, SecretInfo(name=name)))
 
     @Slot()
     def _fetch(self) -> None:

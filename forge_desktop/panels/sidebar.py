@@ -16,10 +16,13 @@ from forge_desktop.theme.look import tokens
 
 WIDE, NARROW = 224, 64
 PAGES = (("runs", "activity", "Runs"), ("new", "plus", "New run"))
+LIBRARY = (("datasets", "database", "Datasets"),)
+"""Under a heading of their own: what runs learn from."""
 OPERATIONS = (("nodes", "server", "Nodes"), ("instances", "container", "Instances"))
 """Under a heading of their own: what runs work on."""
 LAST_PAGES = (("settings", "settings", "Settings"),)
 """At the bottom, apart from the work."""
+EVERY_PAGE = (*PAGES, *LIBRARY, *OPERATIONS, *LAST_PAGES)
 THEMES = (("system", "Like the system"), ("light", "Light"), ("dark", "Dark"))
 
 
@@ -47,11 +50,14 @@ class Sidebar(QFrame):
         layout.addSpacing(14)
         for key, icon, text in PAGES:
             layout.addWidget(self._page_button(key, icon, text))
-        self._section = label(tr("OPERATIONS"), "section")
-        self._section.setContentsMargins(10, 14, 0, 2)
-        layout.addWidget(self._section)
-        for key, icon, text in OPERATIONS:
-            layout.addWidget(self._page_button(key, icon, text))
+        self._sections = []
+        for title, pages in ((tr("LIBRARY"), LIBRARY), (tr("OPERATIONS"), OPERATIONS)):
+            section = label(title, "section")
+            section.setContentsMargins(10, 14, 0, 2)
+            self._sections.append(section)
+            layout.addWidget(section)
+            for key, icon, text in pages:
+                layout.addWidget(self._page_button(key, icon, text))
         layout.addStretch(1)
         for key, icon, text in LAST_PAGES:
             layout.addWidget(self._page_button(key, icon, text))
@@ -89,10 +95,10 @@ class Sidebar(QFrame):
 
     def mark(self, page: str) -> None:
         """Show which page is open."""
-        page = "runs" if page == "run" else page
+        page = {"run": "runs", "dataset": "datasets"}.get(page, page)
         for key, made in self._buttons.items():
             made.setChecked(key == page)
-            icon = next(icon for name, icon, _text in (*PAGES, *OPERATIONS, *LAST_PAGES) if name == key)
+            icon = next(icon for name, icon, _text in EVERY_PAGE if name == key)
             made.setIcon(icons.icon(icon, tokens().accent_text if key == page else tokens().secondary))
 
     def set_narrow(self, narrow: bool) -> None:
@@ -102,10 +108,11 @@ class Sidebar(QFrame):
         self._narrow = narrow
         self.setFixedWidth(NARROW if narrow else WIDE)
         self._names.setVisible(not narrow)
-        self._section.setVisible(not narrow)
+        for section in self._sections:
+            section.setVisible(not narrow)
         for number in self._counts.values():
             number.setVisible(bool(number.text()) and not narrow)
-        texts = {key: tr(text) for key, _icon, text in (*PAGES, *OPERATIONS, *LAST_PAGES)}
+        texts = {key: tr(text) for key, _icon, text in EVERY_PAGE}
         for key, made in self._buttons.items():
             _show_words(made, texts[key], not narrow)
         self.bell.set_words(not narrow)

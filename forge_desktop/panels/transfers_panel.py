@@ -129,6 +129,11 @@ def _text(transfer: Transfer) -> str:
             return tr("Waiting…")
         case _ if transfer.make is not None:
             done, total = f"{transfer.done:,}", f"{transfer.total or 0:,}"
+            match transfer.unit:
+                case "rows":
+                    return tr("{done} of {total} rows", done=done, total=total)
+                case "problems":
+                    return tr("{done} of {total} problems", done=done, total=total)
             return tr("{done} of {total} points", done=done, total=total)
         case _:
             return tr("{done} of {total}", done=size(transfer.done), total=size(transfer.total))

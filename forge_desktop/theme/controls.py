@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QLineEdit,
     QPushButton,
     QScrollArea,
@@ -162,11 +163,13 @@ def _fill(
             layout.addWidget(item)
 
 
-def clear(layout: QVBoxLayout | QHBoxLayout) -> None:
-    """Take everything out of a layout."""
+def clear(layout: QLayout) -> None:
+    """Take everything out of a layout, and out of those in it."""
     while layout.count():
         item = layout.takeAt(0)
-        widget = item.widget() if item is not None else None
+        inner, widget = (item.layout(), item.widget()) if item is not None else (None, None)
+        if inner is not None:
+            clear(inner)
         if widget is not None:
             widget.hide()  # it stays until the event loop turns, and must not be painted under what comes instead
             widget.deleteLater()
@@ -383,6 +386,42 @@ def scrolled(content: QWidget) -> QScrollArea:
     area.setWidget(content)
     area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return area
+
+
+class Number(Field):
+    """A whole number between two others; what is typed counts at Enter or when the keyboard leaves."""
+
+    changed = Signal(int)
+
+    def __init__(self, least: int, most: int, value: int, name: str) -> None:
+        super().__init__(name=name)
+        self._least, self._most, self._value = least, most, value
+        self.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.setFixedWidth(112)
+        self.editingFinished.connect(self._typed)
+        self._show()
+
+    def value(self) -> int:
+        """The number."""
+        return self._value
+
+    def set_value(self, value: int, most: int | None = None) -> None:
+        """Another number, and perhaps another limit; nobody is told."""
+        self._most = self._most if most is None else max(self._least, most)
+        self._value = max(self._least, min(value, self._most))
+        if not self.hasFocus():
+            self._show()
+
+    def _show(self) -> None:
+        self.setText(f"{self._value:,}")
+
+    def _typed(self) -> None:
+        digits = "".join(letter for letter in self.text() if letter.isdigit())
+        value = max(self._least, min(int(digits or self._value), self._most))
+        told, self._value = value != self._value, value
+        self._show()
+        if told:
+            self.changed.emit(value)
 
 
 class Bar(QWidget):

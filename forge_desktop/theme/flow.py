@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
 class FlowLayout(QLayout):
     """Wraps its widgets like words."""
 
-    def __init__(self, parent: QWidget, spacing: int = 8) -> None:
+    def __init__(self, parent: QWidget | None, spacing: int = 8) -> None:
         super().__init__(parent)
         self.setContentsMargins(0, 0, 0, 0)
         self.setSpacing(spacing)
@@ -30,6 +30,16 @@ class FlowLayout(QLayout):
     def takeAt(self, index: int) -> QLayoutItem | None:
         """Qt's own hook."""
         return self._items.pop(index) if 0 <= index < len(self._items) else None
+
+    def put(self, index: int, widget: QWidget) -> None:
+        """A widget in the place of another, which goes; at the end if there is none."""
+        old = self.takeAt(index)
+        self.addWidget(widget)
+        self._items.insert(index, self._items.pop())
+        gone = old.widget() if old is not None else None
+        if gone is not None:
+            gone.setParent(None)
+            gone.deleteLater()
 
     def clear(self) -> None:
         """Remove all widgets."""
@@ -70,13 +80,27 @@ class FlowLayout(QLayout):
         return size
 
     def _arrange(self, rect: QRect, apply: bool) -> int:
-        x, y, line = rect.x(), rect.y(), 0
+        y = rect.y()
+        for line in self._lines(rect.width()):
+            height = max(item.sizeHint().height() for item in line)
+            x = rect.x()
+            for item in line if apply else ():
+                hint = item.sizeHint()
+                item.setGeometry(QRect(QPoint(x, y + (height - hint.height()) // 2), hint))
+                x += hint.width() + self.spacing()
+            y += height + self.spacing()
+        return max(0, y - self.spacing() - rect.y())
+
+    def _lines(self, width: int) -> list[list[QLayoutItem]]:
+        """What stands side by side; what is hidden takes no room."""
+        lines, x = list[list[QLayoutItem]](), 0
         for item in self._items:
+            if item.isEmpty():
+                continue
             hint = item.sizeHint()
-            if x > rect.x() and x + hint.width() > rect.right() + 1:
-                x, y, line = rect.x(), y + line + self.spacing(), 0
-            if apply:
-                item.setGeometry(QRect(QPoint(x, y), hint))
+            if not lines or x + hint.width() > width:
+                lines.append([])
+                x = 0
+            lines[-1].append(item)
             x += hint.width() + self.spacing()
-            line = max(line, hint.height())
-        return y + line - rect.y()
+        return lines

@@ -16,11 +16,12 @@ class Slices(QObject):
         self._turn = QTimer(self, interval=0)
         self._turn.timeout.connect(self._next)
 
-    def begin(self, work: Iterable[Callable[[], object]]) -> None:
-        """Do the first slice now and the rest in the turns that come."""
+    def begin(self, work: Iterable[Callable[[], object]], now: bool = True) -> None:
+        """Do the first slice now, or in the next turn, and the rest in the turns that come."""
         self._left = iter(work)
         self._turn.start()
-        self._next()
+        if now:
+            self._next()
 
     def finish(self) -> None:
         """Somebody needs all of it: do what is left now."""

@@ -7,7 +7,11 @@ from PySide6.QtGui import QAccessible, QAccessibleInterface
 from PySide6.QtWidgets import QAccessibleWidget, QWidget
 
 PROPERTY = "spokenRole"
-ROLES = {"chart": QAccessible.Role.Chart, "document": QAccessible.Role.Document}
+ROLES = {
+    "chart": QAccessible.Role.Chart,
+    "document": QAccessible.Role.Document,
+    "headings": QAccessible.Role.ToolBar,  # of a table, where they take the keyboard
+}
 _installed = False
 
 

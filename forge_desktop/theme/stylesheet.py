@@ -30,6 +30,7 @@ QLabel[tone="accent"] { color: $accent_text; }
 
 QFrame[role="card"] { background: $surface; border: 1px solid $border; border-radius: ${radius_card}px; }
 QFrame[role="card"][state="bad"] { border: 2px solid $bad_fill; }
+QFrame[role="card"][marked="yes"] { border: 2px solid $accent; }
 QFrame[role="answer"] { background: $surface2; border: 1px solid $border; border-radius: ${radius_control}px; }
 QFrame[role="line"] { background: $border; border: none; max-height: 1px; min-height: 1px; }
 QFrame[role="sidebar"] { background: $sidebar; border: none; border-right: 1px solid $border; }
@@ -157,11 +158,15 @@ QHeaderView::section { background: $surface; color: $secondary; border: none; bo
   font-size: 12px; font-weight: 600; min-height: 36px; }
 QHeaderView::section:first { border-top-left-radius: 11px; padding-left: 15px; }
 QHeaderView::section:last { border-top-right-radius: 11px; }
+QTableView[role="paged"]::item { border: none; border-bottom: 1px solid $border; padding: 0 12px; }
+QTableView[role="paged"]::item:selected { background: $accent_soft; color: $text; }
 QTableView[role="compare"]::item { border: none; border-bottom: 1px solid $border; padding: 0 10px; }
 QTableView[role="compare"] QHeaderView::section:vertical { background: $surface; border: none; border-bottom: 1px solid $border;
   padding: 0 8px 0 2px; font-size: 12px; font-weight: 500; color: $secondary; border-radius: 0; }
 QTableView[role="compare"] QHeaderView::section:horizontal { color: $text; padding: 0 10px; border-radius: 0; }
 QTableView[role="compare"] QTableCornerButton::section { background: $surface; border: none; border-bottom: 1px solid $border; }
+QTextEdit[role="tokens"] { background: $surface; border: 1px solid $border; border-radius: ${radius_control}px; padding: 8px; color: $text; }
+QTextEdit[role="tokens"]:focus { border-color: $accent; }
 QPlainTextEdit[role="log"] { font-family: "JetBrains Mono", "Noto Sans Mono CJK SC", monospace; font-size: 12px; background: $surface; border: none; color: $secondary; selection-background-color: $accent;
   selection-color: $on_accent; }
 QMenu { background: $surface; border: 1px solid $border_strong; border-radius: ${radius_control}px; padding: 4px; }

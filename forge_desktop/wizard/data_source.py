@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QVBoxLayout
 
+from engine.contract.datasets import DatasetPage
+from engine.contract.stages import stage_of
 from forge_desktop.models.draft_model import DraftModel
-from forge_desktop.models.draft_queries import Look
 from forge_desktop.models.recents import Recents
-from forge_desktop.theme.controls import Card, Chip, Choice, Elided, Field, button, clear, label, row
-from forge_desktop.theme.language import explain, problem_text, sentences, tr, word
+from forge_desktop.theme.controls import Card, Field, button, clear, label, row
+from forge_desktop.theme.language import count, tr
 from forge_desktop.wizard.check_line import BigChoice
-from forge_desktop.wizard.facts_card import reason_text
-from forge_desktop.wizard.fields import sign_of
-from forge_desktop.wizard.places import pick_files, pick_folder, recent_button, short
+from forge_desktop.wizard.dataset_line import DatasetLine
+from forge_desktop.wizard.places import pick_files, pick_folder, recent_button
 
-FORMATS = ("auto", "messages", "prompt_completion", "alpaca", "sharegpt", "text")
+MOST_OFFERED = 60
+DEMO_ROWS = {
+    "conversation": ("demo", "demo/held_out", "demo/validation"),
+    "preference": ("demo/preferences", "demo/preferences_held_out", ""),
+    "verdict": ("demo/verdicts", "demo/preferences_held_out", ""),
+    "class": ("demo/months", "demo/months_held_out", ""),
+    "pair": ("demo/pairs", "demo/pairs_held_out", ""),
+}
+"""Bundled rows to learn from, to ask and to measure on, for each sort of rows."""
 
 
 class DataSourceCard(Card):
@@ -37,8 +47,10 @@ class DataSourceCard(Card):
             "wizard.data.local",
         )
         self._files.clicked.connect(self._pick)
-        choices = row(self._demo, self._files, spacing=10)
-        for place in range(2):
+        self._library = BigChoice(tr("Library"), tr("Imported datasets: checked, versioned"), "wizard.data.library")
+        self._library.clicked.connect(self._open_library)
+        choices = row(self._demo, self._library, self._files, spacing=10)
+        for place in range(3):
             choices.setStretch(place, 1)
         self.body.addLayout(choices)
         self._path = Field(hint=tr("/path/to/rows.jsonl"), name="wizard.data.path")
@@ -50,8 +62,11 @@ class DataSourceCard(Card):
         line.setStretch(0, 1)
         self.body.addLayout(line)
         self._lines = QVBoxLayout()
-        self._lines.setSpacing(8)
+        self._lines.setSpacing(14)
         self.body.addLayout(self._lines)
+        self._together = label("", "label")
+        self._together.setObjectName("wizard.data.together")
+        self.body.addWidget(self._together)
         draft.changed.connect(self._refresh)
         draft.checked.connect(self._refresh)
         draft.previewed.connect(self._refresh)
@@ -66,21 +81,52 @@ class DataSourceCard(Card):
         sources = [source for source in self._draft.get("data.train") if source["path"]]
         bundled = [source for source in sources if source["hub"] == "bundled"]
         self._demo.setChecked(bool(bundled))
-        self._files.setChecked(len(sources) > len(bundled))
-        state = repr((sources, self._draft.looks, [str(problem) for problem in self._draft.problems]))
-        if state == self._shown:
-            return  # lists under the keyboard are made anew only when there is something new
-        self._shown = state
-        clear(self._lines)
-        for place, source in enumerate(self._draft.get("data.train")):
-            if source["path"]:
-                look = self._draft.looks[place] if place < len(self._draft.looks) else Look()
-                self._lines.addWidget(_Line(self._draft, place, source, look))
+        library = [source for source in sources if source["hub"] == "library"]
+        self._library.setChecked(bool(library))
+        self._files.setChecked(len(sources) > len(bundled) + len(library))
+        state = repr([(place, source["path"], source["hub"]) for place, source in enumerate(sources)])
+        if state != self._shown:  # lines under the keyboard are made anew only when there are others
+            self._shown = state
+            clear(self._lines)
+            for place, source in enumerate(self._draft.get("data.train")):
+                if source["path"]:
+                    self._lines.addWidget(DatasetLine(self._draft, place, source))
+        rows = self._draft.rows() if len(sources) > 1 else None
+        self._together.setText(count(rows or 0, "Together about 1 row an epoch.", "Together about {n} rows an epoch."))
+        self._together.setVisible(rows is not None)
 
     def _take_demo(self) -> None:
         self._draft.document["data"]["train"] = self._draft.document["data"]["train"][:1]
-        self._draft.set_data("demo", "bundled", "demo/held_out", "demo/validation")
+        rows = stage_of(str(self._draft.get("stage"))).rows
+        taught = next((found for sort, found in DEMO_ROWS.items() if sort in rows), DEMO_ROWS["conversation"])
+        self._draft.set_data(taught[0], "bundled", *taught[1:])
         self._refresh()
+
+    def _open_library(self) -> None:
+        self._refresh()
+        self._draft.session.ask(
+            lambda backend: backend.datasets("", "changed", True, 0, MOST_OFFERED),
+            self._offer,
+            self._draft.session.failed.emit,
+            owner=self,
+        )
+
+    def _offer(self, page: DatasetPage) -> None:
+        """A menu of what the library holds."""
+        menu = QMenu(self)
+        menu.setObjectName("wizard.data.library.menu")
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for one in page.datasets:
+            if one.newest is not None:
+                about = count(one.newest.rows, "1 row", "{n} rows")
+                action = menu.addAction(f"{one.name} · v{one.newest.n} · {about}")
+                action.triggered.connect(partial(self._take_library, one.name, one.newest.hash))
+        if menu.isEmpty():
+            menu.addAction(tr("Nothing is in the library yet.")).setEnabled(False)
+        menu.popup(self._library.mapToGlobal(self._library.rect().bottomLeft()))
+
+    def _take_library(self, name: str, version: str, _checked: bool = False) -> None:
+        self._draft.add_library(name, version)
 
     def _typed(self) -> None:
         if self._path.text().strip():
@@ -92,65 +138,12 @@ class DataSourceCard(Card):
 
     def _pick(self) -> None:
         self._refresh()
-        self._files.setChecked(any(s["path"] and s["hub"] != "bundled" for s in self._draft.get("data.train")))
+        kept = ("bundled", "library")
+        self._files.setChecked(any(s["path"] and s["hub"] not in kept for s in self._draft.get("data.train")))
         pick_files(self, tr("Dataset files"), self._draft.add_data)
 
     def _pick_folder(self) -> None:
         pick_folder(self, tr("Folder with dataset files"), lambda folder: self._draft.add_data([folder]))
-
-
-class _Line(QWidget):
-    """One dataset: where it lies, its form with the reason, how many rows, and a way to take it out."""
-
-    def __init__(self, draft: DraftModel, place: int, source: dict[str, str], look: Look) -> None:
-        super().__init__()
-        path = str(source["path"])
-        name = Elided(tr("Bundled demo data") if source["hub"] == "bundled" else short(path), "strong")
-        name.setToolTip(path)
-        form = Choice([(key, word("choice", key)) for key in FORMATS], str(source["format"]))
-        form.setObjectName(f"wizard.data.{place}.format")
-        form.setAccessibleName(tr("Format of {name}", name=short(path)))
-        form.setMinimumContentsLength(12)
-        form.activated.connect(lambda _index: draft.set_source(place, "format", form.value()))
-        gone = button("", "quiet", "x", lambda: draft.remove_data(place), f"wizard.data.{place}.remove", tr("Remove"))
-        gone.setAccessibleName(tr("Remove {name}", name=short(path)))
-        gone.setFixedWidth(36)
-        head = row(name, _chip(look), form, gone, spacing=10)
-        head.setStretch(0, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(head)
-        text, tone = _said(draft, place, look)
-        layout.addWidget(label(sign_of(tone) + text, "hint", tone=tone, wrap=True))
-
-
-def _chip(look: Look) -> Chip:
-    rows, problems = look.facts.get("rows"), look.facts.get("problems") or []
-    if look.busy:
-        return Chip(tr("Reading…"), "plain", "loader-circle")
-    if look.error is not None:
-        return Chip(tr("Cannot be read"), "bad", "circle-alert")
-    if problems:
-        return Chip(tr("{n} problems", n=look.facts.get("bad_rows") or len(problems)), "bad", "circle-alert")
-    if isinstance(rows, int):
-        more = "" if look.facts.get("complete", True) else "+"
-        return Chip(tr("{n} rows", n=f"{rows:,}{more}"), "ok", "check")
-    return Chip(tr("Not read yet"), "plain", "hourglass")
-
-
-def _said(draft: DraftModel, place: int, look: Look) -> tuple[str, str]:
-    wrong = draft.problems_of(f"data.train.{place}.path")
-    if look.error is not None:
-        return sentences(*explain(look.error)), "bad"
-    if wrong:
-        return problem_text(wrong[0]), "bad"
-    form = str(look.facts.get("format") or "")
-    columns = ", ".join(str(name) for name in look.facts.get("columns", [])[:6])
-    parts = [word("choice", form) if form else "", reason_text(look.facts.get("reason"))]
-    if columns:
-        parts.append(tr("columns: {columns}", columns=columns))
-    return " · ".join(part for part in parts if part) or tr("Its form is found when its rows are read."), ""
 
 
 def dropped_paths(event: QDragEnterEvent | QDropEvent) -> list[str]:

@@ -6,10 +6,13 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
+from pydantic import BaseModel
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QAbstractButton, QCheckBox, QGridLayout, QSizePolicy, QWidget
 
+from engine.contract.data import DataSource
 from engine.contract.setting import extra
+from engine.contract.templates import template_titles
 from forge_desktop.models.draft_model import DraftModel, groups
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Choice, Elided, Field, Segments, button, column, label, restyle, row
@@ -20,7 +23,8 @@ from forge_desktop.theme.look import tokens
 MAX_SEGMENTS, MAX_LETTERS = 4, 28
 """Of choices shown side by side; more, or longer ones, are a list."""
 HIDDEN = {
-    *("version", "kind", "model", "data", "tuner", "training", "evaluation", "compute", "outputs"),
+    *("version", "kind", "model", "data", "tuner", "training", "evaluation", "objective", "head", "compute"),
+    "outputs",
     *("limits", "train", "validation"),
 }
 
@@ -34,8 +38,7 @@ class SettingField(QWidget):
         """`explain` says what the present value means, in place of the setting's sentence."""
         super().__init__()
         self._draft, self.path, self._writing, self._explain = draft, path, False, explain
-        group, _, name = path.rpartition(".")
-        model = groups()[group]
+        model, name = declared(path)
         self._field = model.model_fields[name]
         self._extra = extra(self._field)
         self.title = setting_label(model, name)
@@ -48,10 +51,7 @@ class SettingField(QWidget):
         heading = f"{self.title} ({word('unit', unit)})" if unit else self.title
         self._below = label(self.sentence, "hint", wrap=True)
         self._below.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
-        parts = [self._dressed(self._control), self._below]
-        if not isinstance(self._control, QCheckBox):
-            parts.insert(0, label(heading, "label"))
-        self.setLayout(column(*parts, None, spacing=5))
+        self._arrange(heading)
         self.refresh()
         draft.changed.connect(self._changed)
         draft.checked.connect(self._show_problems)
@@ -59,6 +59,13 @@ class SettingField(QWidget):
             for news in (draft.inspected, draft.previewed, draft.seen):
                 news.connect(self._show_problems)
         self._show_problems()
+
+    def _arrange(self, _heading: str) -> None:
+        """Hook: title, control and sentence, one below the other."""
+        parts = [self._dressed(self._control), self._below]
+        if not isinstance(self._control, QCheckBox):
+            parts.insert(0, label(_heading, "label"))
+        self.setLayout(column(*parts, None, spacing=5))
 
     def _dressed(self, control: QWidget) -> QWidget:
         """Hook: the control with something beside it."""
@@ -70,7 +77,7 @@ class SettingField(QWidget):
 
     def _make_control(self) -> tuple[QWidget, Callable[[Any], object]]:
         annotation = self._field.annotation
-        choices = _choices(annotation)
+        choices = self._extra.get("known") or _choices(annotation)
         if annotation is bool:
             box = QCheckBox(self.title)
             box.toggled.connect(self._write)
@@ -79,7 +86,8 @@ class SettingField(QWidget):
         if choices and len(choices) <= MAX_SEGMENTS and sum(len(word("choice", one)) for one in choices) < MAX_LETTERS:
             return self._segments(choices)
         if choices:
-            made = Choice([(value, word("choice", value)) for value in choices])
+            titles = template_titles() if self.path == "model.template" else {}
+            made = Choice([(value, titles.get(value) or word("choice", value)) for value in choices])
             self._limit_choices(made, choices)
             made.activated.connect(lambda _place: self._write(made.value()))
             return made, lambda value: made.set_value(str(value))
@@ -187,7 +195,7 @@ class Form(QWidget):
         self, draft: DraftModel, paths: list[str], columns: int = 2, special: Mapping[str, Make] | None = None
     ) -> None:
         super().__init__()
-        made = special or {}
+        made, columns = special or {}, min(columns, max(1, len(paths)))
         self.fields = {path: made.get(path, SettingField)(draft, path) for path in paths}
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -263,13 +271,19 @@ class FoldedForm(Card):
             parts.append(count(broken, "1 problem", "{n} problems"))
         elif self._about is not None:
             parts.append(self._about())
-        self._count.set_text(" · ".join(parts))
+        self._count.set_text(" · ".join(filter(None, parts)))
         restyle(self._count, tone="bad" if broken else "")
         self._reset.setVisible(bool(changed))
 
     def _do_reset(self) -> None:
         for path in self._paths:
             self._draft.set(path, self._draft.default(path))
+
+
+def declared(path: str) -> tuple[type[BaseModel], str]:
+    """The group of settings a path belongs to, and its name there; each dataset of a list is a group of its own."""
+    group, _, name = path.rpartition(".")
+    return groups().get(group, DataSource), name
 
 
 def paths_of(group: str, basic: bool) -> list[str]:
@@ -290,6 +304,8 @@ def read(text: str, annotation: Any) -> Any:
     kinds = {annotation, *get_args(annotation)}
     if get_origin(annotation) is list:
         return [part.strip() for part in text.replace("，", ",").split(",") if part.strip()]
+    if get_origin(annotation) is dict:
+        return _pairs(text, get_args(annotation)[1])
     for kind in (int, float):
         if kind in kinds:
             try:
@@ -299,12 +315,39 @@ def read(text: str, annotation: Any) -> Any:
     return text
 
 
+def _pairs(text: str, values: Any) -> Any:
+    """`name=value, name=value`; the text itself where it is no such list, for the checks to refuse."""
+    found = {}
+    for part in filter(str.strip, text.replace("，", ",").replace("＝", "=").split(",")):
+        name, sign, value = part.partition("=")
+        if not sign or not name.strip():
+            return text
+        found[name.strip()] = _value(value.strip(), values)
+    return found
+
+
+def _value(text: str, values: Any) -> Any:
+    """A number, yes or no where that is one of the kinds, else the text."""
+    if bool in get_args(values) and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 def written(value: Any) -> str:
     """A value as a person would type it."""
     if value is None:
         return ""
     if isinstance(value, list):
         return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={written(one)}" for name, one in value.items())
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, float):
         return f"{value:.0e}".replace("e-0", "e-") if 0 < abs(value) < 0.001 and _round(value) else f"{value:g}"
     return str(value)

@@ -8,12 +8,13 @@ from pathlib import PurePath
 from PySide6.QtWidgets import QFileDialog, QLabel, QMenu, QPushButton, QWidget
 
 from engine.contract.errors import Problem
+from engine.contract.preflight import DATA_SUFFIXES
 from forge_desktop.models.recents import Place
 from forge_desktop.theme.controls import Field, button, restyle, set_enabled
 from forge_desktop.theme.language import problem_text, tr, word
 from forge_desktop.wizard.fields import sign_of
 
-FILES = "*.jsonl *.ndjson *.json *.csv *.tsv *.parquet *.arrow *.feather *.txt *.text *.md"
+FILES = " ".join(f"*{ending}" for ending in DATA_SUFFIXES)
 
 
 def pick_files(parent: QWidget, title: str, chosen: Callable[[list[str]], object], several: bool = True) -> None:

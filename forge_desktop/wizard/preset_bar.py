@@ -12,8 +12,10 @@ from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.models.presets import Preset, Presets, bundled_presets
 from forge_desktop.panels.questions import ask_before
 from forge_desktop.theme.controls import Segments, button, column, label, row
+from forge_desktop.theme.flow import FlowLayout
 from forge_desktop.theme.language import count, labelled, tr, word
 from forge_desktop.wizard.fields import written
+from forge_desktop.wizard.fit_menu import fit_button
 from forge_desktop.wizard.titles import title_of
 
 MOST_NAMED = 5
@@ -33,9 +35,12 @@ class PresetBar(QWidget):
         self._own = button(tr("My templates"), "default", "layers", name="wizard.templates")
         self._menu = QMenu(self._own)
         self._own.setMenu(self._menu)
+        self._fit = fit_button(draft, self.told.emit)
         self._says = label("", "hint", wrap=True)
         self._reset = button(tr("Reset to preset"), "link", on_click=self._do_reset, name="wizard.preset.reset")
-        above = row(label(tr("Preset"), "label"), self._segments, self._own, None, spacing=10)
+        above = FlowLayout(None, spacing=10)
+        for widget in (label(tr("Preset"), "label"), self._segments, self._own, self._fit):
+            above.addWidget(widget)
         below = row(self._says, self._reset, spacing=10)
         below.setStretch(0, 1)
         layout = column(spacing=6)

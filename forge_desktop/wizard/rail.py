@@ -7,7 +7,9 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from engine.contract.events import Resources
 from forge_desktop.bridge.session import Session
+from forge_desktop.models import forecast_words, memory_words
 from forge_desktop.models.draft_model import DraftModel
+from forge_desktop.models.forecast_model import ForecastModel
 from forge_desktop.models.plan import plan_of
 from forge_desktop.theme.controls import Card, Elided, clear, column, label, row
 from forge_desktop.theme.language import explain, labelled, problem_text, sentences, tr, word
@@ -15,6 +17,7 @@ from forge_desktop.theme.measures import count_of
 from forge_desktop.wizard.check_line import CheckLine
 from forge_desktop.wizard.recipe_fields import length_warning, rate_warning
 from forge_desktop.wizard.titles import title_of
+from forge_desktop.wizard.tuner_fields import takes
 
 MAX_LINES = 10
 Line = tuple[str, str, str]
@@ -27,8 +30,9 @@ class Rail(QWidget):
     wanted = Signal(str)
     """Somebody wants to go to this setting."""
 
-    def __init__(self, draft: DraftModel, session: Session) -> None:
+    def __init__(self, draft: DraftModel, session: Session, forecast: ForecastModel) -> None:
         super().__init__()
+        self._forecast = forecast
         self._draft, self._now = draft, Resources(slots={}, used={}, waiting=0)
         self._known_machine, self._no_worker = False, False
         self._shown_plan: list[tuple[str, str]] = []
@@ -40,7 +44,7 @@ class Rail(QWidget):
             lines.setSpacing(gap)
             card.body.addLayout(lines)
         self.setLayout(column(plan, before, None, spacing=14))
-        for signal in (draft.checked, draft.inspected, draft.previewed, draft.seen, draft.changed):
+        for signal in (draft.checked, draft.inspected, draft.previewed, draft.seen, draft.changed, forecast.changed):
             signal.connect(self._refresh)
         session.resources.connect(self._machine)
         session.ask(lambda backend: backend.resources(), self._machine, lambda _error: None, owner=self)
@@ -89,12 +93,25 @@ class Rail(QWidget):
             recipe = config.training
             lines.append((tr("Rows per step"), f"{recipe.micro_batch_size * recipe.accumulation:,}"))
         kind, rank = str(draft.get("tuner.kind")), draft.get("tuner.rank")
-        lines.append((tr("Method"), word("choice", kind) + (tr(" rank {rank}", rank=rank) if kind != "full" else "")))
+        width = tr(" rank {rank}", rank=rank) if takes(draft, "rank") else ""
+        lines.append((tr("Method"), word("choice", kind) + width))
         if plan.trained:
             lines.append((tr("Trained"), count_of(plan.trained)))
         lines.append((tr("Device"), plan.device or "—"))
         precision = word("choice", plan.precision) if plan.precision else tr("chosen by the worker")
-        return [*lines, (tr("Precision"), precision)]
+        return [*lines, (tr("Precision"), precision), *self._expected()]
+
+    def _expected(self) -> list[tuple[str, str]]:
+        """Time and cost, and what they are taken from; plainly nothing where no run is like it."""
+        found = self._forecast.forecast
+        if found is None:
+            return []
+        memory = [(tr("Memory"), memory_words.line(found.memory))] if found.memory is not None else []
+        if found.seconds is None:
+            return [*memory, (tr("Time"), forecast_words.why_not(found))]
+        cost = [(tr("Cost"), forecast_words.cost_text(found))] if found.cost is not None else []
+        return [*memory, (tr("Time"), forecast_words.time_text(found)), *cost,
+                (tr("Forecast"), forecast_words.taken_from(found))]  # fmt: skip
 
     def lines(self) -> list[Line]:
         """Each problem, warning and good news."""
@@ -123,6 +140,13 @@ class Rail(QWidget):
             found.append(
                 ("warn", tr("Many rows are longer than the maximum length and would be cut."), "data.max_length")
             )
+        forecast = self._forecast.forecast
+        over = forecast_words.budget_text(forecast) if forecast is not None else ""
+        if over:
+            found.append(("warn", over, "settings/alerts"))
+        short = memory_words.warning(forecast.memory) if forecast is not None and forecast.memory is not None else ""
+        if short:
+            found.append(("warn", short, "training.micro_batch_size"))
         if draft.get("model.trust_remote_code"):
             found.append(("warn", tr("The model's own code will run with your rights."), "model.trust_remote_code"))
         if not draft.get("evaluation.data"):

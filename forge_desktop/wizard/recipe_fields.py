@@ -11,6 +11,7 @@ from forge_desktop.theme.controls import row
 from forge_desktop.theme.language import count, sentences, tr
 from forge_desktop.theme.measures import count_of, percent, size
 from forge_desktop.wizard.fields import SettingField
+from forge_desktop.wizard.tuner_fields import takes, trains_the_model
 
 RANKS = (4, 8, 16, 32, 64, 128, 256)
 
@@ -56,7 +57,7 @@ class RankField(SettingField):
             self._slider.blockSignals(True)
             self._slider.setValue(nearest)
             self._slider.blockSignals(False)
-        self.setEnabled(self._draft.get("tuner.kind") != "full")
+        self.setEnabled(takes(self._draft, "rank"))
 
     @Slot(int)
     def _slid(self, place: int) -> None:
@@ -73,8 +74,10 @@ def rank_cost(draft: DraftModel) -> str:
     rank, alpha = draft.get("tuner.rank"), draft.get("tuner.alpha")
     if draft.get("tuner.kind") == "full":
         return tr("Not used: every weight is trained.")
+    if not takes(draft, "rank"):
+        return tr("Not used by this method.")
     parts = []
-    if isinstance(rank, int) and isinstance(alpha, int | float) and rank:
+    if isinstance(rank, int) and isinstance(alpha, int | float) and rank and takes(draft, "alpha"):
         parts.append(tr("Alpha {alpha:g} is rank × {ratio:g}.", alpha=alpha, ratio=alpha / rank))
     trained = draft.trained_parameters()
     if trained:
@@ -138,9 +141,9 @@ def rate_warning(draft: DraftModel) -> str:
     rate, kind = draft.get("training.learning_rate"), draft.get("tuner.kind")
     if not isinstance(rate, float):
         return ""
-    if kind == "full" and rate > 5e-5 and draft.get("stage") == "sft":
+    if trains_the_model(kind) and rate > 5e-5 and draft.get("stage") == "sft":
         return tr("High for training every weight: 1e-5 to 5e-5 is usual there.")
-    if kind != "full" and 0 < rate < 2e-5:
+    if not trains_the_model(kind) and 0 < rate < 2e-5:
         return tr("Low for an adapter: 1e-4 to 3e-4 is usual there.")
     return ""
 

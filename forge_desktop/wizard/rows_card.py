@@ -10,9 +10,10 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from engine.contract.errors import Problem
+from engine.contract.stages import stage_of
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.theme.controls import Card, button, clear, label, row
-from forge_desktop.theme.language import explain, labelled, problem_text, sentences, tr
+from forge_desktop.theme.language import explain, labelled, problem_text, sentences, tr, word
 from forge_desktop.theme.look import mono_font, tokens
 from forge_desktop.wizard.fields import sign_of
 
@@ -47,6 +48,8 @@ class RowsCard(Card):
                 self._rows.addWidget(_problem_line(problem, number if len(draft.looks) > 1 else None))
             if len(problems) > MAX_PROBLEMS:
                 self._rows.addWidget(label(tr("… and {n} more", n=len(problems) - MAX_PROBLEMS), "hint"))
+        for problem in draft.seen_error.problems[:MAX_PROBLEMS] if draft.seen_error is not None else ():
+            self._rows.addWidget(label(sign_of("bad") + problem_text(problem), "hint", tone="bad", wrap=True))
         if draft.seen_rows:
             self._show_seen(draft.seen_rows)
         elif draft.data_facts:
@@ -62,6 +65,11 @@ class RowsCard(Card):
         self._about.setVisible(bool(self._about.text()))
 
     def _show_seen(self, seen: dict[str, Any]) -> None:
+        if stage_of(str(self._draft.get("stage"))).head:
+            self._about.setText(tr("The model reads all of it; what it learns of a text stands above it."))
+            for found in seen.get("rows", []):
+                self._rows.addWidget(_seen_row(found, reads_only=True))
+            return
         share = float(seen.get("trained_share") or 0)
         self._about.setText(
             tr(
@@ -94,14 +102,16 @@ def _problem_line(problem: Problem, dataset: int | None) -> QWidget:
     return label(sign_of("bad") + labelled(place, problem_text(problem)), "hint", tone="bad", wrap=True)
 
 
-def _seen_row(found: dict[str, Any]) -> QWidget:
+def _seen_row(found: dict[str, Any], reads_only: bool = False) -> QWidget:
     card = Card(margins=(12, 8, 12, 10))
     card.body.setSpacing(4)
     parts = [
         tr("Line {line}", line=found.get("line")),
         tr("{n} tokens", n=f"{found.get('tokens', 0):,}"),
-        tr("{n} learned", n=f"{found.get('trained_tokens', 0):,}"),
+        *([] if reads_only else [tr("{n} learned", n=f"{found.get('trained_tokens', 0):,}")]),
     ]
+    if found.get("side"):
+        parts.insert(1, word("side", str(found["side"])))
     if found.get("cut"):
         parts.append(tr("cut at the maximum length"))
     card.body.addWidget(label(" · ".join(parts), "label"))
@@ -153,7 +163,7 @@ def _plain_row(turns: Any) -> QWidget:
         role = str(turn.get("role", ""))
         names = {"user": tr("User"), "assistant": tr("Assistant"), "system": tr("System"), "text": tr("Text")}
         head = label(names.get(role, role), "label", tone="accent" if role == "assistant" else "")
-        head.setFixedWidth(80)
+        head.setFixedWidth(max(80, head.sizeHint().width()))
         text = str(turn.get("text") or turn.get("content") or "")
         layout = row(head, label(text[:600], wrap=True), spacing=10)
         layout.setStretch(1, 1)

@@ -11,12 +11,22 @@ from PySide6.QtWidgets import QWidget
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.models.recents import Recents
 from forge_desktop.theme.controls import Card, Field, button, column, label, row
-from forge_desktop.theme.language import tr
+from forge_desktop.theme.language import tr, word
 from forge_desktop.theme.measures import percent
 from forge_desktop.wizard.data_source import DataSourceCard, dropped_paths
-from forge_desktop.wizard.fields import Form, SettingField
+from forge_desktop.wizard.fields import FoldedForm, Form, SettingField
 from forge_desktop.wizard.places import pick_files, show_problem
 from forge_desktop.wizard.rows_card import RowsCard
+
+MIX = [
+    "data.validation_by",
+    "data.group_column",
+    "data.order",
+    "data.shuffle_buffer",
+    "data.self_cognition.name",
+    "data.self_cognition.author",
+    "data.self_cognition.rows",
+]
 
 
 class DataStep(QWidget):
@@ -42,11 +52,16 @@ class DataStep(QWidget):
         text = tr("Questions with known answers the model never trains on. They are asked before and after training.")
         apart.body.addWidget(label(text, "hint", wrap=True))
         apart.body.addWidget(self._held_out)
-        self.setLayout(column(self.source, RowsCard(draft), apart, None, spacing=14))
+        mix = FoldedForm(draft, tr("Order, groups and self-cognition"), MIX, "wizard.fold.mix", self._mixed)
+        self.setLayout(column(self.source, RowsCard(draft), apart, mix, None, spacing=14))
 
     def focus_first(self) -> None:
         """Where the keyboard begins."""
         self.source.focus_first()
+
+    def _mixed(self) -> str:
+        said, name = word("choice", str(self._draft.get("data.order"))), self._draft.get("data.self_cognition.name")
+        return f"{said} · {name}" if name else said
 
     def _set_validation(self, path: str) -> None:
         self._draft.set_validation([path] if path else [])
@@ -105,7 +120,9 @@ class _FilesLine(QWidget):
     def _refresh(self, *_news: object) -> None:
         if self._field.text() != self._text() and not self._field.hasFocus():
             self._field.setText(self._text())
-        show_problem(self._problem, self._field, self._draft.problems_of(f"{self._at}.0.path"))
+        places = range(len(self._draft.get(self._at)))
+        wrong = [one for place in places for one in self._draft.problems_of(f"{self._at}.{place}.path")]
+        show_problem(self._problem, self._field, wrong)
 
     def _typed(self) -> None:
         if self._field.text().strip() != self._text():

@@ -25,7 +25,7 @@ class ModelStep(QWidget):
         self.source = ModelSource(draft, session, recents)
         facts = FactsCard(draft)
         options = Card(tr("How it is used"))
-        options.body.addWidget(Form(draft, ["model.template", "model.system"]))
+        options.body.addWidget(Form(draft, ["model.template", "model.thinking", "model.system"]))
         self.setLayout(column(self.source, facts, options, None, spacing=14))
         for part in (self.source, facts):
             part.navigate.connect(self.navigate)

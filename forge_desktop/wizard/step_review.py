@@ -10,10 +10,12 @@ from engine.contract.config_file import to_yaml
 from engine.contract.events import Resources
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import DraftModel
+from forge_desktop.models.forecast_model import ForecastModel
 from forge_desktop.models.plan import plan_of
 from forge_desktop.theme.controls import Card, button, column, label
 from forge_desktop.theme.language import tr
 from forge_desktop.wizard.fields import Form, SettingField
+from forge_desktop.wizard.forecast_card import ForecastCard
 from forge_desktop.wizard.story import story
 from forge_desktop.wizard.yaml_view import YamlView
 
@@ -23,7 +25,7 @@ class ReviewStep(QWidget):
 
     told = Signal(str)
 
-    def __init__(self, draft: DraftModel, session: Session) -> None:
+    def __init__(self, draft: DraftModel, session: Session, forecast: ForecastModel) -> None:
         super().__init__()
         self._draft = draft
         self._now: Resources | None = None
@@ -41,8 +43,8 @@ class ReviewStep(QWidget):
         config.head.addWidget(self._copy)
         self._yaml = YamlView()
         config.body.addWidget(self._yaml, 1)
-        layout = column(happens, naming, config, spacing=14)
-        layout.setStretch(2, 1)
+        layout = column(happens, ForecastCard(forecast), naming, config, spacing=14)
+        layout.setStretch(3, 1)
         self.setLayout(layout)
         for news in (draft.checked, draft.inspected, draft.seen):
             news.connect(self._refresh)

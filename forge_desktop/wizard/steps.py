@@ -6,7 +6,8 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from forge_desktop.bridge.session import Session
-from forge_desktop.models.draft_model import DraftModel
+from forge_desktop.models.draft_model import DraftModel, setting_of
+from forge_desktop.models.forecast_model import ForecastModel
 from forge_desktop.models.presets import Presets
 from forge_desktop.models.recents import Recents
 from forge_desktop.theme.controls import column
@@ -28,8 +29,14 @@ STEPS = (
             "training",
             "tuner",
             "stage",
+            "objective",
+            "head",
+            "rollouts",
             "evaluation",
             "checkpoints",
+            "guards",
+            "stopping",
+            "watching",
             "data.max_length",
             "model.dtype",
             "model.attention",
@@ -47,9 +54,12 @@ class Steps(QWidget):
     navigate = Signal(str)
     told = Signal(str)
 
-    def __init__(self, draft: DraftModel, session: Session, presets: Presets, recents: Recents) -> None:
+    def __init__(
+        self, draft: DraftModel, session: Session, presets: Presets, recents: Recents, forecast: ForecastModel
+    ) -> None:
         super().__init__()
         self._draft, self._session, self._presets, self._recents = draft, session, presets, recents
+        self._forecast = forecast
         self._training: Later[TrainingStep] = Later(self._make_training)
         self._places: tuple[Later[Step], ...] = (
             Later(self._make_model),
@@ -78,7 +88,7 @@ class Steps(QWidget):
         return made
 
     def _make_review(self) -> Step:
-        made = ReviewStep(self._draft, self._session)
+        made = ReviewStep(self._draft, self._session, self._forecast)
         made.told.connect(self.told)
         return made
 
@@ -96,13 +106,20 @@ class Steps(QWidget):
         """It was shown already."""
         return self._places[number].is_made
 
+    @property
+    def is_whole(self) -> bool:
+        """Nothing of what was shown is still to come."""
+        return not self._training.is_made or self._training.made().is_built
+
     def save_template(self) -> None:
         """Keep the recipe under a name."""
         self._training.made().presets.save_as()
 
     def field(self, number: int, path: str) -> SettingField | None:
         """A setting of a step, unfolded."""
-        step = self.step(number)
+        step, path = self.step(number), setting_of(path)
+        if isinstance(step, TrainingStep):
+            step.finish()
         for fold in step.findChildren(FoldedForm):
             if fold.owns(path):
                 fold.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.contract.run_spec import RunConfig
+from engine.contract.tuners import TUNERS
 from forge_desktop.models.plan import Plan
 from forge_desktop.theme.language import count, tr, word
 from forge_desktop.theme.measures import count_of, percent, size
@@ -29,6 +30,10 @@ def _learning(config: RunConfig, plan: Plan) -> str:
     kind = word("choice", config.tuner.kind)
     if config.tuner.kind == "full":
         return tr("Trains every weight of the model.")
+    if config.tuner.kind == "freeze":
+        return _some_layers(config.tuner.layers)
+    if "rank" not in TUNERS[config.tuner.kind].settings:
+        return tr("Trains an adapter with {kind}; the model itself stays as it is.", kind=kind)
     if plan.trained and plan.parameters:
         share = percent(plan.trained / plan.parameters, 2)
         return tr("Trains {m} of {n} parameters ({share}) with {kind}, rank {rank}; the model itself stays as it is.",
@@ -36,6 +41,22 @@ def _learning(config: RunConfig, plan: Plan) -> str:
                   rank=config.tuner.rank)  # fmt: skip
     return tr("Trains an adapter with {kind}, rank {rank}; the model itself stays as it is.", kind=kind,
               rank=config.tuner.rank)  # fmt: skip
+
+
+def _some_layers(layers: int) -> str:
+    if layers > 0:
+        return count(
+            layers,
+            "Trains the last layer of the model; the rest stays as it is.",
+            "Trains the last {n} layers of the model; the rest stays as it is.",
+        )
+    if layers < 0:
+        return count(
+            -layers,
+            "Trains the first layer of the model; the rest stays as it is.",
+            "Trains the first {n} layers of the model; the rest stays as it is.",
+        )
+    return tr("Trains only the modules that are named; the rest of the model stays as it is.")
 
 
 def _steps(config: RunConfig, plan: Plan) -> str:
@@ -86,5 +107,5 @@ def _ending(config: RunConfig) -> str:
 
 
 def _results(config: RunConfig) -> str:
-    what = tr("The model") if config.tuner.kind == "full" else tr("The adapter")
+    what = tr("The model") if TUNERS[config.tuner.kind].whole_model else tr("The adapter")
     return tr("{what} stays in this computer's library; the run's page has a button to save it anywhere.", what=what)

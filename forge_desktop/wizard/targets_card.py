@@ -11,6 +11,7 @@ from forge_desktop.theme.flow import FlowLayout
 from forge_desktop.theme.language import problem_text, tr
 from forge_desktop.theme.measures import count_of
 from forge_desktop.wizard.fields import sign_of
+from forge_desktop.wizard.tuner_fields import takes
 
 
 class TargetsCard(Card):
@@ -53,7 +54,7 @@ class TargetsCard(Card):
 
     @Slot()
     def _refresh(self) -> None:
-        shown = self._draft.get("tuner.kind") != "full"
+        shown = takes(self._draft, "targets")
         if not shown or self.parentWidget() is not None:  # shown without a parent it would be a window for a moment
             self.setVisible(shown)
         chosen = self._draft.get("tuner.targets")

@@ -12,6 +12,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QFocusEvent
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from engine.contract.api import EditRun, RunSummary
+from engine.contract.datasets import DatasetPage
 from engine.contract.errors import ErrorBody
 from engine.contract.ids import new_id
 from forge_desktop.bridge.backend import Backend
@@ -19,18 +20,22 @@ from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.models.draft_store import ADDRESS, DraftStore, Kept
+from forge_desktop.models.forecast_model import ForecastModel
 from forge_desktop.models.presets import Presets, bundled_presets
 from forge_desktop.models.recents import Recents
 from forge_desktop.panels.local_keys import bind
 from forge_desktop.panels.page import ErrorCard, Page, TwoColumns
 from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.theme import icons
-from forge_desktop.theme.controls import button, label, line, restyle, row, set_enabled
+from forge_desktop.theme.controls import button, column, label, line, restyle, row, set_enabled
 from forge_desktop.theme.language import count, tr
+from forge_desktop.theme.later import come_after
 from forge_desktop.theme.look import tokens
+from forge_desktop.theme.slices import Slices
 from forge_desktop.wizard.config_files import SUFFIXES, ConfigFiles
 from forge_desktop.wizard.data_source import dropped_paths
 from forge_desktop.wizard.facts_card import NO_WORKER
+from forge_desktop.wizard.marks_note import MarksNote
 from forge_desktop.wizard.rail import Rail
 from forge_desktop.wizard.step_icon import SIZE, step_icon
 from forge_desktop.wizard.steps import STEPS, Steps, step_of
@@ -75,12 +80,27 @@ class WizardPage(Page):
         self.store.not_saved.connect(self._say_not_saved)
         session.online.connect(self._refresh)
         session.offline.connect(self._refresh)
-        self._show(self._first_marked())
+        self._slices = Slices(self)
+        self._slices.begin([self._show_first, self._build_rail], now=False)
         if self._uid:
             session.ask(lambda backend: self.draft.load(backend, uid), self.draft.replace, self._failed, owner=self)
         elif kept is not None:
             self.draft.inspect()
             self.draft.preview()
+
+    def take_dataset(self, name: str) -> None:
+        """Learn from the newest version of a dataset of the library."""
+        self._session.ask(
+            lambda backend: backend.datasets(name, "name", False, 0, 500),
+            lambda page: self._take_found(name, page),
+            self._failed,
+            owner=self,
+        )
+
+    def _take_found(self, name: str, page: DatasetPage) -> None:
+        found = next((one for one in page.datasets if one.name == name), None)
+        if found is not None and found.newest is not None:
+            self.draft.add_library(name, found.newest.hash)
 
     def _open(self, uid: str) -> Kept | None:
         """Which draft this is: one the controller keeps, one of this computer, or the newest unfinished one."""
@@ -102,6 +122,7 @@ class WizardPage(Page):
         self._build_steps()
         self._error = ErrorCard("wizard.error")
         self.outer.addWidget(self._error)
+        self.outer.addWidget(MarksNote(self.draft))
         self.outer.addWidget(self._columns(), 1)
         self.outer.addWidget(line())
         self._build_foot()
@@ -128,14 +149,37 @@ class WizardPage(Page):
         self.outer.addLayout(bar)
 
     def _columns(self) -> QWidget:
-        self.steps = Steps(self.draft, self._session, self.presets, self._recents)
+        self.forecast = ForecastModel(self.draft, self._session, self)
+        self.steps = Steps(self.draft, self._session, self.presets, self._recents, self.forecast)
         self.steps.navigate.connect(self.navigate)
         self.steps.told.connect(self._actions.told)
-        rail = Rail(self.draft, self._session)
-        rail.wanted.connect(self.go_to)
-        columns = TwoColumns(self.steps, rail)
+        self._rail = QWidget()
+        self._rail.setLayout(column())
+        columns = TwoColumns(self.steps, self._rail)
         self._area = columns.area
         return columns
+
+    @property
+    def is_built(self) -> bool:
+        """The rail and all of the steps are there: they are made in turns of their own."""
+        return self._slices.is_done and self.steps.is_whole
+
+    @property
+    def is_paintable(self) -> bool:
+        """A step is there: without one the page would flash."""
+        return self._slices.is_done or any(self.steps.is_made(place) for place in range(len(STEPS)))
+
+    def _show_first(self) -> None:
+        if not self.is_paintable:  # else somebody turned to a step already
+            self._show(self._first_marked())
+
+    def _build_rail(self) -> None:
+        rail = Rail(self.draft, self._session, self.forecast)
+        rail.wanted.connect(self.go_to)
+        layout = self._rail.layout()
+        assert layout is not None
+        layout.addWidget(rail)
+        come_after(self._rail, rail)
 
     def _build_foot(self) -> None:
         self._back = button(tr("Back"), "default", on_click=lambda: self._show(self._step - 1), name="wizard.back")
@@ -163,7 +207,7 @@ class WizardPage(Page):
     def focusInEvent(self, event: QFocusEvent) -> None:
         """Qt's own hook: a page that opens gives the keyboard to its first field."""
         super().focusInEvent(event)
-        if event.reason() == Qt.FocusReason.OtherFocusReason:
+        if event.reason() == Qt.FocusReason.OtherFocusReason and self.steps.is_made(self._step):
             self.steps.step(self._step).focus_first()
 
     def _first_marked(self) -> int:

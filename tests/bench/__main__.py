@@ -25,6 +25,11 @@ BENCHES = (
     ("Charts of a million points", sys.executable, "tests.bench.charts"),
     ("Questions to Docker engines", sys.executable, "tests.bench.links"),
     ("Ways to Docker engines", sys.executable, "tests.bench.docker_transport"),
+    ("Moves between nodes", sys.executable, "tests.bench.docker_moves"),
+    ("Importing a dataset", WORKER, "tests.bench.data_import"),
+    ("Rows to tokens", WORKER, "tests.bench.data_tokens"),
+    ("Memory of learning from a million rows", WORKER, "tests.bench.data_train"),
+    ("Memory forecast and fact", WORKER, "tests.bench.memory_forecast"),
     ("Training speed", WORKER, "tests.bench.worker_speed"),
 )
 

@@ -27,7 +27,17 @@ REASONS = {"completed": "finished", "failed": "out_of_memory", "stopped": "stopp
 SPARKLINE = json.dumps({"every": 8, "seen": 384, "values": [round(3 / n, 5) for n in range(1, 49)]})
 SEARCHES = ("qwen", "rows", "nightly", "legal review", "support 77", "nothing like it", "ll", "b", "日期", "翻译 客服")
 SEARCHES += ("日期格式", "größe", "GRÖSSE", "medical code 日期")
-OPERATORS = ("model:qwen", "loss<1", "score>0.9", "steps>1", "tag:nightly", "-tag:nightly", "name:legal", "cost<5")
+OPERATORS = (
+    "model:qwen",
+    "loss<1",
+    "score>0.9",
+    "steps>1",
+    "tag:nightly",
+    "-tag:nightly",
+    "name:legal",
+    "cost<5",
+    "tokens>10M",
+)
 OPERATORS += (
     "created<2024-01-01",
     "state:completed score>0.5",
@@ -45,7 +55,7 @@ OPERATORS += ('project:"project 3" reason:out_of_memory', "priority>0 dataset:ro
 _COLUMNS = (
     "id, uid, kind, lane, name, project, owner, state, priority, model, dataset, method, created, queued, started, "
     "finished, spec_hash, tags, attempt, last_step, total_steps, loss, pace, sparkline, worked_seconds, cost, score, "
-    "reason, node"
+    "reason, node, tokens_seen"
 )
 
 
@@ -74,6 +84,7 @@ def rows(count: int, seed: int = 7) -> list[tuple[Any, ...]]:
                 *(created + 900, "0" * 64, tags, 1, steps, steps, None if n % 50 == 0 else chance.random() * 4),
                 *(0.2, SPARKLINE, later.uniform(1, 90_000), None if n % 3 == 0 else later.uniform(0, 50)),
                 *(None if n % 4 == 0 else round(later.random(), 3), REASONS.get(states[n - 1]), "local"),
+                None if n % 5 == 0 else steps * 512 * (n % 7),
             )
         )
     return found

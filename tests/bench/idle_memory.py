@@ -25,27 +25,27 @@ ROUNDS = 3
 DESKTOP = """
 import sys, psutil
 from pathlib import Path
-from PySide6.QtTest import QTest
 from engine.contract.paths import Home
 from forge_desktop.app import Desktop, make_application
 from forge_desktop.bridge.controller import connect_to_controller
+from tests.bench.loops import rest
 home = Home(Path(sys.argv[1]))
 app = make_application(sys.argv[:1])
 desktop = Desktop(app, home, lambda: connect_to_controller(home), "en", "light")
 desktop.preferences.set("onboarding", "done")
 desktop.open()
 while not desktop.session.is_online or desktop.session.is_asking:
-    QTest.qWait(50)
+    rest(50)
 
 def held():
-    QTest.qWait(3000)
+    rest(3000)
     full = psutil.Process().memory_full_info()
     return full.rss / 1e6, getattr(full, "pss", full.rss) / 1e6
 
 first = held()
 for address in ("new", "settings/workers", "settings/data", "compare/", "welcome", "runs"):
     desktop.window.go(address)
-    QTest.qWait(700)
+    rest(700)
 print(*first, *held())
 desktop.close()
 """

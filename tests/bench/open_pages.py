@@ -28,6 +28,7 @@ from forge_desktop.pages.run_page import TABS
 from forge_desktop.pages.settings_page import SettingsPage
 from forge_desktop.wizard.steps import STEPS
 from forge_desktop.wizard.wizard_page import WizardPage
+from tests.bench.loops import rest
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.helpers.journals import after_training, before_training, demo_spec, failed, saved, steps
 
@@ -176,7 +177,7 @@ def settled(desktop: Desktop) -> None:
     """Let the window work until nothing is asked, and a while more."""
     limit, quiet = time.monotonic() + LONGEST_S, time.monotonic()
     while time.monotonic() < limit and (time.monotonic() - quiet) * 1000 < QUIET_MS:
-        QTest.qWait(10)
+        rest(10)
         if desktop.session.is_asking or desktop.is_changing_look:
             quiet = time.monotonic()
         page = desktop.window.page

@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QTimer
-from PySide6.QtTest import QTest
 
 from engine.contract.api import RunPage, RunSummary
 from engine.contract.events import Points, RunChanged
@@ -27,12 +26,12 @@ from forge_desktop.app import Desktop, make_application
 from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.pages.runs_page import RunsPage
 from tests.bench.history import RUNS, fill
+from tests.bench.loops import rest, until
 from tests.helpers.journals import before_training, demo_spec
 
 LIVE = 8
 PUSHES_A_SECOND = 30
 POINTS_A_PUSH = 4
-LIMIT_S = 60.0
 ALLOWED_MS = 50.0
 
 
@@ -102,15 +101,6 @@ class Beat:
         self._cpu, self._at = cpu, at
 
 
-def until(true: Callable[[], bool]) -> None:
-    """Let the window work until something is so."""
-    limit = time.monotonic() + LIMIT_S
-    while not true():
-        if time.monotonic() > limit:
-            raise TimeoutError("the page did not get there")
-        QTest.qWait(5)
-
-
 def deeds(page: RunsPage) -> dict[str, Callable[[], object]]:
     """What a person does with the list."""
     bar = page.table.verticalScrollBar()
@@ -118,15 +108,15 @@ def deeds(page: RunsPage) -> dict[str, Callable[[], object]]:
     def scroll() -> None:
         for n in range(60):
             bar.setValue(n * 52 * 1600)
-            QTest.qWait(16)
+            rest(16)
 
     def wheel() -> None:
         for n in range(100):
             bar.setValue(bar.maximum() // 2 + 40 * n)
-            QTest.qWait(16)
+            rest(16)
 
     return {
-        "nothing, only watching": lambda: QTest.qWait(3000),
+        "nothing, only watching": lambda: rest(3000),
         "sort by loss": lambda: page.model.set_sort("loss", False),
         "sort by name": lambda: page.model.set_sort("name", True),
         "back to the newest": lambda: page.model.set_sort("created", True),
@@ -169,11 +159,11 @@ def main() -> int:
         print(f"| over {RUNS:,} runs, {LIVE} of them at work | longest busy stretch, ms | of day, ms | busy in all |")
         print("|---|---|---|---|")
         for title, do in deeds(page).items():
-            QTest.qWait(100)
+            rest(100)
             beat.begin()
             do()
             until(lambda: page.model.is_current)
-            QTest.qWait(300)
+            rest(300)
             share = (time.thread_time() - beat.first_cpu) / (time.perf_counter() - beat.first_at)
             longest = max(longest, beat.busy)
             print(f"| {title} | {1000 * beat.busy:.1f} | {1000 * beat.wall:.0f} | {share:.0%} |", flush=True)

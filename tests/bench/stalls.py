@@ -16,14 +16,13 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from PySide6.QtTest import QTest
-
 from engine.contract.paths import Home
 from engine.contract.states import RunState
 from engine.control.store.database import Database
 from forge_desktop.app import Desktop, make_application
 from forge_desktop.models.settings_entries import SECTIONS
 from tests.bench.history import RUNS, fill
+from tests.bench.loops import rest
 from tests.bench.runs_page import ALLOWED_MS, LIVE, Beat, HistoryBackend
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.helpers.journals import after_training, before_training, demo_spec, steps
@@ -59,7 +58,7 @@ def places(desktop: Desktop, uids: list[str]) -> dict[str, Callable[[], object]]
         return lambda: window.findChild(object, name).click()
 
     def over(show: Callable[[], object]) -> Callable[[], object]:
-        return lambda: (show(), QTest.qWait(300), window.overlays.close_one())
+        return lambda: (show(), rest(300), window.overlays.close_one())
 
     found: dict[str, Callable[[], object]] = {
         "runs": page("runs"),
@@ -80,10 +79,10 @@ def places(desktop: Desktop, uids: list[str]) -> dict[str, Callable[[], object]]
 
 def once(beat: Beat, do: Callable[[], object]) -> tuple[float, float]:
     """The longest stretch while something is opened and settles: of processor time, and of day."""
-    QTest.qWait(100)
+    rest(100)
     beat.begin()
     do()
-    QTest.qWait(SETTLE_MS)
+    rest(SETTLE_MS)
     return 1000 * beat.busy, 1000 * beat.wall
 
 
@@ -98,7 +97,7 @@ def main() -> None:
         desktop = Desktop(app, Home(Path(folder) / "home"), lambda: backend, "en", "light")
         desktop.preferences.set("onboarding", "done")
         desktop.open()
-        QTest.qWait(1500)
+        rest(1500)
         stop = threading.Event()
         reporter = threading.Thread(target=backend.report, args=(stop,))
         reporter.start()
@@ -118,7 +117,7 @@ def report(desktop: Desktop, beat: Beat, uids: list[str]) -> None:
     print("| opened | first time, busy | of day | again, busy | of day | again by watching |")
     print("|---|---:|---:|---:|---:|---:|")
     desktop.window.go("runs")
-    watching = max(once(beat, lambda: QTest.qWait(2000)) for _ in range(3))
+    watching = max(once(beat, lambda: rest(2000)) for _ in range(3))
     print(f"| nothing, only watching the list | | | {watching[0]:.1f} | {watching[1]:.0f} | 1.0 |", flush=True)
     found = places(desktop, uids)
     firsts = {title: once(beat, do) for title, do in found.items()}
@@ -128,9 +127,9 @@ def report(desktop: Desktop, beat: Beat, uids: list[str]) -> None:
         print(f"| {title} | {first[0]:.1f} | {first[1]:.0f} | {again[0]:.1f} | {again[1]:.0f} "
               f"| {again[0] / watching[0]:.1f} |", flush=True)  # fmt: skip
     desktop.window.go(f"run/{uids[0]}")
-    QTest.qWait(SETTLE_MS)
+    rest(SETTLE_MS)
     begun = time.monotonic()
-    streaming = once(beat, lambda: QTest.qWait(10_000))
+    streaming = once(beat, lambda: rest(10_000))
     print(f"\nOver {time.monotonic() - begun:.0f} s of streaming on the page of a run: {streaming[0]:.1f} ms busy, "
           f"{streaming[1]:.0f} ms of day.")  # fmt: skip
     for text, measured in (("first time", firsts), ("again", agains)):

@@ -18,7 +18,6 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Slot
-from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
 from engine.contract.events import Points
@@ -27,11 +26,11 @@ from forge_desktop.app import Desktop, make_application
 from forge_desktop.bridge.controller import connect_to_controller
 from forge_desktop.models.curves import Curve
 from forge_desktop.pages.run_page import RunPage
+from tests.bench.loops import rest, until
 from tests.helpers.controller import ControllerProcess, make_stub_python
 
 STEP_SECONDS, STUB_STEPS, REAL_STEPS = 0.02, 500, 150
 PROMISED_MS = 150.0
-LIMIT_S = 180.0
 BUNDLED = {"path": "demo", "hub": "bundled"}
 
 
@@ -76,15 +75,6 @@ class Watch(QObject):
         return to_thread, to_pixel
 
 
-def until(true: Callable[[], bool]) -> None:
-    """Let the window work until something is so."""
-    limit = time.monotonic() + LIMIT_S
-    while not true():
-        if time.monotonic() > limit:
-            raise TimeoutError("the runs did not get there")
-        QTest.qWait(20)
-
-
 def real_order() -> RunSpec:
     """The bundled model, a batch small enough for many steps a second."""
     training = {"max_steps": REAL_STEPS, "epochs": 50, "micro_batch_size": 2, "threads": 1}
@@ -118,7 +108,7 @@ def measure(worker: Path, orders: Callable[[ControllerProcess], list[RunSpec]]) 
             for uid in uids:
                 service.client.start(uid)
             until(lambda: page.model.detail is not None and page.model.detail.run.state.ended)
-            QTest.qWait(300)
+            rest(300)
             return watch.waits()
         finally:
             desktop.close()

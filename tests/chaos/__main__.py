@@ -1,6 +1,7 @@
 """`make chaos`: CHAOS_FAULTS faults (200) from CHAOS_SEED over eight runs; ends with 0 if nothing was lost.
 
-CHAOS_EXECUTORS=docker,process says where they work; without it docker takes part where an engine can start.
+CHAOS_EXECUTORS=docker,process says where they work; without it docker takes part where an engine can start. After
+CHAOS_MINUTES, or when it is told to end (SIGTERM), there are no more faults: what there was is judged.
 """
 
 from __future__ import annotations
@@ -12,16 +13,22 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 from engine.contract.errors import UserError
-from tests.chaos import faults, node_faults
+from tests.chaos import faults, moves, node_faults
 from tests.chaos.arena import Arena
 from tests.chaos.nodes import Nodes, chosen, running_nodes
+from tests.chaos.owners import disputed
 from tests.chaos.verify import problems
+from tests.chaos.verify_moves import move_problems, moves_told
 from tests.chaos.verify_nodes import cleared, expired, links, node_problems
 from tests.helpers.docker_process import CannotStart
+
+LOOK_EVERY = 10
+"""Faults, until somebody looks whether one place owns each run."""
 
 
 def main() -> int:
@@ -48,21 +55,27 @@ def fight(seed: int, count: int, nodes: Nodes | None, processes: bool) -> int:
     chance = random.Random(seed)
     folder = Path(tempfile.mkdtemp(prefix="forge-chaos-"))
     arena, began = Arena(folder, chance, nodes, processes), time.monotonic()
-    found = ["the run broke off"]
+    found, disputes, done = ["the run broke off"], list[str](), 0
+    limit, enough = 60 * float(os.environ.get("CHAOS_MINUTES") or "inf"), threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: enough.set())
     try:
         arena.spawn_controller({"FORGE_FAULT": "migration.before_commit:kill:1"})
-        of_nodes = node_faults.KINDS if nodes else ()
+        of_nodes = [node_faults.KINDS, moves.KINDS] if nodes else []
         for number, fault in enumerate(faults.plan(count, chance, of_nodes, processes), 1):
+            if enough.is_set() or time.monotonic() - began > limit:
+                break
             arena.ready()
+            done = number
             time.sleep(chance.uniform(0.0, 0.4))
             try:
                 told = fault(arena, chance)
             except UserError as error:  # refused, or nobody answered: that may be
                 told = f"{getattr(fault, '__name__', 'fault')}: {error.code}"
             print(f"{number:4d}  {time.monotonic() - began:6.1f} s  {told}", flush=True)
+            disputes += disputed(arena) if nodes and number % LOOK_EVERY == 0 else []
         arena.heal()
-        found = judge(arena, nodes)
-        report(arena, found, count, time.monotonic() - began)
+        found = disputes + judge(arena, nodes)
+        report(arena, found, done, time.monotonic() - began)
     finally:
         if found and os.environ.get("CHAOS_KEEP"):
             shutil.copytree(arena.home.root, folder / "kept")
@@ -78,7 +91,7 @@ def judge(arena: Arena, nodes: Nodes | None) -> list[str]:
     found = problems(arena.home) + links(arena.runtime)
     if nodes is None:
         return found
-    found += node_problems(nodes, arena.home)
+    found += node_problems(nodes, arena.home) + move_problems(arena.home)
     table(arena, nodes)
     arena.spawn_controller()
     arena.until_healthy()
@@ -95,7 +108,7 @@ def table(arena: Arena, nodes: Nodes) -> None:
     for row in arena.attempts():
         containers = len(nodes.engines[row.node].api.containers(all=True)) if row.node in nodes.engines else ""
         print(f"{row.node:<8}{row.runs:>6}{row.attempts:>10}{containers:>12}  {row.ends}")
-    print()
+    print(f"\nmoves: {moves_told(arena.home)}\n")
 
 
 def report(arena: Arena, found: list[str], count: int, seconds: float) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from engine.client.client import ControllerClient
 from engine.contract.errors import Conflict, UserError
-from engine.contract.nodes import LOCAL
+from engine.contract.nodes import LOCAL, MoveView
 from engine.contract.paths import Home, code_root
 from tests.chaos import light_worker
 from tests.chaos.nodes import Nodes, until_reachable
@@ -28,6 +28,8 @@ from tests.helpers.waiting import wait_until
 
 RUNS = 8
 STEPS = (150, 400)
+LONG_STEPS = (600, 1500)
+"""Of every third run, where runs are moved: that takes seconds."""
 DELAY_S = 0.01
 DISK = "256m"
 HEAL_S = 240.0
@@ -171,7 +173,8 @@ class Arena:
         counts = self.client.runs(limit=0).counts
         for _ in range(self.most - sum(count for state, count in counts.items() if state != "completed")):
             self._made += 1
-            steps = self.chance.randint(*STEPS)
+            longer = self.nodes is not None and self._made % 3 == 0
+            steps = self.chance.randint(*(LONG_STEPS if longer else STEPS))
             delay = DELAY_S if self.nodes is None else IN_CONTAINER_DELAY_S
             name = f"steps={steps} delay={delay} every={self.chance.randint(15, 60)} seed={self._made}"
             limits = {"retries": 100}
@@ -185,6 +188,9 @@ class Arena:
             if done:
                 self.client.clean(chance.choice(done).uid)
             return
+        if point.startswith("moving."):
+            self._stir_moves(chance, point)
+            return
         runs = self.client.runs(limit=100).runs
         run = chance.choice(runs) if runs else None
         if run is None:
@@ -194,6 +200,23 @@ class Arena:
                 self.client.resume(run.uid)
             elif run.state == "running":
                 self.client.pause(run.uid)
+
+    def _stir_moves(self, chance: random.Random, point: str) -> None:
+        """One move under way; given up, where the way back is to be passed."""
+        under_way = self.moves_under_way()
+        if not under_way:
+            runs = self.client.runs(states=["running"], limit=100).runs
+            if runs:
+                run = chance.choice(runs)
+                with contextlib.suppress(Conflict):
+                    self.client.move_run(run.uid, chance.choice([place for place in self.places if place != run.node]))
+        elif point == "moving.before_back" and under_way[0].step != "saving":
+            with contextlib.suppress(Conflict):
+                self.client.cancel_move(under_way[0].uid)
+
+    def moves_under_way(self) -> list[MoveView]:
+        """Those that are not over."""
+        return [move for move in self.client.moves() if move.state == "running"]
 
     def heal(self) -> None:
         """No more faults: every run is started again until it is completed, then the controller is ended."""
@@ -206,7 +229,7 @@ class Arena:
         until = time.monotonic() + HEAL_S
         while True:
             left = [run for run in self.client.runs(limit=1000).runs if run.state != "completed"]
-            if not left:
+            if not left and not self.moves_under_way():
                 break
             for run in left:
                 if run.state in ("paused", "stopped", "failed", "draft"):

@@ -21,9 +21,13 @@ WORKER_POINTS = tuple(point for point in POINTS if point.startswith(("durable.",
 ELSEWHERE = ("monitor.", "migration.", "move.", "install.")
 """Places a controller at work does not pass. The migration dies once at the start of every chaos run."""
 CONTROLLER_POINTS = tuple(point for point in POINTS if not point.startswith(ELSEWHERE))
-AT_POINT_S = 3.0
+MOVING = "moving."
+"""Passed where runs have somewhere else to go."""
+AT_POINT_S, AT_MOVE_S = 3.0, 20.0
 """How long a controller with a fault inside may live on, once it answers, before it is ended from outside."""
 START_S = 15.0
+ONCE = ("start.", "command.", "retention.", MOVING)
+"""Places that are not passed often."""
 
 
 def kill_controller(arena: Arena, _chance: random.Random) -> str:
@@ -51,13 +55,14 @@ def at_point(point: str) -> Fault:
 
     def fault(arena: Arena, chance: random.Random) -> str:
         arena.end_controller(signal.SIGKILL)
-        count = 1 if point.startswith(("start.", "command.", "retention.")) else chance.randint(1, 30)
+        once, patience = point.startswith(ONCE), AT_MOVE_S if point.startswith(MOVING) else AT_POINT_S
+        count = 1 if once else chance.randint(1, 30)
         process = arena.spawn_controller({"FORGE_FAULT": f"{point}:kill:{count}"})
         until = began = time.monotonic() + START_S
         while process.poll() is None and time.monotonic() < until:
             with contextlib.suppress(UserError):
                 arena.stir(chance, point)
-                until = min(until, time.monotonic() + AT_POINT_S) if until == began else until
+                until = time.monotonic() + patience if until == began else until
             arena.mend()
             time.sleep(0.02)
         reached = process.poll() is not None
@@ -150,7 +155,6 @@ WISHES: dict[str, Callable[[Arena, str], Any]] = {
     "clean": lambda arena, uid: arena.client.clean(uid),
     "delete": lambda arena, uid: arena.client.delete(uid),
 }
-NAMED: list[Fault] = [at_point(point) for point in CONTROLLER_POINTS]
 NAMED_OF_PROCESSES: list[Fault] = [worker_at_point(point) for point in WORKER_POINTS]
 RANDOM: list[tuple[int, Fault]] = [
     (6, kill_controller),
@@ -176,14 +180,17 @@ RANDOM_OF_PROCESSES: list[tuple[int, Fault]] = [
 ]
 
 
-def plan(count: int, chance: random.Random, of_nodes: Sequence[Fault] = (), processes: bool = True) -> Iterator[Fault]:
-    """So many faults: every named place in turn, every kind of the nodes' in turn, and random ones between."""
-    named = [*NAMED, *(NAMED_OF_PROCESSES if processes else ())]
+def plan(
+    count: int, chance: random.Random, more: Sequence[Sequence[Fault]] = (), processes: bool = True
+) -> Iterator[Fault]:
+    """So many faults: every named place in turn, the kinds of the nodes and of moves in turn, random ones between."""
+    points = [point for point in CONTROLLER_POINTS if more or not point.startswith(MOVING)]
+    named = [*map(at_point, points), *(NAMED_OF_PROCESSES if processes else ())]
     others = [*RANDOM, *(RANDOM_OF_PROCESSES if processes else ())]
     chance.shuffle(named)
     turns: list[Iterator[Fault]] = [itertools.cycle(named), _random(others, chance)]
-    if of_nodes:
-        shuffled = list(of_nodes)
+    for kinds in more:
+        shuffled = list(kinds)
         chance.shuffle(shuffled)
         turns.append(itertools.cycle(shuffled))
     for number in range(count):

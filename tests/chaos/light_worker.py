@@ -1,8 +1,8 @@
 """A worker that learns a number instead of a model: the real journal, commands and checkpoints, without torch.
 
 Started like an interpreter: `light_worker.py -m engine.compute.worker FOLDER`. Words in the run's name say how:
-`steps=N`, `delay=SECONDS` a step, `every=N` steps a checkpoint, `seed=N`. A file `worker-fault` in FORGE_HOME is
-taken by the next worker that starts and becomes its FORGE_FAULT.
+`steps=N`, `delay=SECONDS` a step, `every=N` steps a checkpoint, `seed=N`, `weights=MB` in each checkpoint. A file
+`worker-fault` in FORGE_HOME is taken by the next worker that starts and becomes its FORGE_FAULT.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class LightSession:
     def __init__(self, folder: AttemptFolder, order: AttemptOrder, reporter: Reporter, commands: Commands) -> None:
         words = dict(word.partition("=")[::2] for word in order.spec.name.split())
         self.steps, self.delay = int(words["steps"]), float(words["delay"])
-        self.seed = int(words["seed"])
+        self.seed, self.weights = int(words["seed"]), int(words.get("weights", 0)) << 20
         config = CheckpointConfig(every_minutes=None, every_steps=int(words["every"]), keep_last=2, keep_best=0)
         self.checkpoints = Checkpoints(folder.checkpoints, config, order.attempt, reporter)
         self.folder, self.order, self.report, self.commands = folder, order, reporter, commands
@@ -100,7 +100,12 @@ class LightSession:
             run=self.order.run, attempt=self.order.attempt, step=self.step, epoch=self.step / self.steps,
             total_steps=self.steps, cause=cause, created=now(), loss=number.loss(self.x),
         )  # fmt: skip
-        self.checkpoints.save(manifest, lambda folder: write_json(folder / "number.json", {"x": str(self.x)}))
+        self.checkpoints.save(manifest, self._write)
+
+    def _write(self, folder: Path) -> None:
+        write_json(folder / "number.json", {"x": str(self.x)})
+        if self.weights:
+            (folder / "weights.bin").write_bytes(os.urandom(self.weights))
 
     def _publish(self) -> None:
         found = publish_folder(

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 import psutil
+import requests
 
 from tests.chaos.arena import Arena
 from tests.chaos.nodes import HURT, Nodes
+from tests.helpers import docker_traces
 from tests.helpers.docker_process import children_of
 
 Fault = Callable[[Arena, random.Random], str]
@@ -26,18 +28,21 @@ COLD_S = 12.0
 WORKER, PARENT = "engine.compute.worker ", "engine.compute.worker.container "
 
 
-def of_node(fault: Callable[[Arena, Nodes, random.Random], str]) -> Fault:
+def of_node(what: str) -> Callable[[Callable[[Arena, Nodes, random.Random], str]], Fault]:
     """What an engine answers that was hurt before is no news."""
 
-    @functools.wraps(fault)
-    def safe(arena: Arena, chance: random.Random) -> str:
-        assert arena.nodes is not None
-        try:
-            return fault(arena, arena.nodes, chance)
-        except HURT as error:
-            return f"{fault.__name__.replace('_', ' ')}: {type(error).__name__}"
+    def made(fault: Callable[[Arena, Nodes, random.Random], str]) -> Fault:
+        @functools.wraps(fault)
+        def safe(arena: Arena, chance: random.Random) -> str:
+            assert arena.nodes is not None
+            try:
+                return fault(arena, arena.nodes, chance)
+            except HURT as error:
+                return f"{what}: {type(error).__name__}"
 
-    return safe
+        return safe
+
+    return made
 
 
 def pick(arena: Arena, nodes: Nodes, chance: random.Random) -> tuple[str, dict[str, Any]] | None:
@@ -56,18 +61,23 @@ def pick(arena: Arena, nodes: Nodes, chance: random.Random) -> tuple[str, dict[s
         time.sleep(0.2)
 
 
+def listing(nodes: Nodes, name: str, container: str, which: str) -> list[int]:
+    """Processes in a container whose command has these words."""
+    with contextlib.closing(nodes.engines[name].client(timeout=10)) as api:
+        found = api.top(container, "-eo pid,args")["Processes"]
+    return [int(pid) for pid, words in found if which in f"{words} " and "docker-init" not in words]
+
+
 def in_container(which: str, number: signal.Signals) -> Fault:
     """A signal to the worker in a container, or to its parent."""
 
-    @of_node
+    @of_node(f"{number.name} in a container")
     def fault(arena: Arena, nodes: Nodes, chance: random.Random) -> str:
         found = pick(arena, nodes, chance)
         if found is None:
             return "no container to reach into"
         name, row = found
-        with contextlib.closing(nodes.engines[name].client(timeout=10)) as api:
-            listing = api.top(row["Id"], "-eo pid,args")["Processes"]
-        pids = [int(pid) for pid, words in listing if which in f"{words} " and "docker-init" not in words]
+        pids = listing(nodes, name, row["Id"], which)
         if not pids:
             return f"{name} {row['Names'][0]}: nobody there yet"
         with contextlib.suppress(ProcessLookupError):
@@ -83,7 +93,7 @@ def in_container(which: str, number: signal.Signals) -> Fault:
 def to_container(verb: str) -> Fault:
     """Killed, removed by hand, or paused for a while."""
 
-    @of_node
+    @of_node(f"{verb} a container")
     def fault(arena: Arena, nodes: Nodes, chance: random.Random) -> str:
         found = pick(arena, nodes, chance)
         if found is None:
@@ -102,15 +112,15 @@ def to_container(verb: str) -> Fault:
     return fault
 
 
-def to_daemon(verb: str) -> Fault:
-    """Killed, ended or held still; its containers live on; it comes back."""
+def to_daemon(verb: str, whose: str | None = None) -> Fault:
+    """Killed, ended or held still; its containers live on; it comes back. Of a node, or of any."""
 
-    @of_node
+    @of_node(f"{verb} a daemon")
     def fault(arena: Arena, nodes: Nodes, chance: random.Random) -> str:
         free = nodes.answering()
         if not free:
             return "every daemon is away"
-        name = chance.choice(free)
+        name = whose or chance.choice(free)
         daemon = nodes.engines[name].daemon
         nodes.down.add(name)
         {"kill": daemon.kill, "end": daemon.stop, "hold": daemon.pause}[verb]()
@@ -124,7 +134,7 @@ def to_daemon(verb: str) -> Fault:
 def to_way(verb: str) -> Fault:
     """The tunnel's sessions, the sshd, the ssh of the controller, or the cable."""
 
-    @of_node
+    @of_node(f"{verb} the sshd")
     def fault(arena: Arena, nodes: Nodes, chance: random.Random) -> str:
         until = time.monotonic() + 2 * AWAY_S[1]
         while WAY in nodes.down and time.monotonic() < until:
@@ -148,7 +158,7 @@ def to_way(verb: str) -> Fault:
     return fault
 
 
-@of_node
+@of_node("fill tiny's disk")
 def fill_node(arena: Arena, nodes: Nodes, chance: random.Random) -> str:
     """No room on the small node, for a while."""
     filler = nodes.small.daemon.folder / "data" / "filler"
@@ -190,8 +200,12 @@ def _go_on(process: psutil.Process) -> None:
 
 
 def _unpause(nodes: Nodes, name: str, container: str) -> None:
-    with contextlib.suppress(*HURT), contextlib.closing(nodes.engines[name].client(timeout=20)) as api:
-        api.unpause(container)
+    """On a command that was let in while it froze, the engine waits without end: then it is thawed behind its back."""
+    with contextlib.suppress(*HURT), contextlib.closing(nodes.engines[name].client(timeout=10)) as api:
+        try:
+            api.unpause(container)
+        except requests.exceptions.ReadTimeout:
+            docker_traces.thaw(container)
 
 
 def _daemon_back(nodes: Nodes, name: str) -> None:

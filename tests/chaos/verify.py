@@ -62,7 +62,9 @@ def run_problems(connection: sqlite3.Connection, home: Home, run: sqlite3.Row) -
         ).fetchone()[0]
         result = home.library / run["uid"] / library / "number.json"
     expected = number.after(seed, steps)
-    if int(json.loads(result.read_bytes())["x"]) != expected:
+    if not result.exists():
+        yield f"its result is not there: {result}"
+    elif int(json.loads(result.read_bytes())["x"]) != expected:
         yield "its result is wrong: a resume was not exact"
     yield from curve_problems(next(curve for curve in curves if curve.metric == "loss"), seed, steps)
 

@@ -17,12 +17,15 @@ from engine.contract.clock import now
 from engine.contract.paths import Home
 from engine.control.executors.docker import files, names
 from engine.control.executors.docker.keep import DAY_S, Keep
+from engine.control.nodes.sampler_container import container_name
 from tests.chaos.nodes import Nodes, until_reachable
 from tests.helpers.docker_engines import Engine
 from tests.helpers.docker_profiles import linked, local_profile
 
 LIVE = ("running", "paused", "restarting")
 SWEEP_S = 120.0
+GOING_S = 10.0
+"""A removal that was asked for may take so long."""
 LARGEST = 1 << 30
 LINKS = "forge-link-*"
 
@@ -39,9 +42,16 @@ def node_problems(nodes: Nodes, home: Home) -> list[str]:
 
 
 def _at_work(engine: Engine) -> Iterator[str]:
-    for row in engine.api.containers(all=True, filters={"label": f"{names.MANAGED}=1"}):
-        if row["State"] in LIVE:
-            yield f"container {row['Names'][0]} is {row['State']}"
+    """Nothing works when the controller ended in good order: it took its samplers along, also a killed one's."""
+    until = time.monotonic() + GOING_S
+    while time.monotonic() < until and _live(engine):
+        time.sleep(0.2)
+    yield from _live(engine)
+
+
+def _live(engine: Engine) -> list[str]:
+    rows = engine.api.containers(all=True, filters={"label": f"{names.MANAGED}=1"})
+    return [f"container {row['Names'][0]} is {row['State']}" for row in rows if row["State"] in LIVE]
 
 
 def _journals(engine: Engine, home: Home, known: set[str]) -> Iterator[str]:
@@ -70,7 +80,11 @@ def cleared(nodes: Nodes, home: Home, client: ControllerClient) -> list[str]:
         known = {uid for (uid,) in connection.execute("SELECT uid FROM run")}
 
     def left() -> list[str]:
-        return [f"{name}: {text}" for name, engine in nodes.engines.items() for text in _left(engine.api, known)]
+        return [
+            f"{name}: {text}"
+            for name, engine in nodes.engines.items()
+            for text in _left(engine.api, known, container_name(names.controller_id(home), name))
+        ]
 
     until = time.monotonic() + SWEEP_S
     while (found := left()) and time.monotonic() < until:
@@ -78,15 +92,15 @@ def cleared(nodes: Nodes, home: Home, client: ControllerClient) -> list[str]:
     return found
 
 
-SAMPLER = "/forge-sampler-"
+def _left(api: docker.APIClient, known: set[str] | None, sampler: str = "") -> Iterator[str]:
+    """Containers and run volumes; of runs that were deleted while the node was away, only where `known` is None.
 
-
-def _left(api: docker.APIClient, known: set[str] | None) -> Iterator[str]:
-    """Containers and run volumes; of runs that were deleted while the node was away, only where `known` is None."""
+    `sampler` is that of the controller that lives: it goes with it, and is no remainder until then.
+    """
     rows: list[dict[str, Any]] = api.containers(all=True, filters={"label": f"{names.MANAGED}=1"})
     for row in rows:
-        if known is not None and row["Names"][0].startswith(SAMPLER):
-            continue  # it serves the controller that lives, and ends by itself within the hour after it
+        if sampler and row["Names"][0] == f"/{sampler}":
+            continue
         if known is None or row["Labels"].get(names.RUN) in known or names.RUN not in row["Labels"]:
             yield f"container {row['Names'][0]} is left"
     for volume in api.volumes()["Volumes"] or []:
@@ -100,9 +114,7 @@ def expired(nodes: Nodes, home: Home) -> tuple[int, list[str]]:
     """In eight days everything is gone by itself: how much waited for that, and what would not go."""
     waited, found = 0, []
     for name, engine in nodes.engines.items():
-        for row in engine.api.containers(all=True, filters={"label": f"{names.MANAGED}=1"}):
-            if row["Names"][0].startswith(SAMPLER):
-                engine.api.remove_container(row["Id"], force=True)  # as the end of its hour would
+        found += [f"{name}: {text}" for text in _at_work(engine)]
         waited += len(list(_left(engine.api, None)))
         with linked(local_profile(engine)) as link:
             keep, then = Keep(link, names.controller_id(home)), now() + 8 * DAY_S

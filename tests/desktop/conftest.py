@@ -123,6 +123,11 @@ def _no_leaks(qapp: QApplication) -> Iterator[None]:
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     qapp.processEvents()
     gc.collect()
+    deadline = time.monotonic() + 20  # work aside, such as an import of pyqtgraph, ends by itself
+    while time.monotonic() < deadline and any(
+        thread.name == "forge-aside" for thread in threading.enumerate() if thread not in threads
+    ):
+        QTest.qWait(10)
     left = [thread.name for thread in threading.enumerate() if thread not in threads and thread.is_alive()]
     assert not [name for name in left if name.startswith("forge")], f"threads left behind: {left}"
     stay = [widget for widget in QApplication.topLevelWidgets() if widget not in windows and widget.isVisible()]

@@ -34,13 +34,23 @@ from forge_desktop.panels.resume_dialog import ResumeDialog
 from tests.desktop import (
     sheets_alerts,
     sheets_compare,
+    sheets_datasets,
+    sheets_diagnosis,
     sheets_dialogs,
     sheets_fleet,
+    sheets_forecast,
+    sheets_forensics,
+    sheets_guards,
+    sheets_heads,
+    sheets_memory,
+    sheets_mix,
     sheets_nodes,
     sheets_notices,
+    sheets_online,
     sheets_run,
     sheets_runs,
     sheets_settings,
+    sheets_stages,
 )
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.desktop.sheets_charts import chart_pages
@@ -111,13 +121,23 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     while window.overlays.toasts.close_one():  # it says so over the next pages
         pass
     yield from sheets_run.pages(desktop, backend)
+    yield from sheets_guards.pages(desktop, backend)
+    yield from sheets_diagnosis.pages(desktop, backend)
     yield from sheets_dialogs.pages(desktop, backend)
     yield from sheets_compare.pages(desktop, backend)
     yield from sheets_settings.pages(desktop, backend)
     yield from sheets_alerts.pages(desktop, backend)
     yield from sheets_nodes.pages(desktop, backend)
     yield from sheets_fleet.pages(desktop, backend)
+    yield from sheets_datasets.pages(desktop, backend)
     yield from wizard_pages(desktop, backend)
+    yield from sheets_mix.pages(desktop, backend)
+    yield from sheets_stages.pages(desktop, backend)
+    yield from sheets_heads.pages(desktop, backend)
+    yield from sheets_online.pages(desktop, backend)
+    yield from sheets_forecast.pages(desktop, backend)
+    yield from sheets_memory.pages(desktop, backend)
+    yield from sheets_forensics.pages(desktop, backend)
     yield from sheets_notices.pages(desktop, backend)
     yield from chart_pages(desktop, backend)
 

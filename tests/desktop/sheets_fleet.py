@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QDialog, QScrollArea
 
@@ -124,12 +125,23 @@ def instances(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     page.model.fetch()
     until(lambda: len(page.model.all) == 12)
     yield "instances"
+    page.model.sort_by("memory")
+    page.table.header.setFocus(Qt.FocusReason.TabFocusReason)
+    yield "instances-sorted"
+    page.model.sort_by("")
     page.table.pick([one.id for one in page.model.rows[1:4]])
     yield "instances-picked"
     for verb, rows in (("kill", page.model.rows[1:4]), ("remove", page.model.rows)):
         page.deeds.do(verb, rows)
         yield f"instances-{verb}"
         close_dialogs()
+    stranger = page.model.strangers[0]
+    backend.refusals[stranger.id] = UserError("instances.other_computer", id=stranger.id, computer="lab-03")
+    page.deeds.do("adopt", [stranger])
+    until(lambda: QApplication.activeModalWidget() is not None)
+    yield "instances-adopt-anyway"
+    close_dialogs()
+    backend.refusals.clear()
     page.filter.toggle("kind", "train", True)
     page.filter.toggle("node", "h200-a1", True)
     yield "instances-filtered"

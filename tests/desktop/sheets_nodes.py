@@ -9,12 +9,14 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from engine.contract.errors import UserError
+from engine.contract.node_alerts import DEFAULT_RULES, Alert
 from engine.contract.nodes import NodeProfile
 from engine.contract.states import Mark
 from forge_desktop.app import Desktop
 from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.models.draft_store import ADDRESS
 from forge_desktop.pages.nodes_page import NodesPage
+from forge_desktop.panels.alert_rules_dialog import AlertRulesDialog
 from forge_desktop.panels.doctor_dialog import DoctorDialog
 from forge_desktop.panels.node_dialog import NodeDialog
 from forge_desktop.wizard.step_compute import ComputeStep
@@ -53,7 +55,11 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
         for turn in range(3):
             if node.values and node.reach == "reachable":
                 backend.read_node(name, cpu_utilisation=20.0 + turn)
+    backend.use_fleet_alerts()
+    until(lambda: len(window.nodes.alerts.raised) == 2)
+    page.select("rtx4090-c1")
     yield "nodes-cards"
+    yield from alert_rules(desktop, backend)
     page.show_view("table")
     yield "nodes-table"
     page.show_view("heat")
@@ -61,9 +67,36 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield from more_states(desktop, backend)
     yield from dialogs(desktop, backend)
     yield from elsewhere(desktop, backend)
+    for number in (901, 902):
+        backend.end_alert(number)
     backend.fleet = {"local": backend.fleet["local"]}
     window.nodes.fetch()
     until(lambda: len(window.nodes.nodes) == 1)
+
+
+def alert_rules(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
+    """More alerts than are shown, and the rules of one node."""
+    window, page = desktop.window, page_of(desktop)
+    for number, kind in enumerate(("disk_full", "gpu_lost"), 910):
+        values = {"kind": kind, "node": "h200-a1", "device": "2", "value": 93.0, "threshold": 90.0, "minutes": 1.0}
+        backend.tell_alert(Alert(id=number, began=time.time() - 90, **values))
+    until(lambda: len(page.alert_texts()) == 4)
+    yield "nodes-alerts"
+    for number in (910, 911):
+        backend.end_alert(number)
+    mine = DEFAULT_RULES[0].model_copy(update={"node": "rtx4090-c1", "threshold": 82.0, "recover": 75.0})
+    backend.set_alert_rules([*DEFAULT_RULES, mine])
+    until(lambda: window.nodes.alerts.heat_rule("rtx4090-c1") == mine)
+    page.deeds.open_rules("rtx4090-c1")
+    dialog = page.findChildren(AlertRulesDialog)[-1]
+    until(lambda: bool(dialog.rows))
+    yield "nodes-rules"
+    dialog.reject()
+    settle()
+    page.scroll_to_end()
+    yield "nodes-limits"
+    page.scroll_to_start()
+    backend.set_alert_rules(DEFAULT_RULES)
 
 
 def more_states(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:

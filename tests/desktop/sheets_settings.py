@@ -14,8 +14,10 @@ from forge_desktop.app import Desktop
 from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.models.settings_entries import SECTIONS
 from forge_desktop.pages.settings_page import SettingsPage
+from forge_desktop.panels.settings_artifacts import ArtifactsPanel
 from forge_desktop.panels.settings_data import DataPanel
 from forge_desktop.theme.language import language
+from tests.desktop.sheets_nodes import until
 
 VERSIONS: dict[str, str | None] = {
     "torch": "2.13.0",
@@ -46,6 +48,28 @@ def interpreters(home: str) -> list[Environment]:
     ]  # fmt: skip
 
 
+def second_place(page: SettingsPage, backend: ReplayBackend) -> Iterator[str]:
+    """The second place of checkpoints and results: whole, and when it cannot be used."""
+    backend.change_settings(
+        {"artifact_place": "s3://lora-results/team-a", "artifact_endpoint": "https://minio.lab:9000"}
+    )
+    backend.known_secrets["artifacts"] = "key:secret"
+    page.show_section("artifacts")
+    panel = page.findChild(ArtifactsPanel)
+    until(lambda: panel.state is not None and panel.state.state == "whole" and not page.model.edits)
+    panel.check()
+    until(lambda: not panel.checking)
+    yield "settings-artifacts-whole"
+    backend.place_error = UserError("artifacts.refused", place="s3://lora-results/team-a", detail="Access denied.")
+    backend.place_waiting = 3
+    panel.check()
+    until(lambda: panel.state.state == "failing")
+    yield "settings-artifacts-failing"
+    backend.place_error, backend.place_waiting = None, 0
+    backend.change_settings({"artifact_place": "", "artifact_endpoint": ""})
+    backend.known_secrets.pop("artifacts")
+
+
 def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     """Bring the window to each state of the page."""
     window = desktop.window
@@ -61,6 +85,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
         desktop.preferences.set(name, False)
     page = window.page
     assert isinstance(page, SettingsPage)
+    yield from second_place(page, backend)
     page.show_section("runs")
     page.model.set("keep_days", "14")
     page.model.set("retry_seconds", "soon")

@@ -15,6 +15,7 @@ from forge_desktop.app import Desktop
 from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.wizard.fields import FoldedForm
 from forge_desktop.wizard.wizard_page import WizardPage
+from tests.desktop.sheets_nodes import until
 
 SEEN: dict[str, Any] = {
     "rows": [
@@ -50,6 +51,7 @@ SEEN: dict[str, Any] = {
     ],
     "lengths": [39, 41, 37, 39, 40] * 200,
     "trained_share": 0.27,
+    "teaching": 1000,
     "template": {"choice": "tokenizer", "reason": ""},
 }
 LLAMA = {
@@ -132,7 +134,22 @@ def _recipe(desktop: Desktop, wizard: WizardPage) -> Iterator[str]:
             fold.open()
     _scroll(wizard, 0.5)
     yield "wizard-training-open"
+    wizard.draft.set("tuner.kind", "lokr")
+    wizard.draft.set("tuner.options", {"decompose_both": True, "decompose_bot": 4})
+    QTest.qWait(300)
+    wizard.steps.field(2, "tuner.options")
+    _reveal(window.findChild(QWidget, "field.tuner.options"))
+    yield "wizard-training-method"
     window.findChild(QObject, "wizard.preset.balanced").click()
+
+
+def _reveal(field: QWidget) -> None:
+    """Scroll until it is seen."""
+    area = field.parentWidget()
+    while area is not None and not isinstance(area, QScrollArea):
+        area = area.parentWidget()
+    assert area is not None
+    area.ensureWidgetVisible(field, 0, 120)
 
 
 def _troubles(desktop: Desktop, backend: ReplayBackend, wizard: WizardPage) -> Iterator[str]:
@@ -147,6 +164,13 @@ def _troubles(desktop: Desktop, backend: ReplayBackend, wizard: WizardPage) -> I
     window.findChild(QObject, "wizard.step.data").click()
     yield "wizard-data-bad"
     backend.answers["preview_data"] = facts
+    backend.answers["preview_row"] = SEEN | {"trained_share": 0.0, "teaching": 0}
+    wizard.draft.set_data("demo", "bundled", "demo/held_out", "demo/validation")
+    wizard.draft.set("data.max_length", 32)
+    window.findChild(QObject, "wizard.step.review").click()
+    until(lambda: bool(wizard.draft.teaching_nothing()))
+    yield "wizard-nothing-learned"
+    backend.answers["preview_row"] = dict(SEEN)
     window.findChild(QObject, "wizard.again").click()
     yield "wizard-start-over"
     for box in wizard.findChildren(QMessageBox):

@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QCheckBox, QLabel, QPushButton
 
 from engine.contract.node_alerts import DEFAULT_RULES, Alert
+from engine.contract.nodes import NodeProfile
 from forge_desktop.models.alert_draft import AlertDraft
 from forge_desktop.panels.alert_rules_dialog import AlertRulesDialog
 from forge_desktop.panels.settings_alerts import AlertsPanel
@@ -91,7 +92,9 @@ def test_a_notice_leads_to_the_run_or_to_the_alerts(replay, qtbot):
     replay.backend.tell_alert(hot())
     replay.backend.tell_alert(Alert(id=2, kind="run_stalled", run="abc", run_name="sql", began=time.time(), value=12.0))
     qtbot.waitUntil(lambda: len(replay.window.notices.list) == 2)
-    assert {one.address for one in replay.window.notices.list} == {"settings/alerts", "run/abc"}
+    assert {one.address for one in replay.window.notices.list} == {"nodes/node/box", "run/abc"}
+    replay.backend.tell_alert(Alert(id=3, kind="budget", began=time.time(), value=84.0, threshold=80.0))
+    qtbot.waitUntil(lambda: replay.window.notices.list[0].address == "settings/alerts")
 
 
 def test_the_panel_says_what_is_wrong_and_that_somebody_saw_it(panel, replay, qtbot):
@@ -190,11 +193,34 @@ def test_rules_of_one_node_have_rows_of_their_own(replay, qtbot):
     draft.set(len(DEFAULT_RULES), "threshold", "70")
     assert list(draft.problems()) == [(len(DEFAULT_RULES), "recover")]
     replay.backend.rules = [*DEFAULT_RULES, mine]
-    made = AlertRulesDialog(replay.desktop.session, replay.window)
+    replay.backend.add_node(NodeProfile(name="box", kind="docker_ssh", address="ada@box"))
+    made = AlertRulesDialog(replay.desktop.session, replay.window, node="box")
     made.open()
-    qtbot.waitUntil(lambda: len(made.rows) == len(DEFAULT_RULES) + 1)
-    assert made.rows[-1].switch.text() == "GPU is hot on 'box'"
-    made.reject()
+    qtbot.waitUntil(lambda: len(made.rows) == len(DEFAULT_RULES) - 2)  # queue and budget are of no node
+    assert made.rows[0].switch.isEnabled()
+    assert not made.rows[1].switch.isEnabled()  # the rule for all nodes
+    press(qtbot, made, "alerts.disk_full.own")
+    write(qtbot, made, "alerts.disk_full.box.threshold", "95")
+    press(qtbot, made, "alerts.gpu_temperature.box.own")
+    press(qtbot, made, "alerts.save")
+    qtbot.waitUntil(lambda: replay.backend.rules != [*DEFAULT_RULES, mine])
+    (own,) = [one for one in replay.backend.rules if one.node]
+    assert (own.kind, own.node, own.threshold) == ("disk_full", "box", 95.0)
+
+
+def test_what_is_wrong_under_another_node_is_named(dialog, replay, qtbot):
+    write(qtbot, dialog, "alerts.gpu_temperature.threshold", "hot")
+    dialog.scope.set_value("local")
+    assert not dialog.save.isEnabled()
+    assert dialog.save.toolTip() == "Correct what is marked first."  # it is in force here, too
+    press(qtbot, dialog, "alerts.disk_full.own")
+    write(qtbot, dialog, "alerts.disk_full.local.threshold", "500")
+    dialog.scope.set_value("")
+    write(qtbot, dialog, "alerts.gpu_temperature.threshold", "85")
+    assert dialog.save.toolTip() == "Correct what is marked under 'This computer' first."
+    dialog.scope.set_value("local")
+    press(qtbot, dialog, "alerts.restore")
+    assert not dialog.draft.problems()
 
 
 def test_a_controller_that_does_not_answer_is_said(replay, qtbot):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QItemSelectionModel, Qt
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QItemSelectionModel, QPoint, Qt
+from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QApplication, QMenu, QMessageBox, QPushButton
 
 from engine.contract.errors import UserError
@@ -268,6 +268,39 @@ def test_that_strangers_are_offered_for_adoption(replay, qtbot):
     assert all(one.known for one in page.model.all)
 
 
+def test_that_what_another_computer_made_is_adopted_only_when_a_person_says_so(replay, qtbot):
+    page = opened(replay, qtbot)
+    stranger = page.model.strangers[0]
+    error = UserError("instances.other_computer", id=stranger.id, computer="lab-03")
+    replay.backend.refusals[stranger.id] = error
+    for name in ("", "instances.adopt.anyway"):
+        qtbot.mouseClick(page.findChild(QPushButton, "instances.adopt"), Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: isinstance(QApplication.activeModalWidget(), QMessageBox))
+        box = QApplication.activeModalWidget()
+        assert "lab-03" in box.informativeText()
+        assert not page.model.find(stranger.id).known
+        (box.findChild(QPushButton, name) if name else box.defaultButton()).click()
+    qtbot.waitUntil(lambda: page.model.find(stranger.id).known)
+
+
+def test_that_other_refusals_are_listed_before_the_question(replay, qtbot):
+    page = opened(replay, qtbot)
+    stranger, other = page.model.strangers[0], named(page, "night-run")
+    replay.backend.change_node("rtx4090-c2", reach="reachable", error=None)
+    replay.backend.change_instance(other.id, known=False, state="running")
+    page.model.fetch()
+    qtbot.waitUntil(lambda: len(page.model.strangers) == 2)
+    replay.backend.refusals[stranger.id] = UserError("instances.other_computer", id=stranger.id, computer="lab-03")
+    replay.backend.refusals[other.id] = UserError("instances.no_run", id=other.id)
+    page.deeds.do("adopt", page.model.strangers)
+    qtbot.waitUntil(lambda: isinstance(QApplication.activeModalWidget(), RefusedDialog))
+    listed = QApplication.activeModalWidget()
+    assert listed.list.count() == 1
+    listed.accept()
+    qtbot.waitUntil(lambda: isinstance(QApplication.activeModalWidget(), QMessageBox))
+    QApplication.activeModalWidget().defaultButton().click()
+
+
 def test_that_silent_nodes_are_named(replay, qtbot):
     page = opened(replay, qtbot)
     assert page.lost.text() == "Not answering: rtx4090-c2"
@@ -372,3 +405,61 @@ def test_that_room_that_is_short_hides_what_matters_least(replay, qtbot):
     replay.window.resize(1024, 700)
     qtbot.waitUntil(lambda: page.table.isColumnHidden(PLACE["devices"]) or page.table.width() > 900)
     assert not any(page.table.isColumnHidden(PLACE[key]) for key in ("kind", "run", "node", "state", "age", "more"))
+
+
+def test_that_a_click_on_a_heading_sorts_both_ways_and_then_as_usual(replay, qtbot):
+    page = opened(replay, qtbot)
+    usual, header = [one.id for one in page.model.rows], page.table.header
+
+    def click(key: str) -> None:
+        x = header.sectionViewportPosition(PLACE[key]) + 20
+        qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(x, 12))
+
+    click("memory")
+    found = [one.memory for one in page.model.rows]
+    known = [number for number in found if number is not None]
+    assert known == sorted(known, reverse=True)
+    assert found[: len(known)] == known  # what is not known comes last
+    click("memory")
+    again = [one.memory for one in page.model.rows if one.memory is not None]
+    assert again == sorted(again)
+    assert page.model.rows[-1].memory is None
+    click("memory")
+    assert [one.id for one in page.model.rows] == usual
+    click("node")
+    nodes = [cell_text(one, "node").casefold() for one in page.model.rows]
+    assert nodes == sorted(nodes)
+
+
+def test_that_the_keyboard_sorts_and_marks_stay_with_their_rows(replay, qtbot):
+    page = opened(replay, qtbot)
+    marked = named(page, "qwen3-sql").id
+    page.table.pick([marked])
+    header = page.table.header
+    header.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.waitUntil(header.hasFocus)
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Space):
+        qtbot.keyClick(header, key)
+    assert page.model.sort_key == "run"
+    assert "Run" in header.accessibleDescription()
+    assert "rising" in header.accessibleDescription()
+    assert [one.id for one in page.table.picked()] == [marked]
+    qtbot.keyClick(header, Qt.Key.Key_Return)
+    assert page.model.falling
+    texts = [cell_text(one, "run").casefold() for one in page.model.rows]
+    assert texts == sorted(texts, reverse=True)
+
+
+def test_that_the_order_is_kept_and_a_damaged_one_is_the_usual(replay, qtbot):
+    page = opened(replay, qtbot)
+    menu = QMenu()
+    page.fill_menu(menu, page.model.rows[0])
+    action = menu.findChild(QAction, "instances.sort.age")
+    action.trigger()
+    assert (page.model.sort_key, page.model.falling) == ("age", True)
+    replay.window.go("runs")
+    page = opened(replay, qtbot)
+    assert (page.model.sort_key, page.model.falling) == ("age", True)
+    replay.desktop.preferences.set("instances.sort", {"key": "nonsense", "falling": 7})
+    replay.window.go("runs")
+    assert opened(replay, qtbot).model.sort_key == ""

@@ -62,10 +62,12 @@ def settle(replay, qtbot) -> None:
     QTest.qWait(1)
 
 
-def open_wizard(replay) -> WizardPage:
-    replay.window.go("new")
-    assert isinstance(replay.window.page, WizardPage)
-    return replay.window.page
+def open_wizard(replay, qtbot, address: str = "new") -> WizardPage:
+    replay.window.go(address)
+    page = replay.window.page
+    assert isinstance(page, WizardPage)
+    qtbot.waitUntil(lambda: page.is_built)
+    return page
 
 
 def a_run(replay, saves: int = 14) -> str:
@@ -75,17 +77,18 @@ def a_run(replay, saves: int = 14) -> str:
     return uid
 
 
-def test_that_a_step_is_built_when_it_is_first_shown(replay):
-    page = open_wizard(replay)
+def test_that_a_step_is_built_when_it_is_first_shown(replay, qtbot):
+    page = open_wizard(replay, qtbot)
     made = page.findChild(Steps)
     for place, (key, _text, _paths) in enumerate(STEPS):
         assert [made.is_made(other) for other in range(len(STEPS))] == [other < max(place, 1) for other in range(5)]
         page.findChild(QPushButton, f"wizard.step.{key}").click()
 
 
-def test_that_a_fold_is_built_when_it_is_opened(replay):
-    page = open_wizard(replay)
+def test_that_a_fold_is_built_when_it_is_opened(replay, qtbot):
+    page = open_wizard(replay, qtbot)
     page.findChild(QPushButton, "wizard.step.training").click()
+    qtbot.waitUntil(lambda: page.is_built)
     assert not any(field.path == "training.weight_decay" for field in page.findChildren(SettingField))
     page.go_to("training.weight_decay")
     field = next(field for field in page.findChildren(SettingField) if field.path == "training.weight_decay")
@@ -104,8 +107,9 @@ def test_that_a_tab_is_built_when_it_is_opened(replay, qtbot):
 
 
 def test_that_a_late_step_has_its_place_in_the_order_of_tab(replay, qtbot):
-    page = open_wizard(replay)
+    page = open_wizard(replay, qtbot)
     page.findChild(QPushButton, "wizard.step.training").click()
+    qtbot.waitUntil(lambda: page.is_built)
     page.findChild(QPushButton, "wizard.fold.training").click()
     order, at = [], page
     while at.nextInFocusChain() is not page:
@@ -116,9 +120,8 @@ def test_that_a_late_step_has_its_place_in_the_order_of_tab(replay, qtbot):
     assert order.index("wizard.fold.logging") < order.index("wizard.next")
 
 
-def test_that_a_marked_setting_is_unfolded_at_once(replay):
-    replay.window.go("new/draft-marked?training.weight_decay=0.5")
-    page = replay.window.page
+def test_that_a_marked_setting_is_unfolded_at_once(replay, qtbot):
+    page = open_wizard(replay, qtbot, "new/draft-marked?training.weight_decay=0.5")
     fold = next(fold for fold in page.findChildren(FoldedForm) if fold.owns("training.weight_decay"))
     assert fold.field("training.weight_decay").isVisible()
 

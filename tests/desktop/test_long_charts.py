@@ -85,7 +85,7 @@ def test_that_of_pieces_wanted_while_one_is_on_its_way_only_the_newest_is_asked_
     series.look_at("loss", (3050.0, 3450.0))
     series.look_at("loss", (0.0, 12000.0))  # everything: nothing finer is needed any more
     backend.views_go.set()
-    qtbot.waitUntil(lambda: curve.fine.from_x == 2800.0)
+    qtbot.waitUntil(lambda: curve.fine is not None and curve.fine.from_x == 2800.0)
     qtbot.waitUntil(lambda: not series._finer.isActive())
     assert len(backend.views_asked) == 3
     series.deleteLater()

@@ -10,18 +10,21 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu, QMessageBox, QPushButton
+from PySide6.QtWidgets import QApplication, QLabel, QMenu, QMessageBox, QPushButton
 
 from engine.contract.errors import UserError
-from engine.contract.node_alerts import Alert
+from engine.contract.node_alerts import DEFAULT_RULES, Alert, AlertRule
 from engine.contract.nodes import CostRow, NodeProfile, PlacementAnswer
 from engine.contract.states import Mark
 from forge_desktop.models import node_figures, node_words
 from forge_desktop.models.draft_store import ADDRESS
+from forge_desktop.models.node_troubles import clock
 from forge_desktop.models.run_columns import below_name
 from forge_desktop.pages.nodes_page import NodesPage
+from forge_desktop.panels.alert_rules_dialog import AlertRulesDialog
 from forge_desktop.panels.doctor_dialog import DoctorDialog
 from forge_desktop.panels.node_actions import actions_of, buttons_of, menu_of
+from forge_desktop.panels.nodes_chart import Limit
 from forge_desktop.panels.nodes_heat import cells_of
 from forge_desktop.panels.run_head import RunHead
 from forge_desktop.wizard.step_compute import ComputeStep
@@ -34,8 +37,10 @@ from tests.helpers.journals import before_training, demo_spec, steps
 def page(replay: ReplayDesktop, qtbot) -> NodesPage:
     """The page with the six pretended nodes."""
     replay.backend.use_fleet()
+    replay.backend.use_fleet_alerts()
     replay.window.nodes.fetch()
     qtbot.waitUntil(lambda: len(replay.window.nodes.nodes) == 6)
+    qtbot.waitUntil(lambda: len(replay.window.nodes.alerts.raised) == 2)
     replay.window.go("nodes")
     made = replay.window.page
     assert isinstance(made, NodesPage)
@@ -87,13 +92,130 @@ def test_the_sidebar_counts_nodes_and_a_key_leads_to_them(replay: ReplayDesktop,
     assert replay.window.address == "nodes"
 
 
-def test_the_worst_is_said_above_until_somebody_has_seen_it(replay: ReplayDesktop, page: NodesPage, qtbot) -> None:
-    assert page.alert_text() == "rtx4090-c1 is at 87 °C, above its limit of 85 °C"
-    press(page, "nodes.alert.seen")
-    assert page.alert_text() == ""
-    replay.backend.read_node("rtx4090-c1", gpu0_temperature=70.0)
-    qtbot.waitUntil(lambda: "does not answer" in page.alert_text())
-    assert said(page, "rtx4090-c1")["state"] == "Alert"
+def test_alerts_that_are_on_stand_above_the_worst_first_since_when(page: NodesPage) -> None:
+    assert page.alert_texts() == ["GPU 0 of 'rtx4090-c1' is hot: 87 °C.", "'rtx4090-c2' does not answer."]
+    what = page.findChild(QLabel, "nodes.alert.what")
+    assert f"since {clock(page.nodes.alerts.raised[-1].began)}" in what.text()
+
+
+def test_an_alert_of_another_day_is_told_with_its_day() -> None:
+    midnight = time.mktime((2026, 3, 2, 0, 0, 0, 0, 0, -1))
+    assert clock(midnight, midnight + 60) == "00:00"
+    assert clock(midnight - 60, midnight + 60) == "2026-03-01 23:59"
+    assert clock(midnight - 120, midnight - 60) == "23:58"
+
+
+def test_a_seen_alert_is_kept_on_the_controller_and_comes_again_only_when_raised_again(
+    replay: ReplayDesktop, page: NodesPage, qtbot
+) -> None:
+    press(page, "nodes.alert.seen.901")
+    qtbot.waitUntil(lambda: page.alert_text() == "'rtx4090-c2' does not answer.")
+    kept = replay.backend.raised[901]
+    assert (kept.acknowledged, kept.acknowledged_by) == (True, "ada")
+    assert kept.acknowledged_at is not None
+    replay.backend.tell_alert(kept.model_copy(update={"value": 91.0, "worst": 91.0}))  # worse, and still seen
+    qtbot.waitUntil(lambda: page.nodes.alerts.of("rtx4090-c1")[0].value == 91.0)
+    assert len(page.alert_texts()) == 1
+    assert said(page, "rtx4090-c1")["state"] == "Hot"
+    replay.backend.end_alert(901)
+    replay.backend.tell_alert(kept.model_copy(update={"id": 903, "acknowledged": False, "began": time.time()}))
+    qtbot.waitUntil(lambda: len(page.alert_texts()) == 2)
+
+
+def test_what_another_window_has_seen_goes_here_too(replay: ReplayDesktop, page: NodesPage, qtbot) -> None:
+    replay.backend.acknowledge(901)
+    replay.backend.acknowledge(902)
+    qtbot.waitUntil(lambda: page.alert_text() == "")
+
+
+def test_all_are_acknowledged_at_once(replay: ReplayDesktop, page: NodesPage, qtbot) -> None:
+    for number, kind in enumerate(("disk_full", "gpu_lost"), 910):
+        replay.backend.tell_alert(Alert(id=number, kind=kind, node="h200-a1", began=time.time()))
+    qtbot.waitUntil(lambda: len(page.alert_texts()) == 4)
+    QApplication.processEvents()  # what is new is shown with the next turn
+    more = next(made for made in page.findChildren(QPushButton, "nodes.alert.all") if made.isVisibleTo(page))
+    assert more.text().strip() == "and 1 more"
+    press(page, "nodes.alert.seen.all")
+    qtbot.waitUntil(lambda: page.alert_text() == "")
+    assert all(alert.acknowledged for alert in replay.backend.raised.values())
+
+
+def test_alerts_from_before_the_window_are_asked_for(make_desktop, qtbot) -> None:
+    alert = Alert(id=5, kind="disk_full", node="local", began=time.time() - 60, value=93, threshold=90)
+    made = make_desktop(prepare=lambda backend: backend.raised.update({5: alert}))
+    qtbot.waitUntil(lambda: made.window.nodes.is_loaded)
+    made.window.go("nodes")
+    qtbot.waitUntil(lambda: "nearly full: 93 %" in made.window.page.alert_text())
+
+
+def rule(limit: float, over: float, node: str = "", enabled: bool = True) -> AlertRule:
+    values = {"threshold": limit, "recover": over, "node": node, "enabled": enabled}
+    return AlertRule(kind="gpu_temperature", **values)
+
+
+def test_hot_follows_the_rule_in_force_and_its_hysteresis(replay: ReplayDesktop, page: NodesPage, qtbot) -> None:
+    replay.backend.read_node("rtx4090-c1", gpu0_temperature=82.0)
+    qtbot.waitUntil(lambda: said(page, "rtx4090-c1")["temperature"] == "82 °C")
+    assert said(page, "rtx4090-c1")["state"] == "Hot"  # the alert is on until 80 °C
+    replay.backend.end_alert(901)
+    qtbot.waitUntil(lambda: said(page, "rtx4090-c1")["state"] == "Alert")
+    assert said(page, "l40s-b2")["state"] == "Healthy"  # 72 °C
+    replay.backend.set_alert_rules([*DEFAULT_RULES, rule(70, 65, "l40s-b2")])  # from whichever window
+    qtbot.waitUntil(lambda: said(page, "l40s-b2")["state"] == "Hot")
+    assert said(page, "h200-a1")["state"] == "Healthy"
+    replay.backend.set_alert_rules([rule(60, 60, enabled=False)])
+    qtbot.waitUntil(lambda: said(page, "l40s-b2")["state"] == "Healthy")
+
+
+def test_the_chart_draws_the_limits_in_force(replay: ReplayDesktop, page: NodesPage, qtbot) -> None:
+    qtbot.waitUntil(lambda: len(page.chart.legend()) == 4)
+    assert page.chart.chart.limits() == [Limit(85, 80)]
+    assert "the limit of 85 °C; an alert is over at 80 °C" in page.chart.hint()
+    replay.backend.set_alert_rules([rule(90, 84), rule(70, 65, "l40s-b2")])
+    qtbot.waitUntil(lambda: set(page.chart.chart.limits()) == {Limit(90, 84), Limit(70, 65)})
+    assert "l40s-b2 70 °C" in page.chart.hint()
+    replay.backend.set_alert_rules([rule(90, 84, enabled=False)])
+    qtbot.waitUntil(lambda: page.chart.chart.limits() == [])
+    press(page, "nodes.metric.utilisation")
+    assert page.chart.chart.limits() == []
+
+
+def rules_dialog() -> AlertRulesDialog:
+    dialog = QApplication.activeModalWidget()
+    assert isinstance(dialog, AlertRulesDialog)
+    return dialog
+
+
+def test_the_rules_open_with_the_selected_node(page: NodesPage, qtbot) -> None:
+    press(page, "nodes.rules")
+    assert rules_dialog().scope.value() == ""
+    rules_dialog().reject()
+    QTest.mouseClick(page.cards.card("l40s-b2"), Qt.MouseButton.LeftButton)
+    press(page, "nodes.rules")
+    dialog = rules_dialog()
+    qtbot.waitUntil(lambda: dialog.scope.value() == "l40s-b2")
+    dialog.reject()
+    page.deeds.do("alerts", "a100-d1")
+    dialog = rules_dialog()
+    qtbot.waitUntil(lambda: dialog.scope.value() == "a100-d1")
+    dialog.reject()
+
+
+@pytest.mark.parametrize("view", ["cards", "table"])
+def test_a_notice_about_a_node_leads_to_that_node(replay: ReplayDesktop, page: NodesPage, qtbot, view: str) -> None:
+    page.show_view(view)
+    replay.window.go("runs")
+    notice = next(one for one in replay.window.notices.list if one.node == "rtx4090-c2")
+    assert notice.address == "nodes/node/rtx4090-c2"
+    replay.window._open_notice(notice)
+    made = replay.window.page
+    assert isinstance(made, NodesPage)
+    qtbot.waitUntil(lambda: made.selected() == "rtx4090-c2")
+
+
+def test_an_address_of_a_node_that_is_gone_says_so(replay: ReplayDesktop, page: NodesPage, qtbot) -> None:
+    replay.window.go("nodes/node/gone")
+    qtbot.waitUntil(lambda: "There is no node 'gone'" in replay.window.banner.text())
 
 
 def test_a_reading_moves_the_card_and_its_curve(replay: ReplayDesktop, page: NodesPage, qtbot) -> None:
@@ -322,12 +444,12 @@ def test_the_doctor_shows_each_check_and_copies_its_report(page: NodesPage, qtbo
 
 def test_an_alert_that_is_on_marks_its_node(replay: ReplayDesktop, page: NodesPage, qtbot) -> None:
     replay.desktop.session.alert_changed.emit(Alert(id=1, kind="disk_full", node="h200-a1", began=time.time()))
-    assert [alert.node for alert in page.nodes.alerts] == ["h200-a1"]
+    assert [alert.node for alert in page.nodes.alerts.of("h200-a1")] == ["h200-a1"]
     replay.backend.change_node("h200-a1", alerts=1)
     qtbot.waitUntil(lambda: said(page, "h200-a1")["state"] == "Alert")
-    for name in ("rtx4090-c1", "rtx4090-c2"):  # what is worse goes first
-        replay.backend.change_node(name, state="offline")
-    qtbot.waitUntil(lambda: page.alert_text() == "h200-a1 has an alert")
+    for number in (901, 902):  # what is worse goes first
+        replay.backend.end_alert(number)
+    qtbot.waitUntil(lambda: page.alert_text().startswith("The disk of 'h200-a1' is nearly full"))
 
 
 def test_figures_are_means_sums_and_the_hottest() -> None:

@@ -166,7 +166,7 @@ def test_that_tabs_turn_by_keyboard(replay, qtbot):
     for _ in range(len(TABS)):
         page._turn(1)
         shown.append(page._tabs.currentIndex())
-    assert shown == [1, 2, 3, 4, 5, 0]
+    assert shown == [1, 2, 3, 4, 5, 6, 0]
     page._turn(-1)
     assert page.log.isVisible()
 

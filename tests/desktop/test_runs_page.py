@@ -8,9 +8,11 @@ from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPushButton
 
 from engine.contract.api import Settings
 from engine.contract.events import Resources
+from engine.contract.node_alerts import DEFAULT_RULES
 from engine.contract.states import RunState
 from forge_desktop.models.run_columns import COLUMNS, PLACE, progress
 from forge_desktop.models.runs_model import Question
+from forge_desktop.pages.compare_page import ComparePage
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.runs_page import RunsPage
 from tests.helpers.journals import after_training, before_training, demo_spec, steps
@@ -173,6 +175,9 @@ def test_that_two_runs_are_compared_from_the_menu(replay, qtbot):
     part = next(action.menu() for action in menu.actions() if action.text() == "Compare with…")
     next(action for action in part.actions() if action.text() == "pears").trigger()
     assert gone == [f"compare/{page.model.runs[0].uid},{page.model.runs[1].uid}"]
+    qtbot.waitUntil(lambda: isinstance(replay.window.page, ComparePage))
+    compared = replay.window.page
+    qtbot.waitUntil(lambda: compared.is_built and compared.scatter.plot is not None)  # a thread loads what draws it
 
 
 def test_that_a_lost_line_is_said_and_made_good(replay, qtbot):
@@ -294,6 +299,22 @@ def test_that_a_chosen_column_finds_room_before_the_usual_ones(replay, qtbot):
     assert page.table.header.length() <= page.table.viewport().width()
 
 
+def test_that_tokens_are_a_column_by_choice_to_order_and_search_by(replay, qtbot):
+    replay.window.resize(1440, 900)
+    page = filled(replay, qtbot, *"abc")
+    uids = {run.name: run.uid for run in page.model.runs}
+    replay.backend.move(uids["a"], tokens_seen=2_500_000)
+    replay.backend.move(uids["b"], tokens_seen=900)
+    assert "tokens" not in shown(page)
+    page.table.header.choose("tokens", True)
+    qtbot.waitUntil(lambda: "tokens" in shown(page))
+    page.model.set_sort("tokens", True)
+    texts = lambda: [page.model.data(page.model.index(row, PLACE["tokens"])) for row in range(3)]  # noqa: E731
+    qtbot.waitUntil(lambda: texts() == ["2.5 M", "900", "—"])
+    page.search.setText("tokens:>1k")
+    qtbot.waitUntil(lambda: [run.name for run in page.model.runs] == ["a"])
+
+
 def test_that_costs_are_shown_only_where_some_are_known(replay, qtbot):
     replay.window.resize(1440, 900)
     page = filled(replay, qtbot, "a")
@@ -363,3 +384,20 @@ def test_that_the_card_says_how_hot_the_computer_is(replay, qtbot):
     qtbot.waitUntil(lambda: "97% · 88 °C" in texts())
     assert "4.0 GB / 8.0 GB" in texts()
     assert page.health._chip.text() == "Too hot"
+
+
+def test_that_what_counts_as_hot_is_what_the_rule_of_alerts_says(replay, qtbot):
+    page = page_of(replay)
+    values = {"gpu0.utilisation": 97.0, "gpu0.temperature": 88.0}
+    replay.backend.tell_resources(Resources(slots={"gpu": 1}, used={"gpu": 1}, waiting=0, values=values))
+    chip = page.health._chip
+    qtbot.waitUntil(lambda: chip.text() == "Too hot")
+    rule = next(one for one in DEFAULT_RULES if one.kind == "gpu_temperature")
+    for change, said in (
+        ({"threshold": 94.0, "recover": 90.0}, "Under strain"),
+        ({"threshold": 97.0, "recover": 90.0}, "Healthy"),
+        ({"enabled": False}, "Healthy"),
+        ({"threshold": 80.0, "recover": 75.0, "node": "local"}, "Too hot"),
+    ):
+        replay.backend.set_alert_rules([rule.model_copy(update=change)])
+        qtbot.waitUntil(lambda said=said: chip.text() == said)

@@ -350,3 +350,43 @@ def test_that_what_is_typed_while_it_saves_is_kept(replay, qtbot, page):
     qtbot.waitUntil(lambda: not page.model.saving)
     assert replay.backend.kept.keep_days == 14.0
     assert page.model.edits == {"keep_days": "15", "idle_minutes": "3"}
+
+
+def test_that_a_second_place_is_named_checked_and_its_trouble_said(replay, qtbot):
+    page = open_page(replay, qtbot, "settings/artifacts")
+    said, tried = page.findChild(QLabel, "artifacts.said"), page.findChild(QLabel, "artifacts.tried")
+    check = page.findChild(QPushButton, "artifacts.check")
+    qtbot.waitUntil(lambda: "this computer only" in said.text())
+    assert check.toolTip() == "Name a place first, and save it."
+    type_into(qtbot, field(page, "artifact_place"), "s3://Lab")
+    assert not page.findChild(QPushButton, "settings.save").isEnabled()
+    type_into(qtbot, field(page, "artifact_place"), "s3://lab/team")
+    assert check.toolTip() == "Save the changes first."
+    click(qtbot, page, "settings.save")
+    qtbot.waitUntil(lambda: replay.backend.kept.artifact_place == "s3://lab/team")
+    qtbot.waitUntil(lambda: said.text() == "Everything lies at s3://lab/team too.")
+    click(qtbot, page, "artifacts.check")
+    qtbot.waitUntil(lambda: replay.backend.place_checks == 1 and tried.text().startswith("It can be used"))
+    replay.backend.place_error = UserError("artifacts.refused", place="s3://lab/team", detail="Access denied.")
+    replay.backend.place_waiting = 2
+    click(qtbot, page, "artifacts.check")
+    qtbot.waitUntil(lambda: tried.property("tone") == "bad")
+    assert "Access denied." in words(page)
+    assert said.text().startswith("2 runs wait.")
+    replay.desktop.session.offline.emit(UserError("controller.unreachable", detail="", log="").body())
+    assert not check.isEnabled()
+
+
+def test_that_the_keys_of_a_bucket_are_kept_and_forgotten(replay, qtbot):
+    page = open_page(replay, qtbot, "settings/artifacts")
+    line = page.findChild(QLineEdit, "secret.artifacts")
+    qtbot.waitUntil(line.isEnabled)
+    qtbot.keyClicks(line, "key:secret")
+    click(qtbot, page, "secret.artifacts.set")
+    qtbot.waitUntil(lambda: replay.backend.known_secrets == {"artifacts": "key:secret"})
+    delete = page.findChild(QPushButton, "secret.artifacts.delete")
+    qtbot.waitUntil(delete.isVisible)
+    assert not page.findChild(QPushButton, "secret.artifacts.check").isVisible()
+    click(qtbot, page, "secret.artifacts.delete")
+    click(qtbot, replay.window, "secret.yes")
+    qtbot.waitUntil(lambda: not replay.backend.known_secrets and not delete.isVisible())

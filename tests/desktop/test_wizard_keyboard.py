@@ -45,8 +45,10 @@ def page(replay, qtbot) -> WizardPage:
     window.activateWindow()
     qtbot.waitUntil(lambda: QApplication.activeWindow() is window)
     qtbot.keyClick(window, Qt.Key.Key_N, CTRL)
-    assert isinstance(window.page, WizardPage)
-    return window.page
+    made = window.page
+    assert isinstance(made, WizardPage)
+    qtbot.waitUntil(lambda: made.is_built)
+    return made
 
 
 def test_that_a_run_is_made_and_started_without_a_mouse(replay, page, qtbot):

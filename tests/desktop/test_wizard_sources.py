@@ -29,8 +29,10 @@ def page(replay, qtbot) -> WizardPage:
     replay.backend.answers["preview_row"] = dict(SEEN)
     replay.backend.answers["inspect_model"] |= {"adapter_widths": WIDTHS}
     replay.window.go("new")
-    assert isinstance(replay.window.page, WizardPage)
-    return replay.window.page
+    made = replay.window.page
+    assert isinstance(made, WizardPage)
+    qtbot.waitUntil(lambda: made.is_built)
+    return made
 
 
 def click(qtbot, page, name):
@@ -177,6 +179,7 @@ def test_that_a_missing_worker_environment_has_a_way_out(replay, qtbot):
     replay.backend.worker_python = None
     replay.window.go("new")
     page = replay.window.page
+    qtbot.waitUntil(lambda: page.is_built)
     addresses = []
     page.navigate.connect(addresses.append)
     line = lambda: page.findChild(QPushButton, "wizard.check.settings/workers")  # noqa: E731
@@ -208,6 +211,7 @@ def test_that_what_was_used_lately_is_offered_again(replay, page, qtbot):
     qtbot.waitUntil(lambda: replay.window.address == "runs")
     replay.window.go("new")
     page = replay.window.page
+    qtbot.waitUntil(lambda: page.is_built)
     menu = page.findChild(QPushButton, "wizard.model.recent").menu()
     assert ["mine" in action.text() for action in menu.actions()] == [True]
     menu.actions()[0].trigger()
@@ -231,6 +235,7 @@ def test_that_a_length_beyond_the_models_context_warns_only_if_a_row_is_that_lon
     page.draft.set_model("Qwen/Qwen3-8B", "huggingface")
     page.draft.set("data.max_length", 40_000)
     click(qtbot, page, "wizard.step.training")
+    qtbot.waitUntil(lambda: page.is_built)
     field = page.findChild(QLineEdit, "field.data.max_length")
     assert field.property("tone") == "warn"
     page.draft.set_model("demo", "bundled")
@@ -245,6 +250,7 @@ def test_that_a_length_beyond_the_models_context_warns_only_if_a_row_is_that_lon
 def test_that_no_module_of_another_model_stays_behind(page, qtbot):
     page.draft.set_model("microsoft/phi-4", "huggingface")
     click(qtbot, page, "wizard.step.training")
+    qtbot.waitUntil(lambda: page.is_built)
     page.draft.set_model("Qwen/Qwen3-8B", "huggingface")
     chips = [made.text() for made in page.findChildren(QPushButton) if made.objectName().startswith("wizard.target.")]
     assert chips == page.draft.targets()
@@ -268,3 +274,20 @@ def test_that_the_catalogue_holds_where_its_hub_does_not_answer(replay, page, qt
     qtbot.waitUntil(lambda: page.draft.model_error is not None)
     assert "parameters" in said(card)
     assert card.findChild(QPushButton, "wizard.model.again") is not None
+
+
+@pytest.mark.parametrize("unlearned", [{"trained_share": 0.0}, {"teaching": 0}])
+def test_that_rows_that_teach_nothing_keep_the_run_from_starting(replay, page, qtbot, unlearned):
+    replay.backend.answers["preview_row"] = SEEN | unlearned
+    click(qtbot, page, "wizard.model.demo")
+    page.draft.set_data("demo", "bundled")
+    click(qtbot, page, "wizard.step.review")
+    qtbot.waitUntil(lambda: [one.code for one in page.draft.problems] == ["data.nothing_learned"])
+    start, before = page.findChild(QPushButton, "wizard.next"), page.findChild(QWidget, "wizard.before")
+    assert not start.isEnabled()
+    assert "Nothing would be learned" in said(before)
+    assert "maximum length" in said(before)
+    replay.backend.answers["preview_row"] = dict(SEEN)
+    page.draft.set("data.max_length", 2048)
+    qtbot.waitUntil(start.isEnabled)
+    qtbot.waitUntil(lambda: "Nothing would be learned" not in said(before))

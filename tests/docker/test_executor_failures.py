@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,10 @@ from engine.contract.commands import WorkerCommand
 from engine.contract.errors import UserError
 from engine.contract.states import EXIT_COMPLETED, EXIT_SAVED_ON_REQUEST
 from engine.control.executors.base import Exit
-from engine.control.executors.docker import names
+from engine.control.executors.docker import files, names
 from engine.control.executors.docker.labels import PROTOCOL
 from engine.control.executors.docker.streams import carried_out
-from engine.control.executors.docker.whole import check_checkpoint
+from engine.control.executors.docker.whole import check_checkpoint, check_result
 from tests.helpers.disks import full, small_disk
 from tests.helpers.docker_bench import DockerBench, docker_bench
 from tests.helpers.waiting import wait_until
@@ -65,6 +66,37 @@ def test_a_container_removed_by_hand_costs_nothing_of_the_volume(bench: DockerBe
     check_checkpoint(attempt.folder.checkpoints / "a1-s50")
     assert [line["seq"] for line in attempt.lines()] == list(range(1, len(attempt.lines()) + 1))
     assert [row["Names"] for row in bench.engine.api.containers(all=True)] == []  # whatever looked into it has gone
+
+
+class Removing:
+    """A link over which an ended container goes the moment its files are asked for."""
+
+    def __init__(self, link, attempt, engine) -> None:
+        self._link, self._attempt, self._engine, self.removed = link, attempt, engine, False
+
+    def __getattr__(self, name: str):
+        return getattr(self._link, name)
+
+    def stream(self, work):
+        if threading.current_thread().name.startswith("copy "):
+            raise files.CutOff("nothing comes on the way")
+        if not self.removed and self._has_exited():
+            self._engine.api.remove_container(self._attempt.name, force=True)
+            self.removed = True
+        return self._link.stream(work)
+
+    def _has_exited(self) -> bool:
+        return self._engine.api.inspect_container(self._attempt.name)["State"]["Status"] == "exited"
+
+
+def test_a_container_removed_while_its_results_are_fetched_costs_none(bench: DockerBench):
+    attempt = bench.attempt("steps=5 delay=0.02 every=50 seed=1").start()
+    (follower,) = bench.executor._followers.values()
+    link = follower.mirror.link = Removing(follower.mirror.link, attempt, bench.engine)
+    assert attempt.ended() == Exit(EXIT_COMPLETED)
+    assert link.removed
+    for line in attempt.lines("artifact"):
+        check_result(attempt.folder.root, line)
 
 
 def test_container_and_volume_removed_by_hand(bench: DockerBench):

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from engine.contract.clock import now
+from engine.contract.datasets import MANIFEST, PROBLEMS_FILE
 from engine.contract.paths import resources_folder
 from engine.contract.states import EXIT_COMPLETED
 from engine.control.executors.base import Exit
 from engine.control.executors.docker import files, names
 from engine.control.executors.docker.keep import DAY_S
 from engine.control.nodes.probe import throwaway
+from tests.helpers.dataset_folders import write_version
 from tests.helpers.docker_bench import BUNDLED, Attempt, DockerBench, docker_bench
 from tests.helpers.waiting import wait_until
 
@@ -108,6 +110,19 @@ def test_that_data_goes_to_a_node_once(bench: DockerBench, tmp_path):
         assert bench.executor.keep.remove(attempt.order.run)
     assert volume in bench.executor.keep.drop_unused(0.0, now() + DAY_S)
     assert cached(bench) == []
+
+
+def test_that_a_version_of_the_library_lies_there_as_a_folder(bench: DockerBench):
+    made = write_version(bench.home, ["a", "b"])
+    source = {"hub": "library", "path": "alpha", "version": made.hash}
+    attempt = bench.attempt(QUICK, data={"train": [source], "validation": [BUNDLED]}).start()
+    facts = seen(attempt)
+    found = order_there(attempt)["data"]["train"][0]
+    path = Path(found["path"])
+    assert (found["hub"], found["version"], path.name) == ("local", None, made.hash)
+    assert str(path) in facts["volumes"]
+    there = {below for below, info, _ in files.members(bench.engine.api, attempt.name, path) if info.isreg()}
+    assert there == {MANIFEST, PROBLEMS_FILE, made.shards[0].name, ".entry.json"}
 
 
 def test_folders_and_links(bench: DockerBench, tmp_path):

@@ -102,6 +102,29 @@ def test_one_that_a_killed_controller_left_is_replaced(local_engine, worker_imag
         sampler.close()
 
 
+def test_one_that_a_killed_controller_left_goes_though_the_next_never_asked(local_engine, worker_image, worker_mounts):
+    profile = local_profile(local_engine, mounts=worker_mounts)
+    with linked(profile) as link:
+        first(ContainerSampler(link, profile, lambda: worker_image, US, "killed"))
+        assert len(boxes(local_engine)) == 1
+        ContainerSampler(link, profile, lambda: worker_image, US).close()
+        assert boxes(local_engine) == []
+
+
+def test_that_of_a_node_that_was_edited_meanwhile_stays(local_engine, worker_image, worker_mounts):
+    profile = local_profile(local_engine, mounts=worker_mounts)
+    with linked(profile) as link:
+        before = ContainerSampler(link, profile, lambda: worker_image, US)
+        first(before)
+        after = ContainerSampler(link, profile, lambda: worker_image, US)
+        first(after)
+        (box,) = boxes(local_engine)
+        before.close()
+        assert [one["Id"] for one in boxes(local_engine)] == [box["Id"]]
+        after.close()
+        assert boxes(local_engine) == []
+
+
 def test_an_engine_that_is_away_is_unreachable_and_it_goes_on_afterwards(local_engine, worker_image, worker_mounts):
     if not local_engine.owned:
         pytest.skip("this engine is not ours to stop")

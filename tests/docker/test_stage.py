@@ -38,7 +38,7 @@ def test_that_a_checkpoint_is_sent_whole_and_once(bench):
     told: list[tuple[int, int]] = []
     stage.send(attempt.folder, path, lambda done, total: told.append((done, total)), nothing)
     assert told[-1][0] == told[-1][1] > 0
-    move_facts.compare(path, stage.sums(attempt.folder, path), "here")
+    move_facts.compare(move_facts.verified(path), stage.sums(attempt.folder, path), "here")
     again: list[tuple[int, int]] = []
     stage.send(attempt.folder, path, lambda done, total: again.append((done, total)), nothing)
     assert again == [told[-1]]
@@ -53,7 +53,7 @@ def test_that_a_file_that_changed_there_is_noticed(bench):
     with stage._looking(Launch(attempt.folder, [], order=attempt.order)) as plan:
         files.send(bench.engine.api, plan.name, [Item(name, b"{}")])
     with pytest.raises(UserError) as caught:
-        move_facts.compare(path, stage.sums(attempt.folder, path), "here")
+        move_facts.compare(move_facts.verified(path), stage.sums(attempt.folder, path), "here")
     assert caught.value.code == "move.differs"
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QScrollArea, QWidget
+from shiboken6 import isValid
 
 from engine.contract.run_spec import RunConfig, RunSpec
 from forge_desktop.app import Desktop
@@ -69,8 +70,10 @@ class Person:
         return found
 
     def click(self, name: str) -> None:
-        """Press it with the mouse."""
-        QTest.mouseClick(self.find(name), Qt.MouseButton.LeftButton)
+        """Press it with the mouse; one that goes with its page while it is brought into view cannot be."""
+        found = self.find(name)
+        if isValid(found):
+            QTest.mouseClick(found, Qt.MouseButton.LeftButton)
 
     def type(self, name: str, text: str) -> None:
         """Write into a field, in place of what stands there."""

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from engine.control.jobs.queue import Claim, Terms
 from engine.control.jobs.requests import Request
 from engine.control.jobs.scheduler import Offer
 from engine.control.store.database import Database, Transaction
-from tests.helpers.waiting import PATIENCE_S, wait_until
+from tests.helpers.waiting import PATIENCE_S, eventually, wait_until
 
 STUB = Path(__file__).with_name("stub_worker.py")
 
@@ -117,12 +118,11 @@ class Bench:
 
     async def until(self, uid: str, *states: str) -> Any:
         """Wait for a state."""
-        for _ in range(1000):
-            row = await self.row(uid)
-            if row is not None and row["state"] in states:
-                return row
+        deadline = time.monotonic() + PATIENCE_S
+        while (row := await self.row(uid)) is None or row["state"] not in states:
+            assert time.monotonic() < deadline, f"run is {row and row['state']}, not {states}"
             await asyncio.sleep(0.01)
-        raise AssertionError(f"run is {row['state']}, not {states}")
+        return row
 
     async def add_node(self, name: str, gpus: int = 0, **values: Any) -> FakeExecutor:
         """A pretended node that answers; its executor."""
@@ -134,21 +134,19 @@ class Bench:
 
     async def until_reach(self, name: str, reach: str) -> None:
         """Wait until a node answers, or does not."""
-        for _ in range(1000):
-            if self.controller.pool.node(name).reach == reach:
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError(f"{name} is {self.controller.pool.node(name).reach}, not {reach}")
+        await eventually(lambda: self.controller.pool.node(name).reach == reach, what=f"{name} is {reach}")
 
     async def worker(self, uid: str, attempt: int = 1) -> FakeWorker:
         """The pretended worker, once it is started, on whichever node."""
         key = str(self.home.attempt(uid, attempt).root)
-        for _ in range(1000):
-            for executor in (self.executor, *self.places.executors.values()):
-                if key in executor.workers:
-                    return executor.workers[key]
-            await asyncio.sleep(0.01)
-        raise AssertionError("the worker was not started")
+
+        def started() -> FakeWorker | None:
+            executors = (self.executor, *self.places.executors.values())
+            return next((one.workers[key] for one in executors if key in one.workers), None)
+
+        found = await eventually(started, what="the worker is started")
+        assert found is not None
+        return found
 
     def fetch(self, sql: str, *parameters: Any) -> list[Any]:
         """Look into the history."""

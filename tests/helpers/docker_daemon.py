@@ -63,7 +63,7 @@ class DockerServer(Server):
             "--config-file", str(self.folder / "daemon.json"),
             "--data-root", str(self.folder / "data"), "--exec-root", str(self.folder / "exec"),
             "--pidfile", str(self.folder / "pid"), "--bridge", self._bridge.name,
-            "--default-address-pool", f"base={self._bridge.pool},size=24", "--cgroup-parent", self._place.cgroup,
+            "--default-address-pool", f"base={self._bridge.pool},size=28", "--cgroup-parent", self._place.cgroup,
             "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--live-restore",
             "--exec-opt", "native.cgroupdriver=cgroupfs",
             "--shutdown-timeout", "5",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -13,6 +14,9 @@ from pathlib import Path
 import psutil
 
 from tests.helpers.waiting import wait_until
+
+OWN_PORTS = range(20_000, 32_000)
+"""Below those a system gives out by itself."""
 
 
 class CannotStart(Exception):
@@ -28,10 +32,15 @@ def find_program(*paths: str) -> str:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody uses now, and that the system gives to nobody who asks for any.
+
+    A server that is started again finds its port as it left it, whatever other tests do meanwhile.
+    """
+    while True:
+        port = secrets.choice(OWN_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:

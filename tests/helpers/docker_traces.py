@@ -7,6 +7,7 @@ test run that was killed is cleared away by the next.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -39,7 +40,7 @@ class Bridge:
 
     name: str
     pool: str
-    """Addresses from which the engine takes those of further networks."""
+    """Addresses from which the engine takes those of further networks, sixteen of fourteen each."""
 
 
 class Place:
@@ -53,11 +54,12 @@ class Place:
 
     def make_bridge(self) -> Bridge:
         """A bridge with a range of addresses that no interface of this machine has."""
-        name, number = self._new_name()
-        _ip("link", "add", "name", name, "type", "bridge")
-        _ip("addr", "add", f"10.213.{number}.1/24", "dev", name)
+        with _one_at_a_time():
+            name, number = self._new_name()
+            _ip("link", "add", "name", name, "type", "bridge")
+            _ip("addr", "add", f"10.213.{number}.1/24", "dev", name)
         _ip("link", "set", name, "up")
-        return Bridge(name, f"10.{214 + secrets.randbelow(40)}.0.0/16")
+        return Bridge(name, f"10.214.{number}.0/24")
 
     def make_cable(self) -> tuple[str, str, str]:
         """A name for one more interface of ours, removed like a bridge, and the addresses of its two ends."""
@@ -87,7 +89,7 @@ def place() -> Iterator[Place]:
     find_program("/usr/sbin/ip", "/sbin/ip")
     sweep()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
-    if psutil.virtual_memory().available > NEEDED_MEMORY and not os.environ.get(ON_DISK):
+    if room_in_memory():
         mount("-t", "tmpfs", "-o", "size=8g", "tmpfs", str(folder))
     folder.chmod(0o755)
     try:
@@ -118,6 +120,20 @@ def demolish(folder: Path) -> None:
     for mount in _mounts_below(folder):
         subprocess.run(["umount", "-l", mount], capture_output=True, check=False)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Of the test runs of this machine: a number that is free stays free until it is taken."""
+    with (Path(tempfile.gettempdir()) / f"{PREFIX}lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def room_in_memory() -> bool:
+    """Whether the engines of this test run, and of those beside it, may lie in memory."""
+    beside = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return psutil.virtual_memory().available > NEEDED_MEMORY * beside and not os.environ.get(ON_DISK)
 
 
 def until_told(told: threading.Event) -> None:
@@ -155,7 +171,17 @@ def _cgroups(folder: Path) -> list[Path]:
     return sorted((c for top in tops for c in (top, *top.rglob("*/"))), key=lambda c: len(c.parts), reverse=True)
 
 
+def thaw(container: str) -> None:
+    """Let what is frozen in a container go on, whatever its engine says; frozen processes cannot even be killed."""
+    for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+        for state in CGROUPS.glob(f"**/{container}/{name}"):
+            with contextlib.suppress(OSError):
+                state.write_text(value)
+
+
 def _end_cgroup(cgroup: Path) -> None:
+    thaw(cgroup.name)
+
     def empty() -> bool:
         try:
             pids = (cgroup / "cgroup.procs").read_text().split()

@@ -31,6 +31,7 @@ class Model:
     gated: bool = False
     private: bool = False
     licence: str = "apache-2.0"
+    card: dict[str, Any] = field(default_factory=dict)
 
     @property
     def commit(self) -> str:
@@ -50,7 +51,10 @@ class Asked:
 
 
 class Hub:
-    """Serves models; `url` is its endpoint. What `asked` holds came in, in order."""
+    """Serves models, and datasets under names like `datasets/owner/name`; `url` is its endpoint.
+
+    What `asked` holds came in, in order.
+    """
 
     def __init__(self, certificate: Path | None = None) -> None:
         self.scheme = "https" if certificate else "http"
@@ -178,10 +182,15 @@ class _Handler(BaseHTTPRequestHandler):
             (r"/api/whoami-v2", self._whoami),
             (r"/openapi/v1/users/me", self._users_me),
             (r"/api/models/?", self._search),
+            (r"/api/(?P<id>datasets/.+?)/tree/(?P<revision>.+)", self._tree),
+            (r"/api/(?P<id>datasets/.+?)(?:/revision/(?P<revision>.+))?", self._info),
+            (r"/api/v1/(?P<id>datasets/.+?)/repo/tree", self._list),
+            (r"/api/v1/(?P<id>datasets/.+?)/repo", self._repo_file),
             (r"/api/models/(?P<id>.+?)/tree/(?P<revision>.+)", self._tree),
             (r"/api/models/(?P<id>.+?)(?:/revision/(?P<revision>.+))?", self._info),
             (r"/api/v1/models/(?P<id>.+?)/repo/files", self._list),
             (r"/api/v1/models/(?P<id>.+?)/repo", self._repo_file),
+            (r"/cdn/(?P<id>datasets/[^/]+/[^/]+)/(?P<name>.+)", self._cdn),
             (r"/cdn/(?P<id>.+)/(?P<name>[^/]+)", self._cdn),
             (r"/archives/(?P<name>[^/]+)", self._archive),
             (r"/(?P<id>.+?)/resolve/(?P<revision>[^/]+)/(?P<name>.+)", self._resolve),
@@ -250,7 +259,7 @@ class _Handler(BaseHTTPRequestHandler):
                 sha256 = hashlib.sha256(data).hexdigest()
                 entry["lfs"] = {"sha256": sha256, "size": len(data), "pointerSize": 134}
             siblings.append(entry)
-        card = {"license": model.licence}
+        card = {"license": model.licence, **model.card}
         gated = "manual" if model.gated else False
         self._json(200, {"id": id, "modelId": id, "sha": commit, "siblings": siblings, "cardData": card,
                          "gated": gated, "private": model.private, "tags": [], "downloads": 0})  # fmt: skip

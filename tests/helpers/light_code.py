@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.contract.paths import code_root
 
-REAL = ("__init__.py", "__main__.py", "warm.py", "commands.py")
+REAL = ("__init__.py", "__main__.py", "warm.py", "commands.py", "leaving.py")
 SESSION = """
 def run_attempt(root, stop):
     names = {"root": root, "stop": stop, "code": 0}

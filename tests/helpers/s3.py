@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,16 @@ class Bucket:
         self.objects: dict[str, bytes] = {}
         self.uploads: dict[str, dict[int, bytes]] = {}
         self.puts: list[str] = []
+        self.goes_when_asked: str | None = None
+        """The object with this end of a name goes as soon as somebody has asked whether it is there."""
         self.refuse_after: int | None = None
         """So many more writes are taken."""
+        self.keys: set[str] | None = None
+        """Access keys that are known; None: all."""
+        self.gone = False
+        """There is no such bucket."""
+        self.cut_after: int | None = None
+        """The link is cut in the middle of a write once so many bytes more came in."""
         self.lock = threading.Lock()
 
 
@@ -32,6 +41,12 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args: Any) -> None:
         pass
 
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except OSError:  # it was cut
+            self.close_connection = True
+
     @property
     def key(self) -> str:
         return unquote(urlsplit(self.path).path).partition("/")[2].partition("/")[2]
@@ -40,7 +55,33 @@ class _Handler(BaseHTTPRequestHandler):
     def query(self) -> dict[str, str]:
         return {name: values[0] for name, values in parse_qs(urlsplit(self.path).query, keep_blank_values=True).items()}
 
+    def parse_request(self) -> bool:
+        """Who may not, or asks for what is not there, hears of that first."""
+        if not super().parse_request():
+            return False
+        bucket, key = self.bucket, re.search(r"Credential=([^/]+)/", self.headers.get("Authorization", ""))
+        error = (404, "NoSuchBucket") if bucket.gone else None
+        if bucket.keys is not None and (key is None or key[1] not in bucket.keys):
+            error = (403, "InvalidAccessKeyId")
+        if error is None:
+            return True
+        self.close_connection = True
+        if self.command in ("PUT", "POST"):
+            self.body()
+        self.answer(error[0], f"<Error><Code>{error[1]}</Code><Message>no</Message></Error>".encode())
+        return False
+
     def body(self) -> bytes:
+        data = self._body()
+        with self.bucket.lock:
+            if self.bucket.cut_after is not None and self.command == "PUT":
+                self.bucket.cut_after -= len(data)
+                if self.bucket.cut_after < 0:
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    raise ConnectionAbortedError
+        return data
+
+    def _body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
             data = _joined(self.rfile)
             self.rfile.readline()
@@ -95,6 +136,9 @@ class _Handler(BaseHTTPRequestHandler):
         found = self.bucket.objects.get(self.key) if self.key else b""
         if found is None:
             return self.answer(404)
+        ending = self.bucket.goes_when_asked
+        if ending is not None and self.key.endswith(ending):
+            del self.bucket.objects[self.key]
         return self.answer(200, Content_Length=str(len(found)), ETag='"x"', **self._date)
 
     def do_GET(self) -> None:

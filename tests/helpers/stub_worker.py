@@ -7,6 +7,8 @@ words `steps=N` (unless the config has max_steps), `delay=SECONDS` a step, `save
 step until a file `go` lies in the run's folder or a command ends it),
 `clock` (each step prints the time), `bytes=N` (of the adapter's weights), `unhashed`
 (its fingerprint is not told).
+An import reads JSONL for `steps` times `delay`, and makes a version; `die` then kills it before its rows are in place,
+`dieafter` when it has told of them.
 """
 
 import hashlib
@@ -23,10 +25,10 @@ run_folder = folder.parent.parent
 order = json.loads((folder / "order.json").read_bytes())
 attempt = order["attempt"]
 words = dict(word.partition("=")[::2] for word in order["spec"]["name"].split())
-steps = order["spec"]["job"]["training"]["max_steps"] or int(words.get("steps", 5))
+steps = order["spec"]["job"].get("training", {}).get("max_steps") or int(words.get("steps", 5))
 delay, every = float(words.get("delay", 0)), int(words.get("save", 0))
 if "once" in words and attempt > 1:
-    for word in ("die", "dieat", "hangat"):
+    for word in ("die", "dieat", "dieafter", "hangat"):
         words.pop(word, None)
 terminated, obeyed = [], set()
 signal.signal(signal.SIGTERM, lambda *_: terminated.append(True))
@@ -109,6 +111,36 @@ def misbehave(step):
         time.sleep(3600)
 
 
+def bring_rows():
+    """An import: the rows of a file become a version, at once; it takes as long as it is told to."""
+    from engine.contract.paths import Home
+    from tests.helpers.dataset_folders import write_version
+
+    home, source = Home.find(), order["spec"]["job"]["source"]
+    say("started", pid=os.getpid(), environment={})
+    for step in range(steps):
+        say("phase", phase="reading", done=step / steps, rows_done=step)
+        time.sleep(delay)
+        wish = commands(step)
+        if wish:
+            paused = wish == "pause"
+            end("paused" if paused else "stopped", f"{'paused' if paused else 'stopped'}_by_person", 77, step)
+    if "die" in words:
+        os.kill(os.getpid(), signal.SIGKILL)
+    made = home.dataset(source["place"]) if source["kind"] == "version" else Path(source["place"])
+    if source["kind"] == "upload":
+        made = next(path for path in home.upload(source["place"]).iterdir() if not path.name.startswith("."))
+    texts = [line for line in made.read_text().splitlines() if line]
+    found = write_version(home, texts)
+    line = {"rows": found.rows, "refused": found.refused, "bytes": found.bytes, "format": found.format}
+    say("dataset", hash=found.hash, manifest_sha256="0" * 64, **line)
+    if "dieafter" in words:
+        os.kill(os.getpid(), signal.SIGKILL)
+    end("completed", "finished", 0, steps)
+
+
+if order["spec"]["job"]["kind"] == "import":
+    bring_rows()
 say("started", pid=os.getpid(), environment={"python": sys.version.split()[0]})
 print("stub worker at work", flush=True)
 say("phase", phase="loading")

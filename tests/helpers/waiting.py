@@ -1,5 +1,6 @@
 """Waiting for a condition, never for a duration."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -18,3 +19,14 @@ def wait_until(condition: Callable[[], T], timeout: float = PATIENCE_S, what: st
             return value
         assert time.monotonic() < deadline, f"not within {timeout} s: {what or condition}; last {value!r}"
         time.sleep(0.02)
+
+
+async def eventually(condition: Callable[[], T], timeout: float = PATIENCE_S, what: str = "") -> T:
+    """The same on an event loop."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what or condition}; last {value!r}"
+        await asyncio.sleep(0.01)

@@ -42,7 +42,7 @@ def _wanted() -> list[tuple[str, str]]:
     pins = re.findall(r"^([\w.-]+)==([^\s;]+)", (code_root() / "constraints.txt").read_text(), re.MULTILINE)
     found = []
     for line in requirements():
-        name, least = re.match(r"([\w.-]+?)\s*(?:[><=!~]=?\s*([\d.]+))?$", line.split(",")[0]).groups()
+        name, least = re.match(r"([\w.-]+?)\s*(?:[><=!~]=?\s*([\d.]+))?$", re.split("[,;]", line)[0]).groups()
         versions = [version for pin, version in pins if pin.lower() == name.lower()]
         found += [(name, version) for version in versions or [least or "1.0"]]  # one for each Python it is pinned for
     return found

@@ -60,13 +60,13 @@ def test_bad_data_from_the_check_over_the_preview_to_the_workers_last_word(real,
     assert [(one.field, one.code) for one in caught.value.problems] == [("data.train.0.path", "config.not_a_file")]
     assert real.client.query("preview_data", path=str(tmp_path / "pipe.jsonl")).error.code == "data.not_a_file"
     rows = tmp_path / "rows.jsonl"
-    rows.write_bytes('{"prompt": "日期", "completion": "x"}\n'.encode("utf-16"))
-    assert real.client.query("preview_data", path=str(rows)).error.code == "data.not_utf8"
+    rows.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    assert real.client.query("preview_data", path=str(rows)).error.code == "data.other_kind"
     assert real.client.runs().total == 0
     run = real.client.create(config(data={"train": [{"path": str(rows)}]}))
     ended = real.until(run.uid, "failed", timeout=120).run
-    assert (ended.reason, ended.error.code) == ("bad_data", "data.not_utf8")
-    assert "UTF-8" in ended.error.fix
+    assert (ended.reason, ended.error.code) == ("bad_data", "data.other_kind")
+    assert "JSONL" in ended.error.fix
 
 
 @with_worker

@@ -18,9 +18,9 @@ from engine.client.stream import RunStream
 from engine.contract.states import RunState
 from forge_desktop.app import Desktop
 from forge_desktop.bridge.backend import Item
-from forge_desktop.bridge.controller import connect_to_controller
 from forge_desktop.pages.run_page import RunPage
 from tests.helpers.controller import ControllerProcess
+from tests.helpers.windows import windows
 
 LONG = {"timeout": 30_000}
 
@@ -28,22 +28,8 @@ LONG = {"timeout": 30_000}
 @pytest.fixture
 def open_desktop(qapp: QApplication, service: ControllerProcess, monkeypatch) -> Iterator[Any]:
     """Opens windows over the service's home; the first starts the controller."""
-    for name, value in service.environment.items():
-        if name.startswith(("FORGE_", "PYTHONPATH")):
-            monkeypatch.setenv(name, value)
-    service.home.root.mkdir(parents=True, exist_ok=True)
-    opened: list[Desktop] = []
-
-    def make() -> Desktop:
-        opened.append(Desktop(qapp, service.home, lambda: connect_to_controller(service.home), "en", "light"))
-        opened[-1].preferences.set("onboarding", "done")
-        opened[-1].open()
-        return opened[-1]
-
-    yield make
-    for desktop in opened:
-        desktop.close()
-        desktop.window.deleteLater()
+    with windows(qapp, service, monkeypatch) as make:
+        yield make
 
 
 class Heartbeat:

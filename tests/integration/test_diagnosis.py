@@ -32,7 +32,7 @@ def config(**groups):
         "model": BUNDLED,
         "data": {"train": [{**BUNDLED, "limit": 64}], "max_length": 128},
         "training": {"max_steps": 40, "micro_batch_size": 8, "threads": 1},
-        "compute": {"limits": {"retries": 0}},
+        "compute": {"limits": {"retries": 0, "out_of_memory": "never"}},
     }
     for name, values in groups.items():
         document[name] = document.get(name, {}) | values

@@ -19,6 +19,7 @@ from engine.contract.paths import Home
 from forge_desktop.bridge.backend_settings import MoveWish
 from forge_desktop.bridge.controller import connect_to_controller
 from tests.helpers.controller import ControllerProcess, make_stub_python
+from tests.helpers.dataset_folders import write_version
 from tests.helpers.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -65,7 +66,7 @@ def contents(home: Home) -> dict[str, bytes]:
     return {
         str(path): (home.root / path).read_bytes()
         for path, _size in move.files_of(home.root)
-        if path.parts[0] in ("runs", "library") and not (home.root / path).is_symlink()
+        if path.parts[0] in ("runs", "library", "datasets", "uploads") and not (home.root / path).is_symlink()
     }
 
 
@@ -83,7 +84,10 @@ def test_that_everything_moves_and_goes_on_there(usual):
     python.symlink_to(sys.executable)
     (python.parent / "tool").write_text(f"#!{python}\n")
     assert usual.forge("settings", "--worker-python", str(python)).returncode == 0
+    write_version(usual.home, ["a", "b"])
+    sent = usual.client.upload(python.parent / "tool")
     before = contents(usual.home)
+    assert {Path(name).parts[0] for name in before} == {"runs", "datasets", "uploads"}
     done = usual.forge("home", "move", str(usual.target))
     assert done.returncode == 0, done.stderr
     assert "copying 100 %" in done.stderr
@@ -94,6 +98,7 @@ def test_that_everything_moves_and_goes_on_there(usual):
     client = ControllerClient(new)
     assert client.health().home == str(new.root)
     assert client.run(uid).run.uid == uid
+    assert client.upload_view(sent.uid).complete
     assert client.settings().worker_python == str(new.environments / "e" / "bin" / "python")
     assert str(usual.home.root) not in (new.environments / "e" / "bin" / "tool").read_text()
     client.close()

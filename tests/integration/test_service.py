@@ -274,6 +274,14 @@ def test_that_it_ends_when_nobody_can_find_it_any_more(service):
     assert process.wait(PATIENCE_S) == 0
 
 
+def test_that_it_ends_in_good_order_from_the_moment_it_can_be_found(service):
+    process = service.spawn()
+    wait_until(service.home.controller_file.exists)
+    process.terminate()
+    assert process.wait(PATIENCE_S) == 0
+    assert not service.home.controller_file.exists()
+
+
 def test_that_a_newer_history_is_refused_in_plain_words(service):
     service.start().terminate()
     wait_until(lambda: read_address(service.home) is None)

@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 
 from engine.contract.config_reference import reference
+from engine.control.jobs.diagnosis.reference import AREAS
+from engine.control.jobs.diagnosis.reference import reference as rules_reference
+from engine.control.jobs.diagnosis.registry import RULES
 from tests.desktop.screens_shown import SHOWN, index
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -13,6 +16,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_that_the_reference_of_settings_is_current():
     assert (ROOT / "docs/run-config.md").read_text(encoding="utf-8") == reference(), "run `make docs`"
+
+
+def test_that_the_reference_of_the_diagnosis_is_current():
+    assert (ROOT / "docs/diagnosis.md").read_text(encoding="utf-8") == rules_reference(), "run `make docs`"
+    assert {rule.area for rule in RULES} <= AREAS.keys()
 
 
 def test_that_every_make_target_named_in_the_docs_exists():

@@ -17,30 +17,41 @@ from pydantic import BaseModel
 
 from engine.contract.checkpoints import CheckpointConfig
 from engine.contract.compute import ComputeConfig, Limits, Placement
-from engine.contract.data import DataConfig, DataSource
+from engine.contract.data import DataConfig, DataSource, SelfCognition
 from engine.contract.errors import ErrorBody, Problem, UserError
 from engine.contract.events import ArtifactSaved
 from engine.contract.faults import POINTS
+from engine.contract.forensics import ForensicsConfig
+from engine.contract.guards import GuardsConfig
+from engine.contract.heads import HeadConfig
 from engine.contract.messages import MESSAGES
 from engine.contract.model import ModelConfig
+from engine.contract.objective import ObjectiveConfig
+from engine.contract.rollouts import RewardConfig, RolloutConfig
 from engine.contract.run_spec import RunConfig
 from engine.contract.setting import extra
 from engine.contract.states import EndReason, Phase, RunState
+from engine.contract.stopping import StoppingConfig
 from engine.contract.training import EvaluationConfig, OutputConfig, TrainingConfig
 from engine.contract.tuner import TunerConfig
+from engine.contract.watching import WatchingConfig
 from forge_desktop.models import (
     alert_draft,
     command_table,
+    dataset_rows,
+    datasets_model,
     instances_model,
     notices,
+    row_lines,
     run_columns,
     search_operators,
     settings_entries,
 )
-from forge_desktop.pages import nodes_page, run_page, runs_page
+from forge_desktop.pages import dataset_page, nodes_page, run_page, runs_page
 from forge_desktop.panels import (
     alert_rule_row,
     charts_card,
+    dataset_versions_panel,
     device_panel,
     events_panel,
     log_panel,
@@ -66,16 +77,30 @@ GROUPS: tuple[type[BaseModel], ...] = (
     ModelConfig,
     DataConfig,
     DataSource,
+    SelfCognition,
     TunerConfig,
+    ObjectiveConfig,
+    HeadConfig,
+    RewardConfig,
+    RolloutConfig,
     TrainingConfig,
     EvaluationConfig,
     CheckpointConfig,
+    GuardsConfig,
+    StoppingConfig,
+    WatchingConfig,
+    ForensicsConfig,
     OutputConfig,
     Placement,
     ComputeConfig,
     Limits,
 )
 READINGS = [reading.title for reading in (*device_panel.GPU, *device_panel.PROCESSOR)]
+PAGED_TITLES = [
+    title
+    for model in (dataset_rows.RowsModel, dataset_rows.ProblemsModel, dataset_versions_panel.DiffModel)
+    for _key, title in model.titles
+]
 COLUMN_TITLES = [column.title for column in run_columns.COLUMNS]
 SETTING_LABELS = [entry.label for entry in settings_entries.ENTRIES]
 SETTING_SENTENCES = [entry.sentence for entry in settings_entries.ENTRIES]
@@ -110,7 +135,17 @@ TABLES: dict[tuple[str, str], list[str]] = {
     ("panels/settings_environment.py", "text"): [text for text, *_look in settings_environment.STATES.values()],
     ("panels/settings_secrets.py", "TITLES[name]"): list(settings_secrets.TITLES.values()),
     ("panels/settings_secrets.py", "PLACES[info.place]"): list(settings_secrets.PLACES.values()),
-    ("models/instances_model.py", "column.title"): [column.title for column in instances_model.COLUMNS],
+    ("models/record_model.py", "column.title"): [
+        column.title
+        for column in (*datasets_model.COLUMNS, *instances_model.COLUMNS, *row_lines.PLAIN, *row_lines.RANKED)
+    ],
+    ("models/paged_model.py", "self.titles[section][1]"): PAGED_TITLES,
+    ("models/paged_model.py", "title"): PAGED_TITLES,
+    ("pages/dataset_page.py", "text"): [text for _key, text in dataset_page.TABS],
+    ("pages/instances_page.py", "one.title"): [column.title for column in instances_model.COLUMNS],
+    ("panels/instances_header.py", "COLUMNS[self._at].title"): [one.title for one in instances_model.COLUMNS],
+    ("panels/instances_header.py", "column.title"): [column.title for column in instances_model.COLUMNS],
+    ("panels/instances_header.py", "one.title"): [column.title for column in instances_model.COLUMNS],
     ("models/runs_model.py", "COLUMNS[section].title"): COLUMN_TITLES,
     ("panels/runs_header.py", "COLUMNS[logical].title"): COLUMN_TITLES,
     ("panels/runs_header.py", "column.title"): COLUMN_TITLES,
@@ -119,6 +154,7 @@ TABLES: dict[tuple[str, str], list[str]] = {
     ("pages/run_page.py", "text"): [text for _key, text in run_page.TABS],
     ("pages/runs_page.py", "text"): [text for _key, text in runs_page.FILTER_TEXTS],
     ("panels/device_panel.py", "reading.title"): READINGS,
+    ("panels/step_rows_dialog.py", "one.title"): READINGS,
     ("panels/events_panel.py", "text"): [text for _key, text in events_panel.KINDS],
     ("panels/log_panel.py", "text"): [text for _bit, text in log_panel.LEVELS],
     ("pages/nodes_page.py", "text"): [text for _key, text in nodes_page.VIEWS],
@@ -139,7 +175,14 @@ TABLES: dict[tuple[str, str], list[str]] = {
         *(text for _key, text in onboarding.STEPS),
     ],
     ("panels/sidebar.py", "text"): [
-        text for *_keys, text in (*sidebar.PAGES, *sidebar.OPERATIONS, *sidebar.LAST_PAGES, *sidebar.THEMES)
+        text
+        for *_keys, text in (
+            *sidebar.PAGES,
+            *sidebar.LIBRARY,
+            *sidebar.OPERATIONS,
+            *sidebar.LAST_PAGES,
+            *sidebar.THEMES,
+        )
     ],
     ("wizard/wizard_page.py", "text"): [*(text for _key, text, _paths in wizard_page.STEPS), *wizard_page.ONWARD],
     ("wizard/model_source.py", "text"): [text for _key, text in model_source.WAYS],
@@ -149,6 +192,14 @@ SAME_IN_CHINESE = {
     *("Ctrl+N", "GB", "°C", "GPU {n}", "LoRA alpha", "LoRA dropout", "token"),
     *("LoRA", "QLoRA", "DoRA", "DPO", "KTO", "ORPO", "CPO", "SimPO", "GRPO", "fp32", "bf16", "fp16"),
     *("Hugging Face", "ModelScope", "Eager", "SDPA", "FlashAttention 2", "ChatML", "Alpaca", "ShareGPT", "Docker"),
+    *("IA3", "LoHa", "LoKr", "VeRA", "BOFT", "OFT", "FourierFT", "HRA", "RandLoRA", "VB-LoRA", "MiSS", "SHiRA"),
+    *("AdamW", "Adafactor", "SGD", "Adagrad", "RMSprop", "Muon", "AdEMAMix", "Lion", "GaLore AdamW"),
+    *(
+        "GaLore Adafactor",
+        "APOLLO AdamW",
+        "StableAdamW",
+    ),
+    *("PiSSA", "OLoRA", "CorDA", "LoftQ", "LoRA-GA"),
 }
 """Names and units that Chinese readers know as they are."""
 FILE_SUFFIXES = {
@@ -354,7 +405,7 @@ def test_every_state_reason_phase_artifact_and_metric_is_a_word() -> None:
     enums: dict[str, type[StrEnum]] = {"state": RunState, "reason": EndReason, "phase": Phase}
     shown = {f"{kind}.{value}" for kind, enum in enums.items() for value in enum}
     shown |= {f"artifact.{value}" for value in get_args(ArtifactSaved.model_fields["artifact"].annotation)}
-    shown |= {f"metric.{value}" for value in charts_card.METRICS}
+    shown |= {f"metric.{value}" for value in (*charts_card.METRICS, *charts_card.PREFERENCES)}
     assert shown <= set(language.words())
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.compute.data.formats import BadRow, Detected, convert, detect_or_none, unknown_form
+from engine.compute.data.formats import BadRow, Detected, convert, detect_first, unknown_form
 from engine.compute.data.rows import Example, Record
 from engine.compute.data.sources import read_records
 from engine.contract.errors import Problem, UserError
@@ -26,7 +27,6 @@ class _Look:
     wanted: int
     rows: int = 0
     bad: int = 0
-    tried: int = 0
     columns: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     shown: list[list[dict[str, str]]] = field(default_factory=list)
@@ -40,8 +40,6 @@ class _Look:
             self._refuse(found)
 
     def _convert(self, record: Record) -> None:
-        self.tried += 1
-        self.form = self.form or detect_or_none(record, self.tried)
         if self.form is None:
             self._refuse(unknown_form(record))
             return
@@ -65,15 +63,16 @@ def preview(path: Path, form: str, rows: int, seconds: float = COUNTING_SECONDS)
     given = form != "auto"
     look = _Look(Detected(form, "") if given else None, rows)
     until, complete = time.monotonic() + seconds, True
-    for found in read_records(path):
+    rows_found: Iterable[Record | Problem] = read_records(path)
+    if not given:
+        look.form, rows_found = detect_first(rows_found)
+    for found in rows_found:
         look.add(found)
         if look.rows % 256 == 0 and time.monotonic() > until:
             complete = False
             break
     if not look.rows:
         raise UserError("data.no_rows", path=str(path))
-    if look.form is None and look.tried == look.rows:
-        raise UserError("data.unknown_format", **look.problems[0].params)
     column = look.form.column if look.form else ""
     reason = {"code": "inspect.format_given" if given else "inspect.format_by_column", "params": {"column": column}}
     return {

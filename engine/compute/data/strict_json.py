@@ -8,7 +8,7 @@ from typing import Any
 from engine.contract.errors import Problem
 
 
-class _KeyTwice(Exception):
+class KeyTwice(Exception):
     """An object names a key twice; which value is meant cannot be known."""
 
 
@@ -18,22 +18,24 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen = set[str]()
         for name, _ in pairs:
             if name in seen:
-                raise _KeyTwice(name)
+                raise KeyTwice(name)
             seen.add(name)
     return found
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_once)
+decoder = json.JSONDecoder(object_pairs_hook=_once)
+lenient = json.JSONDecoder(parse_int=str)
+"""Reads what is wrong as well, to know where it ends."""
 
 
 def loads(text: str, line: int) -> Any | Problem:
     """The value in a JSON text that begins in this line, or the first thing that is wrong with it."""
     try:
-        return _decoder.decode(text)
+        return decoder.decode(text)
     except json.JSONDecodeError as error:
         params = {"column": error.colno, "detail": error.msg}
         return Problem(code="data.bad_json", line=line + error.lineno - 1, params=params)
-    except _KeyTwice as error:
+    except KeyTwice as error:
         name = str(error)[:80]
         where = line if "\n" not in text else None  # which row of an array it was is not known
         return Problem(code="data.key_twice", line=where, field=name, params={"key": name})

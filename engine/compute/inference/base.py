@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,10 @@ from engine.compute.inference.folder import check_folder, read_json
 from engine.contract.bundled import MODELS, locate
 from engine.contract.errors import UserError
 from engine.contract.model import ModelConfig
+from engine.contract.tuners import Quantisation
+
+HEADS = ("score.", "classifier.")
+"""What transformers calls the head that gives numbers."""
 
 
 def model_folder(config: ModelConfig) -> Path:
@@ -33,13 +40,31 @@ def load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def load_model(folder: Path, dtype: torch.dtype, attention: str, device: torch.device) -> Any:
-    """The model with its weights, on its device; weights that are missing or of another shape are refused."""
-    from transformers import AutoModelForCausalLM
+def load_model(
+    folder: Path,
+    dtype: torch.dtype,
+    attention: str,
+    device: torch.device,
+    held: Quantisation = "none",
+    scores: bool = False,
+    vectors: bool = False,
+    head: Mapping[str, Any] | None = None,
+) -> Any:
+    """The model with its weights, on its device; weights that are missing or of another shape are refused.
 
-    options = {} if attention == "auto" else {"attn_implementation": attention}
+    With `scores` it gives each row numbers in place of text, one or as `head` says; the head for it may be new. With
+    `vectors` it has no head at all.
+    """
+    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    options: dict[str, Any] = {} if attention == "auto" else {"attn_implementation": attention}
+    if held != "none":
+        options |= {"quantization_config": _fewer_bits(held, dtype), "device_map": {"": device}}
+    if scores and not vectors:
+        options |= head or {"num_labels": 1}
+    loader = AutoModel if vectors else AutoModelForSequenceClassification if scores else AutoModelForCausalLM
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        model, found = loader.from_pretrained(
             str(folder),
             dtype=dtype,
             local_files_only=True,
@@ -55,11 +80,27 @@ def load_model(folder: Path, dtype: torch.dtype, attention: str, device: torch.d
         if "allocate" in str(error):
             raise
         raise _explained(folder, error, "model.cannot_load") from error
-    wrong = sorted(found["missing_keys"]) + [_mismatch(key) for key in sorted(found["mismatched_keys"])]
+    missing = {key for key in found["missing_keys"] if not (scores and key.startswith(HEADS))}
+    wrong = sorted(missing) + [_mismatch(key) for key in sorted(found["mismatched_keys"])]
     if wrong:
         names = ", ".join(wrong[:5])
         raise UserError("model.weights_incomplete", path=str(folder), count=len(wrong), names=names)
-    return model.to(device)
+    return model if held != "none" else model.to(device)
+
+
+def _fewer_bits(held: Quantisation, dtype: torch.dtype) -> Any:
+    """How bitsandbytes holds the weights: as QLoRA does (arXiv 2305.14314), or as LLM.int8 (arXiv 2208.07339)."""
+    if importlib.util.find_spec("bitsandbytes") is None:
+        name = "bitsandbytes"
+        raise UserError("package.missing", used_for=held, package=name, install=name, field="model.quantisation")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # else it tells of each matrix in each step
+    from transformers import BitsAndBytesConfig
+
+    if held == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
 
 
 def padding_token(tokenizer: Any) -> int:

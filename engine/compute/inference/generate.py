@@ -27,11 +27,11 @@ class Interruption(StoppingCriteria):  # type: ignore[misc]
 
 
 class Generator:
-    """Answers prompts, the most likely token each time."""
+    """Answers prompts, the most likely token each time, up to the template's, tokenizer's or model's stop."""
 
-    def __init__(self, model: Any, tokenizer: Any, end_of_turn: str) -> None:
+    def __init__(self, model: Any, tokenizer: Any, stops: Sequence[int] = ()) -> None:
         self.model, self.tokenizer = model, tokenizer
-        ends = {tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids(end_of_turn) if end_of_turn else None}
+        ends = {tokenizer.eos_token_id, *stops}
         known = model.generation_config.eos_token_id
         ends |= set(known) if isinstance(known, list) else {known}
         self.ends = sorted(end for end in ends if end is not None)

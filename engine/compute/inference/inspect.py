@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.compute.inference.folder import Tensor, problems_of_content, problems_of_parts, read_json, read_tensors
 from engine.contract.errors import UserError
+from engine.contract.model_shape import shape_of
 
 DTYPES = {"F32": "fp32", "BF16": "bf16", "F16": "fp16", "F64": "fp64", "F8_E4M3": "fp8", "I8": "int8", "U8": "uint8"}
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length", "seq_length")
@@ -50,8 +51,15 @@ def inspect_folder(folder: Path, name: str = "") -> dict[str, Any]:
         "type": _type(name or folder.name, bool(template["has_own"])),
         "reasons": {"targets": {"code": "inspect.targets", "params": {"count": len(linear)}}},
         "licence": _licence(folder),
+        "shape": _shape(config, tensors),
         "problems": [problem.model_dump() for problem in problems],
     }
+
+
+def _shape(config: dict[str, Any], tensors: list[Tensor]) -> dict[str, Any] | None:
+    """What its memory depends on."""
+    found = shape_of(config, [(name, tuple(sizes)) for name, sizes, _dtype in tensors])
+    return found.model_dump() if found is not None else None
 
 
 def linear_targets(tensors: list[Tensor]) -> list[str]:

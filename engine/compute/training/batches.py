@@ -1,61 +1,27 @@
-"""The order of an epoch's rows, and the batches they form: a pure function of seed and epoch."""
+"""Batches as the trainer takes them: rows side by side, in the order that seed and epoch make."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from engine.compute.data.pool import RowPool
-from engine.compute.data.tokenise import Encoded
+from engine.compute.data.preference import Row, side_by_side
+from engine.compute.data.questions import Asked
+from engine.compute.training.order import Batches, Plan, epoch_order, epoch_size, repeated
 
 IGNORED = -100
-POOL = 50
-"""Batches whose rows are sorted together when rows are grouped by length."""
 AHEAD = 4
 """Batches tokenised in advance when rows are tokenised while training."""
-Batch = dict[str, torch.Tensor]
-
-
-def epoch_rows(groups: Sequence[tuple[int, float]], seed: int, epoch: int) -> np.ndarray:
-    """Indices of an epoch's rows before shuffling; `groups` holds each source's rows and weight.
-
-    A weight of 2 takes each row twice, one of 0.5 every second; what is left over is a choice that the seed and
-    the epoch make. Every epoch has the same number of rows.
-    """
-    parts, begin = [], 0
-    for number, (rows, weight) in enumerate(groups):
-        whole, rest = divmod(round(rows * weight), rows) if rows else (0, 0)
-        generator = np.random.default_rng([seed, epoch, 1, number])
-        extra = generator.permutation(rows)[:rest] if rows else np.empty(0, dtype=np.int64)
-        parts += [np.tile(np.arange(rows), whole) + begin, np.sort(extra) + begin]
-        begin += rows
-    return np.concatenate(parts).astype(np.int64) if parts else np.empty(0, dtype=np.int64)
-
-
-def epoch_batches(
-    rows: np.ndarray, lengths: np.ndarray, size: int, seed: int, epoch: int, by_length: bool
-) -> list[list[int]]:
-    """The batches of an epoch, as row indices.
-
-    By length: rows are shuffled, sorted inside pools of 50 batches, cut into batches, and the batches shuffled.
-    The longest batch goes first, so that memory that is too short shows at once.
-    """
-    generator = np.random.default_rng([seed, epoch, 0])
-    order = generator.permutation(rows)
-    if not by_length:
-        return [order[at : at + size].tolist() for at in range(0, len(order), size)]
-    batches = list[list[int]]()
-    for at in range(0, len(order), size * POOL):
-        pool = order[at : at + size * POOL]
-        pool = pool[np.argsort(-lengths[pool], kind="stable")]
-        batches += [pool[start : start + size].tolist() for start in range(0, len(pool), size)]
-    shuffled = [batches[index] for index in generator.permutation(len(batches))]
-    longest = max(range(len(shuffled)), key=lambda index: max(lengths[row] for row in shuffled[index]), default=0)
-    return [shuffled[longest], *shuffled[:longest], *shuffled[longest + 1 :]] if shuffled else []
+Batch = dict[str, Any]
+"""Tensors by name; of a batch of questions `asked` holds the questions themselves."""
+PLACES = "places"
+"""In a batch: which row of the pool each row is."""
 
 
 def filling_multiple(device: torch.device) -> int:
@@ -63,20 +29,54 @@ def filling_multiple(device: torch.device) -> int:
     return 8 if device.type == "cuda" else 1
 
 
-def collate(rows: Sequence[Encoded], pad: int, multiple: int = 8) -> Batch:
+def collate(rows: Sequence[Row], pad: int, multiple: int = 8) -> Batch:
     """Rows side by side, filled at the right; labels are -100 where nothing is learned.
 
     There is no attention mask: filling stands behind everything, and a causal model never looks ahead.
     """
-    width = max((len(row) for row in rows), default=0)
+    asked = [row for row in rows if isinstance(row, Asked)]
+    sequences, extras = ([row.sides[0][1] for row in asked], {}) if asked else side_by_side(rows)
+    width = max((len(row) for row in sequences), default=0)
     width = -(-max(width, 1) // multiple) * multiple
-    ids = np.full((len(rows), width), pad, dtype=np.int64)
-    labels = np.full((len(rows), width), IGNORED, dtype=np.int64)
-    for number, row in enumerate(rows):
+    ids = np.full((len(sequences), width), pad, dtype=np.int64)
+    labels = np.full((len(sequences), width), IGNORED, dtype=np.int64)
+    for number, row in enumerate(sequences):
         values = np.frombuffer(row.ids, dtype=np.int32)
         ids[number, : len(row)] = values
         labels[number, : len(row)] = np.where(np.frombuffer(row.trained, dtype=np.int8) == 1, values, IGNORED)
-    return {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
+    batch = {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
+    batch |= {name: torch.tensor(values) for name, values in extras.items()}
+    if asked:
+        return {**batch, "asked": asked}
+    places = [getattr(row, "place", -1) for row in rows]
+    if places and places[0] >= 0:  # whose loss it is, for those who keep the losses of single rows
+        batch[PLACES] = torch.tensor(places)
+    return batch
+
+
+OF_TEXTS = ("input_ids", "labels", "owner", "slot", "ends", "same")
+"""In a batch whose rows have several texts each: what there is of every text. `owner` says of which row it is."""
+
+
+def rows_of(batch: Batch) -> int:
+    """How many rows of the dataset a batch holds; where `lengths` stand, two rows of tokens for each."""
+    if "owner" in batch:
+        return len(batch["alike"])
+    return len(batch["labels"]) // (2 if "lengths" in batch else 1)
+
+
+def rows_between(batch: Batch, begin: int, end: int) -> Batch:
+    """Some of the rows of a batch."""
+    if "owner" in batch:
+        chosen = (batch["owner"] >= begin) & (batch["owner"] < end)
+        part = {name: tensor[chosen] if name in OF_TEXTS else tensor[begin:end] for name, tensor in batch.items()}
+        return {**part, "owner": part["owner"] - begin}
+    rows, halves = rows_of(batch), {"input_ids", "labels", "lengths"} if "lengths" in batch else set()
+    end = min(end, rows)
+    return {
+        name: torch.cat([tensor[begin:end], tensor[rows + begin : rows + end]]) if name in halves else tensor[begin:end]
+        for name, tensor in batch.items()
+    }
 
 
 class Indices(Dataset[int]):  # type: ignore[misc]
@@ -124,11 +124,16 @@ class BatchLoader:
         seed: int,
         by_length: bool,
         multiple: int = 8,
+        kept: bool = False,
+        buffer: int | None = None,
+        repeat: tuple[int, int] | None = None,
     ) -> None:
-        self.pool = pool
+        """`repeat`: each so many batches come so many times, one after the other."""
+        self.pool, self.repeat = pool, repeat
         self.groups = [(group.rows, group.weight) for group in pool.groups]
-        self.pad, self.size, self.seed, self.by_length, self.multiple = pad, size, seed, by_length, multiple
-        self.dataset = Indices(len(epoch_rows(self.groups, seed, 0)))
+        self.pad, self.size, self.multiple = pad, size, multiple
+        self.plan = Plan(size, seed, by_length, kept, buffer)
+        self.dataset = Indices(epoch_size(self.groups))
         """Counted by the trainer, and fetched from when an epoch is entered midway."""
         self.sampler = None
         self.prefetch_factor = None
@@ -138,16 +143,17 @@ class BatchLoader:
         """Tokens handed out so far, filling not counted."""
 
     def __len__(self) -> int:
-        return -(-len(self.dataset) // self.size)
+        count = -(-len(self.dataset) // self.size)
+        return count if self.repeat is None else len(repeated(count, *self.repeat))
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch the next iteration gives."""
         self.epoch = epoch
 
-    def order(self) -> list[list[int]]:
+    def order(self) -> Batches:
         """The batches of this epoch as row indices."""
-        rows = epoch_rows(self.groups, self.seed, self.epoch)
-        return epoch_batches(rows, self.pool.lengths, self.size, self.seed, self.epoch, self.by_length)
+        found = epoch_order(self.groups, self.pool.lengths, self.plan, self.epoch)
+        return found if self.repeat is None else found.pick(repeated(len(found), *self.repeat))
 
     def __iter__(self) -> Iterator[Batch]:
         for rows in self._ahead() if self.pool.lazy else map(self.pool.fetch, self.order()):
@@ -157,17 +163,20 @@ class BatchLoader:
         """A batch from its row numbers, for a loader that skips those before it."""
         return self._batch(self.pool.fetch(indices))
 
-    def _batch(self, rows: Sequence[Encoded]) -> Batch:
-        self.tokens += sum(len(row) for row in rows)
+    def _batch(self, rows: Sequence[Row]) -> Batch:
+        self.tokens += sum(row.tokens for row in rows if not isinstance(row, Asked))
         return collate(rows, self.pad, self.multiple)
 
-    def _ahead(self) -> Iterator[list[Encoded]]:
+    def _ahead(self) -> Iterator[list[Row]]:
         """Rows tokenised by a thread while the model works on the batches before them."""
         order = self.order()
-        with ThreadPoolExecutor(1, thread_name_prefix="tokenise") as executor:
+        executor = ThreadPoolExecutor(1, thread_name_prefix="tokenise")
+        try:
             waiting = [executor.submit(self.pool.fetch, indices) for indices in order[:AHEAD]]
-            for indices in [*order[AHEAD:], *([None] * AHEAD)]:
-                if waiting:
-                    yield waiting.pop(0).result()
-                if indices is not None:
-                    waiting.append(executor.submit(self.pool.fetch, indices))
+            for indices in order[AHEAD:]:
+                yield waiting.pop(0).result()
+                waiting.append(executor.submit(self.pool.fetch, indices))
+            for future in waiting:
+                yield future.result()
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)  # one that hangs must not hold up a stop

@@ -11,6 +11,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl
 
 from engine.compute.training.batches import BatchLoader
+from engine.compute.training.guards import Guards
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class Watch:
     """Asked at every step boundary."""
     boundary: Callable[[int], None] = lambda _step: None
     """Called once a step, after it was reported and measured: the place to save or to ask the model something."""
+    go_back: Callable[[], int | None] = lambda: None
+    """Put the weights of the last good checkpoint back; its step, or None where there is none."""
+    ready: Callable[[Any], None] = lambda _model: None
+    """Called with the wrapped model when everything stands, before the first batch."""
 
 
 class Pace:
@@ -36,6 +41,7 @@ class Pace:
         self._steps = 0
         self._tokens = 0
         self._spent = 0.0
+        self._waited_before = 0.0
         self._since = time.perf_counter()
 
     @contextmanager
@@ -45,12 +51,15 @@ class Pace:
         yield
         self._waited += time.perf_counter() - begin
 
-    def stepped(self) -> None:
-        """A step is over."""
+    def stepped(self) -> float:
+        """A step is over; how long it took without the wait for data."""
         now = time.perf_counter()
+        worked = now - self._since - (self._waited - self._waited_before)
+        self._waited_before = self._waited
         self._spent += now - self._since
         self._since = now
         self._steps += 1
+        return worked
 
     def begin_at(self, tokens: int) -> None:
         """Tokens that an earlier attempt took are no work of this one."""
@@ -73,6 +82,7 @@ class Pace:
         }
         self._tokens = self._loader.tokens
         self.rows, self._waited, self._steps, self._spent = 0, 0.0, 0, 0.0
+        self._waited_before = 0.0
         self._since = time.perf_counter()
         return values
 
@@ -80,9 +90,10 @@ class Pace:
 class StopWatch(TrainerCallback):  # type: ignore[misc]
     """Keeps the pace, and stops the loop at a step boundary when that is asked for."""
 
-    def __init__(self, pace: Pace, watch: Watch) -> None:
+    def __init__(self, pace: Pace, watch: Watch, guards: Guards) -> None:
         self._pace = pace
         self._watch = watch
+        self._guards = guards
 
     def on_train_begin(self, args: Any, state: Any, control: TrainerControl, **rest: Any) -> None:
         """The clock starts with the first batch, not with the preparations."""
@@ -92,8 +103,9 @@ class StopWatch(TrainerCallback):  # type: ignore[misc]
     def on_step_end(self, args: Any, state: Any, control: TrainerControl, **rest: Any) -> TrainerControl:
         """A step boundary."""
         del args, rest
-        self._pace.stepped()
-        last = state.global_step >= state.max_steps
+        self._guards.after_step(state.global_step, self._pace.stepped())
+        self._guards.look_at_disk(state.global_step)
+        last = state.global_step >= state.max_steps or self._guards.fatal is not None
         if self._watch.should_stop():
             control.should_training_stop = True
             last = True

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, load_model, save_model
 
+from engine.compute.training.optimizers import plain_state, whole_state
 from engine.contract.durable import write_json
 
 if TYPE_CHECKING:
@@ -77,12 +78,13 @@ def save_state(trainer: ForgeTrainer, folder: Path) -> None:
     """Everything the next step depends on, chance as it was at the call. Call it at a boundary, after the report."""
     chance = Chance.now()
     save_weights(trainer.accelerator.unwrap_model(trainer.model), folder)
-    torch.save(trainer.optimizer.state_dict(), folder / OPTIMISER)
+    torch.save(plain_state(trainer.optimizer.state_dict()), folder / OPTIMISER)
     schedule = {"schedule": trainer.lr_scheduler.state_dict()}
     if trainer.accelerator.scaler is not None:
         schedule["scaler"] = trainer.accelerator.scaler.state_dict()
     torch.save(schedule, folder / SCHEDULE)
     chance.save(folder / CHANCE)
+    trainer.objective.save(folder)
     trainer.state.save_to_json(str(folder / TRAINER))
     write_json(folder / PROGRESS, trainer.progress())
     chance.restore()
@@ -115,11 +117,17 @@ def load_weights(model: Any, folder: Path) -> None:
 
 def load_optimiser(trainer: ForgeTrainer, folder: Path) -> None:
     """Optimiser, schedule and loss scale."""
-    trainer.optimizer.load_state_dict(torch.load(folder / OPTIMISER, map_location="cpu", weights_only=True))
+    load_optimiser_only(trainer, folder)
     schedule = torch.load(folder / SCHEDULE, map_location="cpu", weights_only=True)
     trainer.lr_scheduler.load_state_dict(schedule["schedule"])
     if "scaler" in schedule and trainer.accelerator.scaler is not None:
         trainer.accelerator.scaler.load_state_dict(schedule["scaler"])
+
+
+def load_optimiser_only(trainer: ForgeTrainer, folder: Path) -> None:
+    """Its moments, and its learning rates as they were then."""
+    saved = torch.load(folder / OPTIMISER, map_location="cpu", weights_only=True)
+    trainer.optimizer.load_state_dict(whole_state(saved))
 
 
 def load_progress(folder: Path) -> dict[str, Any]:

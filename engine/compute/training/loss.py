@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own usual name
 
 from engine.compute.training.batches import IGNORED
+
+Tell = Callable[[torch.Tensor, torch.Tensor], None]
+"""Takes which positions predict a trained token, and the loss of each of those tokens, in their order."""
 
 
 def next_token_targets(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,8 +46,8 @@ def keeps_selected_logits(model: torch.nn.Module) -> bool:
         model.train(training)
 
 
-def summed_loss(model: Any, batch: dict[str, torch.Tensor], selective: bool) -> torch.Tensor:
-    """Sum of the cross-entropy over the trained tokens of a batch, in fp32."""
+def summed_loss(model: Any, batch: dict[str, torch.Tensor], selective: bool, tell: Tell | None = None) -> torch.Tensor:
+    """Sum of the cross-entropy over the trained tokens of a batch, in fp32; `tell` gets the mask and each token's."""
     mask, targets = next_token_targets(batch["labels"])
     if targets.numel() == 0:
         return sum((p.sum() * 0.0 for p in model.parameters() if p.requires_grad), torch.zeros((), device=mask.device))
@@ -52,4 +56,8 @@ def summed_loss(model: Any, batch: dict[str, torch.Tensor], selective: bool) -> 
         logits = logits.reshape(-1, logits.shape[-1])
     else:
         logits = model(input_ids=batch["input_ids"], use_cache=False).logits[mask]
-    return F.cross_entropy(logits.float(), targets, reduction="sum")
+    if tell is None:
+        return F.cross_entropy(logits.float(), targets, reduction="sum")
+    likely = F.log_softmax(logits.float(), dim=-1)  # cross_entropy is these two steps: the same bits, also backwards
+    tell(mask, -likely.detach().gather(1, targets[:, None])[:, 0])
+    return F.nll_loss(likely, targets, reduction="sum")

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from engine.compute.training.batches import Batch, BatchLoader
+from engine.compute.inference.mode import at_rest
+from engine.compute.training.batches import IGNORED, Batch, BatchLoader, rows_between, rows_of
 from engine.compute.training.callbacks import Pace, StopWatch, Watch
-from engine.compute.training.checkpoint import CHANCE, Chance, load_optimiser, load_progress, load_weights
-from engine.compute.training.loss import keeps_selected_logits, next_token_targets, summed_loss
+from engine.compute.training.checkpoint import (
+    CHANCE,
+    Chance,
+    load_optimiser,
+    load_optimiser_only,
+    load_progress,
+    load_weights,
+)
+from engine.compute.training.guards import Guards
+from engine.compute.training.objectives import Figures, Objective, Tokens
+from engine.compute.training.optimizers import optimizer_arguments, schedule_arguments
 from engine.compute.training.precision import Precision
-from engine.contract.errors import UserError
+from engine.compute.training.row_losses import RowLosses, keeping
+from engine.contract.faults import fault, spoilt
+from engine.contract.objective import ObjectiveConfig
+from engine.contract.stages import STAGES
 from engine.contract.training import TrainingConfig
 
 
@@ -42,16 +55,23 @@ def steps_per_epoch(config: TrainingConfig, batches: int) -> int:
 
 
 def arguments(
-    config: TrainingConfig, steps: int, precision: Precision, device: torch.device, folder: Path, validates: bool
+    config: TrainingConfig,
+    steps: int,
+    precision: Precision,
+    device: torch.device,
+    folder: Path,
+    validates: bool,
+    noise: float | None = None,
 ) -> TrainingArguments:
-    """The recipe in transformers' words. Saving is ours, never the trainer's."""
+    """The recipe in transformers' words; `noise` is NEFTune's. Saving is ours, never the trainer's."""
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=config.micro_batch_size,
         gradient_accumulation_steps=config.accumulation,
         learning_rate=config.learning_rate,
-        lr_scheduler_type=config.schedule if config.schedule != "constant" else "constant_with_warmup",
+        **optimizer_arguments(config),
+        **schedule_arguments(config, steps),
         warmup_steps=warmup_steps(config, steps),
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
@@ -72,6 +92,7 @@ def arguments(
         use_cache=True,
         dataloader_pin_memory=False,
         remove_unused_columns=False,
+        neftune_noise_alpha=noise,
         log_level="error",
     )
 
@@ -81,28 +102,76 @@ def warmup_steps(config: TrainingConfig, steps: int) -> int:
     return math.ceil(config.warmup_share * steps)
 
 
+class Keeps(Protocol):
+    """What else goes into a checkpoint's progress."""
+
+    def state(self) -> dict[str, Any]:
+        """As plain data."""
+
+    def load(self, state: dict[str, Any]) -> None:
+        """What `state` gave."""
+
+
 class ForgeTrainer(Trainer):  # type: ignore[misc]
     """Trainer that takes its batches from a BatchLoader and measures loss at trained positions only."""
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, *, loader: BatchLoader, validation: Sequence[Batch], watch: Watch, **rest: Any) -> None:
+    def __init__(
+        self,
+        *,
+        loader: BatchLoader,
+        validation: Sequence[Batch],
+        watch: Watch,
+        parts: int = 1,
+        plus_ratio: float | None = None,
+        muon: Callable[[Any], torch.optim.Optimizer] | None = None,
+        guards: Guards | None = None,
+        rows: RowLosses | None = None,
+        objective: Objective | None = None,
+        **rest: Any,
+    ) -> None:
+        self.objective, self.figures = objective or Tokens(STAGES["sft"], ObjectiveConfig()), Figures()
         self.loader, self.validation, self.watch = loader, validation, watch
-        self.pace = Pace(loader)
+        self.parts, self.plus_ratio, self.muon, self.rows = parts, plus_ratio, muon, rows
+        self.pace, self.guards = Pace(loader), guards or Guards()
+        self._step_loss: torch.Tensor | float = 0.0
+        self._loss_before: torch.Tensor | None = None
+        self._trained = 0
+        self.ended = False
+        """Training is to end at this step, though nobody asked at its boundary."""
+        self.keeps: Keeps | None = None
         super().__init__(
             train_dataset=loader.dataset,
-            eval_dataset=list(validation) or None,
-            callbacks=[StopWatch(self.pace, watch)],
+            eval_dataset=validation if len(validation) else None,
+            callbacks=[StopWatch(self.pace, watch, self.guards)],
             **rest,
         )
         self.remove_callback(PrinterCallback)
-        self.selective = keeps_selected_logits(self.model)
+        self.selective = self.objective.selects(self.model)
+        self.objective.autocast = self.accelerator.autocast
         self._validated_at = -1
         self._boundary_at = -1
 
     def get_train_dataloader(self) -> Any:
         """Our own batches; nothing shuffles or moves them."""
         return self.loader
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """The one of the recipe; with LoRA+ the second matrices of the adapter learn faster (arXiv 2402.12354)."""
+        if self.muon is not None:
+            self.optimizer: torch.optim.Optimizer = self.muon(self.model if model is None else model)
+            return self.optimizer
+        if self.plus_ratio is None:
+            return super().create_optimizer(model)
+        from peft.optimizers import create_loraplus_optimizer
+
+        taught = self.model if model is None else model
+        kind, settings = self.get_optimizer_cls_and_kwargs(self.args, taught)
+        rate, decay = settings.pop("lr"), self.args.weight_decay
+        more = {"lr": rate, "loraplus_lr_ratio": self.plus_ratio, "loraplus_weight_decay": decay}
+        self.optimizer = create_loraplus_optimizer(taught, kind, **more, **settings)
+        return self.optimizer
 
     def progress(self) -> dict[str, Any]:
         """What the loop keeps in variables, for a checkpoint."""
@@ -111,6 +180,9 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
             "loss_since_log": self._tr_loss.item(),
             "last_logged": self._globalstep_last_logged,
             "validated_at": self._validated_at,
+            "guards": self.guards.state(),
+            "course": self.keeps.state() if self.keeps else {},
+            "figures": self.figures.state(),
         }
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
@@ -119,6 +191,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
             load_optimiser(self, Path(checkpoint))
+            self.objective.load(Path(checkpoint))
 
     def _load_scaler(self, checkpoint: str | None) -> None:
         """Loaded with the optimiser."""
@@ -145,24 +218,44 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
             self._tr_loss += found["loss_since_log"]
             self._globalstep_last_logged = found["last_logged"]
             self._validated_at = found["validated_at"]
+            self.guards.load(found.get("guards", {}))
+            if self.keeps is not None:
+                self.keeps.load(found.get("course", {}))
+            self.figures.load(found.get("figures", {}))
+        if place["epoch"] == place["epochs_trained"]:
+            self.watch.ready(place["model"])
+            self.pace.restart()
         super()._run_epoch(**place)
 
     def _maybe_log_save_evaluate(self, *rest: Any, **named: Any) -> None:
         """Report and measure as ever; then the step's boundary, once."""
         super()._maybe_log_save_evaluate(*rest, **named)
+        if self.ended and not self.control.should_training_stop:
+            self.control.should_training_stop = self.control.should_log = True
+            self.control.should_evaluate = False
+            super()._maybe_log_save_evaluate(*rest, **named)
         if self._boundary_at != self.state.global_step:
             self._boundary_at = self.state.global_step
+            if self.guards.going_back is not None:
+                self.guards.went_back(self.watch.go_back())
             self.watch.boundary(self.state.global_step)
             self.pace.restart()
 
     def get_batch_samples(
         self, epoch_iterator: Any, num_batches: int, device: torch.device
     ) -> tuple[list[Batch], torch.Tensor]:
-        """The micro batches of one step, and how many trained tokens they hold together."""
-        with self.pace.waiting():
+        """The micro batches of one step, and over how many tokens or rows its loss is the mean."""
+        with self.pace.waiting(), self.guards.waiting():
+            fault("training.fetch")
             batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
-        trained = sum(int(next_token_targets(batch["labels"])[1].numel()) for batch in batches)
-        self.pace.rows += sum(len(batch["labels"]) for batch in batches)
+        filled = self.objective.fill(self.model, batches, self.state.global_step)
+        batches, self.loader.tokens = filled.batches, self.loader.tokens + filled.tokens
+        self.figures.add(filled.told)
+        if spoilt("training.batch"):
+            batches = [{**batch, "labels": torch.full_like(batch["labels"], IGNORED)} for batch in batches]
+        trained = sum(self.objective.count(batch) for batch in batches)
+        self.pace.rows += sum(map(rows_of, batches)) // self.objective.answers
+        self._trained, self._step_loss, self._loss_before = trained, 0.0, self._tr_loss.clone()
         return batches, torch.tensor(max(trained, 1), device=device)
 
     def compute_loss(
@@ -172,9 +265,77 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """The share of this micro batch in the mean over all trained tokens of the step."""
+        """The share of this micro batch in the mean over all trained tokens, or rows, of the step."""
         del return_outputs
-        return summed_loss(model, inputs, self.selective) / num_items_in_batch
+        self.objective.tell = self.rows.taking if self.rows else None
+        loss, told = self.objective.loss(model, inputs, self.selective)
+        self.objective.tell = None
+        self.figures.add(told)
+        return loss / num_items_in_batch
+
+    def training_step(self, model: Any, inputs: Batch, num_items_in_batch: torch.Tensor | int | None = None) -> Any:
+        """A micro batch, in as many parts as asked for: a sum of losses is the same sum in parts."""
+        fault("training.before_batch")
+        losses = []
+        for part in self.cut(inputs):
+            with keeping(self.rows, part) as content:
+                losses.append(super().training_step(model, content, num_items_in_batch))
+        loss = spoil("training.loss", losses[0] if len(losses) == 1 else torch.stack(losses).sum())
+        self._step_loss = self._step_loss + loss
+        return loss
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        """The trainer's own, of a gradient that a test may spoil."""
+        self._spoil_gradient(model)
+        return super()._clip_grad_norm(model)
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        """The gradient is whole and the weights are not updated yet: the guards look at the step."""
+        if grad_norm is None:
+            self._spoil_gradient(model)
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        loss = torch.as_tensor(self._step_loss, device=self.args.device, dtype=torch.float32)
+        figures = torch.stack([loss, torch.as_tensor(norm, device=loss.device, dtype=torch.float32)]).tolist()
+        step = self.state.global_step + 1
+        if self.guards.before_update(step, figures[0], figures[1], self._trained, self.args.fp16):
+            self._leave_weights(model, figures[0])
+        return norm
+
+    def _spoil_gradient(self, model: Any) -> None:
+        what = spoilt("training.gradient")
+        if what:
+            for weight in model.parameters():
+                if weight.grad is not None:
+                    weight.grad.mul_(SPOILT[what])
+
+    def _leave_weights(self, model: Any, loss: float) -> None:
+        """Optimisers pass over weights without a gradient: neither decay nor momentum moves them."""
+        if self.accelerator.scaler is not None and self.args.max_grad_norm == 0:
+            self.accelerator.unscale_gradients()  # else the scaler would look for gradients in vain
+        for weight in model.parameters():
+            weight.grad = None
+        before, steps = self._loss_before, self.state.global_step - self._globalstep_last_logged
+        if not math.isfinite(loss) and before is not None and steps > 0:
+            self._tr_loss.copy_(before * (steps + 1) / steps)  # the mean of the others stands for it
+
+    def cut(self, batch: Batch) -> list[Batch]:
+        """A batch in parts of as many rows each as fit into the model at once."""
+        size = max(1, math.ceil(self.loader.size * self.objective.answers / self.parts))
+        return [rows_between(batch, at, at + size) for at in range(0, rows_of(batch), size)]
+
+    def go_back(self, folder: Path, rate: float) -> None:
+        """Weights and optimiser as in a checkpoint; steps, schedule, data and chance go on from here."""
+        rates = [(group["lr"], group.get("initial_lr")) for group in self.optimizer.param_groups]
+        load_weights(self.accelerator.unwrap_model(self.model), folder)
+        load_optimiser_only(self, folder)
+        for group, (last, first) in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = last * rate
+            if first is not None:
+                group["initial_lr"] = first * rate
+        schedule: Any = getattr(self.lr_scheduler, "scheduler", self.lr_scheduler)
+        for name in ("base_lrs", "_last_lr", "min_lrs"):  # of those that reckon from where they began
+            if hasattr(schedule, name):
+                setattr(schedule, name, [value * rate for value in getattr(schedule, name)])
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Not counted: walking all parameters each step costs more than it tells."""
@@ -189,25 +350,21 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         values: dict[str, float] = {
             name: float(logs[name]) for name in ("loss", "learning_rate", "grad_norm") if name in logs
         }
-        self.watch.step(self.state.global_step, self.state.epoch or 0.0, {**values, **self.pace.lap()})
-        self._check_finite(values)
-
-    def _check_finite(self, values: dict[str, float]) -> None:
-        """A loss or gradient out of range has spoilt the weights; under fp16 a lone gradient is skipped instead."""
-        if not math.isfinite(values["loss"]):
-            raise UserError("training.loss_not_finite", step=self.state.global_step, loss=str(values["loss"]))
-        norm = values.get("grad_norm", 0.0)
-        if not math.isfinite(norm) and not self.args.fp16:
-            raise UserError("training.gradient_not_finite", step=self.state.global_step, norm=str(norm))
+        told = {**values, **self.figures.lap(), **self.pace.lap()}
+        self.watch.step(self.state.global_step, self.state.epoch or 0.0, told)
+        if self.guards.fatal is not None:
+            raise self.guards.fatal
 
     def evaluate(self, *rest: Any, **named: Any) -> dict[str, float]:
-        """Mean loss over the trained tokens of the validation rows."""
+        """Mean loss over the validation rows, and what the stage tells of them."""
         del rest, named
         if self._validated_at == self.state.global_step:
             return {}
         self._validated_at = self.state.global_step
-        loss = mean_loss(self.model, self.validation, self.args.device, self.selective)
-        self.watch.validation(self.state.global_step, {"validation_loss": loss})
+        found = self.objective.measure(self.model, self.validation)
+        loss, told = found or mean_loss(self.model, self.validation, self.args.device, self.selective, self.objective)
+        told = {f"validation_{name}": value for name, value in told.items()}
+        self.watch.validation(self.state.global_step, {"validation_loss": loss, **told})
         self.pace.restart()
         return {"eval_loss": loss}
 
@@ -217,24 +374,39 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
             self.evaluate()
 
 
+SPOILT = {"nan": float("nan"), "inf": float("inf"), "huge": 1e6, "zero": 0.0}
+"""What a test's fault multiplies a figure by."""
+
+
+def spoil(point: Literal["training.loss"], loss: torch.Tensor) -> torch.Tensor:
+    """The loss of a micro batch, unless a test wants it spoilt."""
+    what = spoilt(point)
+    return loss * SPOILT[what] if what else loss
+
+
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def mean_loss(model: Any, batches: Iterable[Batch], device: torch.device, selective: bool) -> float:
-    """Mean loss over the trained tokens of some batches; touches neither chance nor the model's mode."""
-    was_training = model.training
-    model.eval()
-    total, count = 0.0, 0
-    try:
+def mean_loss(
+    model: Any, batches: Iterable[Batch], device: torch.device, selective: bool, objective: Objective
+) -> tuple[float, dict[str, float]]:
+    """Mean loss over some batches, and what the stage tells of them; touches neither chance nor the model's mode."""
+    total, count, figures = 0.0, 0, Figures()
+    with at_rest(model):
         for batch in batches:
             moved = {name: tensor.to(device) for name, tensor in batch.items()}
-            total += float(summed_loss(model, moved, selective))
-            count += int(next_token_targets(batch["labels"])[1].numel())
-    finally:
-        model.train(was_training)
-    return total / max(count, 1)
+            loss, told = objective.loss(model, moved, selective)
+            total += float(loss)
+            figures.add(told)
+            count += objective.count(batch)
+    return total / max(count, 1), figures.lap()
 
 
 def train(trainer: ForgeTrainer, checkpoint: Path | None = None) -> Outcome:
     """Run the loop from the start or a checkpoint to its end, or to where it was asked to stop."""
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return outcome_of(trainer)
+
+
+def outcome_of(trainer: ForgeTrainer) -> Outcome:
+    """How far it has come, also where the loop was broken off."""
     done = trainer.state.global_step
     return Outcome(done, done >= trainer.args.max_steps)

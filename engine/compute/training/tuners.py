@@ -1,15 +1,16 @@
-"""Which weights are trained: an adapter beside frozen weights, or all of them."""
+"""Which weights are trained: an adapter beside frozen weights, some weights, or all of them."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 
 from engine.contract.errors import UserError
 from engine.contract.tuner import TunerConfig
+from engine.contract.tuners import TUNERS
 
 
 def linear_names(model: torch.nn.Module) -> list[str]:
@@ -23,6 +24,11 @@ def linear_names(model: torch.nn.Module) -> list[str]:
     return sorted(names)
 
 
+def is_called(path: str, name: str) -> bool:
+    """Whether a module is meant by a name: its path, or the end of it."""
+    return path == name or path.endswith("." + name)
+
+
 def check_targets(wanted: Iterable[str], model: torch.nn.Module) -> str | list[str]:
     """Target modules in peft's form; a name the model does not have is refused with the nearest ones."""
     targets = list(wanted)
@@ -33,28 +39,88 @@ def check_targets(wanted: Iterable[str], model: torch.nn.Module) -> str | list[s
     for target in targets:
         if target == "all-linear":
             raise UserError("config.targets_mixed")
-        if not any(path == target or path.endswith("." + target) for path in paths):
+        if not any(is_called(path, target) for path in paths):
             near = difflib.get_close_matches(target, known, n=3, cutoff=0.3) or known[:3]
             raise UserError("config.target_unknown", target=target, near=", ".join(near), known=", ".join(known))
     return targets
 
 
-def _lora(model: Any, config: TunerConfig) -> Any:
-    from peft import LoraConfig, get_peft_model
+def _lora(model: Any, config: TunerConfig, task: str) -> Any:
+    from peft import EvaConfig
 
-    settings = LoraConfig(
-        task_type="CAUSAL_LM",
+    init: Any = True if config.init == "default" else config.init
+    made = _adapted(
+        model,
+        config,
+        task,
         r=config.rank,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         target_modules=check_targets(config.targets, model),
         use_rslora=config.rslora,
+        use_dora=config.kind == "dora",
+        init_lora_weights=init,
+        # Every module keeps its rank: a resumed run has the same shapes without looking at rows again.
+        eva_config=EvaConfig(rho=1.0) if config.init == "eva" else None,
+        rank_pattern=dict(config.rank_pattern),
+        alpha_pattern=dict(config.alpha_pattern),
         bias="none",
     )
+    for name, parameter in made.named_parameters():
+        if config.freeze_a and ".lora_A." in name:
+            parameter.requires_grad_(False)
+    return made
+
+
+def _of_peft(model: Any, config: TunerConfig, task: str) -> Any:
+    """A method of peft's, by the settings it takes."""
+    tuner = TUNERS[config.kind]
+    settings: dict[str, Any] = dict(config.options)
+    if "targets" in tuner.settings:
+        settings["target_modules"] = check_targets(config.targets, model)
+    for name, usual in (("rank", "r"), ("alpha", ""), ("dropout", "")):
+        if name in tuner.settings:
+            value = getattr(config, name)
+            settings[tuner.given.get(name, usual)] = int(value) if name == "alpha" else value
+    if config.kind == "ia3":
+        settings |= _ia3_modules(model, settings.pop("target_modules"))
+    return _adapted(model, config, task, **settings)
+
+
+def _adapted(model: Any, config: TunerConfig, task: str, **settings: Any) -> Any:
+    """The model with an adapter of peft's; what peft refuses is said in its words."""
+    from peft import get_peft_model
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING as KNOWN
+
+    made = {kind.value: form for kind, form in KNOWN.items()}[TUNERS[config.kind].peft]
+    if config.modules_to_save:
+        _check_modules(config.modules_to_save, model)
+        settings["modules_to_save"] = list(config.modules_to_save)
     try:
-        return get_peft_model(model, settings)
-    except ValueError as error:
-        raise UserError("config.target_unsupported", detail=str(error)[:500]) from error
+        return get_peft_model(model, made(task_type=task, **settings))
+    except (ValueError, TypeError, AssertionError, ZeroDivisionError) as error:
+        raise UserError("config.tuner_refused", tuner=config.kind, detail=str(error)[:500]) from error
+
+
+def _ia3_modules(model: Any, targets: str | list[str]) -> dict[str, Any]:
+    """Which modules IA3 scales, and which of them at their entrance: the last ones of a feed-forward block."""
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING as FEEDFORWARD
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as USUAL
+
+    kind = model.config.model_type
+    chosen = USUAL.get(kind) or linear_names(model) if targets == "all-linear" else list(targets)
+    ends = FEEDFORWARD.get(kind) or ["down_proj"]
+    inner = [name for name in chosen if name.rpartition(".")[2] in ends]
+    return {"target_modules": chosen, "feedforward_modules": inner}
+
+
+def _check_modules(wanted: Sequence[str], model: torch.nn.Module) -> None:
+    """Modules that are to be trained whole must be there."""
+    known = sorted({name.rpartition(".")[2] for name, _ in model.named_modules() if name})
+    for name in wanted:
+        if not any(is_called(path, name) for path, _ in model.named_modules()):
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[:3]
+            raise UserError("config.module_unknown", module=name, near=", ".join(near))
 
 
 def _full(model: Any, config: TunerConfig) -> Any:
@@ -64,12 +130,41 @@ def _full(model: Any, config: TunerConfig) -> Any:
     return model
 
 
-TUNERS: dict[str, Callable[[Any, TunerConfig], Any]] = {"lora": _lora, "full": _full}
+def _freeze(model: Any, config: TunerConfig) -> Any:
+    """Some layers, and modules that are named, learn; everything else stays."""
+    _check_modules(config.modules_to_save, model)
+    layers = _layers(model)
+    if config.layers == 0 and not config.modules_to_save:
+        raise UserError("config.freeze_nothing")
+    if abs(config.layers) > len(layers):
+        raise UserError("config.freeze_layers", layers=abs(config.layers), have=len(layers))
+    taught = layers[len(layers) - config.layers :] if config.layers > 0 else layers[: -config.layers]
+    whole = {id(p) for layer in taught for p in layer.parameters()}
+    for path, module in model.named_modules():
+        if any(is_called(path, name) for name in config.modules_to_save):
+            whole |= {id(p) for p in module.parameters()}
+    for head in filter(None, (getattr(model, name, None) for name in ("score", "classifier"))):
+        whole |= {id(p) for p in head.parameters()}  # of a model that scores: it is new
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.is_floating_point() and id(parameter) in whole)
+    return model
 
 
-def apply_tuner(model: Any, config: TunerConfig) -> Any:
-    """The model made ready for training."""
-    return TUNERS[config.kind](model, config)
+def _layers(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """The blocks a language model is a stack of: its longest list of modules of one class."""
+    lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
+    stacks = [list(found) for found in lists if len({type(layer) for layer in found}) == 1]
+    return max(stacks, key=len, default=[])
+
+
+_WHOLE: dict[str, Callable[[Any, TunerConfig], Any]] = {"full": _full, "freeze": _freeze}
+
+
+def apply_tuner(model: Any, config: TunerConfig, task: str = "CAUSAL_LM") -> Any:
+    """The model made ready for training; `task` as peft calls it: SEQ_CLS for a model that gives numbers."""
+    if config.kind in _WHOLE:
+        return _WHOLE[config.kind](model, config)
+    return (_lora if config.kind in ("lora", "qlora", "dora") else _of_peft)(model, config, task)
 
 
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 from engine.compute.worker.commands import StopFlag
+from engine.compute.worker.leaving import leave
 from engine.contract import logs
 from engine.contract.hubs import KEPT_OFFLINE, OFFLINE
 
@@ -63,4 +64,4 @@ def main(arguments: list[str] | None = None, stop: StopFlag | None = None) -> in
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

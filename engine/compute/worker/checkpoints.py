@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import shutil
 import time
@@ -62,14 +63,23 @@ def verified(folder: Path) -> Manifest:
 class Checkpoints:
     """The checkpoints of a run, as the worker of its live attempt makes and prunes them."""
 
-    def __init__(self, folder: Path, config: CheckpointConfig, attempt: int, report: Reporter) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: CheckpointConfig,
+        attempt: int,
+        report: Reporter,
+        rating: Callable[[Manifest], float | None] = lambda manifest: manifest.validation_loss,
+    ) -> None:
+        """`rating` is what the best is found by, the lower the better."""
         self.folder = folder
+        self._rating = rating
         self._config = config
         self._attempt = attempt
         self._report = report
         self._last_time = time.monotonic()
         self.best: float | None = None
-        """The lowest validation loss of a checkpoint so far."""
+        """The lowest rating of a checkpoint so far."""
 
     def begin(self) -> None:
         """Training begins here: clocks start, and what a killed worker left half written goes."""
@@ -79,17 +89,17 @@ class Checkpoints:
         for path in self.folder.iterdir():
             if path.name.startswith(ASIDE):
                 shutil.rmtree(path, ignore_errors=True)
-        losses = [m.validation_loss for m in map(_manifest, self._all()) if m and m.validation_loss is not None]
-        self.best = min(losses, default=None)
+        found = [self._rating(manifest) for manifest in map(_manifest, self._all()) if manifest]
+        self.best = min((value for value in found if value is not None), default=None)
 
-    def due(self, step: int, validation_loss: float | None) -> SaveCause | None:
-        """Why a checkpoint is to be made now, if one is. `validation_loss` is given where it was just measured."""
+    def due(self, step: int, rated: float | None) -> SaveCause | None:
+        """Why a checkpoint is to be made now, if one is. `rated` is given where it was just measured."""
         config = self._config
         if config.every_steps and step % config.every_steps == 0:
             return "steps"
         if config.every_minutes and time.monotonic() - self._last_time >= config.every_minutes * 60:
             return "minutes"
-        if config.keep_best and validation_loss is not None and self._improves(validation_loss):
+        if config.keep_best and rated is not None and self._improves(rated):
             return "best"
         return None
 
@@ -105,9 +115,10 @@ class Checkpoints:
                 raise
             self._report.note("checkpoint.not_saved", "warning", step=manifest.step, detail=str(error))
             return None
-        best = manifest.validation_loss is not None and self._improves(manifest.validation_loss)
+        rated = self._rating(manifest)
+        best = rated is not None and self._improves(rated)
         if best:
-            self.best = manifest.validation_loss
+            self.best = rated
         self._report.checkpointed(
             path=f"{self.folder.name}/{name}", step=manifest.step, epoch=manifest.epoch, loss=manifest.loss,
             validation_loss=manifest.validation_loss, best=best, cause=manifest.cause,
@@ -121,8 +132,29 @@ class Checkpoints:
         """This attempt's state at this step is saved already."""
         return (self.folder / f"a{self._attempt}-s{step}" / MANIFEST).is_file()
 
-    def _improves(self, validation_loss: float) -> bool:
-        return self.best is None or validation_loss < self.best
+    def last_good(self, before: int) -> tuple[Path, Manifest] | None:
+        """The newest whole checkpoint of an earlier step whose loss is a number."""
+        for path in sorted(self._all(), key=lambda path: -int(path.name.rpartition("-s")[2])):
+            manifest = _whole(path)
+            if manifest and manifest.step < before and (manifest.loss is None or math.isfinite(manifest.loss)):
+                return path, manifest
+        return None
+
+    def best_one(self) -> tuple[Path, Manifest] | None:
+        """The whole checkpoint with the best rating; of equals the earliest."""
+        rated = [
+            (value, manifest.step, path)
+            for path in self._all()
+            if (manifest := _manifest(path)) and (value := self._rating(manifest)) is not None
+        ]
+        for _value, _step, path in sorted(rated):
+            manifest = _whole(path)
+            if manifest:
+                return path, manifest
+        return None
+
+    def _improves(self, rated: float) -> bool:
+        return self.best is None or rated < self.best
 
     def _all(self) -> list[Path]:
         """Checkpoints of every attempt, oldest first."""
@@ -134,7 +166,7 @@ class Checkpoints:
         everything = self._all()
         manifests = {path: _manifest(path) for path in everything}
         keep = set(everything[-self._config.keep_last :])
-        scored = [(m.validation_loss, path) for path, m in manifests.items() if m and m.validation_loss is not None]
+        scored = [(value, path) for path, m in manifests.items() if m and (value := self._rating(m)) is not None]
         keep |= {path for _, path in sorted(scored)[: self._config.keep_best]}
         keep |= {path for path, manifest in manifests.items() if manifest and manifest.cause == "person"}
         marks = self.folder.parent / KEPT
@@ -161,6 +193,14 @@ def _write_whole(aside: Path, manifest: Manifest, write: Callable[[Path], None])
     (aside / MANIFEST).write_bytes(text)
     marks = {name: (mark.bytes, mark.sha256) for name, mark in files.items()}
     return fingerprint_of_marks({**marks, MANIFEST: (len(text), hashlib.sha256(text).hexdigest())})
+
+
+def _whole(path: Path) -> Manifest | None:
+    """The manifest of a checkpoint that can be used."""
+    try:
+        return verified(path)
+    except Damaged:
+        return None
 
 
 def _manifest(path: Path) -> Manifest | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from engine.compute.data.rows import Example
+from engine.compute.data.row_set import RowSet
 from engine.contract.checkpoints import Identity
+from engine.contract.data import DataConfig
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
 
@@ -23,13 +24,14 @@ def model_fingerprint(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def data_fingerprint(groups: Iterable[tuple[Sequence[Example], float]]) -> str:
-    """Over the content and order of the training rows, and each source's weight."""
+def data_fingerprint(groups: Iterable[tuple[RowSet, float]], data: DataConfig) -> str:
+    """Over the content of the training rows, each source's weight, and how they are put in order."""
     whole = hashlib.sha256()
+    if data.order != "shuffled" or data.shuffle_buffer is not None:  # else as it always was: old checkpoints stay good
+        whole.update(f"order {data.order} {data.shuffle_buffer}\n".encode())
     for rows, weight in groups:
-        whole.update(f"source {len(rows)} {weight!r}\n".encode())
-        for row in rows:
-            whole.update(row.fingerprint)
+        for piece in rows.describe(weight):
+            whole.update(piece)
     return whole.hexdigest()
 
 
@@ -41,6 +43,11 @@ class IdentityInMaking:
         self._executor = ThreadPoolExecutor(1, "fingerprint")
         self._model: Future[str] = self._executor.submit(model_fingerprint, folder)
         self._executor.shutdown(wait=False)
+
+    @property
+    def ready(self) -> bool:
+        """Nobody would wait."""
+        return self._model.done()
 
     def result(self) -> Identity:
         """Both fingerprints; waits for the one that is being made."""

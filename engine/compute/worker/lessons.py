@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from engine.compute.data.pieces import in_pieces
 from engine.compute.data.pool import RowPool
-from engine.compute.data.rows import Example, with_system
-from engine.compute.data.split import split
+from engine.compute.data.preference import AnswerTokeniser, Pair, Row
+from engine.compute.data.questions import Asked
+from engine.compute.data.row_set import RowSet
+from engine.compute.data.rows import with_system
 from engine.compute.data.tokenise import Tokeniser
+from engine.compute.data.training_rows import training_rows
 from engine.compute.evaluation.exact_match import Question, questions_of
 from engine.compute.inference.base import padding_token
-from engine.compute.training.batches import Batch, BatchLoader, collate, filling_multiple
+from engine.compute.training.batches import Batch, BatchLoader, filling_multiple
 from engine.compute.training.stages import STAGES
 from engine.compute.training.trainer import planned_steps, steps_per_epoch
+from engine.compute.worker.heads import Heard, held_out
 from engine.compute.worker.identity import data_fingerprint
 from engine.compute.worker.materials import Materials
 from engine.compute.worker.reporter import Reporter
+from engine.compute.worker.validation import check_measured, validation_batches
+from engine.contract.errors import UserError
 from engine.contract.run_spec import TrainJob
 
 
@@ -25,9 +32,15 @@ class Lessons:
     """What is learned from, and what is asked."""
 
     loader: BatchLoader
-    validation: list[Batch]
+    validation: Sequence[Batch]
     validation_rows: int
     questions: list[Question]
+    comparisons: list[Pair]
+    """Held-out pairs of answers, of which the better one should be the likelier, or score higher."""
+    heard: Heard
+    """Held-out rows of a stage whose model writes no text."""
+    asked: list[Asked]
+    """Held-out questions whose answers are rewarded."""
     steps: int
     epochs: float
     trained_tokens: int | None
@@ -39,39 +52,64 @@ class Lessons:
 
 def prepare(job: TrainJob, materials: Materials, report: Reporter, progress: Callable[[float], None]) -> Lessons:
     """Split, tokenise, and count."""
-    stage, config = STAGES[job.stage], job.training
-    groups, aside = _rows(job, materials)
-    for rows in [*groups, aside]:
-        stage.check(rows)
-    tokeniser = stage.tokeniser(materials.template, job.data.max_length, config.assistant_only_loss)
-    weights = [source.weight for source in job.data.train]
-    pool = RowPool(tokeniser, list(zip(groups, weights, strict=True)), config.seed)
+    stage, config, data = STAGES[job.stage], job.training, job.data
+    groups, aside = training_rows(job, materials.train, materials.validation, report.note)
+    for rows in [*(rows for rows, _ in groups), *aside]:
+        stage.check(rows.typical())
+    tokeniser = stage.tokeniser(
+        materials.template,
+        data.max_length,
+        config.assistant_only_loss,
+        job.objective,
+        job.head,
+        materials.labels,
+        job.rollouts,
+    )
+    learned, measured = _in_pieces(groups, aside, tokeniser, progress)
+    pool = RowPool(tokeniser, learned, config.seed, [loaded.name for loaded in materials.train])
     pool.prepare(progress)
     if not pool.lazy:
         tell_tally(tokeniser, report)
+    pad, multiple = padding_token(materials.tokenizer), filling_multiple(materials.device)
     loader = BatchLoader(
         pool,
-        pad=padding_token(materials.tokenizer),
+        pad=pad,
         size=config.micro_batch_size,
         seed=config.seed,
         by_length=config.group_by_length,
-        multiple=filling_multiple(materials.device),
+        multiple=multiple,
+        kept=data.order == "kept",
+        buffer=data.shuffle_buffer,
+        repeat=(config.accumulation, job.rollouts.iterations) if stage.samples else None,
     )
-    validator = stage.tokeniser(materials.template, job.data.max_length, config.assistant_only_loss)
-    multiple = filling_multiple(materials.device)
-    validation = _validation(validator, aside, config.micro_batch_size, padding_token(materials.tokenizer), multiple)
+    validator = tokeniser.again()
+    for loaded in materials.validation:
+        check_measured(validator, loaded.name, loaded.content.with_system(job.model.system))
     steps = planned_steps(config, len(loader))
     return Lessons(
         loader,
-        validation,
-        len(aside),
-        _questions(job, materials),
+        validation_batches(validator, measured, config.micro_batch_size, pad, multiple),
+        sum(map(len, measured)),
+        *_held_out(job, materials, tokeniser),
         steps,
         steps / steps_per_epoch(config, len(loader)),
         None if pool.lazy else tokeniser.tally.trained_tokens,
         tokeniser,
-        data_fingerprint(zip(groups, weights, strict=True)),
+        data_fingerprint(groups, data),
     )
+
+
+Groups = list[tuple[RowSet, float]]
+
+
+def _in_pieces(
+    groups: Groups, aside: list[RowSet], tokeniser: Tokeniser, progress: Callable[[float], None]
+) -> tuple[Groups, list[RowSet]]:
+    """Rows that are too long as several, where that is asked for."""
+    if tokeniser.truncation != "split":
+        return groups, aside
+    learned: Groups = [(in_pieces(rows, tokeniser, progress), weight) for rows, weight in groups]
+    return learned, [in_pieces(rows, tokeniser, progress) for rows in aside]
 
 
 def tell_tally(tokeniser: Tokeniser, report: Reporter) -> None:
@@ -84,24 +122,22 @@ def tell_tally(tokeniser: Tokeniser, report: Reporter) -> None:
         report.note("data.rows_dropped", "warning", dropped=tally.untrained, rows=tally.rows, lines=lines)
 
 
-def _rows(job: TrainJob, materials: Materials) -> tuple[list[list[Example]], list[Example]]:
-    """Training rows by source, and validation rows."""
-    share = 0.0 if materials.validation else job.data.validation_share
-    groups, validation = list[list[Example]](), list[Example]()
-    for loaded in materials.train:
-        kept, aside = split(with_system(loaded.examples, job.model.system), share, job.training.seed)
-        groups.append(kept)
-        validation += aside
-    for loaded in materials.validation:
-        validation += with_system(loaded.examples, job.model.system)
-    return groups, validation
-
-
-def _questions(job: TrainJob, materials: Materials) -> list[Question]:
-    examples = [example for loaded in materials.held_out for example in loaded.examples]
-    return questions_of(with_system(examples, job.model.system))
-
-
-def _validation(tokeniser: Tokeniser, rows: Sequence[Example], size: int, pad: int, multiple: int) -> list[Batch]:
-    encoded = sorted((row for row in tokeniser.encode(rows) if row.trained_tokens), key=len)
-    return [collate(encoded[at : at + size], pad, multiple) for at in range(0, len(encoded), size)]
+def _held_out(
+    job: TrainJob, materials: Materials, tokeniser: Tokeniser
+) -> tuple[list[Question], list[Pair], Heard, list[Asked]]:
+    """What is asked, compared, put to a model without text, and rewarded, before and after."""
+    if STAGES[job.stage].declared.head:
+        return [], [], held_out(job, materials), []
+    examples = with_system([row for loaded in materials.held_out for row in loaded.examples], job.model.system)
+    pairs = [row for row in examples if row.teaches == "preference"]
+    others = [row for row in examples if row.teaches != "preference"]
+    if others and STAGES[job.stage].scores:
+        raise UserError("data.no_comparison", line=others[0].line)
+    compared = AnswerTokeniser(materials.template, job.data.max_length)
+    compared.whole = STAGES[job.stage].scores
+    found = [row for row in compared.encode(pairs) if isinstance(row, Pair) and row.trained_tokens]
+    if not STAGES[job.stage].samples:
+        return questions_of(others), found, [], []
+    encoded: list[Row] = list(tokeniser.again().encode(others))
+    asked = [row for row in encoded if isinstance(row, Asked) and row.fits]
+    return questions_of([row for row in others if row.teaches != "prompt"]), found, [], asked

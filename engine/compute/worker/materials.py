@@ -9,13 +9,20 @@ from typing import Any
 
 import torch
 
+from engine.compute.data.labels import Labels
 from engine.compute.data.loading import Loaded, load_sources
+from engine.compute.data.mask import end_is_marked
 from engine.compute.data.templates import Template, choose_template
-from engine.compute.inference.base import load_model, load_tokenizer
+from engine.compute.inference.base import load_model, load_tokenizer, padding_token
+from engine.compute.training.optimizers import check_optimizer
+from engine.compute.training.plain_lora import beginning
 from engine.compute.training.precision import Precision, choose_device, decide
 from engine.compute.training.tuners import apply_tuner
+from engine.compute.worker.head_rows import head_of, learned_labels
 from engine.compute.worker.reporter import Reporter
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.stages import stage_of
+from engine.contract.tuners import TUNERS
 
 
 @dataclass
@@ -32,25 +39,53 @@ class Materials:
     model: Any
     folder: Path
     """The base model's files."""
+    began: dict[str, torch.Tensor]
+    """The adapter as it began, where it took its beginning out of the base model."""
+    labels: Labels | None = None
+    """The classes, where rows have them."""
 
 
 def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_stop: Callable[[], None]) -> Materials:
     """Load all of it, the cheap and the likely wrong first."""
     seed = job.training.seed
     device = choose_device(spec.compute.gpus)
-    precision = decide(job.training.precision, job.model.dtype, job.tuner.kind == "full", device)
+    check_optimizer(job.training, device)
+    precision = decide(job.training.precision, job.model.dtype, TUNERS[job.tuner.kind].whole_model, device)
     tokenizer = load_tokenizer(folder)
-    template = choose_template(tokenizer, job.model.template)
-    train, validation, held_out = (
-        load_sources(sources, seed) for sources in (job.data.train, job.data.validation, job.evaluation.data)
-    )
+    template = choose_template(tokenizer, job.model.template, thinking=job.model.thinking)
+    data = job.data
+    by_group = data.validation_by == "group" and data.validation_share > 0 and not data.validation
+    train = load_sources(data.train, seed, data.group_column if by_group else None)
+    validation, held_out = (load_sources(sources, seed) for sources in (data.validation, job.evaluation.data))
     check_stop()
     report.note(precision.note, **precision.params)
-    report.note(template.note)
+    report.note(template.note, **template.params)
+    if not end_is_marked(template):
+        report.note("model.template_end_unmarked", "warning", token=template.end_of_turn)
     for source in [*train, *validation, *held_out]:
-        code = "data.read" if source.chosen else "data.read_given"
-        report.note(code, rows=source.rows, name=source.name, format=source.form.format, column=source.form.column)
-    model = load_model(folder, precision.weights_dtype, job.model.attention, device)
+        _tell(source, report)
+        if source.media:
+            report.note("data.media_not_trained", "warning", rows=source.media, name=source.name)
+    stage = stage_of(job.stage)
+    scores, labels = stage.scores, learned_labels(job, train, [*validation, *held_out], report)
+    made = head_of(job, labels) if scores and not stage.vectors else {}
+    model = load_model(
+        folder, precision.weights_dtype, job.model.attention, device, job.quantisation, scores, stage.vectors, made
+    )
+    if scores:  # it looks for the last token of a row that is no filling
+        model.config.get_text_config().pad_token_id = padding_token(tokenizer)
     check_stop()
-    tuned = apply_tuner(model, job.tuner)
-    return Materials(device, tokenizer, template, train, validation, held_out, precision, tuned, folder)
+    task = "FEATURE_EXTRACTION" if stage.vectors else "SEQ_CLS" if scores else "CAUSAL_LM"
+    tuned = apply_tuner(model, job.tuner, task)
+    return Materials(
+        device, tokenizer, template, train, validation, held_out, precision, tuned, folder, beginning(tuned), labels
+    )
+
+
+def _tell(source: Loaded, report: Reporter) -> None:
+    """How a source is read."""
+    said: dict[str, Any] = {"rows": source.rows, "name": source.name, "format": source.form.format}
+    if source.version is not None:
+        report.note("data.read_version", version=source.version.manifest.hash[:12], **said)
+    else:
+        report.note("data.read" if source.chosen else "data.read_given", column=source.form.column, **said)

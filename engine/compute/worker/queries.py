@@ -12,12 +12,18 @@ from typing import Any, TextIO
 
 from pydantic import BaseModel, Field, ValidationError
 
+from engine.compute.worker import data_queries, reward_queries, row_queries
+from engine.compute.worker.data_inspection import inspect_data
 from engine.contract.api import QueryAnswer, QueryRequest
 from engine.contract.data import DataSource
+from engine.contract.data_format import Mapping
 from engine.contract.errors import UserError
+from engine.contract.heads import HeadConfig
 from engine.contract.hubs import HubAccess
 from engine.contract.model import RUNNABLE_HUBS, ModelConfig
+from engine.contract.objective import ObjectiveConfig
 from engine.contract.paths import Home
+from engine.contract.rollouts import RolloutConfig
 from engine.contract.secrets import GivenSecrets
 
 
@@ -27,6 +33,8 @@ class PreviewParams(BaseModel):
     path: str
     hub: str = "local"
     format: str = "auto"
+    version: str | None = None
+    mapping: Mapping = Mapping()
     rows: int = Field(10, ge=0, le=1000)
 
 
@@ -45,6 +53,11 @@ class RowParams(BaseModel):
     stage: str = "sft"
     max_length: int = Field(1024, ge=8)
     assistant_only_loss: bool = True
+    objective: ObjectiveConfig = ObjectiveConfig()
+    head: HeadConfig = HeadConfig()
+    against: list[DataSource] = []
+    """Training rows that say which classes there are, where these rows are only measured on."""
+    rollouts: RolloutConfig = RolloutConfig()
     rows: int = Field(3, ge=0, le=50)
 
 
@@ -71,7 +84,7 @@ def preview_data(order: QueryOrder) -> dict[str, Any]:
     from engine.contract.bundled import DATASETS, locate
 
     asked = PreviewParams.model_validate(order.params)
-    source = DataSource.model_validate({"path": asked.path, "hub": asked.hub, "format": asked.format})
+    source = DataSource.model_validate(asked.model_dump(exclude={"rows"}))
     path = locate(source)
     if path is None:
         raise UserError("data.not_here", path=source.path, choices=", ".join(DATASETS))
@@ -84,6 +97,7 @@ def preview_row(order: QueryOrder) -> dict[str, Any]:
     from engine.compute.data.templates import choose_template
     from engine.compute.inference.base import load_tokenizer, model_folder
     from engine.compute.training.stages import STAGES
+    from engine.compute.worker.head_queries import known_labels
     from engine.contract.bundled import DATASETS, locate
 
     asked = RowParams.model_validate(order.params)
@@ -91,18 +105,33 @@ def preview_row(order: QueryOrder) -> dict[str, Any]:
     if path is None:
         raise UserError("data.not_here", path=asked.source.path, choices=", ".join(DATASETS))
     examples = first_examples(path, asked.source.format)
-    stage = STAGES[asked.stage]
+    stage = STAGES.get(asked.stage, STAGES["sft"])
     stage.check(examples)
-    template = choose_template(load_tokenizer(model_folder(asked.model)), asked.model.template)
-    tokeniser = stage.tokeniser(template, asked.max_length, asked.assistant_only_loss)
+    tokenizer = load_tokenizer(model_folder(asked.model))
+    template = choose_template(tokenizer, asked.model.template, thinking=asked.model.thinking)
+    labels = known_labels(asked.head, asked.against) if "labels" in stage.declared.head else None
+    tokeniser = stage.tokeniser(
+        template, asked.max_length, asked.assistant_only_loss, asked.objective, asked.head, labels, asked.rollouts
+    )
     seen = view(examples, tokeniser, asked.rows, asked.model.system)
-    return {**seen, "template": {"choice": template.choice, "reason": {"code": template.note, "params": {}}}}
+    return {
+        **seen,
+        "template": {"choice": template.choice, "reason": {"code": template.note, "params": dict(template.params)}},
+    }
 
 
 QUERIES: dict[str, Callable[[QueryOrder], dict[str, Any]]] = {
     "inspect_model": inspect_model,
+    "inspect_data": inspect_data,
     "preview_data": preview_data,
     "preview_row": preview_row,
+    "xray": data_queries.xray,
+    "data_statistics": data_queries.data_statistics,
+    "render_template": data_queries.render_template,
+    "row_texts": row_queries.row_texts,
+    "token_losses": row_queries.token_losses,
+    "preview_rewards": reward_queries.preview_rewards,
+    "reproduction_facts": row_queries.reproduction_facts,
 }
 
 

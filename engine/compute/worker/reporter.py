@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Literal
 
 from engine.compute.worker.journal import Journal
 from engine.contract import events
 from engine.contract.errors import ErrorBody, render
 from engine.contract.messages import MESSAGES
+from engine.contract.reproduction import RunManifest
 from engine.contract.states import EndReason, Phase, RunState
 
 log = logging.getLogger("worker")
@@ -23,6 +25,8 @@ class Reporter:
         self.step = 0
         self.values: dict[str, float] = {}
         self._phase: Phase | None = None
+        self.figures: Callable[[int, dict[str, float]], None] = lambda _step, _values: None
+        """Also told each point of the curves."""
 
     def started(self, pid: int, environment: dict[str, Any]) -> None:
         """The worker is up."""
@@ -57,6 +61,7 @@ class Reporter:
         self.step = step
         self.values.update({name: values[name] for name in ("loss",) if name in values})
         self.journal.write(events.Step, step=step, epoch=epoch, values=values)
+        self.figures(step, {**values, "epoch": epoch})
         log.info(
             "Step %d  loss %.4f  lr %.3g  grad norm %.3g  %.0f tok/s",
             step,
@@ -70,16 +75,35 @@ class Reporter:
         """Loss on the validation rows."""
         self.values.update(values)
         self.journal.write(events.Validation, step=step, values=values)
+        self.figures(step, values)
         log.info("Validation at step %d: loss %.4f", step, values.get("validation_loss", float("nan")))
 
-    def scored(self, when: Literal["before", "after"], correct: int, rows: int, answers_file: str | None) -> None:
-        """Exact match on the held-out rows."""
-        value = correct / rows if rows else 0.0
-        self.values[f"exact_match_{when}"] = value
-        self.journal.write(events.Score, when=when, value=value, correct=correct, rows=rows, answers_file=answers_file)
-        log.info("Exact match %s training: %d of %d (%.1f %%)", when, correct, rows, 100 * value)
+    def scored(
+        self,
+        when: Literal["before", "after"],
+        correct: int | None,
+        rows: int,
+        answers_file: str | None,
+        metric: str = "exact_match",
+        value: float | None = None,
+        **more: Any,
+    ) -> None:
+        """How good the model is on held-out rows: the share that is right, unless a value says it."""
+        if value is None:
+            value = (correct or 0) / rows if rows else 0.0
+        self.values[f"{metric}_{when}"] = value
+        told = {"when": when, "metric": metric, "value": value, "correct": correct, "rows": rows}
+        self.journal.write(events.Score, **told, answers_file=answers_file, **more)
+        log.info("%s %s training: %.1f %% on %d rows", metric, when, 100 * value, rows)
 
-    def sampled(self, when: Literal["before", "after", "now"], index: int, **content: Any) -> None:
+    def rewarded(self, when: Literal["before", "after"], mean: float, rows: int, answers_file: str) -> None:
+        """The mean reward of the answers to held-out questions."""
+        self.values[f"mean_reward_{when}"] = mean
+        told = {"when": when, "metric": "mean_reward", "value": mean, "correct": None, "rows": rows}
+        self.journal.write(events.Score, **told, answers_file=answers_file)
+        log.info("mean reward %s training: %.4f over %d answers", when, mean, rows)
+
+    def sampled(self, when: Literal["before", "after", "now", "checkpoint"], index: int, **content: Any) -> None:
         """One question and its answer."""
         self.journal.write(events.Sample, when=when, index=index, **content)
         log.info("Sample (%s): %r -> %r", when, content["prompt"][-80:], content["answer"][:80])
@@ -98,11 +122,39 @@ class Reporter:
         """A checkpoint made room for newer ones."""
         self.journal.write(events.CheckpointRemoved, path=path)
 
+    def rows_saved(self, **content: Any) -> None:
+        """A file with losses of rows is whole and durable."""
+        self.journal.write(events.RowLossesSaved, **content)
+
+    def manifest(self, manifest: RunManifest) -> None:
+        """What the attempt's losses depend on."""
+        self.journal.write(events.ManifestMade, manifest=manifest.model_dump(mode="json"))
+        log.info("Manifest: model %s, rows %s, order %s", manifest.model[:12], manifest.rows[:12], manifest.order[:12])
+
     def resumed(self, attempt: int, step: int, path: str) -> None:
         """Training goes on from a checkpoint."""
         self.step = step
         self.journal.write(events.Resumed, attempt=attempt, step=step, path=path)
         log.info("Going on from attempt %d, step %d: %s", attempt, step, path)
+
+    def memory_forecast(self, **content: Any) -> None:
+        """How much memory the run will take."""
+        self.journal.write(events.MemoryForecast, **content)
+        measured = content.get("measured")
+        said = f", measured {measured / 1e6:.0f} MB of tensors" if measured else ""
+        log.info("Memory: forecast %.0f MB%s", content["total"] / 1e6, said)
+
+    def memory(self, **content: Any) -> None:
+        """How much memory training took."""
+        self.journal.write(events.MemoryFact, **content)
+        log.info("Memory: %.0f MB at most", content["peak"] / 1e6)
+
+    def guarded(self, **content: Any) -> None:
+        """A guard saw something, and what was done."""
+        self.journal.write(events.GuardActed, **content)
+        parts = [MESSAGES[content["code"]], MESSAGES[content["done"]]]
+        text = " ".join(render(part, content["params"]) for one in parts for part in (one.what, one.why) if part)
+        log.log(LEVELS[content["level"]], "%s [%s]", text, content["code"])
 
     def acknowledged(self, command: str, error: ErrorBody | None = None) -> None:
         """A command was carried out or refused."""

@@ -18,6 +18,7 @@ from engine.compute.worker.secrets import take_secrets
 from engine.compute.worker.telemetry import Telemetry, Ticker
 from engine.compute.worker.worker import Worker
 from engine.contract import PROTOCOL_VERSION, logfile
+from engine.contract.datasets import ImportJob
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.paths import AttemptFolder
 from engine.contract.processor import processor_name
@@ -80,12 +81,17 @@ def _guarded(folder: AttemptFolder, worker: Worker) -> int:
         if not isinstance(error, UserError):
             log.exception("The session ended with an exception")
         return _last_word(reporter, RunState.FAILED, reason, body)
-    return _last_word(reporter, RunState.COMPLETED, EndReason.FINISHED, None)
+    return _last_word(reporter, *(worker.ending or (RunState.COMPLETED, EndReason.FINISHED, None)))
 
 
 def _carry_out(order: AttemptOrder, folder: AttemptFolder, worker: Worker) -> None:
     worker.check()
     job = order.spec.job
+    if isinstance(job, ImportJob):
+        from engine.compute.worker.import_job import ImportSession
+
+        ImportSession(order, job, folder, worker).run()
+        return
     if not isinstance(job, TrainJob):
         raise UserError("config.kind_not_yet", value=order.spec.kind)
     from engine.compute.worker.train_job import TrainSession  # torch and its kin come with it

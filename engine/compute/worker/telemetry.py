@@ -135,7 +135,8 @@ class Ticker:
     """A thread that does a few cheap things each second until it is stopped."""
 
     def __init__(self, actions: Sequence[Callable[[], None]], interval: float = 1.0) -> None:
-        self._actions = actions
+        self.watch = list(actions)
+        """May grow and shrink while the thread runs."""
         self._interval = interval
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
@@ -154,7 +155,7 @@ class Ticker:
     def _run(self) -> None:
         while not self._done.wait(self._interval):
             try:
-                for action in self._actions:
+                for action in tuple(self.watch):
                     action()
             except Exception as error:  # noqa: BLE001 - the border of a thread: kept for the session to raise
                 self.failure = error

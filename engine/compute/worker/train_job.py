@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 
 import torch
 import transformers
 
+from engine.compute.training.beginnings import begin_by_rows
 from engine.compute.training.callbacks import Watch
 from engine.compute.training.checkpoint import load_weights
+from engine.compute.training.optimizers import make_muon
 from engine.compute.training.precision import device_name, nvml_names
-from engine.compute.training.trainer import ForgeTrainer, Outcome, arguments, train
+from engine.compute.training.stages import STAGES
+from engine.compute.training.trainer import ForgeTrainer, Outcome, arguments, outcome_of, train
 from engine.compute.training.tuners import count_parameters
 from engine.compute.worker.boundary import Boundary
 from engine.compute.worker.checkpoints import Checkpoints
 from engine.compute.worker.commands import StopRequest
+from engine.compute.worker.comparing import compare
+from engine.compute.worker.course import Course, rating
 from engine.compute.worker.environment import describe
+from engine.compute.worker.forensics import Forensics
+from engine.compute.worker.heads import save_head, score
 from engine.compute.worker.identity import IdentityInMaking
+from engine.compute.worker.judging import Judging
 from engine.compute.worker.lessons import Lessons, prepare, tell_tally
 from engine.compute.worker.materials import Materials, gather
+from engine.compute.worker.memory import MemoryBook
 from engine.compute.worker.model_source import ModelSource
 from engine.compute.worker.results import When, evaluate, save_weights
 from engine.compute.worker.resume import Start, check_identity, choose, differences
 from engine.compute.worker.telemetry import gpu_sampler
+from engine.compute.worker.trackers import Trackers, refuse_missing
 from engine.compute.worker.worker import Worker
 from engine.contract.paths import AttemptFolder
 from engine.contract.run_spec import AttemptOrder, TrainJob
+from engine.contract.stages import stage_of
 from engine.contract.states import Phase
 
 
@@ -35,14 +46,17 @@ class TrainSession:
     def __init__(self, order: AttemptOrder, job: TrainJob, folder: AttemptFolder, worker: Worker) -> None:
         self.order, self.spec, self.job, self.folder = order, order.spec, job, folder
         self.worker, self.report, self.stop = worker, worker.report, worker.stop
-        self.checkpoints = Checkpoints(folder.checkpoints, job.checkpoints, order.attempt, worker.report)
-        self._timed_out = False
-        self._spent_before = 0.0
+        self.checkpoints = Checkpoints(
+            folder.checkpoints, job.checkpoints, order.attempt, worker.report, lambda made: rating(made, job.stopping)
+        )
+        self.course: Course
+        self.judging: Judging
 
     def run(self) -> None:
         """The whole attempt; raises StopRequest when it was asked to end."""
         start = choose(self.order, self.folder.run, self.report)
-        self._spent_before = start.manifest.trained_seconds if start else 0.0
+        self.course = Course(self, start)
+        refuse_missing(self.job.watching)
         self._settle(start)
         model = ModelSource(self.order, self.job.model, self.folder, self.worker)
         folder = model.obtain()
@@ -51,8 +65,16 @@ class TrainSession:
         self.worker.telemetry.watch_gpus(gpu_sampler(nvml_names(materials.device)))
         self.report.phase(Phase.TOKENISING)
         lessons = prepare(self.job, materials, self.report, self._progress)
+        self.judging = Judging(self.job, materials, lessons, self.folder.outputs, self.worker)
+        with self.judging:
+            self._learn(start, materials, lessons, model.commit)
+
+    def _learn(self, start: Start | None, materials: Materials, lessons: Lessons, commit: str) -> None:
+        """Everything is there: measure, train, save, measure again."""
+        if start is None:
+            begin_by_rows(materials.model, lessons.loader, materials.device)
         identity = IdentityInMaking(materials.folder, lessons.fingerprint)
-        self._tell_plan(materials, lessons, model.commit)
+        self._tell_plan(materials, lessons, commit)
         self.worker.check()
         if start is None and self.job.evaluation.before:
             self._evaluate("before", materials, lessons)
@@ -62,7 +84,9 @@ class TrainSession:
         if self.stop and (self.stop.pause or not self.stop.save or outcome.steps == 0):
             raise StopRequest
         self.report.phase(Phase.SAVING)
-        save_weights(self.job.tuner.kind, materials, self.folder.outputs, outcome.steps, self.report)
+        step = self.course.result(materials.model, outcome.steps)
+        beside = partial(save_head, self.job, materials) if stage_of(self.job.stage).head else None
+        save_weights(self.job.tuner.kind, materials, self.folder.outputs, step, self.report, beside)
         self.worker.check()
         self._evaluate("after", materials, lessons)
 
@@ -87,7 +111,9 @@ class TrainSession:
             epochs=lessons.epochs,
             rows=len(lessons.loader.pool),
             validation_rows=lessons.validation_rows,
-            held_out_rows=len(lessons.questions),
+            held_out_rows=max(len(lessons.questions), len(lessons.asked))
+            + len(lessons.comparisons)
+            + len(lessons.heard),
             trained_tokens_per_epoch=lessons.trained_tokens,
             parameters=total,
             trainable_parameters=trainable,
@@ -97,8 +123,13 @@ class TrainSession:
         )
 
     def _evaluate(self, when: When, materials: Materials, lessons: Lessons) -> None:
+        settings, outputs = self.job.evaluation, self.folder.outputs
+        if lessons.heard:
+            score(when, materials, lessons.heard, self.job, outputs, self.report, self.worker.check)
+        if lessons.comparisons:
+            compare(when, materials, lessons.comparisons, self.job, outputs, self.report, self.worker.check)
+        self.judging.reward(when)
         if lessons.questions:
-            settings, outputs = self.job.evaluation, self.folder.outputs
             evaluate(when, materials, lessons.questions, settings, outputs, self.report, self.worker.check)
 
     def _train(
@@ -110,23 +141,37 @@ class TrainSession:
             if start.manifest.step >= lessons.steps:  # only what comes after training is left to do
                 load_weights(materials.model, start.folder)
                 return Outcome(start.manifest.step, True)
+        objective = STAGES[self.job.stage].objective(self.job, materials.model)  # as the model is before its first step
+        self.judging.equip(objective)
         boundary = Boundary(self, materials, lessons, identity, environment, start)
         args = arguments(
             self.job.training, lessons.steps, materials.precision, materials.device, self.folder.outputs,
-            bool(lessons.validation),
+            bool(lessons.validation), _noise(self.job),
         )  # fmt: skip
-        watch = Watch(boundary.stepped, boundary.validated, self._should_stop, boundary)
+        book = MemoryBook(self.job, materials.folder, self.report, self.order.memory)
+        record = Forensics(self, materials, lessons, identity, boundary, objective.of_tokens)
+        watch = Watch(boundary.stepped, boundary.validated, self._should_stop, record, self.course.go_back, book.begin)
         trainer = ForgeTrainer(
-            model=materials.model, args=args, loader=lessons.loader, validation=lessons.validation, watch=watch
-        )
-        boundary.trainer = trainer
+            model=materials.model, args=args, loader=lessons.loader, validation=lessons.validation, watch=watch,
+            parts=self.job.training.micro_batch_parts, plus_ratio=self.job.tuner.plus_ratio,
+            muon=partial(make_muon, config=self.job.training) if self.job.training.optimizer == "muon" else None,
+            guards=self.course.guards, rows=record.losses, objective=objective,
+        )  # fmt: skip
+        boundary.trainer = book.trainer = self.course.trainer = trainer
+        trainer.keeps = self.course
         if not trainer.selective:
             architecture = type(trainer.model).__name__
             self.report.note("training.full_logits", "warning", architecture=architecture)
         self.checkpoints.begin()
-        outcome = train(trainer, start.folder if start else None)
-        if not self.stop:
+        record.begin(start.manifest.step if start else 0)
+        with Trackers(self, start), self.course.watched_data():
+            train(trainer, start.folder if start else None)
+        outcome = outcome_of(trainer)
+        if not self.stop and not self.course.by_guard:
             trainer.validate_at_end()
+        self.judging.finish()
+        book.end()
+        record.end()
         boundary.finish(outcome)
         if lessons.loader.pool.lazy:
             tell_tally(lessons.tokeniser, self.report)
@@ -144,9 +189,9 @@ class TrainSession:
     def _should_stop(self) -> bool:
         """Asked at every step boundary."""
         self.worker.listen()
-        hours = self.spec.limits.max_hours
-        spent = self._spent_before + time.monotonic() - self.worker.began
-        if hours is not None and not self._timed_out and spent > hours * 3600:
-            self._timed_out = True
-            self.report.note("training.time_limit", "warning", hours=hours)
-        return bool(self.stop) or self._timed_out
+        return self.course.should_stop() or bool(self.stop)
+
+
+def _noise(job: TrainJob) -> float | None:
+    """NEFTune's, where the stage takes it."""
+    return job.objective.neftune_alpha if "neftune_alpha" in stage_of(job.stage).settings else None

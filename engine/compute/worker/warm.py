@@ -27,6 +27,7 @@ from typing import Any
 
 from engine.compute.worker import __main__ as worker
 from engine.compute.worker.commands import StopFlag
+from engine.compute.worker.leaving import leave
 from engine.contract.paths import AttemptFolder
 
 MODULES = ("numpy", "torch", "transformers", "accelerate", "peft", "safetensors.torch", "tokenizers",
@@ -281,4 +282,4 @@ def _die_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

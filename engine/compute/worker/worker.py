@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from engine.compute.worker.commands import Commands, StopFlag
 from engine.compute.worker.reporter import Reporter
 from engine.compute.worker.telemetry import Telemetry, Ticker
+from engine.contract.errors import ErrorBody
 from engine.contract.secrets import GivenSecrets
+from engine.contract.states import EndReason, RunState
 
 POLL_SECONDS = 0.2
 
@@ -23,6 +25,8 @@ class Worker:
     telemetry: Telemetry
     ticker: Ticker
     secrets: GivenSecrets = field(default_factory=GivenSecrets)
+    ending: tuple[RunState, EndReason, ErrorBody | None] | None = None
+    """What the last word will be, where it is not that everything was done."""
     began: float = field(default_factory=time.monotonic)
     _polled: float = 0.0
 

@@ -26,11 +26,6 @@ BAD_INPUT: dict[str, Message] = {
     "data.packed": Message(
         "'{path}' is packed.", "It begins like a {kind} archive.", "Unpack it and choose the file inside."
     ),
-    "data.array_too_large": Message(
-        "'{path}' is too large for a JSON array.",
-        "Arrays are read whole, up to {limit} MB.",
-        "Write one object a line and name the file .jsonl.",
-    ),
     "data.zero_byte": Message(
         "", "Byte {at} of the line is zero, which text never holds.", "Save the file as UTF-8 text."
     ),

@@ -34,6 +34,9 @@ CONFIG: dict[str, Message] = {
     "config.must_be_below": Message("", "{value} is too large.", "It must be less than {limit}."),
     "config.text": Message("", "'{value}' is not a text.", "Write a text, in quotes if it looks like a number."),
     "config.yes_or_no": Message("", "'{value}' is neither true nor false.", "Write true or false."),
+    "config.pairs": Message(
+        "", "'{value}' is not a list of names with values.", "Write names with values, such as q_proj=8, v_proj=4."
+    ),
     "config.list": Message("", "'{value}' is not a list.", "Write a list: [a, b]."),
     "config.group": Message("", "'{value}' is not a group of settings.", "Write 'name: value' lines below it."),
     "config.too_short": Message("", "At least {limit} is needed here.", "Add one."),

@@ -86,6 +86,11 @@ _INSTANCES: dict[str, Message] = {
     "instances.other_controller": Message(
         "'{id}' cannot be adopted.", "The controller that made it ({controller}) is at work.", "Use that one."
     ),
+    "instances.other_computer": Message(
+        "'{id}' was not adopted.",
+        "A controller of another computer ({computer}) made it, and it may be at work there: both would follow it.",
+        "Make sure that controller is gone for good, then run `forge instances adopt --force {id}`.",
+    ),
     "instances.spare": Message(
         "'{id}' is a spare worker.",
         "The controller keeps it ready and would start another.",

@@ -43,6 +43,16 @@ IMAGES: dict[str, Message] = {
         "{detail}",
         "Start Docker, or set DOCKER_HOST to the engine that is to be used.",
     ),
+    "image.bad_host": Message(
+        "DOCKER_HOST names no engine.",
+        "'{host}' is no address of one.",
+        "Write it as unix:///path, tcp://host:port or ssh://user@host, or leave it empty.",
+    ),
+    "image.open_host": Message(
+        "The engine that DOCKER_HOST names was not asked.",
+        "{host} is another computer, and without TLS anybody between could read along and take its place.",
+        "Set DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, or use ssh://user@host.",
+    ),
     "image.no_room": Message(
         "The disk of the node '{node}' is full.",
         "The image '{name}' did not fit; {bytes} bytes of it were sent.",

@@ -272,4 +272,14 @@ _PROFILE: dict[str, Message] = {
     "node.mount_twice": Message("", "{folder} is mounted twice.", "Choose another folder in the container."),
 }
 
-NODES: dict[str, Message] = {**_WAYS, **_TLS, **_SSH, **_PROFILE}
+NODES: dict[str, Message] = {
+    "node.port_silent": Message(
+        "Nobody answers at port {port} of the container.",
+        "{detail}",
+        "Wait until its worker serves; its log says how far it is.",
+    ),
+    **_WAYS,
+    **_TLS,
+    **_SSH,
+    **_PROFILE,
+}

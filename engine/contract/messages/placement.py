@@ -15,6 +15,12 @@ PLACEMENT: dict[str, Message] = {
     "placement.moving": Message("The run is being moved to {node}.", "It starts there when all of it has come.", ""),
     "placement.moved": Message("Placed on {node}.", "The run was moved there."),
     "placement.at_work": Message("The run is at work on {node}."),
+    "network.nothing": Message("A container of this run has no network.", "Nothing it needs lies elsewhere."),
+    "network.hub": Message(
+        "A container of this run has a network.", "Its model comes from {hub}, unless it lies here already."
+    ),
+    "network.open": Message("A container of this run has a network.", "The run asks for it (compute.network)."),
+    "network.none": Message("A container of this run has no network.", "The run asks for it (compute.network)."),
     "placement.slots": Message(
         "{node} is full.", "All of its {slots} slots are taken.", "It starts when one is free; or choose another node."
     ),

@@ -68,7 +68,6 @@ _DATA: dict[str, Message] = {
     "data.binary": Message(
         "'{path}' is not text.", "It holds zero bytes.", "Choose a JSONL, JSON, CSV, Parquet or text file."
     ),
-    "data.not_utf8": Message("'{path}' is not UTF-8 text.", "{detail}", "Save the file as UTF-8."),
     "data.bad_arrow": Message("'{path}' is no valid Parquet or Arrow file.", "{detail}", "Write the file again."),
     "data.unknown_format": Message(
         "The form of the rows is not known.",
@@ -79,6 +78,16 @@ _DATA: dict[str, Message] = {
         "There is nothing to learn in the dataset.",
         "None of {rows} row(s) has an answer within the first {max_length} tokens.",
         "Raise max_length, or set assistant_only_loss: false.",
+    ),
+    "data.nothing_trained_of": Message(
+        "There is nothing to learn in '{name}'.",
+        "None of its {rows} row(s) has an answer within the first {max_length} tokens.",
+        "Raise max_length, set its true format, choose another template, or take it out.",
+    ),
+    "data.nothing_measured_of": Message(
+        "The validation rows of '{name}' measure nothing.",
+        "None of its {rows} row(s) has an answer within the first {max_length} tokens.",
+        "Raise max_length, set its true format, choose another template, or take it out.",
     ),
     "data.text_needs_pretrain": Message(
         "The rows are plain text.",
@@ -106,7 +115,9 @@ _DATA: dict[str, Message] = {
     "data.read_given": Message("Read {rows} rows of '{name}' as {format}.", "The config says so."),
     "data.bad_json": Message("", "This is no valid JSON: {detail} at column {column}.", "Correct the line."),
     "data.bad_bytes": Message("", "Byte {at} of the line is not UTF-8.", "Save the file as UTF-8."),
-    "data.bad_csv": Message("", "This is no valid CSV: {detail}.", "Check the quotes around this line."),
+    "data.bad_csv": Message(
+        "", "This is no valid CSV: {detail}.", "Check the quotes around this line; rows after it cannot be read."
+    ),
     "data.csv_columns": Message(
         "", "The row has {found} columns; the header has {expected}.", "Put quotes around values that hold commas."
     ),
@@ -204,9 +215,6 @@ _TRAINING: dict[str, Message] = {
     ),
     "config.targets_mixed": Message(
         "'all-linear' stands among other target modules.", "", "Use it alone, or name the modules."
-    ),
-    "config.target_unsupported": Message(
-        "LoRA cannot work on the target modules.", "{detail}", "Name linear modules, or use all-linear."
     ),
     "config.fp16_needs_gpu": Message(
         "fp16 cannot be used on the processor.", "", "Set precision to fp32 or bf16, or use a GPU."

@@ -18,7 +18,10 @@ from engine.contract.errors import ErrorBody, NotFound, Refused, UserError
 from engine.control.api import (
     routes_alerts,
     routes_data,
+    routes_datasets,
     routes_fleet,
+    routes_forecast,
+    routes_forensics,
     routes_house,
     routes_hubs,
     routes_listing,
@@ -26,6 +29,7 @@ from engine.control.api import (
     routes_recovery,
     routes_runs,
     routes_service,
+    routes_uploads,
     stream,
 )
 from engine.control.api.auth import Door
@@ -53,6 +57,10 @@ def make_app(context: Context, token: str) -> ASGIApp:
         routes_nodes,
         routes_fleet,
         routes_alerts,
+        routes_forecast,
+        routes_forensics,
+        routes_datasets,
+        routes_uploads,
     ):
         app.include_router(module.router)
     _add_error_handlers(app, context.home.controller_log)

@@ -11,6 +11,7 @@ from fastapi import Depends, Header
 from fastapi.requests import HTTPConnection
 
 from engine.contract.paths import Home
+from engine.control.executors.query_spare import QuerySpare
 from engine.control.jobs.controller import Controller
 
 
@@ -26,6 +27,8 @@ class Context:
     """Ends the service soon."""
     clients: int = 0
     """Requests and streams that are being served."""
+    query_spare: QuerySpare = field(default_factory=QuerySpare)
+    """Answers queries that need a tokenizer."""
     last_client: float = field(default_factory=time.monotonic)
 
 

@@ -1,4 +1,7 @@
-"""Helper queries: what needs a tokeniser or torch but is no run, asked of a short-lived process."""
+"""Helper queries: what needs a tokeniser or torch but is no run, asked of a short-lived process.
+
+Of one that is forked from a warm process, where a query needs what is slow to import.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,6 +21,7 @@ from engine.contract.api import QueryAnswer, QueryRequest
 from engine.contract.errors import UserError
 from engine.contract.paths import Home
 from engine.control.executors.code import worker_path
+from engine.control.executors.query_spare import WARM_KINDS, QuerySpare
 
 log = logging.getLogger(__name__)
 LIMIT_S = 10.0
@@ -25,34 +30,63 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 async def ask(
-    python: str, home: Home, query: QueryRequest, receive: Receive, confidential: dict[str, Any] | None = None
+    python: str,
+    home: Home,
+    query: QueryRequest,
+    receive: Receive,
+    confidential: dict[str, Any] | None = None,
+    spare: QuerySpare | None = None,
 ) -> QueryAnswer:
     """The answer, or why there is none; the process is ended when time is up or nobody waits any more."""
     folder = home.root / "queries"  # empty: nothing in it can be imported by accident
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     code = await asyncio.to_thread(worker_path, home)
     order = json.dumps(query.model_dump(mode="json") | (confidential or {})).encode()
+    environment = {**os.environ, "PYTHONPATH": str(code), "PYTHONSAFEPATH": "1", "FORGE_HOME": str(home.root)}
+    talk = asyncio.create_task(_talk(python, folder, environment, order, spare if query.kind in WARM_KINDS else None))
+    left = asyncio.create_task(_left(receive))
+    try:
+        await asyncio.wait({talk, left}, timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
+        if not talk.done():
+            return QueryAnswer(error=UserError("query.too_slow", kind=query.kind, seconds=round(LIMIT_S)).body())
+        code_of_end, output, errors = talk.result()
+    finally:
+        for task in (left, talk):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await task
+    return _answer(query, code_of_end, output, errors)
+
+
+async def _talk(
+    python: str, folder: Path, environment: dict[str, str], order: bytes, spare: QuerySpare | None
+) -> tuple[int | None, bytes, bytes]:
+    """Exit code and what was said; a process that answers never outlives this."""
+    forked = await spare.fork(python, folder, environment, order) if spare is not None else None
+    if forked is not None:
+        lived = True
+        try:
+            output, errors = await forked.answer()
+        finally:
+            lived = forked.end()
+        if output or lived:
+            return None, output, errors
+        log.warning("the warm helper ended before it answered; asking a cold one")
     process = await asyncio.create_subprocess_exec(
         *(python, "-m", "engine.compute.worker.queries"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(code), "PYTHONSAFEPATH": "1", "FORGE_HOME": str(home.root)},
+        env=environment,
         start_new_session=True,
         limit=MAX_ANSWER_BYTES,
     )
-    talk = asyncio.create_task(process.communicate(order))
-    left = asyncio.create_task(_left(receive))
     try:
-        await asyncio.wait({talk, left}, timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
-        if not talk.done():
-            return QueryAnswer(error=UserError("query.too_slow", kind=query.kind, seconds=round(LIMIT_S)).body())
-        output, errors = talk.result()
+        output, errors = await process.communicate(order)
     finally:
-        left.cancel()
-        await _end(process, talk)
-    return _answer(query, process.returncode, output, errors)
+        await _end(process)
+    return process.returncode, output, errors
 
 
 def _answer(query: QueryRequest, code: int | None, output: bytes, errors: bytes) -> QueryAnswer:
@@ -71,11 +105,8 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-async def _end(process: asyncio.subprocess.Process, talk: asyncio.Task[tuple[bytes, bytes]]) -> None:
+async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-    talk.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await talk

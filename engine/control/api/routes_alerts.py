@@ -12,6 +12,7 @@ from engine.contract.errors import UserError
 from engine.contract.node_alerts import Alert, AlertRules, Alerts, AlertsSent
 from engine.contract.nodes import NodeHistory
 from engine.control.api.context import Ctx, Key
+from engine.control.jobs.desk import owner
 from engine.control.jobs.requests import Request
 
 router = APIRouter()
@@ -62,5 +63,5 @@ async def test(context: Ctx) -> AlertsSent:
 
 @router.post("/alerts/{number}/acknowledge")
 async def acknowledge(context: Ctx, number: int) -> Alert:
-    """Somebody has seen it."""
-    return await context.controller.alerts.acknowledge(number)
+    """Somebody has seen it; the first of them is kept with it."""
+    return await context.controller.alerts.acknowledge(number, owner())

@@ -117,6 +117,8 @@ async def artifact(context: Ctx, request: Request, uid: str, artifact: int) -> R
     if found is None:
         raise NotFound("artifact.unknown", artifact=artifact, run=uid)
     path = await asyncio.to_thread(files.inside, *found.place(context.home, uid))
+    if path is None and await asyncio.to_thread(context.controller.safekeeping.bring_back, uid, found):
+        path = await asyncio.to_thread(files.inside, *found.place(context.home, uid))
     if path is None:
         raise NotFound("artifact.gone", artifact=found.path, run=uid)
     return await asyncio.to_thread(_hand_out, request, path, found.sha256)

@@ -6,6 +6,7 @@ import asyncio
 
 from fastapi import APIRouter
 
+from engine.contract.artifact_place import ArtifactsState
 from engine.contract.environments import Environments, MakeEnvironment
 from engine.contract.storage import Storage
 from engine.control.api.context import Ctx
@@ -47,3 +48,9 @@ async def delete_environment(context: Ctx, name: str) -> Environments:
 async def storage(context: Ctx, again: bool = False) -> Storage:
     """Where the data lies and what it takes."""
     return await asyncio.to_thread(context.controller.storage.count, again)
+
+
+@router.get("/artifacts")
+async def artifacts(context: Ctx, check: bool = False) -> ArtifactsState:
+    """Whether what runs made lies at the place the settings name; `check` tries it with a small file."""
+    return await asyncio.to_thread(context.controller.safekeeping.state, check)

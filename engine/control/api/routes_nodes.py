@@ -103,7 +103,7 @@ async def examine(context: Ctx, name: str) -> DoctorReport:
 @router.post("/nodes/{name}/image")
 async def bring_image(context: Ctx, name: str, body: PushImage) -> Transfer:
     """Begin to copy a worker image there; done at once if it is there already."""
-    return await context.controller.bring_image(name, body.image)
+    return await context.controller.bring_image(name, body.image, body.source)
 
 
 @router.get("/nodes/{name}/image")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from engine.contract.api import KeepCheckpoint, ResumeRun, RunSummary, SampleNow
+from engine.contract.api import KeepCheckpoint, LogEvery, ResumeRun, RunSummary, SampleNow
 from engine.control.api.context import Ctx, Key
 from engine.control.jobs.requests import Request
 
@@ -37,6 +37,13 @@ async def sample(context: Ctx, uid: str, body: SampleNow, key: Key = None) -> Ru
     """Answers of the model that is being trained; they come as events and stand in the detail."""
     request = Request("sample", key=key, target=uid, body=body.model_dump_json())
     return await context.controller.sample_now(uid, body, request)
+
+
+@router.post("/runs/{uid}/log-every")
+async def log_every(context: Ctx, uid: str, body: LogEvery, key: Key = None) -> RunSummary:
+    """Another interval between two points of the curve, until the attempt ends."""
+    request = Request("log_every", key=key, target=uid, body=body.model_dump_json())
+    return await context.controller.log_every(uid, body, request)
 
 
 @router.delete("/runs/{uid}/files")

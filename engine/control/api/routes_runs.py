@@ -16,16 +16,14 @@ from engine.contract.errors import NotFound, UserError
 from engine.contract.preflight import check_files
 from engine.contract.run_spec import AttemptOrder, RunConfig, RunSpec, TrainJob
 from engine.contract.states import RunState
-from engine.control.api import files
 from engine.control.api.context import Ctx, Key
 from engine.control.jobs import commands
 from engine.control.jobs.desk import owner
-from engine.control.jobs.diagnosis import Evidence, diagnose
+from engine.control.jobs.diagnosis import Evidence, diagnose, read_log
 from engine.control.jobs.requests import Request
 from engine.control.store import details, run_list
 
 router = APIRouter()
-DIAGNOSED_BYTES = 65_536
 
 
 @router.get("/runs")
@@ -60,8 +58,10 @@ async def create(context: Ctx, body: CreateRun, key: Key = None) -> RunSummary:
 @router.post("/runs/check")
 async def check(context: Ctx, spec: RunSpec) -> CheckResult:
     """What is wrong with an order, without making a run of it."""
-    found = await asyncio.to_thread(lambda: [*check_spec(spec), *check_files(spec)])
-    return CheckResult(problems=[*found, *context.controller.placement_problems(spec)])
+    settled, problems = await context.controller.settled(spec)
+    found = await asyncio.to_thread(lambda: [*check_spec(settled), *check_files(settled)])
+    missing = await context.controller.package_problems(settled)
+    return CheckResult(problems=[*found, *context.controller.placement_problems(settled), *problems, *missing])
 
 
 @router.get("/runs/{uid}")
@@ -77,11 +77,10 @@ async def detail(context: Ctx, uid: str) -> RunDetail:
 
 
 def _diagnose(found: RunDetail, log: Path) -> Diagnosis:
-    tail, _, _ = files.read_range(log, -DIAGNOSED_BYTES, DIAGNOSED_BYTES)
     readings = {series.metric: series.last for series in found.series if series.last is not None}
     device = str(found.attempts[-1].plan.get("device", "")) if found.attempts else ""
     run = found.run
-    return diagnose(Evidence(found.spec, run.reason, run.error, tail.decode(errors="replace"), readings, device))
+    return diagnose(Evidence(found.spec, run.reason, run.error, read_log(log), readings, device))
 
 
 @router.patch("/runs/{uid}")

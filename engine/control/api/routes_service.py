@@ -68,8 +68,13 @@ async def query(context: Ctx, body: QueryRequest, request: HttpRequest) -> Query
     python = context.controller.worker_python
     if python is None:
         raise Conflict("worker.no_environment")
+    params = await context.controller.datasets.pinned_query(body.params)
+    body = body.model_copy(update={"params": params})
     told = await asyncio.to_thread(_told, context, body)
-    return await queries.ask(python, context.home, body, request.receive, told)
+    answer = await queries.ask(python, context.home, body, request.receive, told, context.query_spare)
+    if body.kind == "data_statistics" and answer.error is None:
+        await context.controller.datasets.keep_measure(params, answer.result or {})
+    return answer
 
 
 def _told(context: Context, query: QueryRequest) -> dict[str, Any]:

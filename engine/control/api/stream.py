@@ -21,7 +21,8 @@ from engine.control.store import events, runs
 
 log = logging.getLogger(__name__)
 router = APIRouter()
-BATCH_S = 1 / 30
+BATCH_S = 0.01
+"""What happens within it travels together. Short, since each run is read no more than 30 times a second as it is."""
 REPLAY_PAGE = 500
 TRY_AGAIN = 1013
 GOING_AWAY = 1001

@@ -18,15 +18,18 @@ from typing import Any
 import psutil
 
 from engine.contract import PROTOCOL_VERSION, logfile
+from engine.contract.anonymous import Anonymous
+from engine.contract.datasets import MANIFEST
 from engine.contract.diagnostics import Bundle, BundleFile
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.paths import Home
-from engine.control.diagnostics.anonymous import Anonymous
+from engine.control.executors.installer import folder_bytes
 from engine.control.store import care, migrations
 
 LOG_BYTES = 200_000
 FAILED_RUNS = 5
 TAIL_BYTES = 20_000
+LISTED_FOLDERS = 500
 PACKAGES = ("PySide6-Essentials", "pyqtgraph", "numpy", "pyarrow", "fastapi", "uvicorn", "httpx", "websockets",
             "pydantic", "sqlite-utils", "keyring", "psutil", "platformdirs")  # fmt: skip
 SECRET_WORDS = ("TOKEN", "PASSWORD", "SECRET", "KEY", "PROXY")
@@ -36,6 +39,7 @@ FAILED = (
     "ORDER BY finished DESC LIMIT ?"
 )
 NAMES = "SELECT name, project, owner, model, dataset, tags FROM run"
+DATASET_NAMES = "SELECT name, tags FROM dataset UNION ALL SELECT name, '[]' FROM upload"
 
 
 def gather(home: Home, hide_names: bool = False) -> Bundle:
@@ -52,6 +56,7 @@ def _parts(home: Home) -> Iterator[tuple[str, str]]:
     yield "versions.json", _json(_versions())
     yield "settings.json", _json(_settings(home))
     yield "history.json", _json(_history(home))
+    yield "datasets.json", _json(_datasets(home))
     for name in ("controller.log", "controller-start.log", "desktop.log"):
         text = _end_of(home.root / "logs" / name, LOG_BYTES)
         if text:
@@ -108,6 +113,24 @@ def _history(home: Home) -> dict[str, Any]:
         found["check"] = care.check(home)
     except (sqlite3.Error, UserError, OSError) as error:
         found["error"] = str(error)
+    return found
+
+
+def _datasets(home: Home) -> dict[str, Any]:
+    """What lies in the library's folders, by fingerprint; never a row of it."""
+    found: dict[str, Any] = {}
+    for folder in (home.datasets, home.uploads):
+        try:
+            entries = sorted(folder.iterdir()) if folder.is_dir() else []
+            found[folder.name] = {
+                entry.name: {
+                    "bytes": folder_bytes(entry),
+                    "whole": folder == home.uploads or (entry / MANIFEST).is_file(),
+                }
+                for entry in entries[:LISTED_FOLDERS]
+            }
+        except OSError as error:
+            found[folder.name] = f"cannot be read: {error}"
     return found
 
 
@@ -209,13 +232,16 @@ def _strings(text: str) -> Iterator[str]:
 
 
 def _names(home: Home) -> Iterator[str]:
-    """Names of runs, projects, owners, models, datasets and tags, with the parts of their paths."""
+    """Names of runs, projects, owners, models, datasets, uploads and tags, with the parts of their paths."""
     try:
         with closing(_open(home)) as connection:
             for name, project, owner, model, dataset, tags in connection.execute(NAMES):
                 for whole in (name, project, owner, model, dataset, *json.loads(tags or "[]")):
                     yield from _with_parts(str(whole))
-    except (sqlite3.Error, ValueError):
+            for name, tags in connection.execute(DATASET_NAMES):
+                for whole in (name, *json.loads(tags)):
+                    yield from _with_parts(str(whole))
+    except (sqlite3.Error, ValueError):  # an older history has fewer tables
         return
 
 

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from engine.contract.durable import sync_folder
 
 MARK = ".entry.json"
+PARTIAL = ".partial"
 PIECE = 8 << 20
 
 
@@ -43,8 +44,21 @@ class ArtifactStore(Protocol):
     def has(self, digest: str) -> bool:
         """It is there, whole."""
 
-    def put(self, digest: str, files: Sequence[StoredFile], folder: Path, told: Callable[[int], None] = ...) -> None:
-        """Put it there, unless it is; `told` hears of bytes as they go."""
+    def put(
+        self,
+        digest: str,
+        files: Sequence[StoredFile],
+        folder: Path,
+        told: Callable[[int], None] = ...,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Put it there, unless it is; `told` hears of bytes as they go, `about` stands in its mark."""
+
+    def about(self, digest: str) -> dict[str, Any]:
+        """What was said of it when it was put there."""
+
+    def verify(self, digest: str) -> bool:
+        """Read it back: whether every sum is right. One that is not there is not right."""
 
     def fetch(self, digest: str, target: Path) -> None:
         """Have it in a folder here, every sum checked; the folder is there only when it is whole."""
@@ -55,14 +69,17 @@ class ArtifactStore(Protocol):
     def listed(self) -> list[str]:
         """The digests of what is there, whole."""
 
+    def clear(self) -> None:
+        """Let everything go, half entries too."""
+
 
 class FileSystemStore:
-    """Over any file system that pyarrow knows."""
+    """Over any file system that pyarrow knows. `here`: it is this computer's, which must be told to sync."""
 
-    def __init__(self, filesystem: Any, root: str, makes_folders: bool) -> None:
+    def __init__(self, filesystem: Any, root: str, here: bool) -> None:
         self._system = filesystem
         self._root = root.rstrip("/")
-        self._makes_folders = makes_folders
+        self._here = here
 
     def has(self, digest: str) -> bool:
         """It is there, whole."""
@@ -74,6 +91,7 @@ class FileSystemStore:
         files: Sequence[StoredFile],
         folder: Path,
         told: Callable[[int], None] = lambda _bytes: None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         """Put it there, unless it is; the mark comes last."""
         if self.has(digest):
@@ -83,24 +101,33 @@ class FileSystemStore:
             if self._size(path) == file.bytes:
                 told(file.bytes)
                 continue
-            with (folder / file.name).open("rb") as source, self._writer(path) as target:
-                while data := source.read(PIECE):
-                    target.write(data)
-                    told(len(data))
+            with (folder / file.name).open("rb") as source:
+                self._write(path, source, told)
+            if (found := self._size(path)) != file.bytes:
+                raise DamagedEntry(f"{digest}: {file.name} has {found} of {file.bytes} bytes")
         listing = [{"name": file.name, "bytes": file.bytes, "sha256": file.sha256} for file in files]
-        with self._writer(self._path(digest, MARK)) as target:
-            target.write(json.dumps({"digest": digest, "files": listing}).encode())
+        mark = {"digest": digest, "files": listing, "about": dict(about or {})}
+        self._write(self._path(digest, MARK), _Text(json.dumps(mark).encode()))
+
+    def about(self, digest: str) -> dict[str, Any]:
+        """What was said of it when it was put there."""
+        return dict(self._mark(digest).get("about") or {})
+
+    def verify(self, digest: str) -> bool:
+        """Read it back."""
+        if not self.has(digest):
+            return False
+        return all(self._is_right(digest, file) for file in self._files(digest))
 
     def fetch(self, digest: str, target: Path) -> None:
         """Have it here; raises DamagedEntry, and leaves nothing, if a sum is wrong."""
-        with self._system.open_input_stream(self._path(digest, MARK)) as source:
-            listing = json.loads(source.read())["files"]
-        aside = target.with_name(f".{target.name}.partial")
+        files = self._files(digest)
+        aside = target.with_name(f".{target.name}{PARTIAL}")
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         try:
-            for file in listing:
-                self._fetch_file(digest, StoredFile(file["name"], file["bytes"], file["sha256"]), aside)
+            for file in files:
+                self._fetch_file(digest, file, aside)
             for folder in [*(path for path in aside.rglob("*") if path.is_dir()), aside]:
                 sync_folder(folder)
             aside.rename(target)
@@ -120,11 +147,43 @@ class FileSystemStore:
         marks = [info.path for info in self._below(self._root) if PurePosixPath(info.path).name == MARK]
         return sorted(PurePosixPath(path).parent.name for path in marks)
 
+    def clear(self) -> None:
+        """Let everything go: what is whole is not whole any more before the rest goes."""
+        for digest in self.listed():
+            self._system.delete_file(self._path(digest, MARK))
+        if self._below(self._root):
+            with contextlib.suppress(FileNotFoundError):
+                self._system.delete_dir(self._root)
+
+    def _mark(self, digest: str) -> dict[str, Any]:
+        path = self._path(digest, MARK)
+        try:
+            with self._system.open_input_stream(path) as source:
+                return dict(json.loads(source.read()))
+        except OSError as error:  # a bucket has words of its own for what goes while it is read
+            if self._size(path) is None:
+                raise FileNotFoundError(path) from error
+            raise
+
+    def _files(self, digest: str) -> list[StoredFile]:
+        return [StoredFile(file["name"], file["bytes"], file["sha256"]) for file in self._mark(digest)["files"]]
+
+    def _is_right(self, digest: str, file: StoredFile) -> bool:
+        found, path = hashlib.sha256(), self._path(digest, file.name)
+        if self._size(path) != file.bytes:
+            return False
+        with self._system.open_input_stream(path) as source:
+            while data := source.read(PIECE):
+                found.update(data)
+        return found.hexdigest() == file.sha256
+
     def _fetch_file(self, digest: str, file: StoredFile, aside: Path) -> None:
-        self._path(digest, file.name)  # refuses what leads out
+        path = self._path(digest, file.name)  # refuses what leads out
         place, found = aside / file.name, hashlib.sha256()
         place.parent.mkdir(parents=True, exist_ok=True)
-        with self._system.open_input_stream(self._path(digest, file.name)) as source, place.open("wb") as target:
+        if self._size(path) is None:
+            raise DamagedEntry(f"{digest}: {file.name} is missing")
+        with self._system.open_input_stream(path) as source, place.open("wb") as target:
             while data := source.read(PIECE):
                 found.update(data)
                 target.write(data)
@@ -139,10 +198,21 @@ class FileSystemStore:
             raise ValueError(f"{digest}/{name} leads out of the store")
         return "/".join([self._root, digest, *parts])
 
-    def _writer(self, path: str) -> Any:
-        if self._makes_folders:
-            self._system.create_dir(path.rpartition("/")[0], recursive=True)
-        return self._system.open_output_stream(path)
+    def _write(self, path: str, source: Any, told: Callable[[int], None] = lambda _bytes: None) -> None:
+        """A file, whole at once: a bucket does that by itself, here it is written aside and synced."""
+        if not self._here:
+            with self._system.open_output_stream(path) as target:
+                _copy(source, target, told)
+            return
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        aside = place.with_name(f"{place.name}{PARTIAL}")
+        with aside.open("wb") as file:
+            _copy(source, file, told)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(place)
+        sync_folder(place.parent)
 
     def _size(self, path: str) -> int | None:
         (info,) = self._system.get_file_info([path])
@@ -154,15 +224,33 @@ class FileSystemStore:
         return list(self._system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True)))
 
 
+class _Text:
+    """A few bytes, read as a file is."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, _size: int) -> bytes:
+        """All of it, once."""
+        data, self._data = self._data, b""
+        return data
+
+
+def _copy(source: Any, target: Any, told: Callable[[int], None]) -> None:
+    while data := source.read(PIECE):
+        target.write(data)
+        told(len(data))
+
+
 def local_store(folder: Path) -> FileSystemStore:
     """In a folder of this computer."""
     from pyarrow import fs
 
-    return FileSystemStore(fs.LocalFileSystem(), str(folder), makes_folders=True)
+    return FileSystemStore(fs.LocalFileSystem(), str(folder), here=True)
 
 
 def s3_store(bucket: str, prefix: str = "", **options: Any) -> FileSystemStore:
     """In a bucket. Options are those of `pyarrow.fs.S3FileSystem`: access_key, secret_key, endpoint_override …."""
     from pyarrow import fs
 
-    return FileSystemStore(fs.S3FileSystem(**options), f"{bucket}/{prefix}".rstrip("/"), makes_folders=False)
+    return FileSystemStore(fs.S3FileSystem(**options), f"{bucket}/{prefix}".rstrip("/"), here=False)

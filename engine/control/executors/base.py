@@ -26,6 +26,8 @@ class Launch:
     devices: tuple[str, ...] = ()
     """GPUs it may use, by index; empty: the processor."""
     owner: str = ""
+    ports: tuple[int, ...] = ()
+    """Ports it serves."""
     keep_days: float | None = 7.0
     """How long what remains of it over there is kept after the end."""
 

@@ -6,6 +6,7 @@ change of the clock does not move; `started` is the same moment as psutil report
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -32,11 +33,13 @@ def alive(identity: dict[str, Any] | None) -> bool:
     """Whether this very process still runs (one that ended but was not waited for does not)."""
     if not identity:
         return False
+    if _LINUX and "ticks" in identity:
+        facts = stat(int(identity["pid"]))
+        lives = facts is not None and facts[0] not in DEAD_STATES and int(facts[19]) == identity["ticks"]
+        return lives and bool(identity.get("boot") == boot_id())
     now = of(int(identity["pid"]))
     if now is None:
         return False
-    if "ticks" in identity and "ticks" in now:
-        return bool(identity["ticks"] == now["ticks"] and identity.get("boot") == now["boot"])
     return abs(float(identity["started"]) - float(now["started"])) < CLOCK_TOLERANCE_S
 
 
@@ -71,8 +74,9 @@ def _boot_time() -> float:
     raise RuntimeError("no btime in /proc/stat")
 
 
+@functools.cache
 def boot_id() -> str:
-    """Which start of the system this is."""
+    """Which start of the system this is: the same as long as this process lives."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

@@ -17,7 +17,7 @@ from engine.contract.clock import now
 from engine.contract.errors import UserError
 from engine.contract.paths import HOME_VARIABLE, AttemptFolder, Home, usual_home
 from engine.control.executors import group, identity
-from engine.control.executors.docker.names import controller_id
+from engine.control.executors.docker.names import known_id
 from engine.control.executors.seen import Seen
 
 MONITOR = "engine.control.executors.monitor"
@@ -122,7 +122,8 @@ def living_controllers() -> set[str]:
             with contextlib.suppress(psutil.Error):
                 named = process.environ().get(HOME_VARIABLE)
                 root = Path(named).expanduser() if named else usual_home()
-                found.add(controller_id(Home(root.absolute())))
+                if (known := known_id(Home(root.absolute()))) is not None:
+                    found.add(known)
     return found
 
 

@@ -31,7 +31,7 @@ from typing import Any
 
 from engine.contract.durable import sync_folder, write_json
 from engine.contract.faults import fault
-from engine.control.executors import identity
+from engine.control.executors import cgroup, identity
 
 WRITE_ATTEMPTS = 600
 SPARE_ANSWER_S = 5.0
@@ -178,8 +178,15 @@ def _known(worker: int) -> dict[str, Any]:
 
 def _stay(folder: Path, worker: int) -> int:
     """Wait for the end, and write it down."""
+    before = cgroup.oom_kills()
     code = _wait(worker)
-    ended = {"code": code if code >= 0 else None, "signal": -code if code < 0 else None, "t": time.time()}
+    ended: dict[str, Any] = {
+        "code": code if code >= 0 else None,
+        "signal": -code if code < 0 else None,
+        "t": time.time(),
+    }
+    if code == -signal.SIGKILL and (cgroup.oom_kills() or 0) > (before or 0):
+        ended["out_of_memory"] = True  # the group we share with it has a cap
     fault("monitor.before_exit")
     _write(folder / "exit.json", ended)
     return code

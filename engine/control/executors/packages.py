@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.contract.environments import Build
@@ -38,8 +39,18 @@ def requirements() -> list[str]:
         return list(extras["worker"])
     from importlib.metadata import requires
 
-    found = [re.split(r";\s*", line, maxsplit=1) for line in requires("loraforge-desktop") or []]
-    return [line[0].strip() for line in found if len(line) == 2 and re.search(r"extra == ['\"]worker['\"]", line[1])]
+    return of_worker(requires("loraforge-desktop") or [])
+
+
+def of_worker(lines: Sequence[str]) -> list[str]:
+    """Those of the extra "worker" among a package's requirements, with what else they are bound to."""
+    found = []
+    for line in lines:
+        name, _, marker = line.partition(";")
+        rest, count = re.subn(r"(^| and )\s*extra == ['\"]worker['\"]\s*$", "", marker.strip())
+        if count:
+            found.append(f"{name.strip()}; {rest}" if rest else name.strip())
+    return found
 
 
 def sources(build: Build, find_links: str) -> list[str]:

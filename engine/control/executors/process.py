@@ -44,6 +44,8 @@ class ProcessExecutor:
 
     def start(self, launch: Launch) -> str:
         """Let a spare worker have it, or start the monitor, which starts the worker."""
+        if _is_of_another_start(launch):  # that was cut off and given up; the new order is there by now
+            launch.folder.monitor.unlink()
         warm = self._spares.start(launch)
         if warm is not None:
             if warm.process is not None:
@@ -72,9 +74,9 @@ class ProcessExecutor:
         if lease and theirs != lease:
             log.error("%s belongs to lease %s, not to %s: left alone", folder.root, theirs, lease)
             return False
-        if claim(folder.root, GIVEN_UP):
+        if claim(folder.root, {**GIVEN_UP, **({"lease": lease} if lease else {})}):
             return False
-        return _monitor_file(folder) != GIVEN_UP
+        return not _is_given_up(_monitor_file(folder))
 
     def poll(self, folder: AttemptFolder, handle: str) -> Exit | None:
         """Proof of the end is exit.json, or that neither worker nor monitor lives any more."""
@@ -93,10 +95,11 @@ class ProcessExecutor:
         return self._after_grace(folder)
 
     def stop(self, folder: AttemptFolder, handle: str) -> None:  # noqa: ARG002 - the file says more
-        """SIGTERM to the worker itself."""
-        worker = (_monitor_file(folder) or {}).get("worker")
-        if worker:
-            group.tell(worker, signal.SIGTERM)
+        """SIGTERM to the worker; to its monitor, which passes it on, in the moment before that noted the worker."""
+        processes = _monitor_file(folder) or {}
+        listener = processes.get("worker") or processes.get("monitor")
+        if listener:
+            group.tell(listener, signal.SIGTERM)
 
     def send(self, folder: AttemptFolder, handle: str, command: WorkerCommand) -> None:  # noqa: ARG002 - a file does
         """A file in its control folder."""
@@ -144,13 +147,26 @@ class ProcessExecutor:
             self._monitors = [process for process in self._monitors if process.poll() is None]
 
 
+def _is_given_up(found: dict[str, Any] | None) -> bool:
+    return found is not None and {name: found.get(name) for name in GIVEN_UP} == GIVEN_UP
+
+
+def _is_of_another_start(launch: Launch) -> bool:
+    """A controller took the monitor's place for good, under another lease than this start has."""
+    found = _monitor_file(launch.folder)
+    if found is None or launch.order is None or not _is_given_up(found):
+        return False
+    return bool(found.get("lease")) and found["lease"] != launch.order.lease
+
+
 def read_exit(folder: AttemptFolder) -> Exit | None:
     """What the monitor wrote about the end."""
     content = _read(folder.exit)
     if content is None:
         return None
     at = content.get("t")
-    return Exit(content.get("code"), content.get("signal"), at if isinstance(at, int | float) else None)
+    at = at if isinstance(at, int | float) else None
+    return Exit(content.get("code"), content.get("signal"), at, bool(content.get("out_of_memory")))
 
 
 def _last_sign(folder: AttemptFolder) -> float | None:

@@ -32,6 +32,8 @@ class Seen:
     cpu_percent: float | None = None
     memory: int | None = None
     endpoint: str = ""
+    computer: str = ""
+    """Where that controller lives; empty: not known."""
 
     @property
     def live(self) -> bool:

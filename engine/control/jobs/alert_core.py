@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from engine.contract.alert_check import LOW
-from engine.contract.node_alerts import Alert, AlertKind, AlertRule
+from engine.contract.node_alerts import Alert, AlertKind, AlertRule, rule_in_force
 
 GAP_S = 60.0
 """Nothing was known for so long: that it lasted all the time is no longer said."""
@@ -78,7 +78,7 @@ class Watcher:
         changes: list[Change] = []
         seen: set[tuple[str, str]] = set()
         for sight in sights:
-            rule = rule_for(rules, sight)
+            rule = rule_in_force(rules, sight.kind, sight.node)
             if rule is None:
                 continue
             seen.add((sight.kind, sight.subject))
@@ -91,13 +91,6 @@ class Watcher:
             if alert is not None:
                 changes.append(Change("over", key[1], alert.model_copy(update={"ended": at})))
         return changes
-
-
-def rule_for(rules: Sequence[AlertRule], sight: Sight) -> AlertRule | None:
-    """The rule for just this node, else the one for all; None where there is none that is on."""
-    mine = [rule for rule in rules if rule.kind == sight.kind and rule.node in ("", sight.node)]
-    chosen = max(mine, key=lambda rule: bool(rule.node), default=None)
-    return chosen if chosen is not None and chosen.enabled else None
 
 
 def past(rule: AlertRule, value: float) -> bool:

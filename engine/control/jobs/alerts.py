@@ -14,7 +14,7 @@ from engine.contract import alert_check
 from engine.contract.api import Settings
 from engine.contract.clock import now
 from engine.contract.errors import ErrorBody, NotFound, Refused, UserError
-from engine.contract.events import AlertChanged, RunEvent
+from engine.contract.events import AlertChanged, AlertRulesChanged, RunEvent
 from engine.contract.node_alerts import Alert, AlertRule, AlertRules, Alerts, AlertsSent, figures, words
 from engine.contract.secrets import ALERT_SECRET
 from engine.control.jobs import alert_sights
@@ -23,7 +23,7 @@ from engine.control.jobs.alert_sending import Sender, Text, addresses_of
 from engine.control.jobs.pool import Pool
 from engine.control.jobs.requests import Request, once_only
 from engine.control.jobs.secrets import SecretStore
-from engine.control.store import alerts, events
+from engine.control.store import alerts, audit, events
 from engine.control.store.database import Database, Transaction
 
 log = logging.getLogger(__name__)
@@ -82,9 +82,12 @@ class AlertDesk:
             raise Refused("alerts.refused", count=len(problems), problems=problems)
         wanted = [AlertRule.model_validate(rule) for rule in values["rules"]]
         await self._begun(self._clock())
-        await self._database.write(
-            lambda t: once_only(t, request, lambda t: alerts.set_rules(t, wanted)), durable=True
-        )  # fmt: skip
+
+        def write(transaction: Transaction) -> None:
+            alerts.set_rules(transaction, wanted)
+            transaction.news.append(AlertRulesChanged(rules=alerts.rules(transaction.connection)))
+
+        await self._database.write(lambda t: once_only(t, request, write), durable=True)
         self._rules = await self._database.read(alerts.rules)
         return await self.rules()
 
@@ -92,12 +95,16 @@ class AlertDesk:
         """Those that are on, and the latest that are over."""
         return Alerts(alerts=await self._database.read(alerts.listed))
 
-    async def acknowledge(self, number: int) -> Alert:
-        """Somebody has seen it."""
+    async def acknowledge(self, number: int, person: str = "") -> Alert:
+        """Somebody has seen it: for all windows, until it is over and raised again."""
+        at = now()
 
         def write(transaction: Transaction) -> Alert | None:
-            found = alerts.acknowledge(transaction, number)
-            if found is not None:
+            found, first = alerts.acknowledge(transaction, number, person, at)
+            if found is not None and first:
+                about = events.dump({"kind": found.kind, "node": found.node})
+                audit.append(transaction, at=at, actor=person or "local", action="acknowledge_alert",
+                             target=str(number), detail=about)  # fmt: skip
                 transaction.news.append(AlertChanged(alert=found))
             return found
 
@@ -107,7 +114,8 @@ class AlertDesk:
         if self._watcher is not None:
             for subject, alert in self._watcher.on:
                 if alert.id == number:
-                    self._watcher.keep(alert.kind, subject, alert.model_copy(update={"acknowledged": True}))
+                    seen = {name: getattr(found, name) for name in alerts.SEEN}
+                    self._watcher.keep(alert.kind, subject, alert.model_copy(update=seen))
         return found
 
     async def test(self) -> AlertsSent:

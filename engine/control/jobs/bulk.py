@@ -10,7 +10,7 @@ from engine.contract.api import EditRun, RunSummary
 from engine.contract.errors import Problem, UserError
 from engine.contract.listing import BulkRefusal, BulkRequest, BulkResult
 from engine.contract.run_spec import RunSpec
-from engine.control.jobs import commands
+from engine.control.jobs import commands, dataset_pins
 from engine.control.jobs.requests import Request, once
 from engine.control.store import runs
 from engine.control.store.database import Transaction
@@ -66,7 +66,8 @@ def specs_of(connection: sqlite3.Connection, uids: Sequence[str]) -> tuple[dict[
     specs, missing = dict[str, RunSpec](), dict[str, UserError]()
     for uid in uids:
         try:
-            specs[uid] = RunSpec.model_validate_json(commands.existing(connection, uid)["spec"])
+            spec = RunSpec.model_validate_json(commands.existing(connection, uid)["spec"])
+            specs[uid] = dataset_pins.settled(connection, spec)[0]
         except UserError as error:
             missing[uid] = error
     return specs, missing

@@ -14,13 +14,14 @@ from pydantic import ValidationError
 from engine.contract.api import EditRun, RunSummary
 from engine.contract.clock import now
 from engine.contract.config_file import check_spec, problem_of
+from engine.contract.datasets import ImportJob
 from engine.contract.errors import Conflict, NotFound, Problem, Refused
 from engine.contract.events import RunChanged
 from engine.contract.ids import new_id
 from engine.contract.preflight import check_files
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
-from engine.control.jobs import next_start, retry, transitions
+from engine.control.jobs import dataset_pins, next_start, retry, transitions
 from engine.control.jobs.requests import Request, once
 from engine.control.jobs.wishes import verb_of
 from engine.control.store import events, runs
@@ -38,6 +39,9 @@ def existing(connection: sqlite3.Connection, uid: str) -> sqlite3.Row:
 def create(transaction: Transaction, spec: RunSpec, start: bool, owner: str, actor: str) -> RunSummary:
     """A new run: a draft, or in the queue at once."""
     at = now()
+    spec, problems = dataset_pins.settled(transaction.connection, spec)
+    if start and problems:
+        raise Refused("config.refused", count=len(problems), problems=problems)
     run_id = runs.insert(transaction, new_id(), spec, owner, at)
     if start:
         transitions.move(transaction, run_id, RunState.QUEUED, actor=actor, at=at)
@@ -59,7 +63,10 @@ def edit(transaction: Transaction, uid: str, change: EditRun, actor: str) -> Run
     spec = change.spec or RunSpec.model_validate_json(row["spec"])
     plain = spec.model_dump(mode="json")
     plain |= change.model_dump(include={"priority", "name", "tags"}, exclude_none=True)
-    runs.replace_spec(transaction, row["id"], checked_spec(plain))
+    changed = checked_spec(plain)
+    if change.spec is not None:  # a draft may name what is not there yet
+        changed, _problems = dataset_pins.settled(transaction.connection, changed)
+    runs.replace_spec(transaction, row["id"], changed)
     if change.pinned is not None:
         transaction.execute("UPDATE run SET pinned = ?, expires = NULL WHERE id = ?", (change.pinned, row["id"]))
     at = now()
@@ -84,6 +91,8 @@ def problems_of(details: Any) -> list[Problem]:
 def _problem_of(detail: dict[str, Any]) -> Problem:
     place = tuple(part for part in detail["loc"] if part != "body")
     inside = place[1:] if place[:1] == ("spec",) else place
+    if inside[:2] == ("job", "import") and len(inside) > 2:
+        return problem_of({**detail, "loc": inside[2:]}, ImportJob)
     if inside[:2] == ("job", "train") and len(inside) > 2:  # people know the settings of a job without the words
         return problem_of({**detail, "loc": inside[2:]}, TrainJob)
     if inside and inside != place:
@@ -99,6 +108,7 @@ def start(transaction: Transaction, uid: str, actor: str) -> RunSummary:
         retry.reset(transaction, row["id"])
         cursor = events.add(transaction, "edited", {"fields": ["retry_at"]}, at=at, run_id=row["id"], actor=actor)
         return tell(transaction, row["id"], cursor, at, actor)
+    settle(transaction, row)
     if row["attempt"] and not row["next"]:
         next_start.keep(transaction, row["id"], next_start.Wish("resume"))
     if not transitions.move(transaction, row["id"], RunState.QUEUED, actor=actor, at=at):
@@ -106,6 +116,14 @@ def start(transaction: Transaction, uid: str, actor: str) -> RunSummary:
         raise wrong_state(row, "started", hint)
     retry.reset(transaction, row["id"])
     return runs.summary(transaction.connection, row["id"])
+
+
+def settle(transaction: Transaction, row: sqlite3.Row) -> None:
+    """Versions of datasets that a run does not name yet are settled before it starts; Refused if they are gone."""
+    spec = RunSpec.model_validate_json(row["spec"])
+    settled = dataset_pins.refused_unless_settled(transaction.connection, spec)
+    if settled != spec:
+        runs.replace_spec(transaction, row["id"], settled)
 
 
 def stop(transaction: Transaction, uid: str, save: bool, actor: str) -> RunSummary:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from engine.contract.clock import now
 from engine.contract.errors import Unreachable, UserError
-from engine.contract.events import Resources, RunDeleted
+from engine.contract.events import Resources, RunDeleted, StreamMessage
 from engine.contract.nodes import LOCAL
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from engine.control.executors.base import Executor, SpareStatus
-from engine.control.jobs import queue, reconcile, requests, retention, start
+from engine.control.jobs import dataset_files, queue, reconcile, requests, retention, start
 from engine.control.jobs.alerts import AlertDesk
+from engine.control.jobs.ears import Ears
 from engine.control.jobs.health import Health
 from engine.control.jobs.instances import InstanceDesk
 from engine.control.jobs.machine import Machine
@@ -25,6 +26,7 @@ from engine.control.jobs.news import Hub
 from engine.control.jobs.pool import MakePlace, Node
 from engine.control.jobs.queue import Claim
 from engine.control.jobs.retry import Alarm
+from engine.control.jobs.safekeeping import Safekeeping
 from engine.control.jobs.watch import Watch
 from engine.control.store import attempts, events, nodes, runs
 from engine.control.store.database import Database, Transaction
@@ -43,12 +45,15 @@ class Controller(InstanceDesk):
     def __init__(self, home: Home, database: Database, executor: Executor, make_place: MakePlace | None = None) -> None:
         super().__init__(home, database, executor, make_place)
         self.hub = Hub(asyncio.get_running_loop())
+        self._ears = Ears(asyncio.get_running_loop())
         self._machine = Machine(home.root)
         self.alerts = AlertDesk(self.pool, database, self.secrets, lambda: self.settings)
         self.health = Health(self.pool, database, self.hub, self._machine, self.read_node, self._look_for_alerts)
         self._executor = executor
         self._alarm = Alarm()
-        database.on_commit = self.hub.from_thread
+        self.safekeeping = Safekeeping(home, database, self.secrets, lambda: self.settings)
+        self.retention.also = self.safekeeping.have_results
+        database.on_commit = self._tell
 
     async def begin(self) -> None:
         """Take up what an earlier controller left, then start working."""
@@ -70,15 +75,23 @@ class Controller(InstanceDesk):
         self.keep_spares()
         self._go(self._tell_resources())
         self._go(self.health.run())
+        self._go(self.safekeeping.run())
+
+    def _tell(self, news: list[StreamMessage]) -> None:
+        """What was committed, to all who listen; on the writer's thread."""
+        self.hub.from_thread(news)
+        self.safekeeping.hear(news)
 
     async def end(self) -> None:
         """Stop working; workers go on."""
         self.hub.close()
         self.alerts.close()
+        self.safekeeping.close()
         await asyncio.to_thread(self.environments.close)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._ears.close)
         await asyncio.gather(*(asyncio.to_thread(node.close) for node in self.pool if node.name != LOCAL))
 
     @property
@@ -140,8 +153,9 @@ class Controller(InstanceDesk):
         try:
             python = await asyncio.to_thread(lambda: self.worker_python)
             begun = await node.call(
-                start.start, self.home, self.database, node, claim, python, self.settings, self.secrets
-            )
+                start.start, self.home, self.database, node, claim, python, self.settings, self.secrets,
+                self.safekeeping,
+            )  # fmt: skip
         except Unreachable as error:
             log.warning("run %s: %s does not answer, whether it started is not known: %s", claim.uid, node.name, error)
             node.kick.set()
@@ -184,7 +198,9 @@ class Controller(InstanceDesk):
     def _watch(self, row: sqlite3.Row, adopted: bool = True) -> None:
         source, folder = reconcile.source_of(self.home, row), self.home.attempt(row["uid"], row["n"])
         node = self._node_of(row)
-        watch = Watch(self.database, self.hub, node, folder, source, row["handle"], lambda: self.settings, adopted)
+        watch = Watch(
+            self.database, self.hub, node, folder, source, row["handle"], self._ears, lambda: self.settings, adopted
+        )
         self._watches[source.attempt_id] = watch
         self._go(self._follow(watch))
 
@@ -210,6 +226,7 @@ class Controller(InstanceDesk):
                     async with self._files_of(uid):
                         with contextlib.suppress(UserError):  # it is noted in the run's timeline
                             await asyncio.to_thread(self.retention.clean, uid)
+                await asyncio.to_thread(dataset_files.sweep, self.home, self.database)
                 await self.sweep_remains()
             except Exception:
                 log.exception("looking for files that may go failed; trying again later")
@@ -220,8 +237,10 @@ class Controller(InstanceDesk):
     async def _finish_deleting(self, uid: str) -> None:
         """Second half of deleting: the files first, then the rows, so that neither is ever left alone."""
         left_on = await self.database.read(lambda c: nodes.with_remains(c, uid))
+        await asyncio.to_thread(self.safekeeping.let_go, uid)
         await asyncio.to_thread(retention.remove, self.home.run(uid))
         await asyncio.to_thread(_remove, self.home.library / uid)
+        await asyncio.to_thread(dataset_files.remove_making, self.home, uid)
 
         def write(transaction: Transaction) -> None:
             row = transaction.one("SELECT id FROM run WHERE uid = ? AND deleting", (uid,))

@@ -10,16 +10,20 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from engine.contract import logs
-from engine.contract.api import EditRun, ResumeRun, RunSummary, SampleNow, Settings
+from engine.contract.api import EditRun, LogEvery, ResumeRun, RunSummary, SampleNow, Settings
 from engine.contract.commands import WorkerCommand
 from engine.contract.errors import Conflict, Problem
 from engine.contract.events import SettingsChanged
 from engine.contract.faults import fault
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
-from engine.control.jobs import commands, environments, live, resuming, retention, settings, storage
+from engine.control.jobs import commands, dataset_pins, environments, live, resuming, retention, settings, storage
+from engine.control.jobs.dataset_desk import DatasetDesk
+from engine.control.jobs.package_check import problems_of_packages
 from engine.control.jobs.requests import Request, answered, once, once_only
+from engine.control.jobs.safekeeping import Safekeeping
 from engine.control.jobs.secrets import SecretStore
+from engine.control.jobs.upload_desk import UploadDesk
 from engine.control.jobs.watch import Watch
 from engine.control.jobs.wishes import verb_of
 from engine.control.store import artifacts, runs
@@ -29,6 +33,8 @@ from engine.control.store.database import Database, Transaction
 class Desk:
     """Takes requests. The loop behind it is `controller.Controller`."""
 
+    safekeeping: Safekeeping
+
     def __init__(self, home: Home, database: Database) -> None:
         self.home = home
         self.database = database
@@ -37,6 +43,8 @@ class Desk:
         self.retention = retention.Retention(home, database)
         self.environments = environments.Keeper(home)
         self.storage = storage.Counter(home)
+        self.datasets = DatasetDesk(home, database)
+        self.uploads = UploadDesk(home, database)
         self._watches: dict[int, Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -94,6 +102,10 @@ class Desk:
     async def sample_now(self, uid: str, body: SampleNow, request: Request) -> RunSummary:
         """Answers of the model that is being trained, at the next step."""
         return await self._ask(uid, "sample", body.model_dump(), request)
+
+    async def log_every(self, uid: str, body: LogEvery, request: Request) -> RunSummary:
+        """Another interval between two points of the curve."""
+        return await self._ask(uid, "log_every", body.model_dump(), request)
 
     async def copy(self, uid: str, request: Request) -> RunSummary:
         """A draft with the same spec."""
@@ -158,6 +170,7 @@ class Desk:
         self.settings = changed
         logs.apply(changed.log_level, changed.log_json)
         self.keep_spares()
+        self.safekeeping.wake()
         self._wake.set()
         self._wake_retention.set()
         return changed
@@ -201,10 +214,26 @@ class Desk:
         return self._file_locks.setdefault(uid, asyncio.Lock())
 
     async def _refuse_unless_startable(self, spec: RunSpec) -> None:
-        await asyncio.to_thread(commands.refuse_unless_runnable, spec, self.placement_problems(spec))
-        if self.needs_python(spec) and not await asyncio.to_thread(lambda: self.worker_python):
-            raise Conflict("worker.no_environment")
+        spec, problems = await self.settled(spec)
+        await asyncio.to_thread(
+            commands.refuse_unless_runnable, spec, [*self.placement_problems(spec), *problems]
+        )  # fmt: skip
+        if self.needs_python(spec):
+            python = await asyncio.to_thread(lambda: self.worker_python)
+            if not python:
+                raise Conflict("worker.no_environment")
+            await asyncio.to_thread(commands.refuse_unless_runnable, spec, await self.package_problems(spec))
         await self.learn_need(spec)
+
+    async def package_problems(self, spec: RunSpec) -> list[Problem]:
+        """Packages an order wants that are missing where it would have to work: on this computer."""
+        if not self.needs_python(spec):
+            return []
+        return await asyncio.to_thread(lambda: problems_of_packages(spec, self.worker_python))
+
+    async def settled(self, spec: RunSpec) -> tuple[RunSpec, list[Problem]]:
+        """The order with the versions of datasets it means, and what is wrong with those it names."""
+        return await self.database.read(lambda c: dataset_pins.settled(c, spec))
 
     async def drop_remains(self, uid: str, names: Sequence[str] | None = None) -> None:
         """What a run has left on nodes goes too."""

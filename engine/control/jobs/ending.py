@@ -34,8 +34,12 @@ INFRASTRUCTURE = frozenset(
 asked for in vain and a bug of ours would only happen again."""
 
 
+EARLY = frozenset({EndReason.EARLY_STOP, EndReason.TIME_LIMIT, EndReason.COST_LIMIT})
+"""Ends before the last step that were wished for beforehand."""
 NODE_ROOMS = frozenset({"node"})
 """First parts of the codes that blame a node."""
+PASSING = frozenset({"artifacts.unreachable", "artifacts.refused", "artifacts.no_bucket", "artifacts.no_keys"})
+"""What a run goes on from lies where nobody can get at it now: rather wait than begin anew."""
 
 
 _LEFT = (EndReason.PAUSED_BY_PERSON, EndReason.INTERRUPTED)
@@ -60,7 +64,8 @@ def verdict(ended: Exit, attempt: sqlite3.Row, hung_minutes: float | None = None
     word = json.loads(attempt["last_word"]) if attempt["last_word"] else None
     asked = (attempt["stop_verb"] or "stop") if attempt["stop_asked"] is not None else None
     if ended.code == EXIT_COMPLETED and (word is None or word["state"] == RunState.COMPLETED):
-        return Verdict(RunState.COMPLETED, EndReason.FINISHED)
+        reason = EndReason(str(word["reason"])) if word is not None else EndReason.FINISHED
+        return Verdict(RunState.COMPLETED, reason if reason in EARLY else EndReason.FINISHED)
     if asked == MOVE:
         if ended.code == EXIT_SAVED_ON_REQUEST or (word is not None and word["reason"] in _LEFT):
             return Verdict(RunState.QUEUED, EndReason.MOVED)
@@ -101,7 +106,7 @@ def is_of_node(error: UserError) -> bool:
 def start_verdict(error: OSError | UserError) -> Verdict:
     """What it means that a worker could not be started."""
     if not isinstance(error, OSError):
-        return Verdict(RunState.FAILED, EndReason.START_FAILED, error.body())
+        return Verdict(RunState.FAILED, EndReason.START_FAILED, error.body(), again=error.code in PASSING)
     reason = EndReason.DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else EndReason.START_FAILED
     body = UserError("run.start_failed", detail=str(error)).body()
     return Verdict(RunState.FAILED, reason, body, again=error.errno in MAY_PASS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.contract.clock import now
@@ -32,6 +32,9 @@ class FakePlaces:
     made: list[NodeProfile] = field(default_factory=list)
     """Every profile a place was made of."""
 
+    swept: list[str] = field(default_factory=list)
+    """Names of nodes, each time one was swept."""
+
     def __call__(self, profile: NodeProfile) -> Place:
         """The pretended place of this name."""
         self.made.append(profile)
@@ -48,9 +51,14 @@ class FakePlaces:
                 tell(check)
             return DoctorReport(node=profile.name, at=now(), done=True, checks=checks, facts=facts)
 
+        def sweep(_days: Mapping[str, float | None], _may_go: Callable[[str], bool]) -> list[str]:
+            executor.answer()
+            self.swept.append(profile.name)
+            return []
+
         sampler = self.samplers.get(profile.name)
         return Place(
-            executor, None, ask, examine, remove=executor.remove, stage=self.stage(profile.name),
+            executor, None, ask, examine, sweep=sweep, remove=executor.remove, stage=self.stage(profile.name),
             fence=executor.fence, sampler=sampler, instances=self.hand(profile.name),
         )  # fmt: skip
 

@@ -25,8 +25,8 @@ from engine.control.store.database import Database, Transaction
 log = logging.getLogger(__name__)
 CHUNK_BYTES = 1 << 20
 STATE_LINES = (
-    lines.Started, lines.PhaseBegan, lines.ArtifactSaved, lines.CheckpointSaved, lines.CheckpointRemoved,
-    lines.Resumed, lines.Ended,
+    lines.Started, lines.PhaseBegan, lines.ArtifactSaved, lines.DatasetMade, lines.CheckpointSaved,
+    lines.CheckpointRemoved, lines.Resumed, lines.Ended,
 )  # fmt: skip
 
 
@@ -62,6 +62,8 @@ class Ingest:
         self._position: Position | None = None
         self.said_goodbye = False
         """The worker's last word was among the lines."""
+        self.has_more = False
+        """At the last reading there was more than one reading takes."""
 
     def pull(self) -> bool:
         """Take in what is new, up to a chunk; False when there was nothing. Waits: call it on a thread."""
@@ -70,7 +72,9 @@ class Ingest:
             self._position = self._database.read_now(lambda c: attempts.position(c, source.attempt_id))
         data = read_complete_lines(source.path, self._position.bytes)
         if not data:
+            self.has_more = False
             return False
+        self.has_more = source.path.stat().st_size >= self._position.bytes + CHUNK_BYTES
         flush = parse(data, self._position)
         durable = any(isinstance(line, STATE_LINES) for line in flush.lines)
         position, self._position = self._position, None  # asked for again if the transaction fails

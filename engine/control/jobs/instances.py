@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from engine.contract.clock import now
 from engine.contract.errors import Conflict, ErrorBody, NotFound, UserError
 from engine.contract.nodes import DeedResult, Instance, InstanceDeed, Instances
-from engine.control.executors.docker.names import controller_id
+from engine.control.executors.docker.names import computer, controller_id
 from engine.control.executors.listing import living_controllers
 from engine.control.executors.seen import Hands, Seen
 from engine.control.jobs import adopting
@@ -91,7 +91,9 @@ class InstanceDesk(MoveDesk):
             return dict.fromkeys(ids, error.body())
         if isinstance(found, ErrorBody):
             return dict.fromkeys(ids, found)
-        there = {f"{node.name}/{seen.handle}": seen for seen in found}
+        # as it was called in a list from before its process or container was seen
+        there = {f"{node.name}/{seen.run}.{seen.attempt}": seen for seen in found if seen.run}
+        there |= {f"{node.name}/{seen.handle}": seen for seen in found}
         errors: dict[str, ErrorBody] = {}
         for one in sorted(ids, key=lambda key: (there[key].run, there[key].attempt) if key in there else ("", 0)):
             try:
@@ -110,7 +112,7 @@ class InstanceDesk(MoveDesk):
         if seen.kind == "spare":
             raise Conflict("instances.spare", id=name)
         if deed.verb == "adopt":
-            await self._adopt_instance(node, seen, known, name)
+            await self._adopt_instance(node, seen, known, name, deed.force)
             return
         if known is None and self._is_foreign(seen):
             raise Conflict("instances.foreign", id=name, controller=seen.controller)
@@ -146,7 +148,7 @@ class InstanceDesk(MoveDesk):
             if place is not None and place.remove is not None and await node.call(place.remove, seen.run):
                 await self._note_gone(node.name, [seen.run])
 
-    async def _adopt_instance(self, node: Node, seen: Seen, known: Known | None, name: str) -> None:
+    async def _adopt_instance(self, node: Node, seen: Seen, known: Known | None, name: str, force: bool) -> None:
         """Make a run of it again, whose journal is taken in as if it had always been there."""
         if known is not None:
             raise Conflict("instances.known", id=name, run=known.run_name)
@@ -154,6 +156,9 @@ class InstanceDesk(MoveDesk):
             raise Conflict("instances.no_run", id=name)
         if self._is_foreign(seen) and seen.controller in await asyncio.to_thread(living_controllers):
             raise Conflict("instances.other_controller", id=name, controller=seen.controller)
+        if self._is_foreign(seen) and seen.computer != computer() and not force:
+            where = seen.computer.partition("/")[0] or "?"
+            raise Conflict("instances.other_computer", id=name, computer=where, controller=seen.controller)
         data = await node.call(_hands(node).order, seen) or b""
         order = adopting.order_of(data, seen, name)
         await self._no_longer_open(seen)

@@ -14,7 +14,7 @@ from engine.control.store import artifacts, events
 from engine.control.store.artifacts import CHECKPOINT
 from engine.control.store.database import Transaction
 
-VERBS = {"save": "saved", "sample": "asked"}
+VERBS = {"save": "saved", "sample": "asked", "log_every": "logged more or less often"}
 
 
 def ask(transaction: Transaction, uid: str, verb: str, actor: str) -> RunSummary:

@@ -41,6 +41,8 @@ class Facts:
     left_open: bool
     gave_way: bool
     """The source's attempt ended so that the run can go on elsewhere."""
+    asked_at: float | None
+    """When the source was asked, by the clock of here."""
     checkpoint: Stored | None
     """The one to go on from."""
     arrived_id: int | None = None
@@ -84,7 +86,7 @@ def look(connection: sqlite3.Connection, uid: str) -> Facts | None:
         }  # fmt: skip
     return Facts(
         move, run["uid"], run["owner"], state, run["reason"], error, left["id"], left["lease"], left["ended"] is None,
-        left["reason"] == EndReason.MOVED and (state is RunState.QUEUED or there is not None),
+        left["reason"] == EndReason.MOVED and (state is RunState.QUEUED or there is not None), left["stop_asked"],
         _checkpoint(connection, move), **arrived,
     )  # fmt: skip
 
@@ -137,21 +139,28 @@ def verified(path: Path) -> Manifest:
         raise UserError("move.damaged", detail=str(error)) from error
 
 
-def compare(path: Path, theirs: Mapping[str, str], node: str) -> None:
-    """What lies on the target is what lies here, by its manifest."""
-    manifest = verified(path)
+def compare(manifest: Manifest, theirs: Mapping[str, str], node: str) -> None:
+    """What lies on the target is what the manifest of here names, whose files were found right a moment ago."""
     for name, mark in manifest.files.items():
         if theirs.get(name) != mark.sha256:
             raise UserError("move.differs", node=node, file=name)
 
 
-def downtime(home: Home, facts: Facts) -> float | None:
-    """Seconds between the last step on the source and the first on the target. Waits: call it on a thread."""
+def downtime(home: Home, facts: Facts, at: float) -> float | None:
+    """Seconds from the last step on the source to the first on the target, seen at `at`. Waits: call it on a thread.
+
+    The nodes' clocks tell them. What cannot be, since more has not passed here since the source was asked, comes of
+    clocks that differ: then it is counted here, a moment too long.
+    """
     last = _last(home.attempt(facts.uid, facts.move.details.left).journal, "step").get("step")
     first = next(_lines(home.attempt(facts.uid, facts.move.details.arrived or 0).journal, "step"), None)
     if last is None or first is None:
         return None
-    return max(0.0, float(first["t"]) - float(last["t"]))
+    told = float(first["t"]) - float(last["t"])
+    if facts.asked_at is None:
+        return max(0.0, told)
+    most = max(0.0, at - facts.asked_at)
+    return told if 0.0 < told <= most else most
 
 
 def agree(facts: Facts) -> list[str]:

@@ -33,6 +33,8 @@ def request(transaction: Transaction, uid: str, node: str, terms: Terms, actor: 
     row = existing(connection, uid)
     state = RunState(row["state"])
     name = {"run": row["name"]}
+    if row["kind"] == "import":
+        raise Conflict("move.import_stays", **name)
     if moves.of_run(connection, row["id"]) is not None:
         raise Conflict("move.under_way", **name)
     if not state.live or state is RunState.FINISHING:
@@ -85,8 +87,13 @@ def ask(transaction: Transaction, facts: Facts, _cancelled: bool, at: float) -> 
         tell(transaction, facts.move.run_id, cursor, at, ACTOR)
 
 
-def claim_target(transaction: Transaction, move: Move, terms: Terms, at: float) -> Claim:
-    """The run is the target's: its next attempt, on the devices it gets there."""
+def claim_target(transaction: Transaction, move: Move, terms: Terms, at: float) -> Claim | None:
+    """The run is the target's: its next attempt, on the devices it gets there.
+
+    None: a person paused, stopped or deleted it while its checkpoint was on the way.
+    """
+    if not _is(transaction, move, RunState.QUEUED):
+        return None
     checkpoint = move.details.checkpoint
     wish = Wish("move", checkpoint, from_start=checkpoint is None, required=checkpoint is not None)
     next_start.keep(transaction, move.run_id, wish)
@@ -107,8 +114,10 @@ def go_back(
     state: Literal["failed", "cancelled"],
     at: float,
 ) -> Claim | None:
-    """The source has it again; None: it waits for the source, which cannot take it now."""
+    """The source has it again; None: the source cannot take it now, and it waits, or a person wished otherwise."""
     move = facts.move
+    if not _is(transaction, move, RunState.QUEUED, RunState.FAILED):
+        return None
     if facts.state is RunState.FAILED:
         transitions.move(transaction, move.run_id, RunState.QUEUED, actor=ACTOR, at=at)
     retry.reset(transaction, move.run_id)
@@ -172,12 +181,18 @@ def done(transaction: Transaction, move: Move, at: float) -> None:
         "seconds": seconds,
         "step": view.train_step or 0,
     }
-    if view.train_step is None or facts.checkpoint is None:
+    if move.details.checkpoint is None:  # one that was brought may have made room since
         _note(transaction, ended, "move.done_anew", at, **places)
     elif differs:
         _note(transaction, ended, "move.done_may_differ", at, **places, differs=", ".join(differs))
     else:
         _note(transaction, ended, "move.done", at, **places)
+
+
+def _is(transaction: Transaction, move: Move, *states: RunState) -> bool:
+    """How the run stands now, not when somebody looked."""
+    row = transaction.one("SELECT state FROM run WHERE id = ? AND deleting = 0", (move.run_id,))
+    return row is not None and RunState(row["state"]) in states
 
 
 def _place(transaction: Transaction, move: Move, node: str | None) -> None:

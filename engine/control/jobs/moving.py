@@ -138,6 +138,7 @@ class Mover:
         move = facts.move
         if not move.details.asked:
             if move.details.error is not None or self._cancelled:
+                await self._clear_target(facts)  # before it is over: who moves it again finds nothing that goes
                 await self._write(facts, move_steps.end_untouched)
                 return
             await self._make_ready(facts)
@@ -184,7 +185,7 @@ class Mover:
             if stage is not None:
                 folder = home.attempt(facts.uid, move.details.left)
                 theirs = await target.call(stage.sums, folder, path)
-                await asyncio.to_thread(move_facts.compare, path, theirs, move.view.target)
+                move_facts.compare(ours, theirs, move.view.target)
         fault("moving.after_copy")
         self._check()
         terms = await self._host.terms()
@@ -192,6 +193,8 @@ class Mover:
         claim = await self._host.database.write(
             lambda t: move_steps.claim_target(t, move, terms, now()), durable=True
         )  # fmt: skip
+        if claim is None:
+            return  # the next look sees what was wished
         fault("moving.after_claim")
         self._silent_since = None
         self._begun = self._host.spawn(self._host.begin_claim(claim))
@@ -251,7 +254,7 @@ class Mover:
     async def _finish(self, facts: Facts) -> None:
         """It works there: the source lets go of what it has."""
         fault("moving.before_release")
-        measured = await asyncio.to_thread(move_facts.downtime, self._host.home, facts)
+        measured = await asyncio.to_thread(move_facts.downtime, self._host.home, facts, now())
         move = facts.move.with_view(step="releasing", downtime=measured)
         await self._save(move)
         await self._host.drop_remains(facts.uid, [move.view.source])

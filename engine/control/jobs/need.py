@@ -1,17 +1,23 @@
-"""What a model takes at the least: the bytes of its weights at two a number. Learnt from files, then remembered.
+"""What a run takes of a GPU at the least: weights, adapter, gradients, the optimiser's state, and what CUDA takes.
 
-It is a lower bound on purpose: a GPU with less can certainly not hold it, and no run is kept waiting in error.
+It is a lower bound on purpose: a GPU with less can certainly not hold it, and no run is kept waiting in error. So
+activations are left out (fewer rows at once and checkpointing can make them small), and of a model whose shape is not
+known only the weights count, at two bytes a number. Learnt from files, then remembered.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from engine.contract.bundled import locate
+from engine.contract.estimate import CONTEXT_BYTES, estimate, load_of
 from engine.contract.model import ModelConfig
 from engine.contract.model_cache import Shelf
+from engine.contract.model_shape import ModelShape, read_shape
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.control.jobs.queue import Model
@@ -28,16 +34,32 @@ class Needs:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._known: dict[Model, int | None] = {}
+        self._shapes: dict[Model, ModelShape | None] = {}
 
-    def of(self, model: Model) -> int | None:
-        """Bytes, where they are known."""
-        return self._known.get(model)
+    def of(self, recipe: str) -> int | None:
+        """Bytes of a run, where they are known; `recipe` as the queue has it: model, tuner and training as JSON."""
+        job = _read(recipe)
+        if job is None:
+            return None
+        model = (job.model.hub, job.model.path, job.model.revision)
+        shape = self._shapes.get(model)
+        return _least(shape, recipe) if shape is not None else self._known.get(model)
+
+    def shape(self, model: ModelConfig) -> ModelShape | None:
+        """Its measures, where its files lie here. Looks at files: call it on a thread."""
+        key = (model.hub, model.path, model.revision)
+        if self._shapes.get(key) is None:
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                folder = locate(model) or self._fetched(model)
+                self._shapes[key] = read_shape(folder) if folder is not None else None
+        return self._shapes.get(key)
 
     def learn(self, spec: RunSpec) -> None:
         """Look at the model of a run that is to start."""
         if not isinstance(spec.job, TrainJob):
             return
         model = spec.job.model
+        self.shape(model)
         with contextlib.suppress(OSError, ValueError, KeyError):  # unknown, then
             self._known[model.hub, model.path, model.revision] = self._least(model)
 
@@ -53,6 +75,33 @@ class Needs:
         shelf = Shelf.of(self._home, model.hub, model.path)
         commit = shelf.refs().get(model.revision or "main") or model.revision
         return shelf.folder(commit) if commit else None
+
+
+def recipe_of(spec: RunSpec) -> str:
+    """What of an order decides its need."""
+    job = spec.job
+    if not isinstance(job, TrainJob):
+        return ""
+    return json.dumps([part.model_dump(mode="json") for part in (job.model, job.tuner, job.training)])
+
+
+@lru_cache(2000)
+def _read(recipe: str) -> TrainJob | None:
+    try:
+        model, tuner, training = json.loads(recipe)
+        no_data: dict[str, Any] = {"train": [{"path": "-"}]}
+        return TrainJob.model_validate({"model": model, "tuner": tuner, "training": training, "data": no_data})
+    except (ValueError, TypeError):  # a job of another kind
+        return None
+
+
+@lru_cache(2000)
+def _least(shape: ModelShape, recipe: str) -> int | None:
+    job = _read(recipe)
+    if job is None:
+        return None
+    parts = estimate(shape, load_of(job, "cuda", width=1)).parts
+    return sum(parts[part] for part in ("weights", "adapter", "gradients", "optimiser")) + CONTEXT_BYTES
 
 
 def _number_form(file: Path) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.contract.events import (
+    DatasetChanged,
+    DatasetRemoved,
     LogGrew,
     MoveChanged,
     NodeChanged,
@@ -54,6 +56,8 @@ class Subscriber:
         else:
             if isinstance(message, NodeRemoved):
                 self._newest.pop(("node", message.name), None)
+            if isinstance(message, DatasetRemoved):
+                self._newest.pop(("dataset", message.uid), None)
             self._stored.append(message)
         if len(self._stored) > MAX_STORED or self._count > MAX_POINTS:
             self.lagging = True
@@ -96,6 +100,8 @@ def _hint(message: StreamMessage) -> tuple[Any, ...] | None:
             return "reading", message.node
         case MoveChanged():
             return "move", message.move.uid
+        case DatasetChanged():
+            return "dataset", message.dataset.uid
         case TransferChanged():
             return "transfer", message.transfer.node, message.transfer.what
         case _:

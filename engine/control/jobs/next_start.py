@@ -18,7 +18,7 @@ from engine.control.store import artifacts, events
 from engine.control.store.artifacts import CHECKPOINT, Stored
 from engine.control.store.database import Transaction
 
-Cause = Literal["first", "resume", "retry", "extend", "restart", "move"]
+Cause = Literal["first", "resume", "retry", "extend", "restart", "move", "memory"]
 
 
 @dataclass(frozen=True)

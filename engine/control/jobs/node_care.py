@@ -11,6 +11,7 @@ from typing import Any
 from engine.contract.clock import now
 from engine.contract.errors import Conflict, NotFound, UserError
 from engine.contract.events import DoctorChecked
+from engine.contract.images import EngineSource
 from engine.contract.nodes import CheckName, DoctorCheck, DoctorReport, Transfer
 from engine.contract.states import RunState
 from engine.control.jobs import node_changes
@@ -60,15 +61,15 @@ class NodeCare(NodeDesk):
         finally:
             await asyncio.to_thread(place.close)
 
-    async def bring_image(self, name: str, image: str) -> Transfer:
-        """Begin to copy a worker image of this computer's engine to a node; how it gets on is told, and kept."""
+    async def bring_image(self, name: str, image: str, source: EngineSource | None = None) -> Transfer:
+        """Begin to copy a worker image to a node, of this computer's engine or another; how it gets on is kept."""
         node = self.pool.node(name)
         bring = node.place.bring_image if node.place is not None else None
         if bring is None:
             raise UserError("nodes.no_containers", node=name)
         if name in self._bringing:
             raise Conflict("nodes.image_on_its_way", node=name)
-        self._bringing[name] = self._go(self._bring(node, bring, image))
+        self._bringing[name] = self._go(self._bring(node, bring, image, source))
         self._brought[name] = Transfer(node=name, what=image)
         await asyncio.wait([self._bringing[name]], timeout=QUICK_S)  # it may be there already
         return self._brought[name]
@@ -81,7 +82,7 @@ class NodeCare(NodeDesk):
             raise NotFound("nodes.no_copy", node=name)
         return found
 
-    async def _bring(self, node: Node, bring: BringImage, image: str) -> None:
+    async def _bring(self, node: Node, bring: BringImage, image: str, source: EngineSource | None) -> None:
         name = node.name
 
         def tell(transfer: Transfer) -> None:
@@ -89,7 +90,7 @@ class NodeCare(NodeDesk):
             self._tell_transfer(transfer)
 
         try:
-            await node.call(bring, image, tell)
+            await node.call(bring, image, tell, source)
             last = self._brought[name]
             end = last.model_copy(update={"state": "done", "done": last.total})
         except UserError as error:
@@ -112,6 +113,7 @@ class NodeCare(NodeDesk):
                 continue
             with contextlib.suppress(UserError):  # it fell silent: there is a next time
                 gone = await node.call(place.sweep, days, self._may_go)
+                self._swept.add(node.name)
                 await self._note_gone(node.name, gone)
 
     async def drop_remains(self, uid: str, names: Sequence[str] | None = None) -> None:

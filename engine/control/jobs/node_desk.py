@@ -43,6 +43,7 @@ from engine.control.jobs.requests import Request, once_only
 from engine.control.jobs.scheduler import AUTO
 from engine.control.store import costs, node_cache, nodes, runs
 from engine.control.store.database import Database, Transaction
+from engine.control.store.moves import latest as latest_moves
 
 NO_PYTHON_S = 60.0
 
@@ -59,6 +60,8 @@ class NodeDesk(ListDesk):
         self.pool = Pool(local, places, self._examine_here, Processes(home))
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._examined: dict[str, asyncio.Task[DoctorReport]] = {}
+        self._swept: set[str] = set()
+        """Nodes that were swept since they answer."""
         self._bringing: dict[str, asyncio.Task[None]] = {}
         self._brought: dict[str, Transfer] = {}
 
@@ -71,7 +74,7 @@ class NodeDesk(ListDesk):
         """All nodes as a page shows them."""
         at = now()
         live, alerts, moves = await self.database.read(
-            lambda c: (nodes.live_runs(c), nodes.alerts(c), nodes.moves(c, at))
+            lambda c: (nodes.live_runs(c), nodes.alerts(c), latest_moves(c, at))
         )
         views = [node.view(self.settings, live.get(node.name, []), alerts.get(node.id, 0)) for node in self.pool]
         return Nodes(nodes=views, image=self.settings.worker_image or default_image(), moves=moves)
@@ -85,6 +88,10 @@ class NodeDesk(ListDesk):
     async def tell_node(self, node: Node) -> None:
         """Something about a node changed: tell whoever listens, and look whether a run can start now."""
         self._wake.set()
+        if node.reach != "reachable":
+            self._swept.discard(node.name)
+        elif node.name not in self._swept:  # what had its time while it was not known to answer
+            self._wake_retention.set()
         if node.name in self.pool:
             self.hub.publish([NodeChanged(node=await self.node_view(node.name))])
 
@@ -202,6 +209,8 @@ class NodeDesk(ListDesk):
             return ""
         if path.is_relative_to(self.home.models):
             return path.parent.name.replace("--", "/")  # <home>/models/<hub>/<org>--<name>/<commit>
+        if path.is_relative_to(self.home.datasets):
+            return path.name  # the fingerprint of a version
         return str(path)
 
     def _examine_here(self, tell: Callable[[DoctorCheck], None], only: Sequence[CheckName]) -> DoctorReport:

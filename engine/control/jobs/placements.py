@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 
+from engine.contract.network import network_of
 from engine.contract.nodes import PlacementAnswer
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import RunState
 from engine.control.jobs import queue
 from engine.control.jobs.commands import existing
-from engine.control.jobs.queue import Model, Terms
+from engine.control.jobs.need import recipe_of
+from engine.control.jobs.queue import Terms
 from engine.control.jobs.scheduler import Choice, Demand, choose
 from engine.control.store import events, moves
 
@@ -22,14 +24,24 @@ _AHEAD = (
 
 def of_order(connection: sqlite3.Connection, spec: RunSpec, terms: Terms) -> PlacementAnswer:
     """Where it would go if it were started now."""
-    demand = Demand(spec.compute, spec.job.lane, terms.need(_model(spec)))
+    demand = Demand(spec.compute, spec.job.lane, terms.need(recipe_of(spec)))
     loads = queue.with_data(connection, _names(spec), queue.loads(connection))
-    return choose(demand, terms.offers, loads).answer()
+    return with_network(choose(demand, terms.offers, loads).answer(), spec)
+
+
+def with_network(answer: PlacementAnswer, spec: RunSpec) -> PlacementAnswer:
+    """And which network a container of it would see."""
+    code, params = network_of(spec)
+    return answer.model_copy(update={"network": code, "network_params": params})
 
 
 def of_run(connection: sqlite3.Connection, uid: str, terms: Terms, at: float) -> PlacementAnswer:
     """Why a run is where it is, would go where it would go, or waits."""
     row = existing(connection, uid)
+    return with_network(_of_run(connection, row, terms, at), RunSpec.model_validate_json(row["spec"]))
+
+
+def _of_run(connection: sqlite3.Connection, row: sqlite3.Row, terms: Terms, at: float) -> PlacementAnswer:
     if RunState(row["state"]).live:
         return _at_work(connection, row)
     demanded = queue.demanded(connection, row["id"])
@@ -76,15 +88,8 @@ def _held(answer: PlacementAnswer, code: str, **params: object) -> PlacementAnsw
     return answer.model_copy(update={"node": None, "code": code, "params": params})
 
 
-def _model(spec: RunSpec) -> Model:
-    if not isinstance(spec.job, TrainJob):
-        return None, None, None
-    model = spec.job.model
-    return model.hub, model.path, model.revision
-
-
 def _names(spec: RunSpec) -> list[str]:
     job = spec.job
     if not isinstance(job, TrainJob):
         return []
-    return [job.model.path, *(source.path for source in (*job.data.train, *job.data.validation))]
+    return [job.model.path, *(source.version or source.path for source in (*job.data.train, *job.data.validation))]

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from engine.contract.api import Settings
-from engine.contract.nodes import LOCAL, CheckName, DoctorCheck, DoctorReport, NodeFacts, NodeProfile, Transfer
+from engine.contract.images import EngineSource
+from engine.contract.nodes import CheckName, DoctorCheck, DoctorReport, NodeFacts, NodeProfile, Transfer
 from engine.contract.paths import Home
 from engine.control.executors.docker.link import Link
 from engine.control.jobs.pool import Place
@@ -73,11 +74,13 @@ class Places:
 
         return engine_doctor(profile, link, self.image(), controller_id(self._home)).examine(tell, only)
 
-    def _bring_image(self, profile: NodeProfile, link: Link, image: str, tell: Told) -> None:
+    def _bring_image(
+        self, profile: NodeProfile, link: Link, image: str, tell: Told, engine: EngineSource | None = None
+    ) -> None:
         from engine.control.executors.docker.copy_image import copy_image
-        from engine.control.executors.docker.opening import open_link
+        from engine.control.executors.docker.here import open_here
 
-        source = open_link(NodeProfile(name=LOCAL + "-engine", kind="docker_local"))
+        source = open_here(engine)
         name = image or profile.image or self.image()
 
         tell(Transfer(node=profile.name, what=name))

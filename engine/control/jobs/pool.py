@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from engine.contract.api import Settings
 from engine.contract.clock import now
 from engine.contract.errors import ErrorBody, NotFound, Unreachable, UserError
+from engine.contract.images import EngineSource
 from engine.contract.nodes import (
     LOCAL,
     CheckName,
@@ -54,7 +55,8 @@ Examine = Callable[[Callable[[DoctorCheck], None], Sequence[CheckName]], DoctorR
 """Told step by step; only these checks, or all where none is named."""
 Sweep = Callable[[Mapping[str, float | None], Callable[[str], bool]], list[str]]
 """Told how many days each run's remains stay (None: for good) and whether they may go; the runs whose went."""
-BringImage = Callable[[str, Callable[[Transfer], None]], None]
+BringImage = Callable[[str, Callable[[Transfer], None], EngineSource | None], None]
+"""Told how far it is; from which engine (None: this computer's)."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Place:
     examine: Examine | None = None
     """Has it examined by a doctor."""
     bring_image: BringImage | None = None
-    """Copies an image of this computer's engine there."""
+    """Copies an image of an engine there."""
     sweep: Sweep | None = None
     """Removes what remains of runs that had its time, and of the cache what nobody needs."""
     remove: Callable[[str], bool] | None = None

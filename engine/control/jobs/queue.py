@@ -16,12 +16,13 @@ from engine.contract.checkpoints import ResumePoint
 from engine.contract.compute import Placement
 from engine.contract.events import RunEvent
 from engine.contract.ids import new_lease
+from engine.contract.ladder import lowered
 from engine.contract.nodes import LOCAL
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import LIVE, EndReason, Lane, RunState
 from engine.control.jobs import next_start, transitions
 from engine.control.jobs.scheduler import AUTO, CPU, Choice, Demand, Load, Offer, choose
-from engine.control.store import attempts, events, moves, node_cache, runs
+from engine.control.store import attempts, events, memory, moves, node_cache, runs
 from engine.control.store.database import Transaction
 
 ACTOR = "queue"
@@ -29,19 +30,23 @@ DEFAULT_SLOTS = {Lane.CPU: 4, Lane.LIGHT: 8}
 ORDER = "priority DESC, queue_rank, id"
 """Of the runs of a lane that wait, but for those that wait for a retry."""
 Model = tuple[str | None, str | None, str | None]
-"""Hub, path and revision: what a need is known by."""
+"""Hub, path and revision."""
 _LIVE = ",".join(f"'{state}'" for state in sorted(LIVE))
 _DEMAND = (
     "run.id, uid, owner, lane, json_extract(spec, '$.compute') AS compute, "
-    "json_extract(spec, '$.job.model.hub') AS hub, json_extract(spec, '$.job.model.path') AS path, "
-    "json_extract(spec, '$.job.model.revision') AS revision"
+    "CASE run.kind WHEN 'train' THEN json_array(json_extract(spec, '$.job.model'), json_extract(spec, '$.job.tuner'), "
+    "json_extract(spec, '$.job.training')) ELSE '' END AS recipe"
 )
 
 
-_INPUTS = "SELECT name FROM lineage WHERE run_id = ? AND role = 'input' AND name IS NOT NULL"
+_INPUTS = (
+    "SELECT CASE WHEN kind = 'dataset' AND EXISTS (SELECT 1 FROM dataset_version WHERE dataset_version.hash = "
+    "lineage.hash) THEN hash ELSE name END FROM lineage WHERE run_id = ? AND role = 'input' AND name IS NOT NULL"
+)
+"""What nodes know copies by: the fingerprint of a version of the library, the name of all else."""
 
 
-def _unknown(_model: Model) -> int | None:
+def _unknown(_recipe: str) -> int | None:
     return None
 
 
@@ -54,8 +59,8 @@ class Terms:
     currency: str = ""
     """Of the prices of lanes."""
     owner_limit: int | None = None
-    need: Callable[[Model], int | None] = _unknown
-    """Bytes a model's weights take; looks nothing up that would be waited for."""
+    need: Callable[[str], int | None] = _unknown
+    """Bytes a run takes of a GPU at the least, by its recipe (model, tuner, training); nothing is waited for."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,7 @@ def look_for_move(connection: sqlite3.Connection, run_id: int, terms: Terms, nod
     load = loads(connection, run_id)
     placement = _placement(row["compute"]).model_copy(update={"node": node})
     names = [name for (name,) in connection.execute(_INPUTS, (run_id,))]
-    demand = Demand(placement, row["lane"], terms.need((row["hub"], row["path"], row["revision"])))
+    demand = Demand(placement, row["lane"], terms.need(row["recipe"]))
     return choose(demand, terms.offers, with_data(connection, names, load, run_id))
 
 
@@ -198,7 +203,7 @@ def _first(
     joinable = {offer.name for offer in terms.offers}
     try:
         for row in cursor:
-            kind = (row["compute"], terms.need((row["hub"], row["path"], row["revision"])))
+            kind = (row["compute"], terms.need(row["recipe"]))
             if row["owner"] in full or kind in in_vain:
                 continue
             choice = choose(
@@ -216,7 +221,7 @@ def _first(
 def _demand(connection: sqlite3.Connection, row: sqlite3.Row, terms: Terms) -> Demand:
     placement = _placement(row["compute"])
     avoid = failed_on(connection, row["id"]) if placement.node == AUTO else ""
-    return Demand(placement, row["lane"], terms.need((row["hub"], row["path"], row["revision"])), avoid)
+    return Demand(placement, row["lane"], terms.need(row["recipe"]), avoid)
 
 
 @lru_cache(1000)
@@ -261,11 +266,15 @@ def _claim(transaction: Transaction, row: sqlite3.Row, lane: Lane, choice: Choic
     assert offer is not None
     text = transaction.execute("SELECT spec FROM run_spec WHERE run_id = ?", (row["id"],)).fetchone()[0]
     spec, lease = RunSpec.model_validate_json(text), new_lease()
+    rungs = memory.taken(transaction.connection, row["id"])
+    if rungs:  # memory ran out before: the attempt is carried out, and written down, as it was lowered
+        spec = lowered(spec, rungs)
+        text = spec.model_dump_json()
     begin = next_start.take(transaction, row["id"])
-    attempt_id, n = attempts.insert(
-        transaction, row["id"], cause=begin.cause, lease=lease, spec=text, at=at,
-        resumed_from=begin.intention(),
-    )  # fmt: skip
+    made: dict[str, Any] = {
+        "cause": begin.cause, "lease": lease, "spec": text, "at": at, "resumed_from": begin.intention()
+    }  # fmt: skip
+    attempt_id, n = attempts.reopen(transaction, row["id"], **made) or attempts.insert(transaction, row["id"], **made)
     devices = [choice.device] if choice.device else []
     for device in devices:
         _lease(transaction, offer.id, device, attempt_id)
@@ -273,7 +282,8 @@ def _claim(transaction: Transaction, row: sqlite3.Row, lane: Lane, choice: Choic
     transaction.execute("UPDATE run SET node = ? WHERE id = ?", (offer.name, row["id"]))
     _price(transaction, row["id"], attempt_id, lane, offer, devices, terms, at)
     node_cache.used(transaction, offer.id, row["id"], at)
-    transitions.move(transaction, row["id"], RunState.PREPARING, actor=ACTOR, at=at)
+    if not transitions.move(transaction, row["id"], RunState.PREPARING, actor=ACTOR, at=at):
+        raise RuntimeError(f"run {row['uid']} does not wait: nothing is started for it")
     if spec.compute.node != LOCAL:
         _say_why(transaction, row, attempt_id, n, choice, at)
     return Claim(

@@ -48,7 +48,7 @@ def never_started(database: Database, folder: AttemptFolder, source: Source) -> 
 
 def _requeue(database: Database, row: sqlite3.Row) -> None:
     """A start that was lost: nothing has happened yet, so the run waits again, unless a person wished otherwise."""
-    to, reason = RunState.QUEUED, EndReason.START_FAILED
+    to, reason = RunState.QUEUED, EndReason.START_LOST
     if row["stop_asked"] is not None and row["stop_verb"] != MOVE:
         to, reason = RunState.STOPPED, EndReason.STOPPED_BY_PERSON
         if row["stop_verb"] == PAUSE:

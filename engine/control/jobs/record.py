@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine.contract import events as lines
 from engine.contract.clock import now
 from engine.contract.events import JournalLine, Points, RunChanged, RunEvent
 from engine.contract.states import Phase, RunState
-from engine.control.jobs import transitions
-from engine.control.store import artifacts, attempts, events, metrics, runs
+from engine.control.jobs import dataset_record, transitions
+from engine.control.store import artifacts, attempts, events, memory, metrics, runs
 from engine.control.store.database import Transaction
 from engine.control.store.metrics import Block, Row, micros
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 SPARKLINE_VALUES = 48
 PACE_MEMORY = 0.9
 WORKER = "worker"
-EXACT_MATCH = "exact_match"
+SCORES = ("exact_match", "pair_accuracy", "accuracy", "micro_f1", "pearson", "recall_at_1", "mrr")
+"""Metrics of held-out rows that are the run's score: of several the last."""
+TOKENS_SEEN = "tokens_seen"
 
 
 def store(transaction: Transaction, source: Source, flush: Flush) -> int:
@@ -38,8 +41,9 @@ def store(transaction: Transaction, source: Source, flush: Flush) -> int:
             attempts.first_step(transaction, source.attempt_id, line.step)
             stepped = True
         _fact(transaction, source, line)
-        if not isinstance(line, lines.Step | lines.Validation | lines.Device):
-            _event(transaction, source, line, seq=line.seq)
+        more = dataset_record.take_in(transaction, source, line) if isinstance(line, lines.DatasetMade) else {}
+        if not isinstance(line, lines.Step | lines.Validation | lines.Device | lines.RowLossesSaved):
+            _event(transaction, source, line, line.seq, more)
         _report(transaction, source, line)
     if blocks:
         transaction.news.append(Points(run=source.uid, attempt=source.n, points=_points(blocks)))
@@ -91,12 +95,13 @@ def _progress(transaction: Transaction, source: Source, found: list[JournalLine]
         if seconds is not None and math.isfinite(seconds):
             pace = seconds if pace is None else PACE_MEMORY * pace + (1 - PACE_MEMORY) * seconds
     losses = [line.values["loss"] for line in steps if "loss" in line.values]
+    seen = [count for line in steps if math.isfinite(count := line.values.get(TOKENS_SEEN, math.nan))]
     transaction.execute(
-        "UPDATE run SET last_step = ?, loss = ?, pace = ?, sparkline = ?, first_step = coalesce(first_step, ?) "
-        "WHERE id = ?",
+        "UPDATE run SET last_step = ?, loss = ?, pace = ?, sparkline = ?, first_step = coalesce(first_step, ?), "
+        "tokens_seen = coalesce(?, tokens_seen) WHERE id = ?",
         (
             *(steps[-1].step, losses[-1] if losses else row["loss"], pace),
-            *(sparkline(row["sparkline"], losses), steps[0].t, source.run_id),
+            *(sparkline(row["sparkline"], losses), steps[0].t, int(seen[-1]) if seen else None, source.run_id),
         ),
     )
 
@@ -123,7 +128,7 @@ def _fact(transaction: Transaction, source: Source, line: JournalLine) -> None:
         _set(transaction, source, "total_steps", line.total_steps)
     elif isinstance(line, lines.PhaseBegan):
         _set(transaction, source, "phase", line.phase)
-    elif isinstance(line, lines.Score) and line.when == "after" and line.metric == EXACT_MATCH:
+    elif isinstance(line, lines.Score) and line.when == "after" and line.metric in SCORES:
         _set(transaction, source, "score", line.value)
     elif isinstance(line, lines.Device) and line.names:
         attempts.store_fact(transaction, source.attempt_id, "device_names", line.names)
@@ -135,6 +140,10 @@ def _fact(transaction: Transaction, source: Source, line: JournalLine) -> None:
         artifacts.remove_checkpoint(transaction, source.run_id, line.path)
     elif isinstance(line, lines.Resumed):
         attempts.resumed(transaction, source.attempt_id, line.attempt, line.step, line.path)
+    elif isinstance(line, lines.MemoryForecast):
+        memory.foretold(transaction, source.run_id, source.attempt_id, line)
+    elif isinstance(line, lines.MemoryFact):
+        memory.told(transaction, source.attempt_id, line)
     elif isinstance(line, lines.Ended):
         attempts.store_fact(transaction, source.attempt_id, "last_word", _body(line))
 
@@ -143,9 +152,12 @@ def _set(transaction: Transaction, source: Source, column: str, value: object) -
     transaction.execute(f"UPDATE run SET {column} = ? WHERE id = ? AND attempt = ?", (value, source.run_id, source.n))
 
 
-def _event(transaction: Transaction, source: Source, line: JournalLine, seq: int | None) -> None:
-    body, level = _body(line), events.INFO
-    if isinstance(line, lines.Note):
+def _event(
+    transaction: Transaction, source: Source, line: JournalLine, seq: int | None, more: Mapping[str, Any] | None = None
+) -> None:
+    """Store and tell what was said; `more` is what we know of it beside that."""
+    body, level = {**_body(line), **(more or {})}, events.INFO
+    if isinstance(line, lines.Note | lines.GuardActed):
         level = events.LEVELS[line.level]
     cursor = events.add(
         transaction, line.kind, body, at=line.t, run_id=source.run_id, attempt_id=source.attempt_id,

@@ -12,8 +12,8 @@ from engine.contract.clock import now
 from engine.contract.errors import Conflict, NotFound, Refused, UserError
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import RunState
-from engine.control.jobs import next_start, retry, transitions
-from engine.control.jobs.commands import checked_spec, existing, tell, wrong_state
+from engine.control.jobs import next_start, out_of_memory, retry, transitions
+from engine.control.jobs.commands import checked_spec, existing, settle, tell, wrong_state
 from engine.control.jobs.next_start import Wish
 from engine.control.store import artifacts, events, runs
 from engine.control.store.database import Transaction
@@ -40,6 +40,10 @@ def resume(transaction: Transaction, uid: str, body: ResumeRun, actor: str) -> R
         at = now()
         cursor = events.add(transaction, "edited", {"fields": fields}, at=at, run_id=row["id"], actor=actor)
         tell(transaction, row["id"], cursor, at, actor)
+    if body.rung is not None:
+        rung = out_of_memory.chosen(transaction, row["id"], plan.spec, body.rung)
+        out_of_memory.tell(transaction, row["id"], None, rung, now(), actor)
+    settle(transaction, existing(transaction.connection, uid))
     next_start.keep(transaction, row["id"], plan.wish)
     retry.reset(transaction, row["id"])
     transitions.move(transaction, row["id"], RunState.QUEUED, actor=actor, at=now(), reopen=True)

@@ -11,6 +11,7 @@ import logging
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from engine.contract.api import RunSummary
 from engine.contract.clock import now
 from engine.contract.config_file import to_yaml
 from engine.contract.durable import sync_folder
-from engine.contract.errors import Conflict
+from engine.contract.errors import Conflict, UserError
 from engine.contract.events import RunChanged, RunEvent
 from engine.contract.faults import fault
 from engine.contract.paths import AttemptFolder, Home
@@ -27,7 +28,7 @@ from engine.contract.states import ENDED, RunState
 from engine.control.jobs import library
 from engine.control.jobs.commands import existing, wrong_state
 from engine.control.store import artifacts, events, runs
-from engine.control.store.artifacts import CHECKPOINT
+from engine.control.store.artifacts import CHECKPOINT, Stored
 from engine.control.store.database import Database, Transaction
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class Retention:
 
     home: Home
     database: Database
+    also: Callable[[str, Sequence[Stored]], None] = lambda _uid, _results: None
+    """Results must lie elsewhere too before they go here; UserError says why they do not."""
 
     def forget_dates(self) -> None:
         """The setting changed: dates are set anew by the next `plan`."""
@@ -80,8 +83,9 @@ class Retention:
         try:
             log_file = self.home.attempt(uid, row["attempt"]).log
             made = library.keep_results(self.home, uid, results, _config(row), log_file)
-        except library.NotCopied as error:
-            detail = str(error)
+            self.also(uid, results)
+        except (library.NotCopied, UserError) as error:
+            detail = f"{error.what} {error.why}" if isinstance(error, UserError) else str(error)
             self.database.write_now(lambda t: _kept(t, row, detail), durable=True)
             raise Conflict("run.files_kept", detail=detail) from error
         fault("retention.after_copy")

@@ -21,7 +21,7 @@ from engine.contract.errors import ErrorBody, UserError
 from engine.contract.events import RunChanged, RunEvent
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import EndReason, RunState
-from engine.control.jobs import next_start, transitions
+from engine.control.jobs import next_start, out_of_memory, transitions
 from engine.control.jobs.ending import Verdict
 from engine.control.store import events, moves, runs
 from engine.control.store.database import Database, Transaction
@@ -60,6 +60,13 @@ def conclude(transaction: Transaction, end: Ending, found: Verdict) -> None:
     if row is not None and not own and moves.is_arriving(transaction.connection, end.attempt_id):
         _end(transaction, end, RunState.QUEUED, found.reason, found.error, at)  # where it came from it goes on
         return
+    if row is not None and out_of_memory.ran_out(found):
+        spec = RunSpec.model_validate_json(row["spec"])
+        found, rung = out_of_memory.answer(transaction, end.run_id, spec, found)
+        if rung is not None or found.state is RunState.PAUSED:
+            if _end(transaction, end, found.state, found.reason, found.error, at) and rung is not None:
+                out_of_memory.tell(transaction, end.run_id, end.attempt_id, rung, at, ACTOR)
+            return
     if row is not None and found.of_node:
         _put_back(transaction, end, found, row, at)
         return

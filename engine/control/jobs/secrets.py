@@ -9,15 +9,26 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from engine.contract import logs
+from engine.contract.artifact_place import ARTIFACT_SECRET
+from engine.contract.datasets import ImportJob
 from engine.contract.durable import write_durably
 from engine.contract.errors import NotFound, Refused, UserError
 from engine.contract.hubs import HUBS
 from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import RunSpec, TrainJob
-from engine.contract.secrets import ALERT_SECRET, NODE_SECRET, GivenSecrets, SecretInfo, SecretName, Secrets
+from engine.contract.secrets import (
+    ALERT_SECRET,
+    NODE_SECRET,
+    TRACKER_SECRETS,
+    GivenSecrets,
+    SecretInfo,
+    SecretName,
+    Secrets,
+)
 from engine.control.jobs import alert_sending
 
 log = logging.getLogger(__name__)
@@ -75,9 +86,10 @@ class SecretStore:
         logs.hide(*_hidden(name, value))
         return value
 
-    def given(self, hub: str) -> GivenSecrets:
-        """What somebody who asks this hub must know."""
-        names = [name for name in NAMES if name in (hub, PROXY)]
+    def given(self, hub: str, trackers: Sequence[str] = ()) -> GivenSecrets:
+        """What somebody who asks this hub, and sends to these trackers, must know."""
+        names: list[str] = [name for name in NAMES if hub and name in (hub, PROXY)]
+        names += [name for name in TRACKER_SECRETS if name in trackers]
         return GivenSecrets.model_validate({name: value for name in names if (value := self.get(name))})
 
     def _read(self) -> dict[str, dict[str, Any]]:
@@ -129,13 +141,17 @@ class SecretStore:
 
 def is_name(name: str) -> bool:
     """Whether a secret may be called so."""
-    return name in NAMES or name == ALERT_SECRET or NODE_SECRET.fullmatch(name) is not None
+    return name in (*NAMES, *TRACKER_SECRETS, ALERT_SECRET, ARTIFACT_SECRET) or NODE_SECRET.fullmatch(name) is not None
 
 
 def known_name(name: str) -> str:
     """The name, if it is one."""
     if not is_name(name):
-        raise NotFound("secret.unknown", name=name[:100], known=", ".join((*NAMES, ALERT_SECRET, "node/NAME/key")))
+        raise NotFound(
+            "secret.unknown",
+            name=name[:100],
+            known=", ".join((*NAMES, *TRACKER_SECRETS, ALERT_SECRET, ARTIFACT_SECRET, "node/NAME/key")),
+        )
     return name
 
 
@@ -154,6 +170,10 @@ def _refuse_bad(name: str, value: str) -> None:
             raise Refused("secret.bad", name=name)
         if name == ALERT_SECRET:
             alert_sending.refuse_bad(value)
+        if name in TRACKER_SECRETS and not _is_token(value):
+            raise Refused("secret.bad", name=name)
+        if name == ARTIFACT_SECRET and not (_is_token(value) and all(value.partition(":"))):
+            raise Refused("secret.artifacts_form")
         return
     if not 0 < len(value) <= LONGEST or not value.isprintable() or (name != PROXY and not _is_token(value)):
         raise Refused("secret.bad", name=name)
@@ -163,7 +183,7 @@ def _refuse_bad(name: str, value: str) -> None:
 
 def _hidden(name: str, value: str) -> list[str]:
     """What must never stand in a log: the value, and each part of it that is a secret by itself."""
-    if name == PROXY:
+    if name in (PROXY, ARTIFACT_SECRET):
         return [value, value.partition(":")[2]]
     if name == ALERT_SECRET:
         addresses = [line.strip() for line in value.splitlines()]
@@ -181,13 +201,18 @@ def _info(name: str, kept: dict[str, dict[str, Any]]) -> SecretInfo:
 
 
 def needed(spec: RunSpec, store: SecretStore) -> GivenSecrets:
-    """What a run's worker must be told; nothing, where its model comes from no hub."""
-    hub = spec.job.model.hub if isinstance(spec.job, TrainJob) else "local"
-    return store.given(hub) if hub in (*HUBS, "url") else GivenSecrets()
+    """What a run's worker must be told; nothing, where it asks no hub."""
+    hub, trackers = "local", list[str]()
+    if isinstance(spec.job, TrainJob):
+        hub, trackers = spec.job.model.hub, spec.job.watching.trackers
+    elif isinstance(spec.job, ImportJob):
+        hub = spec.job.source.kind
+    hub = hub if hub in (*HUBS, "url") else ""
+    return store.given(hub, trackers) if hub or trackers else GivenSecrets()
 
 
 def hand_over(folder: AttemptFolder, given: GivenSecrets) -> None:
     """Put them where the worker looks first, and removes them."""
-    plain = {name: value for name in NAMES if (value := given.plain(name))}
+    plain = {name: value for name in (*NAMES, *TRACKER_SECRETS) if (value := given.plain(name))}
     if plain:
         write_durably(folder.secrets, json.dumps(plain).encode(), 0o600)

@@ -6,21 +6,23 @@ import logging
 
 from engine.contract import PROTOCOL_VERSION, logs
 from engine.contract.api import Settings
+from engine.contract.calibration import Calibration
 from engine.contract.durable import sync_folder, write_json
 from engine.contract.errors import Conflict, Unreachable, UserError
 from engine.contract.faults import fault
 from engine.contract.hubs import HubAccess
 from engine.contract.paths import AttemptFolder, Home
-from engine.contract.run_spec import AttemptOrder
+from engine.contract.run_spec import AttemptOrder, TrainJob
 from engine.control.executors.base import Launch, SparePlan
 from engine.control.executors.code import WORKER_PATH, worker_path
 from engine.control.jobs import retry
-from engine.control.jobs.ending import is_of_node, node_verdict, start_verdict
+from engine.control.jobs.ending import PASSING, is_of_node, node_verdict, start_verdict
 from engine.control.jobs.pool import Node
 from engine.control.jobs.queue import Claim
+from engine.control.jobs.safekeeping import Safekeeping
 from engine.control.jobs.scheduler import CPU
 from engine.control.jobs.secrets import SecretStore, hand_over, needed
-from engine.control.store import attempts
+from engine.control.store import attempts, memory, runs
 from engine.control.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ def start(
     python: str | None,
     chosen: Settings,
     secrets: SecretStore,
+    safe: Safekeeping | None = None,
 ) -> bool:
     """Prepare and start; False if that failed, and the attempt with it.
 
@@ -45,13 +48,15 @@ def start(
         if python is None and not node.docker:
             raise Conflict("worker.no_environment")
         given = needed(claim.spec, secrets)
-        order = prepare(folder, claim, HubAccess.of(chosen))
+        if safe is not None:
+            safe.bring_checkpoint(claim.uid, claim.resume)
+        order = prepare(folder, claim, HubAccess.of(chosen), _calibration(database, claim), _bill(database, claim))
         hand_over(folder, given)
         fault("start.after_order")
         handle = node.executor.start(_launch(home, folder, order, claim, python or "", chosen, node))
-    except Unreachable:
-        raise
     except (OSError, UserError) as error:
+        if isinstance(error, Unreachable) and error.code not in PASSING:
+            raise
         log.warning("run %s could not be started on %s: %s", claim.uid, node.name, error)
         folder.secrets.unlink(missing_ok=True)
         _fail(database, claim, error, chosen.retry_seconds, node)
@@ -78,15 +83,45 @@ def _launch(
     )
 
 
-def prepare(folder: AttemptFolder, claim: Claim, access: HubAccess) -> AttemptOrder:
+def _calibration(database: Database, claim: Claim) -> Calibration | None:
+    """What earlier runs tell of its memory."""
+    job = claim.spec.job
+    if not isinstance(job, TrainJob):
+        return None
+    device = "cuda" if any(device != CPU for device in claim.devices) else "cpu"
+    described, plain = runs.described(claim.spec), job.model_dump(mode="json")
+    model, dataset, method = described
+    return database.read_now(lambda c: memory.calibration(c, model, method, dataset, claim.node, device, plain))
+
+
+def _bill(database: Database, claim: Claim) -> tuple[float | None, float]:
+    """What an hour of the attempt costs, and what those before it cost."""
+    if claim.spec.limits.max_cost is None:
+        return None, 0.0
+    row = database.read_now(
+        lambda c: c.execute("SELECT run.price, run.cost FROM run WHERE uid = ?", (claim.uid,)).fetchone()
+    )
+    return (row["price"], row["cost"] or 0.0) if row is not None else (None, 0.0)
+
+
+def prepare(
+    folder: AttemptFolder,
+    claim: Claim,
+    access: HubAccess,
+    known: Calibration | None = None,
+    bill: tuple[float | None, float] = (None, 0.0),
+) -> AttemptOrder:
     """The folder and the order in it, durably, before anything is started."""
     folder.control.mkdir(parents=True, exist_ok=True)
     folder.outputs.mkdir(exist_ok=True)
     sync_folder(folder.root.parent)
+    for left in folder.control.glob("*.json"):  # of a start that was cut off: they were meant for nobody else
+        left.unlink(missing_ok=True)
     fault("start.after_folder")
     order = AttemptOrder(
         protocol=PROTOCOL_VERSION, run=claim.uid, attempt=claim.n, lease=claim.lease, spec=claim.spec,
-        resume=claim.resume, resume_required=claim.resume_required, hubs=access,
+        resume=claim.resume, resume_required=claim.resume_required, hubs=access, memory=known,
+        price=bill[0], cost_before=bill[1],
     )  # fmt: skip
     write_json(folder.order, order.model_dump(mode="json"))
     return order

@@ -1,5 +1,7 @@
 """Follows one attempt from the start of its worker to the end: journal in, wishes out, end decided.
 
+What the worker writes is taken in as soon as it is heard (`ears.py`); everything else is looked at now and then.
+
 Whatever its node's executor cannot answer leaves everything as it is: the run is marked unreachable, its silence
 does not count, and the watch goes on asking as soon as the node answers again.
 """
@@ -7,6 +9,7 @@ does not count, and the watch goes on asking as soon as the node answers again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -23,6 +26,7 @@ from engine.contract.run_spec import RunSpec
 from engine.contract.states import EndReason, Mark
 from engine.control.executors.base import Executor, Exit
 from engine.control.jobs import reconcile, retry
+from engine.control.jobs.ears import Ears
 from engine.control.jobs.ending import Verdict, verdict
 from engine.control.jobs.ingest import Ingest, Source
 from engine.control.jobs.news import Hub
@@ -36,8 +40,8 @@ from engine.control.store.database import Database, Transaction
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 ACTOR = "controller"
-POLL_S = 0.05
-"""A step waits half of it on average before it is read: the largest part of its way to the screen."""
+POLL_S = 0.25
+"""Between two looks at everything. What is written, an end and a wish need not wait for one."""
 AWAY_POLL_S = 0.5
 FAREWELL_S = 30.0
 """How long a worker may live on after its last word."""
@@ -64,6 +68,7 @@ class Watch:
         folder: AttemptFolder,
         source: Source,
         handle: str,
+        ears: Ears,
         settings: Callable[[], Settings] = Settings,
         adopted: bool = True,
     ) -> None:
@@ -76,6 +81,8 @@ class Watch:
         self._settings = settings
         self._generation = node.generation if adopted else -1
         self._ingest = Ingest(database, source)
+        self._ears, self._ear = ears, ears.listen(source.path, folder.log, folder.exit)
+        self._behind, self._heard, self._hurry = False, False, False
         self._wishes = Wishes(lambda: node.executor, folder, handle)
         self._silence = Silence()
         self._away_since: float | None = None
@@ -93,6 +100,8 @@ class Watch:
     def ask(self, verb: str) -> None:
         """Pass on a person's wish for the end: pause, stop, stop_without_saving."""
         self._wishes.ask(verb)
+        self._hurry = True
+        self._ear.grew.set()
 
     def abandon(self) -> None:
         """The attempt was given up: look no more."""
@@ -104,38 +113,53 @@ class Watch:
 
     async def run(self) -> None:
         """Until the attempt has ended. Whatever fails on the way is logged and tried again."""
-        while not self._abandoned:
-            pause = POLL_S
+        try:
+            while not self._abandoned and not await self._look():
+                pass
+        finally:
+            self._ears.forget(self._ear)
+
+    async def _look(self) -> bool:
+        """One look at everything, and what is written until the next; True once the attempt has ended."""
+        try:
             try:
-                try:
-                    if await self._round():
-                        return
-                    await self._back()
-                except Away:
-                    pause = AWAY_POLL_S
-                    await self._mind_absence()
-            except Exception:
-                log.exception("run %s: watching it failed; trying again", self.source.uid)
-                pause = RETRY_S
-            await asyncio.sleep(pause)
+                if await self._round():
+                    return True
+                await self._back()
+                await self._listen()
+            except Away:
+                await self._mind_absence()
+                await asyncio.sleep(AWAY_POLL_S)
+        except Exception:
+            log.exception("run %s: watching it failed; trying again", self.source.uid)
+            await asyncio.sleep(RETRY_S)
+        return False
+
+    async def _listen(self) -> None:
+        """Until the next look, which is soon after an end or a wish: take in at once what the worker writes."""
+        end = time.monotonic() + POLL_S
+        while not self._hurry and (left := end - time.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._ear.grew.wait()
+            await self._take_in()
 
     async def _round(self) -> bool:
         """One look at everything; True once the attempt has ended."""
         if not self._looked_back:
             await self._look_back()
+        self._hurry = False
         if self.node.reach in ("checking", "unreachable"):
             raise Away
         if self._generation != self.node.generation and not await self._adopt():
             return True
         ended = await self._ask(lambda executor: executor.poll(self._folder, self._handle))
         self._seen_alive = self._seen_alive or ended is None
-        heard = False
-        while await asyncio.to_thread(self._ingest.pull):
-            heard = True
-        heard = await self._tell_log_size() or heard
+        await self._take_in(everything=ended is not None)
         if ended is not None:
             await self._end(ended)
             return True
+        heard, self._heard = self._heard, False
         if heard:
             self._began = True
             self.node.well()
@@ -179,14 +203,25 @@ class Watch:
         self._away_marked = run.mark is Mark.UNREACHABLE
         self._looked_back = True
 
-    async def _tell_log_size(self) -> bool:
-        """Tell listeners that the log grew; whether it did."""
-        size = await asyncio.to_thread(logfile.size, self._folder.log)
-        if size == self._log_size:
-            return False
-        self._log_size = size
-        self._hub.publish([LogGrew(run=self.source.uid, attempt=self.source.n, size=size)])
-        return True
+    async def _take_in(self, everything: bool = False) -> None:
+        """What was written since, if anything was heard; and whatever there is once nothing can come any more."""
+        if not (everything or self._behind or self._ear.grew.is_set()):
+            return
+        self._ear.grew.clear()
+        self._behind = True  # also where this fails
+        size, gone = await asyncio.to_thread(self._read, everything)
+        self._behind, self._hurry = False, self._hurry or gone
+        if size != self._log_size:
+            self._log_size, self._heard = size, True
+            self._hub.publish([LogGrew(run=self.source.uid, attempt=self.source.n, size=size)])
+
+    def _read(self, everything: bool) -> tuple[int, bool]:
+        """The journal into the history; the size of the log, and whether the end is written down."""
+        while self._ingest.pull():
+            self._heard = True
+            if not (everything or self._ingest.has_more):
+                break
+        return logfile.size(self._folder.log), self._folder.exit.exists()
 
     async def _mind_silence(self, silent: float) -> None:
         """Remark on a worker that says nothing, take it back when it speaks, end it when it hangs."""
@@ -243,6 +278,8 @@ class Watch:
         self._mark(transaction, None, "run.reachable", node=self.node.name, seconds=round(max(0.0, away)))
 
     async def _obey(self) -> None:
+        if self._wishes.wish is None:
+            return
         grace = self._settings().stop_grace_seconds
         note = await self._ask(lambda _executor: self._wishes.obey(grace))
         if note is not None:

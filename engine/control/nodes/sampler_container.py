@@ -37,13 +37,23 @@ READINGS = 720
 class ContainerSampler:
     """Keeps one container; makes it anew when it died or fell silent."""
 
-    def __init__(self, link: Link, profile: NodeProfile, image: Callable[[], str], controller: str) -> None:
+    def __init__(
+        self,
+        link: Link,
+        profile: NodeProfile,
+        image: Callable[[], str],
+        controller: str,
+        session: str = names.PROCESS,
+    ) -> None:
         self._link = link
         self._profile = profile
         self._image = image
         self._controller = controller
+        self._session = session
         self._name = container_name(controller, profile.name)
         self._box = ""
+        self._doubted = ""
+        """One that seemed to have died, and perhaps has not."""
         self._gpus = False
         self._last = 0.0
         self._heard = 0.0
@@ -71,7 +81,7 @@ class ContainerSampler:
         return found[1]
 
     def close(self) -> None:
-        """Remove it, if the node answers soon; else it ends by itself later."""
+        """Remove it, and what a killed controller left here, if the node answers soon; else it ends by itself later."""
         self._closed = True
         if self._lock.acquire(timeout=CLOSE_S):  # else a start is under way, which heeds `_closed`
             try:
@@ -80,10 +90,18 @@ class ContainerSampler:
                 self._lock.release()
 
     def _end(self) -> None:
-        box, self._box = self._box, ""  # by its id: another sampler of this node may have the name by now
-        if box:
-            with contextlib.suppress(UserError, APIError, OSError):
-                self._link.ask(lambda api: _remove(api, box), CLOSE_S)
+        ours, self._box, self._doubted = {self._box, self._doubted} - {""}, "", ""
+
+        def remove(api: docker.APIClient) -> None:
+            for box in ours:  # by its id: another sampler of this node may have the name by now
+                _remove(api, box)
+            with contextlib.suppress(NotFound):
+                named = api.inspect_container(self._name)
+                if named["Config"]["Labels"].get(names.SESSION) != self._session:
+                    _remove(api, named["Id"])
+
+        with contextlib.suppress(UserError, APIError, OSError):
+            self._link.ask(remove, CLOSE_S)
 
     def _doubt(self, silence: float) -> None:
         """It said nothing new: perhaps it died."""
@@ -98,7 +116,7 @@ class ContainerSampler:
 
     def _ended(self) -> None:
         """Made anew at the next question; one that never said anything is not, too soon: whoever asks may wait."""
-        self._box = ""
+        self._doubted, self._box = self._box, ""
         if not self._last:
             raise UserError("node.no_readings", node=self._profile.name)
 
@@ -107,16 +125,22 @@ class ContainerSampler:
             _remove(api, self._name)
             made = api.create_container(
                 self._profile.image or self._image(), _command(), name=self._name, user=str(names.USER),
-                labels={names.MANAGED: "1", names.CONTROLLER: self._controller, names.KIND: KIND}, entrypoint=[],
+                labels=self._labels(), entrypoint=[],
                 environment=_environment(gpus), host_config=_options(api, self._profile, gpus), working_dir="/tmp",
             )  # fmt: skip
             api.start(made["Id"])
             return str(made["Id"])
 
         self._box = self._link.ask(make, START_S)
+        self._doubted = ""
         self._gpus, self._last, self._heard = gpus, 0.0, time.monotonic()
         if self._closed:
             self._end()
+
+    def _labels(self) -> dict[str, str]:
+        return {
+            names.MANAGED: "1", names.CONTROLLER: self._controller, names.KIND: KIND, names.SESSION: self._session,
+        }  # fmt: skip
 
 
 def container_name(controller: str, node: str) -> str:

@@ -11,6 +11,7 @@ from engine.control.store.database import Transaction
 
 SHOWN = 200
 KEPT_S = 90 * 86_400.0
+SEEN = ("acknowledged", "acknowledged_at", "acknowledged_by")
 
 
 def rules(connection: sqlite3.Connection) -> list[AlertRule]:
@@ -51,6 +52,10 @@ def begin(transaction: Transaction, subject: str, alert: Alert, node_id: int | N
 
 def update(transaction: Transaction, alert: Alert) -> Alert:
     """Keep its values, and its end if it has one. Somebody may have seen it meanwhile: that stays."""
+    kept = transaction.one("SELECT * FROM alert WHERE id = ?", (alert.id,))
+    if kept is not None:
+        seen = of_row(kept)
+        alert = alert.model_copy(update={name: getattr(seen, name) for name in SEEN})
     transaction.execute(
         "UPDATE alert SET body = ?, ended = ? WHERE id = ?",
         (alert.model_dump_json(exclude={"id"}), alert.ended, alert.id),
@@ -59,11 +64,17 @@ def update(transaction: Transaction, alert: Alert) -> Alert:
     return of_row(row) if row is not None else alert
 
 
-def acknowledge(transaction: Transaction, number: int) -> Alert | None:
-    """Somebody has seen it; None if there is none."""
-    transaction.execute("UPDATE alert SET acknowledged = 1 WHERE id = ?", (number,))
+def acknowledge(transaction: Transaction, number: int, person: str, at: float) -> tuple[Alert | None, bool]:
+    """Somebody has seen it, and whether they are the first; None if there is no such alert."""
     row = transaction.one("SELECT * FROM alert WHERE id = ?", (number,))
-    return of_row(row) if row is not None else None
+    found = of_row(row) if row is not None else None
+    if found is None or found.acknowledged:
+        return found, False
+    seen = found.model_copy(update={"acknowledged": True, "acknowledged_at": at, "acknowledged_by": person})
+    transaction.execute(
+        "UPDATE alert SET acknowledged = 1, body = ? WHERE id = ?", (seen.model_dump_json(exclude={"id"}), number)
+    )
+    return seen, True
 
 
 def listed(connection: sqlite3.Connection, limit: int = SHOWN) -> list[Alert]:

@@ -45,6 +45,37 @@ def insert(
     return int(row.lastrowid or 0), int(last + 1)
 
 
+def reopen(
+    transaction: Transaction,
+    run_id: int,
+    *,
+    cause: str,
+    lease: str,
+    spec: str,
+    at: float,
+    resumed_from: dict[str, Any] | None = None,
+) -> tuple[int, int] | None:
+    """The run's latest attempt once more, where no worker ever came of it; None: another one is to be made."""
+    row = transaction.one(
+        "SELECT id, n, cause, reason FROM attempt WHERE run_id = ? ORDER BY n DESC LIMIT 1", (run_id,)
+    )
+    if row is None or row["reason"] != EndReason.START_LOST:
+        return None
+    heard = transaction.one("SELECT max(ingested_seq) FROM member WHERE attempt_id = ?", (row["id"],))
+    if heard is not None and heard[0]:
+        return None
+    why = row["cause"] if cause == "retry" else cause
+    point = events.dump(resumed_from) if resumed_from else None
+    transaction.execute(
+        "UPDATE attempt SET cause = ?, lease = ?, spec = ?, started = ?, resumed_from = ?, ended = NULL, "
+        "reason = NULL, stop_asked = NULL, stop_save = NULL, stop_verb = NULL, last_word = NULL, "
+        "remains_until = NULL WHERE id = ?",
+        (why, lease, spec, at, point, row["id"]),
+    )
+    transaction.execute("DELETE FROM member WHERE attempt_id = ?", (row["id"],))
+    return int(row["id"]), int(row["n"])
+
+
 def add_member(transaction: Transaction, attempt_id: int, executor: str, node_id: int, devices: list[str]) -> None:
     """Member 0; it has no handle until its process runs."""
     transaction.execute(

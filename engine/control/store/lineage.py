@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from engine.contract.datasets import ImportJob
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.control.store.database import Transaction
 
@@ -13,12 +14,28 @@ INPUT, OUTPUT = "input", "output"
 def store_inputs(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
     """Replace the inputs of a run by those its spec names now."""
     transaction.execute("DELETE FROM lineage WHERE run_id = ? AND role = ?", (run_id, INPUT))
+    if isinstance(spec.job, ImportJob):
+        _store_import(transaction, run_id, spec.job)
     if not isinstance(spec.job, TrainJob):
         return
     model, data = spec.job.model, spec.job.data
     _add(transaction, run_id, INPUT, "model", path_fingerprint(model.hub, model.path, model.revision), model.path)
-    for source in (*data.train, *data.validation):
-        _add(transaction, run_id, INPUT, "dataset", path_fingerprint(source.hub, source.path), source.path)
+    held_out = [source for source in spec.job.evaluation.data if source.version]
+    for source in (*data.train, *data.validation, *held_out):
+        fingerprint = source.version or path_fingerprint(source.hub, source.path)
+        _add(transaction, run_id, INPUT, "dataset", fingerprint, source.path)
+
+
+def _store_import(transaction: Transaction, run_id: int, job: ImportJob) -> None:
+    """A version it reads or compares with is known by what it holds, anything else by its place."""
+    source = job.source
+    if source.kind == "version":
+        _add(transaction, run_id, INPUT, "dataset", source.place, job.dataset)
+    else:
+        fingerprint = path_fingerprint(source.kind, source.place, source.revision)
+        _add(transaction, run_id, INPUT, "source", fingerprint, source.name or source.place)
+    for version in job.checks.against:
+        _add(transaction, run_id, INPUT, "dataset", version, None)
 
 
 def add_output(transaction: Transaction, run_id: int, kind: str, sha256: str, name: str) -> None:
@@ -32,7 +49,7 @@ def path_fingerprint(hub: str, path: str, revision: str | None = None) -> str:
     return hashlib.sha256(f"{hub}:{path}:{revision or ''}".encode()).hexdigest()
 
 
-def _add(transaction: Transaction, run_id: int, role: str, kind: str, fingerprint: str, name: str) -> None:
+def _add(transaction: Transaction, run_id: int, role: str, kind: str, fingerprint: str, name: str | None) -> None:
     transaction.execute(
         "INSERT OR IGNORE INTO lineage(run_id, role, kind, hash, name) VALUES (?,?,?,?,?)",
         (run_id, role, kind, fingerprint, name),

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.contract.faults import fault
-from engine.control.store import schema_2, schema_3, schema_4
+from engine.control.store import schema_2, schema_3, schema_4, schema_5, schema_6
 from engine.control.store.schema_1 import INDEXES, SEARCH_COLUMNS, TABLES, TRIGGERS
 
-LATEST = 4
+LATEST = 6
 
 
 def apply(connection: sqlite3.Connection, version: int) -> None:
@@ -63,4 +63,16 @@ def _fourth(database: Any) -> None:
         database.execute(statement)
 
 
-_STEPS: dict[int, Callable[[Any], None]] = {1: _first, 2: _second, 3: _third, 4: _fourth}
+def _fifth(database: Any) -> None:
+    """The library of datasets, uploads, tokens seen."""
+    for statement in schema_5.STATEMENTS:
+        database.execute(statement)
+
+
+def _sixth(database: Any) -> None:
+    """Memory as forecast and as it was; rungs."""
+    for statement in schema_6.STATEMENTS:
+        database.execute(statement)
+
+
+_STEPS: dict[int, Callable[[Any], None]] = {1: _first, 2: _second, 3: _third, 4: _fourth, 5: _fifth, 6: _sixth}

@@ -24,8 +24,9 @@ def used(transaction: Transaction, node_id: int, run_id: int, at: float) -> None
     """A run begins there: what it names stays longer."""
     transaction.execute(
         "UPDATE node_cache SET used = ? WHERE node_id = ? AND name IN "
-        "(SELECT name FROM lineage WHERE run_id = ? AND role = 'input')",
-        (at, node_id, run_id),
+        "(SELECT name FROM lineage WHERE run_id = ? AND role = 'input' "
+        "UNION SELECT hash FROM lineage WHERE run_id = ? AND role = 'input')",
+        (at, node_id, run_id, run_id),
     )
 
 

@@ -6,14 +6,13 @@ import sqlite3
 from dataclasses import dataclass
 
 from engine.contract.events import NodeReading
-from engine.contract.nodes import LOCAL, DoctorReport, MoveView, NodeFacts, NodeProfile, NodeRun, NodeState
+from engine.contract.nodes import LOCAL, DoctorReport, NodeFacts, NodeProfile, NodeRun, NodeState
 from engine.contract.states import LIVE
 from engine.control.store import events, runs
 from engine.control.store.database import Transaction
 
 _COLUMNS = "id, name, kind, state, profile, facts, report, last_seen, added, removed"
 _LIVE = ",".join(f"'{state}'" for state in sorted(LIVE))
-MOVE_SHOWN_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -167,14 +166,6 @@ def alerts(connection: sqlite3.Connection) -> dict[int, int]:
         "SELECT node_id, count(*) FROM alert WHERE ended IS NULL AND node_id IS NOT NULL GROUP BY node_id"
     )
     return {int(node): int(count) for node, count in rows}
-
-
-def moves(connection: sqlite3.Connection, at: float) -> list[MoveView]:
-    """Moves under way, and those that ended a short while ago."""
-    rows = connection.execute(
-        "SELECT body FROM move WHERE state = 'running' OR ended > ? ORDER BY began DESC", (at - MOVE_SHOWN_S,)
-    )
-    return [MoveView.model_validate_json(row[0]) for row in rows]
 
 
 def last_readings(connection: sqlite3.Connection) -> dict[str, NodeReading]:

@@ -39,6 +39,7 @@ SORTS = {
     "seconds": "worked_seconds",
     "cost": "cost",
     "score": "score",
+    "tokens": "tokens_seen",
 }
 GROWING = {"seconds": SECONDS, "cost": COST}
 """What grows by the second while a run works: the index has it of those at rest."""

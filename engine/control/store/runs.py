@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from engine.contract.api import RunSummary
 from engine.contract.clock import now
+from engine.contract.datasets import ImportJob
 from engine.contract.errors import ErrorBody
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.search_filter import search_text
@@ -19,7 +20,8 @@ from engine.control.store.database import Transaction
 SHOWN = (
     "id, uid, name, project, owner, kind, lane, state, reason, error, priority, model, dataset, method, tags, created, "
     "started, finished, attempt, phase, last_step, total_steps, loss, pace, node, sparkline, mark, pinned, retries, "
-    "retry_at, expires, cleaned, worked_seconds, working_since, price, cost, score, mark_since, currency"
+    "retry_at, expires, cleaned, worked_seconds, working_since, price, cost, score, mark_since, currency, "
+    "tokens_seen"
 )
 SECONDS = "worked_seconds + max(0.0, coalesce(:now - working_since, 0.0))"
 """Time of all attempts up to now, in SQL, as `worked` has it."""
@@ -33,6 +35,8 @@ COST = (
 def described(spec: RunSpec) -> tuple[str, str, str]:
     """Model, dataset and method in the words of a list."""
     job = spec.job
+    if isinstance(job, ImportJob):
+        return "", job.dataset, spec.kind
     if not isinstance(job, TrainJob):
         return "", "", spec.kind
     names = [
@@ -151,6 +155,7 @@ def from_row(row: sqlite3.Row, at: float | None = None) -> RunSummary:
         cost=cost,
         currency=row["currency"] or "",
         score=row["score"],
+        tokens_seen=row["tokens_seen"],
     )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # numpy is imported where it is used: a controller starts qui
 EVERY = Query()
 COLUMNS = {"step": "last_step", "cost": COST, "seconds": SECONDS}
 """Where a field of a summary is not simply a column of its name."""
+SEEN = "tokens_seen"
 
 
 @dataclass
@@ -153,6 +154,9 @@ def _texts(connection: sqlite3.Connection, result: Filter, query: Query) -> list
 def _condition(connection: sqlite3.Connection, result: Filter, term: Term, me: str) -> str:
     operator = term.operator
     column = COLUMNS.get(operator.field, operator.field)
+    if operator.field == SEEN:  # not among the facts: from an index of its own
+        ranges = " OR ".join(_between(result, column, one) for one in term.ranges)
+        return f"id IN (SELECT id FROM run INDEXED BY run_by_tokens_seen WHERE deleting = 0 AND ({ranges}))"
     if operator.ordered:
         return "(" + " OR ".join(_between(result, column, one) for one in term.ranges) + ")"
     if operator.kind == "choice":

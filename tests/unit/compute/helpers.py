@@ -47,7 +47,8 @@ class Attempt:
 
     @property
     def end(self):
-        return self.journal[-1]
+        """The last word; a reading of the machine may still come behind it."""
+        return next((line for line in reversed(self.journal) if line.kind == "ended"), self.journal[-1])
 
     @property
     def outputs(self) -> Path:

@@ -96,10 +96,6 @@ BINARY = {
     "Parquet": (parquet(), "data.other_kind"),
     "random bytes": (random.Random(4).randbytes(20_000), "data.binary"),
     "zeros": (b"\0" * 5000, "data.binary"),
-    "UTF-16 with a mark": (GOOD.encode("utf-16"), "data.not_utf8"),
-    "UTF-16 without a mark": (GOOD.encode("utf-16-le"), "data.not_utf8"),
-    "UTF-16, big end first": (GOOD.encode("utf-16-be"), "data.not_utf8"),
-    "UTF-32": (GOOD.encode("utf-32"), "data.not_utf8"),
 }
 
 
@@ -120,7 +116,7 @@ LINES = {
     "a bare number": ("7", "data.not_an_object", 2),
     "a key that stands twice": ('{"prompt": "a", "prompt": "b", "completion": "c"}', "data.key_twice", 2),
     "a column missing": ('{"prompt": "a"}', "data.missing_column", 2),
-    "other columns": ('{"question": "a", "answer": "b"}', "data.missing_column", 2),
+    "other columns": ('{"question": "a", "answer": "b"}', "data.other_format", 2),
     "an empty object": ("{}", "data.missing_column", 2),
     "a null": ('{"prompt": null, "completion": "b"}', "data.empty_column", 2),
     "not a number": ('{"prompt": NaN, "completion": "b"}', "data.not_text", 2),
@@ -154,7 +150,6 @@ def test_that_a_malformed_line_names_its_column(tmp_path):
 @pytest.mark.parametrize(
     ("encoding", "text", "code"),
     [
-        ("gb18030", "请将日期写成标准格式", "data.bytes_gb18030"),
         ("latin-1", "Übergröße für alle", "data.bad_bytes"),
         ("cp1252", "“quoted” – so", "data.bad_bytes"),
     ],
@@ -164,6 +159,13 @@ def test_that_another_encoding_is_named_by_line(tmp_path, encoding, text, code):
     row = json.dumps({"prompt": text, "completion": "a"}, ensure_ascii=False)
     path.write_bytes(f'{{"prompt": "plain", "completion": "b"}}\n{row}\n'.encode(encoding))
     assert problems(path) == [(2, code)]
+
+
+def test_that_one_line_of_another_encoding_is_named_for_what_it_looks_like(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    row = json.dumps({"prompt": "请将日期写成标准格式", "completion": "a"}, ensure_ascii=False)
+    path.write_bytes(f"{GOOD}\n".encode() + f"{row}\n".encode("gb18030"))
+    assert problems(path) == [(2, "data.bytes_gb18030")]
 
 
 @pytest.mark.parametrize("content", ["", "\n", "\n \n\t\n", "\ufeff", "[]", "prompt,completion\n"])

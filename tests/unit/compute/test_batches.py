@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from engine.compute.data.tokenise import Encoded
-from engine.compute.training.batches import IGNORED, collate, epoch_batches, epoch_rows
+from engine.compute.training.batches import IGNORED, collate
+from engine.compute.training.order import Plan, epoch_order, epoch_rows
 
 LENGTHS = np.random.default_rng(5).integers(5, 400, size=1000)
 
 
 def batches(seed=1, epoch=0, by_length=True, size=8):
-    return epoch_batches(epoch_rows([(1000, 1.0)], seed, epoch), LENGTHS, size, seed, epoch, by_length)
+    return list(epoch_order([(1000, 1.0)], LENGTHS, Plan(size, seed, by_length), epoch))
 
 
 @pytest.mark.parametrize("by_length", [True, False])
@@ -46,11 +47,11 @@ def test_that_the_longest_batch_goes_first():
 
 def test_that_weights_say_how_often_rows_come():
     groups = [(10, 2.0), (10, 0.5), (10, 1.5)]
-    counts = np.bincount(epoch_rows(groups, seed=3, epoch=0), minlength=30)
+    counts = np.bincount(np.concatenate(epoch_rows(groups, seed=3, epoch=0)), minlength=30)
     assert set(counts[:10]) == {2}
     assert sorted(counts[10:20]) == [0] * 5 + [1] * 5
     assert sorted(counts[20:]) == [1] * 5 + [2] * 5
-    later = np.bincount(epoch_rows(groups, seed=3, epoch=1), minlength=30)
+    later = np.bincount(np.concatenate(epoch_rows(groups, seed=3, epoch=1)), minlength=30)
     assert later.sum() == counts.sum()
     assert list(later[10:20]) != list(counts[10:20])
 

@@ -12,7 +12,6 @@ from engine.compute.data.formats import detect
 from engine.compute.data.loading import load_source
 from engine.compute.data.preview import preview
 from engine.compute.data.rows import Example, with_system
-from engine.compute.data.split import split
 from engine.contract.data import DataSource
 from engine.contract.errors import Refused, UserError
 
@@ -74,8 +73,9 @@ def test_that_each_kind_of_file_gives_the_same_rows(tmp_path, suffix, mark):
         ),
         ({"messages": [*ROW["messages"], {"role": "system", "content": "s"}]}, "data.late_system", "messages[2]"),
         ({"messages": ["hello"]}, "data.turn_not_an_object", "messages[0]"),
-        ({"other": 1}, "data.missing_column", "messages"),
-        ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "data.not_only_text", "messages[0].content"),
+        ({"other": 1}, "data.unknown_format", ""),
+        ({"prompt": "q", "completion": "a"}, "data.other_format", ""),
+        ({"messages": [{"role": "user", "content": [{"type": "poem"}]}]}, "data.not_only_text", "messages[0].content"),
     ],
 )
 def test_that_a_bad_row_names_line_field_reason_and_fix(tmp_path, row, code, field):
@@ -102,7 +102,7 @@ def test_that_fifty_bad_rows_are_listed_and_the_rest_counted(tmp_path):
     [
         (b"", "rows.jsonl", "data.no_rows"),
         (b"\x00\x01\x02" * 50, "rows.jsonl", "data.binary"),
-        ('{"a": 1}'.encode("utf-16"), "rows.jsonl", "data.not_utf8"),
+        ('{"a": 1}'.encode("utf-16"), "rows.jsonl", "data.unknown_format"),
         (b'{"prompt": "\xe4", "completion": "x"}', "rows.jsonl", "data.refused"),
         (b"PAR1 not really", "rows.parquet", "data.bad_arrow"),
         (b"garbage", "rows.arrow", "data.bad_arrow"),
@@ -156,23 +156,6 @@ def test_that_a_limit_is_a_seeded_choice(tmp_path):
     assert load_source(source, seed=2).examples != first
 
 
-def test_that_the_split_depends_on_a_rows_content_only():
-    examples = [Example(text=f"row {n}") for n in range(400)]
-    train, validation = split(examples, 0.1, seed=1)
-    assert 20 < len(validation) < 60
-    again, aside = split(examples[::-1], 0.1, seed=1)
-    assert {e.text for e in aside} == {e.text for e in validation}
-    assert len(train) + len(validation) == len(again) + len(aside) == 400
-    assert {e.text for e in split(examples, 0.1, seed=2)[1]} != {e.text for e in validation}
-
-
-@pytest.mark.parametrize("share", [0.0001, 0.5, 0.9999])
-def test_that_neither_side_of_a_split_is_empty(share):
-    train, validation = split([Example(text=f"{n}") for n in range(3)], share, seed=4)
-    assert train
-    assert validation
-
-
 def test_that_a_system_prompt_goes_before_conversations_without_one():
     plain, own = Example(turns=tuple(ROW["messages"])), Example(turns=({"role": "system", "content": "own"},))
     first, second = with_system([plain, own], "be kind")
@@ -181,7 +164,7 @@ def test_that_a_system_prompt_goes_before_conversations_without_one():
 
 
 def test_that_detection_needs_a_known_column():
-    assert detect({"conversations": [{"role": "user", "content": ""}]}).format == "messages"
+    assert detect({"conversations": ROW["messages"]}).format == "messages"
     assert detect({"text": "x"}).format == "text"
     with pytest.raises(UserError, match="colour, size"):
         detect({"colour": 1, "size": 2})

@@ -1,8 +1,12 @@
 """Smaller parts: telemetry, artifacts, generation, evaluation, precision."""
 
+import copy
+from types import SimpleNamespace
+
 import pytest
 import tiny
 import torch
+from transformers import AutoTokenizer, GenerationConfig
 
 from engine.compute.data.rows import Example
 from engine.compute.data.templates import choose_template
@@ -11,6 +15,7 @@ from engine.compute.inference.generate import Generator
 from engine.compute.training.precision import decide
 from engine.compute.training.tuners import apply_tuner
 from engine.compute.worker.artifacts import fingerprint_of, publish_folder
+from engine.compute.worker.results import save_stops, save_tokenizer
 from engine.compute.worker.telemetry import FakeGpu, Telemetry, Ticker
 from engine.contract.errors import UserError
 from engine.contract.tuner import TunerConfig
@@ -34,7 +39,7 @@ def naive(model, tokenizer, prompt: str, count: int, ends: list[int]) -> str:
 @pytest.mark.parametrize("kind", ["qwen3", "llama", "gemma2", "gpt2"])
 def test_that_batched_answers_are_those_of_single_rows(tokenizer, kind):
     model = tiny.make_model(kind).eval()
-    generator = Generator(model, tokenizer, "<|im_end|>")
+    generator = Generator(model, tokenizer, choose_template(tokenizer, "auto").stops)
     found = generator.answers(PROMPTS, 8, lambda done: None, lambda: None)
     assert found == [naive(model, tokenizer, prompt, 8, generator.ends) for prompt in PROMPTS]
 
@@ -48,13 +53,17 @@ def test_that_generation_can_be_stopped_at_any_token(tokenizer):
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        Generator(tiny.make_model(), tokenizer, "<|im_end|>").answers(PROMPTS, 50, lambda done: None, check)
+        Generator(tiny.make_model(), tokenizer, choose_template(tokenizer, "auto").stops).answers(
+            PROMPTS, 50, lambda done: None, check
+        )
 
 
 def test_that_generation_leaves_the_models_mode_and_chance_alone(tokenizer):
     model = apply_tuner(tiny.make_model(), TunerConfig(rank=4, dropout=0.5)).train()
     state = torch.random.get_rng_state()
-    Generator(model, tokenizer, "<|im_end|>").answers(PROMPTS, 4, lambda done: None, lambda: None)
+    Generator(model, tokenizer, choose_template(tokenizer, "auto").stops).answers(
+        PROMPTS, 4, lambda done: None, lambda: None
+    )
     assert model.training
     assert torch.equal(torch.random.get_rng_state(), state)
 
@@ -150,3 +159,26 @@ def test_that_precision_on_a_processor_is_chosen_and_said():
     assert decide("bf16", "auto", True, cpu).weights == "fp32"
     with pytest.raises(UserError, match="fp16"):
         decide("fp16", "auto", False, cpu)
+
+
+@pytest.mark.parametrize("eos", ["<|im_end|>", "<|endoftext|>"])
+def test_that_a_saved_model_says_where_its_answers_end(tmp_path, tokenizer, eos):
+    own = copy.deepcopy(tokenizer)
+    own.add_special_tokens({"additional_special_tokens": ["<|endoftext|>", "<|im_end|>"]})
+    own.eos_token = eos
+    model = tiny.make_model()
+    model.generation_config.eos_token_id = own.convert_tokens_to_ids(eos)
+    template = choose_template(own, "chatml")
+    materials = SimpleNamespace(tokenizer=own, template=template, model=model)
+    save_tokenizer(materials, tmp_path)
+    save_stops(materials, tmp_path)
+    saved = AutoTokenizer.from_pretrained(tmp_path)
+    stop, before = own.convert_tokens_to_ids(["<|im_end|>", eos])
+    assert saved.eos_token == "<|im_end|>"
+    assert own.eos_token == eos  # training goes on with its own
+    ends = GenerationConfig.from_pretrained(tmp_path).eos_token_id
+    assert ends == (stop if stop == before else [stop, before])
+    assert "generation %}" not in saved.chat_template
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    assert saved.apply_chat_template(turns, tokenize=False) == template.render(turns)
+    assert Generator(model, own, template.stops).ends == sorted({stop, before})

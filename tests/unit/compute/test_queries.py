@@ -121,6 +121,16 @@ def test_that_a_row_that_is_cut_says_so(tmp_path):
     assert found["lengths"][0] > 16
 
 
+def test_that_rows_of_which_only_the_question_is_left_teach_nothing(tmp_path):
+    data = tmp_path / "rows.jsonl"
+    rows = [{"prompt": "why " * 200, "completion": "so"}, {"prompt": "q", "completion": "a"}]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    model = {"path": str(tiny.save_model(tmp_path / "m", template=None))}
+    found = ask("preview_row", model=model, source={"path": str(data)}, max_length=64).result
+    assert found["trained_share"] > 0
+    assert found["teaching"] == 1
+
+
 def test_that_plain_text_is_not_shown_as_answers(tmp_path):
     data = tmp_path / "rows.txt"
     data.write_text("once upon a time\n")

@@ -73,10 +73,10 @@ def test_that_all_problems_are_named_at_once_with_their_lines():
     found = problems_of(
         """version: 1
 name: x
-model: {path: a, quantisation: 4bit}
+model: {path: a, attention: flash_attention_2}
 data:
   train: [{path: b, wieght: 2}]
-stage: dpo
+stage: ppo
 trainig: {epochs: 3}
 training:
   learning_rate: -2e-4
@@ -86,7 +86,7 @@ tuner: {kind: lroa, rank: abc}
 """
     )
     assert found == {
-        "model.quantisation": (3, "config.not_yet_set"),
+        "model.attention": (3, "config.not_yet"),
         "data.train.0.wieght": (5, "config.unknown_key"),
         "stage": (6, "config.not_yet"),
         "trainig": (7, "config.unknown_key"),
@@ -128,7 +128,11 @@ def test_that_another_version_is_refused_by_number():
     assert problems_of("version: 2\nname: x\n") == {"version": (1, "config.version")}
 
 
-@pytest.mark.parametrize("kind", ["evaluate", "export", "import", "sample", "serve", "study"])
+def test_that_an_import_is_no_config_of_a_training_run():
+    assert problems_of("kind: import\n")["kind"][0] == 1
+
+
+@pytest.mark.parametrize("kind", ["evaluate", "export", "sample", "serve", "study"])
 def test_that_kinds_that_cannot_run_yet_are_refused_by_name(kind):
     assert problems_of(f"kind: {kind}\n") == {"kind": (1, "config.kind_not_yet")}
     spec = RunSpec(name="x", job=LaterJob(kind=kind))

@@ -43,6 +43,16 @@ def test_words_and_exact_words():
         ("loss:1,2", [("loss", (Range(1, 1, True, True), Range(2, 2, True, True)), False)]),
         ("steps=100", [("steps", (Range(100, 100, True, True),), False)]),
         ("score>90%", [("score", (Range(low=0.9),), False)]),
+        ("tokens>1M", [("tokens", (Range(low=1e6),), False)]),
+        ("tokens:>1.5k", [("tokens", (Range(low=1500.0),), False)]),
+        (
+            "tokens:>=2B tokens≤3万",
+            [
+                ("tokens", (Range(low=2e9, low_included=True),), False),
+                ("tokens", (Range(high=3e4, high_included=True),), False),
+            ],
+        ),
+        ("created:<7d", [("created", (Range(low=NOW - 7 * 86_400),), False)]),
         ("seconds<=2h", [("seconds", (Range(high=7200.0, high_included=True),), False)]),
         ("created<7d", [("created", (Range(low=NOW - 7 * 86_400),), False)]),
         ("created>=2w", [("created", (Range(high=NOW - 14 * 86_400, high_included=True),), False)]),

@@ -112,6 +112,7 @@ def test_addresses_stand_in_no_log_and_no_diagnostics(tmp_path: object) -> None:
     assert "pa55word" not in texts
 
 
+@pytest.mark.slow
 def test_a_whole_controller_sends_tells_and_lists(service: ControllerProcess) -> None:
     service.start()
     client = service.client
@@ -136,6 +137,8 @@ def test_a_whole_controller_sends_tells_and_lists(service: ControllerProcess) ->
     assert "No alerts" in service.forge("alerts").stderr
     assert service.forge("alerts", "test").returncode == 1  # nobody listens there any more
     assert service.forge("alerts", "ack", "7").returncode != 0
+    assert service.forge("alerts", "ack").returncode != 0  # neither an id nor --all
+    assert "No alert waits" in service.forge("alerts", "ack", "--all").stderr
     history = wait_until(lambda: client.node_history("local").series, what="the first reading is kept")
     assert "cpu.utilisation" in history
     assert "pa55word" not in service.home.controller_log.read_text()

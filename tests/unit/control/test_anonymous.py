@@ -9,9 +9,9 @@ import zipfile
 import pytest
 
 from engine.client import diagnostics
+from engine.contract.anonymous import Anonymous
 from engine.contract.api import Settings
 from engine.contract.paths import Home
-from engine.control.diagnostics.anonymous import Anonymous
 from engine.control.diagnostics.gather import gather
 from engine.control.jobs import settings
 from engine.control.store.database import Database

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from engine.control.executors.artifact_store import DamagedEntry, FileSystemStore, StoredFile, local_store, s3_store
+from engine.control.executors.artifact_store import (
+    MARK,
+    DamagedEntry,
+    FileSystemStore,
+    StoredFile,
+    local_store,
+    s3_store,
+)
 from engine.control.executors.docker.whole import sha256, tree_digest
 from tests.helpers.s3 import s3_double
 
@@ -89,6 +96,18 @@ def test_that_half_an_entry_is_none_and_goes_on(store, content, tmp_path):
     assert made.listed() == []
     made.put(digest, files, folder)
     made.fetch(digest, tmp_path / "back")
+
+
+def test_that_what_goes_from_a_bucket_while_it_is_read_is_not_there(content):
+    folder, digest, files = content
+    with s3_double() as (bucket, address):
+        options = {"access_key": "key", "secret_key": "secret", "region": "here", "scheme": "http"}
+        made = s3_store("bucket", "forge", endpoint_override=address, **options)
+        made.put(digest, files, folder, about={"name": "a"})
+        assert made.about(digest) == {"name": "a"}
+        bucket.goes_when_asked = MARK
+        with pytest.raises(FileNotFoundError):
+            made.about(digest)
 
 
 def test_that_nothing_leads_out(store, content):

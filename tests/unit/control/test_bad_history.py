@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.contract.datasets import UploadView
 from engine.contract.errors import UserError
 from engine.contract.paths import code_root
-from engine.control.store import migrations, run_list, runs
+from engine.control.store import datasets, migrations, run_list, runs, uploads
 from engine.control.store.database import Database
 from tests.helpers.controller import make_spec
 from tests.helpers.disks import as_a_common_person, full, needs_root, read_only, small_disk
@@ -29,7 +30,7 @@ def add_metric(database: Database, name: str) -> None:
     database.write_now(lambda t: t.execute("INSERT INTO metric(name) VALUES (?)", (name,)), durable=True)
 
 
-FIRST = 90
+FIRST = 130
 """From here on, pages of `fill` hold its rows and none of the schema."""
 
 
@@ -264,6 +265,23 @@ def test_that_a_whole_history_is_salvaged_whole_and_searchable(tmp_path):
     assert saved["rows"]["run"] == 20
     copy = Database(Path(saved["file"]))
     assert copy.read_now(lambda c: run_list.page(c, search="mammoth")).total == 20
+    copy.close()
+
+
+def test_that_the_library_of_datasets_is_salvaged_too(tmp_path):
+    database = Database(tmp_path / "history.sqlite3")
+    made = datasets.Made("alpha", "f" * 64, None, "r", 2, 0, 9, "text", {}, "0" * 64)
+    database.write_now(lambda t: datasets.register(t, made, 1.0))
+    database.write_now(lambda t: datasets.keep_measure(t, "f" * 64, "k", 7, True, {}, 1.0))
+    upload = UploadView(uid="u", name="x", bytes=3, received=0)
+    database.write_now(lambda t: uploads.add(t, upload, "", 1.0))
+    database.close()
+    saved = json.loads(forge(tmp_path, "salvage").stdout)
+    assert [saved["rows"][name] for name in ("dataset", "dataset_version", "dataset_measure", "upload")] == [1, 1, 1, 1]
+    copy = Database(Path(saved["file"]))
+    newest = copy.read_now(datasets.page).datasets[0].newest
+    assert newest is not None
+    assert (newest.hash, newest.tokens) == ("f" * 64, 7)
     copy.close()
 
 

@@ -10,6 +10,7 @@ from engine.contract.listing import BulkRequest
 from engine.control.jobs import bulk
 from engine.control.jobs.requests import Request
 from engine.control.store import audit
+from tests.helpers.waiting import eventually
 
 
 def ask(bench, deed, uids, key=None, **more):
@@ -19,14 +20,6 @@ def ask(bench, deed, uids, key=None, **more):
 
 def codes(result):
     return {one.uid: one.error.code for one in result.refused}
-
-
-async def until(condition):
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not come to that")
 
 
 def test_that_each_run_is_stopped_or_refused_by_itself(bench):
@@ -43,7 +36,7 @@ def test_that_each_run_is_stopped_or_refused_by_itself(bench):
             ]
             assert await bench.state(waiting) == "stopped"
             assert (await bench.row(live))["state"] in ("preparing", "running")
-            await until(lambda: worker.stops)
+            await eventually(lambda: worker.stops)
             written = bench.fetch("SELECT action, target FROM audit WHERE action = 'stop' ORDER BY id")
             assert [tuple(row) for row in written] == [("stop", waiting), ("stop", live)]
             assert bench.fetch("SELECT 1 FROM event WHERE run_id = (SELECT id FROM run WHERE uid = ?) AND kind = "
@@ -97,7 +90,7 @@ def test_that_deleted_runs_are_out_of_sight_at_once_and_gone_soon(bench):
             assert (result.done, codes(result)) == (uids, {live: "run.wrong_state"})
             assert [row[0] for row in bench.fetch("SELECT uid FROM run WHERE deleting = 0")] == [live]
             assert bench.fetch("SELECT 1 FROM run_tag") == []
-            await until(lambda: len(bench.fetch("SELECT 1 FROM run")) == 1)
+            await eventually(lambda: len(bench.fetch("SELECT 1 FROM run")) == 1)
             assert not folder.exists()
             assert await ask(bench, "delete", [*uids, live], key="k") == result
             assert len(bench.fetch("SELECT 1 FROM event WHERE kind = 'deleted'")) == 45

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
 
 from engine.contract.checkpoints import ResumePoint
+from engine.contract.network import needs_network
 from engine.contract.nodes import NodeLimits, NodeProfile
 from engine.contract.paths import Home
 from engine.contract.run_spec import AttemptOrder, RunSpec
@@ -18,9 +19,9 @@ from engine.control.executors.docker import container, files, names, outcome, wh
 from engine.control.executors.docker.container import Plan
 from engine.control.executors.docker.copies import JournalCopy, LogCopy, parsed
 from engine.control.executors.docker.files import BadArchive, CutOff, Item
-from engine.control.executors.docker.inputs import Sums
-from engine.control.executors.docker.prepare import needs_network
+from engine.control.executors.docker.inputs import Inputs, Sums
 from engine.control.executors.docker.remote import State
+from tests.helpers.dataset_folders import write_version
 
 LINES = [json.dumps({"v": 1, "seq": n, "t": 1.0, "kind": "phase"}).encode() for n in range(1, 9)]
 
@@ -206,7 +207,7 @@ def test_who_sees_a_network(hub, needed):
     job = {"kind": "train", "model": {"path": "demo", "hub": hub}, "data": {"train": [{"path": "x"}]}}
     spec = RunSpec.model_validate({"name": "x", "job": job})
     order = AttemptOrder(protocol=1, run="r", attempt=1, lease="l", spec=spec, resume=list[ResumePoint]())
-    assert needs_network(order) is needed
+    assert needs_network(order.spec) is needed
 
 
 def test_labels_of_days():
@@ -214,8 +215,16 @@ def test_labels_of_days():
     assert [names.days_text(days) for days in (7.0, 0.5, None)] == ["7", "0.5", "never"]
 
 
-def test_that_homes_are_told_apart():
-    assert names.controller_id(Home(Path("/a"))) != names.controller_id(Home(Path("/b")))
+def test_that_homes_are_told_apart_wherever_they_lie(tmp_path):
+    one, other = Home(tmp_path / "a"), Home(tmp_path / "b")
+    assert names.known_id(one) is None
+    assert not one.root.exists()
+    known = names.controller_id(one)
+    assert known == names.controller_id(one) == names.known_id(one)
+    assert known != names.controller_id(other)
+    one.root.rename(tmp_path / "moved")  # a home that moves stays the same
+    assert names.controller_id(Home(tmp_path / "moved")) == known
+    assert names.controller_id(one) != known  # another computer's at the same path does not count as it
 
 
 def test_that_sums_are_taken_again_when_a_file_changed(tmp_path):
@@ -239,3 +248,29 @@ def test_that_a_result_must_be_what_the_journal_says(tmp_path):
     for bad in ({**line, "sha256": "0"}, {**line, "path": "outputs/y"}, {**line, "path": "../x"}):
         with pytest.raises(whole.Damaged):
             whole.check_result(tmp_path, bad)
+
+
+def test_that_a_version_of_the_library_goes_to_a_node_as_a_folder(tmp_path):
+    home = Home(tmp_path / "home")
+    made = write_version(home, ["a", "b"])
+    source = {"hub": "library", "path": "alpha", "version": made.hash, "private": True}
+    gone = {"hub": "library", "path": "gone", "version": "0" * 64}
+    job = {
+        "kind": "train",
+        "model": {"path": "demo", "hub": "bundled"},
+        "data": {"train": [source], "validation": [gone]},
+    }
+    order = AttemptOrder(
+        protocol=1, run="r", attempt=1, lease="l", spec=RunSpec.model_validate({"name": "x", "job": job})
+    )  # fmt: skip
+    profile = NodeProfile.model_validate({"name": "far", "kind": "docker_local"})
+    inputs = Inputs(home, profile, None, Sums(tmp_path / "sums.json"))  # type: ignore[arg-type] # nothing is copied here
+    found, mounted = inputs.find(order, lambda: None)
+    train, missing = found.spec.job.data.train[0], found.spec.job.data.validation[0]
+    assert (train.hub, train.version) == ("local", None)
+    assert train.path.startswith(str(names.INPUTS))
+    assert list(mounted.values()) == [train.path]
+    [entry] = inputs.entries.values()
+    assert {file.name for file in entry.files} == {"dataset.json", "problems.arrow", "rows-00000.arrow"}
+    assert inputs.private
+    assert (missing.hub, missing.version) == ("library", "0" * 64)  # its worker says that it is not there

@@ -25,7 +25,7 @@ def reach(setting, *names):
 
 def test_that_every_named_place_is_in_the_code_once_and_no_other():
     texts = [path.read_text() for path in (code_root() / "engine").rglob("*.py")]
-    found = [name for text in texts for name in re.findall(r'\bfault\("([^"]+)"\)', text)]
+    found = [name for text in texts for name in re.findall(r'\b(?:fault|spoilt|spoil)\("([^"]+)"', text)]
     assert sorted(found) == sorted(faults.POINTS)
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -279,3 +280,18 @@ def test_that_a_long_phase_does_not_fill_the_timeline(bed):
     ]  # fmt: skip
     assert [event.body["code"] for event in found if event.kind == "note"] == ["first"]
     assert len(bed.bodies("phase")) == 3006
+
+
+def test_that_the_run_knows_the_tokens_it_has_seen_with_the_steps_that_tell_them(bed):
+    def seen():
+        return bed.database.read_now(lambda c: runs.summary(c, 1)).tokens_seen
+
+    bed.write(bed.step(1))
+    bed.pull()
+    assert seen() is None
+    bed.write(bed.step(2, loss=1.0, tokens_seen=4096.0), bed.step(3, loss=1.0, tokens_seen=8192.0))
+    bed.pull()
+    assert seen() == 8192
+    bed.write(bed.step(4), bed.step(5, loss=1.0, tokens_seen=math.nan))
+    bed.pull()
+    assert seen() == 8192

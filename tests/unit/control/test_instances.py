@@ -8,7 +8,7 @@ import pytest
 from engine.contract import PROTOCOL_VERSION
 from engine.contract.nodes import InstanceDeed
 from engine.contract.run_spec import AttemptOrder
-from engine.control.executors.docker.names import controller_id
+from engine.control.executors.docker.names import computer, controller_id
 from engine.control.executors.fake import FakeWorker
 from engine.control.executors.seen import Seen
 from engine.control.jobs import reach, watch
@@ -215,7 +215,7 @@ def test_what_is_not_adopted(bench, monkeypatch):
         async with bench.running():
             await bench.add_node("box")
             uid, _ = await at_work(bench)
-            theirs, _ = stray(bench, uid="theirs", controller="another")
+            theirs, _ = stray(bench, uid="theirs", controller="another", computer=computer())
             helper, _ = stray(bench, uid="helper", kind="probe")
             torn, _ = stray(bench, uid="torn")
             bench.places.hand("box").orders["torn-1"] = b"{"
@@ -242,5 +242,24 @@ def test_that_a_deed_is_written_down(bench):
             await do(bench, "stop", f"box/{uid}-1")
             rows = bench.fetch("SELECT detail FROM audit WHERE action = 'instances'")
             assert json.loads(rows[0][0]) == {"verb": "stop", "ids": [f"box/{uid}-1"], "refused": []}
+
+    asyncio.run(main())
+
+
+def test_that_what_another_computers_controller_made_is_adopted_only_when_a_person_is_sure(bench):
+    async def main():
+        async with bench.running():
+            await bench.add_node("box")
+            theirs, _ = stray(bench, uid="theirs", controller="another", computer="far-away/abc")
+            unsaid, _ = stray(bench, uid="unsaid", controller="another")
+            mine, _ = stray(bench, uid="mine", controller="another", computer=computer())
+            result = await do(bench, "adopt", theirs, unsaid, mine)
+            assert {key: error.code for key, error in result.errors.items()} == {
+                theirs: "instances.other_computer", unsaid: "instances.other_computer"
+            }  # fmt: skip
+            assert "far-away" in result.errors[theirs].why
+            sure = InstanceDeed(ids=[theirs], verb="adopt", force=True)
+            assert (await bench.controller.instance_deed(sure)).errors == {}
+            assert (await shown(bench, theirs)).known
 
     asyncio.run(main())

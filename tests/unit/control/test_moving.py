@@ -11,27 +11,21 @@ from engine.contract.checkpoints import MANIFEST, FileMark, Manifest
 from engine.contract.errors import Conflict, NotFound, UserError
 from engine.contract.events import MoveChanged
 from engine.control.executors.docker.whole import sha256
-from engine.control.jobs import moving, reach, watch
+from engine.control.jobs import moving
 from engine.control.jobs.requests import Request
+from tests.helpers.nodes_at_work import ENDED, quick_nodes, step
+from tests.helpers.nodes_at_work import STARTED as PLAIN
 
 ENVIRONMENT = {"processor": "p", "torch": "t", "threads": 1}
-STARTED = {"kind": "started", "pid": 1, "environment": ENVIRONMENT}
+__all__ = ["quick_nodes"]
+STARTED = {**PLAIN, "environment": ENVIRONMENT}
 PAUSED = {"kind": "ended", "state": "paused", "reason": "paused_by_person", "step": 3}
-ENDED = {"kind": "ended", "state": "completed", "reason": "finished"}
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(reach, "EVERY_S", 0.02)
-    monkeypatch.setattr(reach, "AWAY_EVERY_S", 0.02)
-    monkeypatch.setattr(watch, "MARK_AFTER_S", 0.0)
-    monkeypatch.setattr(watch, "AWAY_POLL_S", 0.01)
+def quick_moves(monkeypatch):
     monkeypatch.setattr(moving, "LOOK_S", 0.01)
     monkeypatch.setattr(moving, "PATIENCE_S", 0.1)
-
-
-def step(n):
-    return {"kind": "step", "step": n, "epoch": 1.0, "values": {"loss": 1.0 / n}}
 
 
 def save_checkpoint(bench, uid, attempt=1, at=3):
@@ -339,6 +333,37 @@ def test_that_what_a_person_wishes_meanwhile_counts_for_more(bench, verb):
             await bench.until(moves.uid, "stopped" if verb == "stop" else "paused")
             await moves.until(state="cancelled")
             assert moves.two.workers == {}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("verb", "ends"), [("stop", "stopped"), ("pause", "paused")])
+@pytest.mark.parametrize("target", [True, False])
+def test_that_a_wish_while_the_checkpoint_is_on_its_way_starts_nothing_anywhere(bench, verb, ends, target):
+    """Neither on the target nor, where the copy fails then, on the source."""
+
+    async def main():
+        async with bench.running():
+            moves = await Moves(bench).begin()
+            hold = moves.stage.hold = threading.Event()
+            await moves.move()
+            await moves.asked()
+            moves.give_way()
+            await bench.until(moves.uid, "queued")
+            await moves.until(step="copying", bytes_total=1000)
+            if not target:
+                moves.stage.failing["send"] = UserError("move.not_laid", node="two", detail="no")
+            if verb == "stop":
+                await bench.controller.stop(moves.uid, True, Request("stop"))
+            else:
+                await bench.controller.pause(moves.uid, Request("pause"))
+            await bench.until(moves.uid, ends)
+            hold.set()
+            await moves.until(state="cancelled")
+            assert await bench.state(moves.uid) == ends
+            assert moves.attempts() == [(1, "first", "moved", "one")]
+            assert moves.two.workers == {}
+            assert bench.fetch("SELECT * FROM device_lease") == []
 
     asyncio.run(main())
 

@@ -7,6 +7,7 @@ from engine.contract.events import LogGrew, NodeChanged, NodeRemoved, Points, Ru
 from engine.contract.nodes import NodeProfile, NodeView, Transfer
 from engine.control.jobs import news
 from engine.control.jobs.news import Hub, Subscriber
+from tests.helpers.waiting import PATIENCE_S
 
 
 def event(cursor):
@@ -68,7 +69,7 @@ def test_that_closing_wakes_everyone_and_later_listeners_too():
         early = hub.subscribe()
         hub.close()
         late = hub.subscribe()
-        await asyncio.wait_for(asyncio.gather(early.ready.wait(), late.ready.wait()), 5)
+        await asyncio.wait_for(asyncio.gather(early.ready.wait(), late.ready.wait()), PATIENCE_S)
         return early.closed and late.closed
 
     assert asyncio.run(main())

@@ -19,3 +19,12 @@ def test_that_a_worker_gets_what_the_project_lists(monkeypatch):
 def test_that_an_index_somebody_chose_is_kept(monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example/simple")
     assert packages.sources("cpu", "") == []
+
+
+def test_that_requirements_of_an_installed_program_keep_what_they_are_bound_to():
+    lines = [
+        "torch>=2.13 ; extra == 'worker'", "ruff ; extra == 'dev'", "PyYAML>=6.0",
+        'bitsandbytes>=0.49; sys_platform != "darwin" and extra == "worker"',
+    ]  # fmt: skip
+    found = packages.of_worker(lines)
+    assert found == ["torch>=2.13", 'bitsandbytes>=0.49; sys_platform != "darwin"']

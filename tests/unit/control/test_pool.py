@@ -9,31 +9,12 @@ import pytest
 from engine.contract.api import Settings
 from engine.contract.errors import Conflict, NotFound, Refused, UserError
 from engine.contract.events import NodeChanged, NodeRemoved
-from engine.control.jobs import reach, watch
 from engine.control.jobs.requests import Request
 from tests.helpers.controller import make_spec
+from tests.helpers.nodes_at_work import ENDED, STARTED, codes, quick_nodes, step
+from tests.helpers.waiting import eventually
 
-STARTED = {"kind": "started", "pid": 1}
-ENDED = {"kind": "ended", "state": "completed", "reason": "finished"}
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(reach, "EVERY_S", 0.02)
-    monkeypatch.setattr(reach, "AWAY_EVERY_S", 0.02)
-    monkeypatch.setattr(watch, "MARK_AFTER_S", 0.0)
-    monkeypatch.setattr(watch, "AWAY_POLL_S", 0.01)
-
-
-def step(n):
-    return {"kind": "step", "step": n, "epoch": 1.0, "values": {"loss": 1.0 / n}}
-
-
-def codes(bench, uid):
-    rows = bench.fetch(
-        "SELECT body FROM event JOIN run ON run.id = run_id WHERE uid = ? AND event.kind = 'note' ORDER BY cursor", uid
-    )
-    return [json.loads(row[0])["code"] for row in rows]
+__all__ = ["quick_nodes"]
 
 
 async def marked(bench, uid, mark):
@@ -302,7 +283,7 @@ def test_that_memory_used_up_is_said(bench):
     async def main():
         async with bench.running():
             await bench.add_node("box")
-            uid = await bench.create(compute={"node": "box"}, limits={"retries": 0})
+            uid = await bench.create(compute={"node": "box"}, limits={"retries": 0, "out_of_memory": "never"})
             worker = await bench.worker(uid)
             worker.play(STARTED)
             worker.end(137, out_of_memory=True)
@@ -385,7 +366,7 @@ def test_that_an_edit_keeps_runs_and_takes_them_up_on_the_new_way(bench):
             await bench.until(uid, "running")
             profile = (await bench.controller.node_view("box")).profile.model_dump(mode="json")
             await bench.controller.edit_node("box", {**profile, "address": "/run/other.sock"}, Request("node_edit"))
-            assert executor.closed
+            await eventually(lambda: executor.closed)
             await bench.until_reach("box", "reachable")
             worker.play({"kind": "phase", "phase": "saving"}, ENDED)
             worker.end(0)
@@ -498,9 +479,41 @@ def test_that_changes_of_nodes_are_told(bench):
             listener = bench.controller.hub.subscribe()
             executor = await bench.add_node("box")
             executor.away = True
-            await bench.until_reach("box", "unreachable")
-            told = [one.node for one in listener.take() if isinstance(one, NodeChanged)]
+            told = []
+
+            def heard():
+                told.extend(one.node for one in listener.take() if isinstance(one, NodeChanged))
+                return [view.reach for view in told][-1:] == ["unreachable"]
+
+            await eventually(heard, what="that it is unreachable, as the last word")
             assert {view.profile.name for view in told} == {"box"}
-            assert [view.reach for view in told][-1] == "unreachable"
+
+    asyncio.run(main())
+
+
+def test_that_the_first_sweep_waits_for_nodes_that_are_still_asked_and_comes_again_after_silence(bench):
+    async def swept(times):
+        for _ in range(1000):
+            if bench.places.swept.count("box") >= times:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"swept {bench.places.swept}")
+
+    async def main():
+        async with bench.running():
+            await bench.add_node("box")
+            await swept(1)
+        executor = bench.places.executor("box")
+        executor.away = True
+        bench.places.swept.clear()
+        async with bench.running():
+            await bench.until_reach("box", "unreachable")
+            assert bench.places.swept == []
+            executor.away = False
+            await swept(1)  # long before the next time it is looked what may go
+            executor.away = True
+            await bench.until_reach("box", "unreachable")
+            executor.away = False
+            await swept(2)
 
     asyncio.run(main())

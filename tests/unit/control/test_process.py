@@ -39,6 +39,8 @@ class Bed:
         return json.loads(self.folder.monitor.read_text())
 
     def said(self, word: str) -> bool:
+        """The worker printed it, and its monitor has noted who it is: the one may come before the other."""
+        self.processes()
         return wait_until(lambda: word in self.folder.log.read_text(), what=f"the worker says {word}")
 
     def clean(self) -> None:
@@ -239,6 +241,20 @@ def test_that_stop_is_sigterm_to_the_worker(bed):
     )
     bed.said("here")
     bed.executor.stop(bed.folder, bed.handle)
+    assert bed.ended() == Exit(77, None)
+
+
+def test_that_stop_before_the_worker_is_known_reaches_it_too(bed):
+    bed.start(
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(77))\n"
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})\n"
+        "print('here', flush=True); time.sleep(600)"
+    )
+    bed.said("here")
+    noted = bed.processes()
+    bed.folder.monitor.write_text(json.dumps({**noted, "worker": None}))  # as in the moment before it is noted
+    bed.executor.stop(bed.folder, bed.handle)
+    bed.folder.monitor.write_text(json.dumps(noted))
     assert bed.ended() == Exit(77, None)
 
 

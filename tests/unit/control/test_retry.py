@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from engine.contract.clock import now
 from engine.control.jobs import retry
 from engine.control.jobs.queue import waiting
 from engine.control.jobs.requests import Request
@@ -44,7 +45,7 @@ def test_that_a_killed_run_waits_in_sight_of_its_error_and_then_goes_on(bench):
             assert (row["reason"], json.loads(row["error"])["code"], row["retries"]) == (
                 "worker_killed", "worker.killed", 1,
             )  # fmt: skip
-            assert LONG - 60 < row["retry_at"] - time.time() <= LONG
+            assert LONG - 60 < row["retry_at"] - now() <= LONG
             assert notes(bench)[0]["number"] == 1
             assert await bench.database.read(waiting) == 1
             assert bench.fetch("SELECT * FROM device_lease") == []
@@ -103,7 +104,7 @@ def test_that_a_new_checkpoint_begins_the_count_anew_and_steps_alone_do_not(benc
 def test_that_a_run_fails_at_once_by_its_own_fault(bench, word, code):
     async def main():
         async with bench.running(retry_seconds=0):
-            uid = await bench.create()
+            uid = await bench.create(limits={"out_of_memory": "never"})
             worker = await bench.worker(uid)
             worker.play(STARTED, *([{"kind": "ended", **word}] if word else []))
             worker.end(code)

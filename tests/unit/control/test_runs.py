@@ -126,7 +126,8 @@ def matches(row, word):
 
 def key(row, sort):
     names = [name.strip() for name in history._COLUMNS.split(",")]
-    value = row[names.index({"step": "last_step", "seconds": "worked_seconds"}.get(sort, sort))]
+    columns = {"step": "last_step", "seconds": "worked_seconds", "tokens": "tokens_seen"}
+    value = row[names.index(columns.get(sort, sort))]
     if isinstance(value, str) and sort == "name":
         value = "".join(letter.lower() if letter.isascii() else letter for letter in value)
     if isinstance(value, str):

@@ -77,11 +77,12 @@ OPERATORS = st.one_of(
             *("node:big-gpu", "pinned:yes", "pinned:no", "pinned:yes,no", "priority>0", "priority:0,2", "priority<=-1"),
             *("created<7d", "created>=10d", "created:3d", "created>2026-01-01", "started<2001-01-01", "finished>1w"),
             *("seconds>2h", "seconds<1m", "cost<5", "cost>=40", "score:0.5", "score>=50%", "steps>10000", "loss<1e-1"),
+            *("tokens>1M", "tokens:<=20k", "tokens:0", "-tokens>500"),
         )
     ),
     st.builds(
         "{}{}{}".format,
-        st.sampled_from(("loss", "score", "cost", "steps", "seconds", "priority")),
+        st.sampled_from(("loss", "score", "cost", "steps", "seconds", "priority", "tokens")),
         st.sampled_from((":", "<", "<=", ">", ">=")),
         st.one_of(st.integers(0, 90_000), st.floats(0, 60).map(lambda value: format(value, "f"))),
     ),

@@ -18,14 +18,15 @@ from tests.helpers.waiting import wait_until
 
 UNTIL_TOLD = "import time\nwhile not stop: time.sleep(0.01)\ncode = 77"
 TOLD_AT_THE_END = """
-import os, signal, sys
+import logging, os, signal
 
-class Last:
-    def __del__(self):
+class Last(logging.Handler):
+    def close(self):
         os.kill(os.getpid(), signal.SIGTERM)
         print('told', flush=True)
+        super().close()
 
-sys.modules['last'] = Last()  # goes when the interpreter ends, after signal handlers have gone
+logging.getLogger().addHandler(Last())  # is closed when the process leaves, after signal handlers have gone
 code = 77
 """
 TELL = "os.kill(os.getpid(), signal.SIGTERM)"

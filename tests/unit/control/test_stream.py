@@ -9,6 +9,7 @@ from engine.contract.events import RunEvent
 from engine.control.api.app import make_app
 from engine.control.api.context import Context
 from engine.control.jobs import news
+from tests.helpers.waiting import PATIENCE_S
 
 TOKEN = "ab" * 32
 
@@ -74,7 +75,7 @@ def test_that_a_slow_client_is_cut_off_instead_of_filling_the_memory(bench, monk
             await asyncio.sleep(0)
             bench.controller.hub.publish(events(11, 200))
             client.reading.set()
-            await asyncio.wait_for(serving, 10)
+            await asyncio.wait_for(serving, PATIENCE_S)
             assert client.closed == 1013
             assert len(client.got) < 60
             assert len(bench.controller.hub) == 0
@@ -90,7 +91,7 @@ def test_that_a_client_that_leaves_is_forgotten(bench):
             await client.until(lambda: client.got)
             assert len(bench.controller.hub) == 1
             client.left.set()
-            await asyncio.wait_for(serving, 10)
+            await asyncio.wait_for(serving, PATIENCE_S)
             assert len(bench.controller.hub) == 0
 
     asyncio.run(main())
@@ -103,7 +104,7 @@ def test_that_the_end_of_the_controller_ends_the_stream(bench):
             serving = client.connect()
             await client.until(lambda: client.got)
             bench.controller.hub.close()
-            await asyncio.wait_for(serving, 10)
+            await asyncio.wait_for(serving, PATIENCE_S)
             assert client.closed == 1001
 
     asyncio.run(main())

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from docker.errors import NotFound
+
 from engine.contract.errors import UserError
 from engine.contract.nodes import NodeProfile, Transfer
 from engine.control.executors.docker import container, files, names
@@ -104,6 +106,13 @@ class Cache:
                 detail = "It is not there after it was sent."
                 raise NodeFault(UserError("docker.fill_failed", node=link.node, what=entry.what, detail=detail))
             tell.done()
+
+    def drop(self, link: Link, entry: Entry) -> None:
+        """It goes, unless a container has it."""
+        with self._lock(link.node, entry), contextlib.suppress(NotFound, UserError):
+            answer = link.ask(told(lambda api: api.remove_volume(entry.volume)))
+            if isinstance(answer, Refusal):
+                log.info("%s: %s stays: %s", link.node, entry.volume, answer)
 
     def _lock(self, node: str, entry: Entry) -> threading.Lock:
         with self._guard:

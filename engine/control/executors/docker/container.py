@@ -40,6 +40,8 @@ class Plan:
     environment: Mapping[str, str] = field(default_factory=dict)
     devices: Sequence[str] = ()
     network: bool = False
+    ports: Sequence[int] = ()
+    """Served in there; the node has each on a port of its own 127.0.0.1."""
 
 
 def create(api: docker.APIClient, plan: Plan, profile: NodeProfile) -> str:
@@ -47,7 +49,8 @@ def create(api: docker.APIClient, plan: Plan, profile: NodeProfile) -> str:
     answer = api.create_container(
         image=plan.image, command=list(plan.command), name=plan.name, user=f"{names.USER}:{names.USER}",
         environment=environment(plan, profile), labels=dict(plan.labels), working_dir=str(names.JOB), entrypoint=[],
-        network_disabled=False, host_config=api.create_host_config(**host_options(plan, profile)),
+        ports=list(plan.ports) or None, network_disabled=False,
+        host_config=api.create_host_config(**host_options(plan, profile)),
     )  # fmt: skip
     return str(answer["Id"])
 
@@ -70,7 +73,7 @@ def host_options(plan: Plan, profile: NodeProfile) -> dict[str, Any]:
         "read_only": True,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
-        "network_mode": "bridge" if plan.network else "none",
+        "network_mode": "bridge" if plan.network or plan.ports else "none",
         "ipc_mode": "private",
         "pids_limit": limits.pids,
         "shm_size": int(limits.shm_gb * (1 << 30)),
@@ -83,6 +86,8 @@ def host_options(plan: Plan, profile: NodeProfile) -> dict[str, Any]:
         "restart_policy": {"Name": "no"},
         "mounts": mounts(plan, profile),
     }
+    if plan.ports:
+        options["port_bindings"] = dict.fromkeys(plan.ports, ("127.0.0.1", None))
     if limits.memory_gb is not None:
         options["mem_limit"] = options["memswap_limit"] = int(limits.memory_gb * (1 << 30))
     if limits.cpus is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ class JournalCopy:
         """Nothing is taken any more, by whichever thread."""
         self.heard: list[dict[str, Any]] = []
         """Lines that somebody here must act on: results and checkpoints, since they were last taken."""
+        self.over_at: float | None = None
+        """When the worker's last word came."""
 
     def take(self, line: bytes, found: dict[str, Any]) -> bool:
         """A line that was heard; False if lines before it are missing. One that is here already is passed over."""
@@ -88,6 +91,8 @@ class JournalCopy:
         self.seq = seq
         if found.get("kind") in ("artifact", "checkpoint", "checkpoint_removed"):
             self.heard.append(found)
+        elif found.get("kind") == "ended":
+            self.over_at = time.monotonic()
 
     def _append(self, data: bytes) -> None:
         """All of it or nothing: a disk that is full leaves the file as it was."""

@@ -29,11 +29,11 @@ from engine.control.executors.docker.images import (
     same_image,
     worker_images,
 )
+from engine.control.executors.docker.trouble import no_room
 
 log = logging.getLogger(__name__)
 
 Packing = Literal["none", "gzip", "zstd"]
-NO_ROOM = "no space left on device"
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _load(target: Any, stream: _Stream, name: str, node: str) -> None:
     for line in target.load_image(iter(stream), quiet=False):
         if "error" in line:
             said = str(line["error"])
-            if NO_ROOM in said:
+            if no_room(said):
                 raise UserError("image.no_room", name=name, node=node, bytes=stream.read)
             raise UserError("image.load_failed", name=name, node=node, detail=said)
 

@@ -49,6 +49,29 @@ class EngineLink(ABC):
         """The same, for what may be silent for long."""
         return self._do(work, LONG_S)
 
+    def alone(self, work: Callable[[Any], Answer]) -> Answer:
+        """With a client that is never used again; it is closed here only if the work fails."""
+        self.ask(lambda api: api.ping())  # the way is open, and the version agreed on
+        client = self._client(self._version)
+        client.trust_env, client.timeout = False, LONG_S  # type: ignore[assignment]
+        try:
+            return work(client)
+        except trouble.TRANSPORT as error:
+            client.close()
+            raise self._explain(error, LONG_S) from error
+        except BaseException:
+            client.close()
+            raise
+
+    @property
+    def forwards(self) -> bool:
+        """Most lead to the engine only."""
+        return False
+
+    def forward(self, port: int) -> Any:  # noqa: ARG002 - see above
+        """Nowhere."""
+        return None
+
     def forget(self) -> None:
         """Connect anew from now on; the engine may be another one by then."""
         self._drop_idle()

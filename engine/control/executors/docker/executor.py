@@ -27,6 +27,7 @@ from engine.control.executors.docker.inputs import Inputs, Sums
 from engine.control.executors.docker.keep import Keep
 from engine.control.executors.docker.link import LONG_S, Link
 from engine.control.executors.docker.mirror import Mirror
+from engine.control.executors.docker.ports import Port, open_port
 from engine.control.executors.docker.prepare import Preparation
 from engine.control.executors.docker.remote import Refusal, Remote, granted, told
 
@@ -152,6 +153,15 @@ class DockerExecutor:
             followers, self._followers = list(self._followers.values()), {}
         for follower in followers:
             follower.leave()
+
+    def reach(self, folder: AttemptFolder, port: int) -> Port:
+        """A port of this computer that leads to one an attempt's worker serves; whoever asked closes it."""
+        uid, attempt = names.run_of(folder)
+        try:
+            return open_port(self.link, names.container_name(uid, attempt), port)
+        except NotFound as error:
+            container = names.container_name(uid, attempt)
+            raise UserError("docker.refused", node=self.link.node, container=container, detail=str(error)) from error
 
     def fence(self, uid: str, lease: str) -> int:
         """End attempts of a run that another lease than this has; how many there were."""

@@ -31,9 +31,12 @@ from engine.control.executors.docker.mirror import Mirror
 from engine.control.executors.docker.names import LEASE
 from engine.control.executors.docker.remote import Refusal, Remote, State
 from engine.control.executors.docker.streams import attached
+from engine.control.executors.docker.trouble import plain
 
 log = logging.getLogger(__name__)
 LOOK_S = 1.0
+ENDING_LOOK_S, ENDING_S = 0.1, 10.0
+"""How often, and for how long, it is looked whether a worker that spoke its last word has ended."""
 SILENT_S = 4.0
 """Workers write a line a second; after so long the stream may be dead without having ended."""
 BETWEEN_REPAIRS_S = 0.2
@@ -54,8 +57,8 @@ class NodeFault(Exception):
     """The container could not be made or started."""
 
     def __init__(self, error: UserError) -> None:
-        super().__init__(error.text)
-        self.error = error
+        self.error = plain(error)
+        super().__init__(self.error.text)
 
 
 class Follower:
@@ -134,7 +137,13 @@ class Follower:
             except Exception as error:  # noqa: BLE001 - the border of a thread: told by poll, and tried again
                 self._troubled(error)
                 wait = min(LONGEST_WAIT_S, wait * 1.5)
-            self._wake.wait(wait)
+            self._wake.wait(ENDING_LOOK_S if self._ending and wait == LOOK_S else wait)
+
+    @property
+    def _ending(self) -> bool:
+        """It has spoken its last word: whoever moves or resumes the run stands still until its container has ended."""
+        over = self.mirror.journal.over_at
+        return over is not None and time.monotonic() - over < ENDING_S
 
     def _troubled(self, error: Exception) -> None:
         """Why nothing can be known or done just now."""
@@ -280,7 +289,7 @@ class Follower:
         """Into the copy it belongs to; False where something is missing before it, or it is torn."""
         if isinstance(found.get("seq"), int):
             good = self.mirror.journal.take(line, found)
-            if self.mirror.journal.heard:
+            if self.mirror.journal.heard or self._ending:
                 self._wake.set()
             return good
         if isinstance(found.get("log"), int):
@@ -335,6 +344,8 @@ class Follower:
             with self._mirror_lock:
                 return self.mirror.copy_all(container)
         except NotFound:
+            if Remote(self.remote.link, container).state() is None:  # removed meanwhile; its volume has it all
+                raise Refusal(f"{container} was removed while its files were copied") from None
             return None  # the attempt's folder is not there: it never came to write
         except (whole.Damaged, files.BadArchive) as error:
             self._damaged += 1

@@ -7,35 +7,33 @@ The command line and `make` start it. `build` reads a `BuildImage` on stdin; ans
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import docker
-from docker.errors import DockerException
 from pydantic import BaseModel
 
-from engine.contract.errors import UserError
+from engine.contract.errors import Unreachable, UserError
 from engine.contract.images import BuildImage, ImageInfo, ImageProgress, Images
 from engine.control.executors.docker import build
+from engine.control.executors.docker.here import open_here
 from engine.control.executors.docker.images import Progress, WorkerImage, worker_images
 from engine.control.executors.docker.labels import default_image
 
-VERSION = "1.41"
-"""Of the interface; every engine since 20.10 knows it."""
+Answer = TypeVar("Answer")
 
 
 def main(arguments: list[str]) -> int:
     """Do it, and say how it went."""
     try:
-        api = _engine()
         if arguments == ["list"]:
-            found = [describe(image) for image in worker_images(api)]
+            found = [describe(image) for image in _asked(worker_images)]
             _say("images", Images(images=found, usual=default_image()))
         elif arguments == ["build"]:
-            _say("image", describe(_build(api, BuildImage.model_validate_json(sys.stdin.read() or "{}"))))
+            wish = BuildImage.model_validate_json(sys.stdin.read() or "{}")
+            _say("image", describe(_asked(lambda api: _build(api, wish))))
         else:
             sys.stderr.write("usage: image_command build|list\n")
             return 2
@@ -53,14 +51,15 @@ def describe(image: WorkerImage) -> ImageInfo:
     )  # fmt: skip
 
 
-def _engine() -> Any:
-    """The engine DOCKER_HOST names, else the usual one."""
+def _asked(work: Callable[[Any], Answer]) -> Answer:
+    """Of the engine DOCKER_HOST names, else the usual one."""
+    link = open_here()
     try:
-        api = docker.APIClient(os.environ.get("DOCKER_HOST"), version=VERSION, timeout=int(build.SILENCE_S))
-        api.ping()
-    except (DockerException, OSError) as error:  # requests' errors are OSErrors
-        raise UserError("image.no_engine", detail=str(error)) from error
-    return api
+        return link.stream(work)
+    except Unreachable as error:
+        raise UserError("image.no_engine", detail=f"{error.what} {error.why}".strip()) from error
+    finally:
+        link.close()
 
 
 def _build(api: Any, wish: BuildImage) -> WorkerImage:

@@ -12,16 +12,20 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from engine.contract.data import DataSource
+from engine.contract.datasets import MANIFEST
 from engine.contract.durable import write_json
 from engine.contract.model import ModelConfig
 from engine.contract.model_cache import listed
 from engine.contract.nodes import NodeProfile, Transfer
 from engine.contract.paths import Home
+from engine.contract.rollouts import RewardConfig
 from engine.contract.run_spec import AttemptOrder, TrainJob
 from engine.control.executors.docker import names
 from engine.control.executors.docker.cache import Cache, Entry, File
 from engine.control.executors.docker.container import Plan
+from engine.control.executors.docker.follow import NodeFault
 from engine.control.executors.docker.link import Link
+from engine.control.executors.docker.trouble import DISK_FULL
 from engine.control.executors.docker.whole import sha256, tree_digest
 
 log = logging.getLogger(__name__)
@@ -82,6 +86,7 @@ class Inputs:
     """By where each is mounted."""
     links: dict[str, str] = field(default_factory=dict)
     """Where the worker looks for a hub's model, to where it is mounted; both below /job and /inputs."""
+    _without_room: Entry | None = None
     choice: bytes = b""
     """Which commit that is, as model.json has it."""
 
@@ -97,22 +102,39 @@ class Inputs:
         train = [self._moved(source, check) for source in job.data.train]
         validation = [self._moved(source, check) for source in job.data.validation]
         held_out = [self._moved(source, check) for source in job.evaluation.data]
+        rewards = [self._moved(reward, check) if reward.path else reward for reward in job.rollouts.rewards]
         self.sums.keep()
         data = job.data.model_copy(update={"train": train, "validation": validation})
         evaluation = job.evaluation.model_copy(update={"data": held_out})
         changed = job.model_copy(update={"model": model, "data": data, "evaluation": evaluation})
+        changed = changed.model_copy(update={"rollouts": job.rollouts.model_copy(update={"rewards": rewards})})
         rewritten = order.model_copy(update={"spec": order.spec.model_copy(update={"job": changed})})
         return rewritten, {entry.volume: target for target, entry in self.entries.items()}
 
     def fill(self, link: Link, profile: NodeProfile, plan: Plan, check: Callable[[], None]) -> None:
         """Have every entry there, whole."""
         for target, entry in self.entries.items():
-            self.cache.have(link, profile, plan, entry, target, check)
+            try:
+                self.cache.have(link, profile, plan, entry, target, check)
+            except NodeFault as fault:
+                self._without_room = entry if fault.error.code == DISK_FULL else None
+                raise
+
+    def drop_half(self, link: Link) -> None:
+        """What found no room there takes none either, once no container has it: elsewhere a copy goes on later."""
+        entry, self._without_room = self._without_room, None
+        if entry is not None:
+            self.cache.drop(link, entry)
 
     def _moved(self, source: Any, check: Callable[[], None]) -> Any:
         """A setting that names a path of this computer, naming one of the container's."""
         check()
-        if not isinstance(source, ModelConfig | DataSource) or source.hub != "local" or self._is_of_node(source.path):
+        if isinstance(source, DataSource) and source.hub == "library" and source.version:
+            return self._of_library(source, check)
+        of_here = isinstance(source, RewardConfig) or (
+            isinstance(source, ModelConfig | DataSource) and source.hub == "local"
+        )
+        if not of_here or self._is_of_node(source.path):
             return source
         path = Path(source.path).expanduser()
         if not path.exists():
@@ -125,6 +147,17 @@ class Inputs:
         self.entries[target] = entry
         there = target if path.is_dir() else f"{target}/{path.name}"
         return source.model_copy(update={"path": there})
+
+    def _of_library(self, source: DataSource, check: Callable[[], None]) -> DataSource:
+        """A version goes there as a folder; what lies in it says how its rows are read, wherever it is."""
+        folder = self.home.dataset(source.version or "")
+        if not (folder / MANIFEST).is_file():
+            return source  # the worker says so
+        self.private = self.private or source.private
+        entry = self._entry(folder, source.private, check)
+        target = str(names.INPUTS / entry.digest[:SHORT] / folder.name)
+        self.entries[target] = entry
+        return source.model_copy(update={"hub": "local", "path": target, "version": None})
 
     def _find_cached(self, model: ModelConfig, run: Path, check: Callable[[], None]) -> None:
         """A hub's model that lies in this home's store: it goes to the node, and the worker finds it in its own."""

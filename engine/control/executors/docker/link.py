@@ -53,6 +53,16 @@ class Link(Protocol):
     def stream(self, work: Callable[[Any], Answer]) -> Answer:
         """The same with a client whose reads may wait for long; for following logs and copying."""
 
+    def alone(self, work: Callable[[Any], Answer]) -> Answer:
+        """The same with a client that is never anybody else's: whoever keeps its connection closes it."""
+
+    @property
+    def forwards(self) -> bool:
+        """It leads to the node's own 127.0.0.1 too."""
+
+    def forward(self, port: int) -> Any:
+        """A port of the node's 127.0.0.1 as one of this computer (`ports.Port`); None where no way leads there."""
+
     def forget(self) -> None:
         """Drop connections that may be dead, and waits after failures; the next question connects anew."""
 

@@ -89,6 +89,7 @@ class Containers:
             str(found["Config"].get("Image") or row.get("Image") or ""), _devices(found), moment(str(found["Created"])),
             moment(str(state["StartedAt"])), moment(str(state["FinishedAt"])) if ended else None,
             int(state["ExitCode"]) if ended else None, names.days_of(labels.get(names.EXPIRES)), percent, memory,
+            computer=str(labels.get(names.COMPUTER, "")),
         )  # fmt: skip
 
     def _usage(self, handle: str) -> tuple[float | None, int | None]:

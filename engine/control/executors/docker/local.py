@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.control.executors.docker.client import EngineClient
 from engine.control.executors.docker.engine_link import EngineLink
+from engine.control.executors.docker.ports import DirectPort, Port
 
 USUAL = "/var/run/docker.sock"
 
@@ -19,6 +20,15 @@ class LocalLink(EngineLink):
 
     def _client(self, version: str) -> EngineClient:
         return EngineClient(f"unix://{self.address}", version=version)
+
+    @property
+    def forwards(self) -> bool:
+        """Its 127.0.0.1 is ours."""
+        return True
+
+    def forward(self, port: int) -> Port | None:
+        """As it is."""
+        return DirectPort(port)
 
 
 def usual_socket() -> str:

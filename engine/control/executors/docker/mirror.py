@@ -43,7 +43,7 @@ class Mirror:
         self._results: dict[str, dict[str, Any]] = {}
         for left in folder.checkpoints.glob(f".*{files.PARTIAL}"):  # of a controller that was killed
             shutil.rmtree(left, ignore_errors=True)
-        kinds = ("artifact", "checkpoint", "checkpoint_removed")
+        kinds = ("artifact", "rows", "checkpoint", "checkpoint_removed")
         self._look_at(lines_of(folder.journal, kinds))
 
     def listen(self) -> None:
@@ -147,7 +147,7 @@ class Mirror:
     def _look_at(self, lines: list[dict[str, Any]]) -> None:
         for line in lines:
             path = str(line.get("path", ""))
-            if line["kind"] == "artifact":
+            if line["kind"] in ("artifact", "rows"):
                 self._results[path] = line
                 continue
             found = CHECKPOINT.fullmatch(path)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import socket
+import threading
+import uuid
+from functools import cache
 from pathlib import Path, PurePosixPath
 
+from engine.contract.durable import write_durably
 from engine.contract.paths import AttemptFolder, Home
 
 PREFIX = "io.loraforge."
@@ -17,6 +22,8 @@ OWNER = f"{PREFIX}owner"
 EXPIRES = f"{PREFIX}expires"
 """Days after its end, or `never`: labels cannot be changed, and the end is not known when they are set."""
 CONTROLLER = f"{PREFIX}controller"
+COMPUTER = f"{PREFIX}computer"
+"""Of that controller: its name and a mark of the machine, for two may have the same name."""
 LEASE = f"{PREFIX}lease"
 KIND = f"{PREFIX}kind"
 PRIVATE = f"{PREFIX}private"
@@ -34,11 +41,37 @@ USER = 10001
 SMALL_BYTES = 1 << 20
 PARENT = "engine.compute.worker.container"
 ID_LENGTH = 12
+MACHINE = Path("/etc/machine-id")
+_guard = threading.Lock()
 
 
 def controller_id(home: Home) -> str:
-    """Which home a container belongs to; the same over restarts."""
-    return hashlib.sha256(str(home.root).encode()).hexdigest()[:ID_LENGTH]
+    """Which home a container belongs to: made once, the same over restarts and moves, another on each computer."""
+    with _guard:
+        known = known_id(home)
+        if known is None:
+            known = secrets.token_hex(ID_LENGTH // 2)
+            write_durably(home.identity_file, known.encode())
+        return known
+
+
+def known_id(home: Home) -> str | None:
+    """The id of a home, for whoever may not make one."""
+    try:
+        found = home.identity_file.read_text().strip()
+    except OSError:
+        return None
+    return found or None
+
+
+@cache
+def computer() -> str:
+    """This computer, as a label says it."""
+    try:
+        mark = MACHINE.read_text().strip()
+    except OSError:
+        mark = f"{uuid.getnode():x}"
+    return f"{socket.gethostname()}/{hashlib.sha256(mark.encode()).hexdigest()[:ID_LENGTH]}"
 
 
 def container_name(uid: str, attempt: int) -> str:

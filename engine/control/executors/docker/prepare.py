@@ -13,9 +13,11 @@ from docker.errors import NotFound
 from engine.contract import PROTOCOL_VERSION
 from engine.contract.checkpoints import MANIFEST
 from engine.contract.errors import UserError
+from engine.contract.network import needs_network
 from engine.contract.nodes import NodeProfile
 from engine.contract.paths import AttemptFolder
-from engine.contract.run_spec import AttemptOrder, TrainJob
+from engine.contract.reproduction import IMAGE_VARIABLE
+from engine.contract.run_spec import AttemptOrder
 from engine.control.executors.base import Launch
 from engine.control.executors.docker import container, files, names, whole
 from engine.control.executors.docker.container import Plan
@@ -31,7 +33,6 @@ log = logging.getLogger(__name__)
 MOST_CHECKPOINTS = 2
 """Sent to a node that has none: the best choice, and one should it be damaged."""
 NAME_TAKEN = 409
-LOCAL_HUBS = ("local", "bundled")
 
 
 @dataclass
@@ -44,6 +45,8 @@ class Preparation:
     controller: str
     launch: Launch
     inputs: Inputs
+    image_id: str = ""
+    """Of the image, once it was looked at."""
 
     @property
     def image(self) -> str:
@@ -68,7 +71,12 @@ class Preparation:
         plan = self._plan(remote.name, uid, attempt, order, rewritten, mounted)
         self._create(remote, plan)
         self._check_owner(remote.name, plan.volume)
-        self.inputs.fill(self.link, self.profile, plan, follower.check)
+        try:
+            self.inputs.fill(self.link, self.profile, plan, follower.check)
+        except NodeFault:
+            remote.remove(force=True)
+            self.inputs.drop_half(self.link)
+            raise
         self._lay_in(remote.name, folder, order, rewritten)
         follower.check()
         with follower.lock:
@@ -92,6 +100,7 @@ class Preparation:
         theirs = labels.get(PROTOCOL)
         if theirs is None:
             raise NodeFault(UserError("docker.image_not_worker", node=node, image=self.image))
+        self.image_id = str(found.get("Id") or "")
         if theirs != str(PROTOCOL_VERSION):
             params: dict[str, Any] = {"image": self.image, "theirs": theirs, "ours": PROTOCOL_VERSION}
             raise NodeFault(UserError("docker.image_protocol", node=node, **params))
@@ -114,6 +123,7 @@ class Preparation:
         return {
             names.MANAGED: "1", names.RUN: uid, names.OWNER: self.launch.owner or owner,
             names.EXPIRES: names.days_text(self.launch.keep_days), names.CONTROLLER: self.controller,
+            names.COMPUTER: names.computer(),
         }  # fmt: skip
 
     def _plan(
@@ -124,10 +134,17 @@ class Preparation:
             names.PRIVATE: "1" if self.inputs.private else "0",
         }  # fmt: skip
         root = names.there(self.launch.folder.root, self.launch.folder.run)
+        ports = self.launch.ports if self.link.forwards else ()  # else the engine leads there, and no port need be open
         return Plan(
             name, self.image, ["python", "-m", names.PARENT, str(root)], labels, names.volume_name(uid), mounted,
-            self.launch.environment, self.launch.devices, needs_network(rewritten) and not self.inputs.links,
+            {**self.launch.environment, IMAGE_VARIABLE: f"{self.image}@{self.image_id}"},
+            self.launch.devices, self._network(rewritten), ports,
         )  # fmt: skip
+
+    def _network(self, order: AttemptOrder) -> bool:
+        """A hub's model that lies here already needs no hub."""
+        asked = order.spec.compute.network == "open"
+        return asked or (needs_network(order.spec) and not self.inputs.links)
 
     def _create(self, remote: Remote, plan: Plan) -> None:
         """Made anew; one that an earlier try left is in the way."""
@@ -195,12 +212,6 @@ class Preparation:
             granted(self.link.stream(told(lambda api: files.send(api, name, found))))
         except Refusal as error:
             raise NodeFault(UserError("docker.not_created", node=self.link.node, detail=str(error))) from error
-
-
-def needs_network(order: AttemptOrder) -> bool:
-    """Only whoever must ask a hub sees a network."""
-    job = order.spec.job
-    return isinstance(job, TrainJob) and job.model.hub not in LOCAL_HUBS
 
 
 def _below(folder: PurePosixPath, *more: str) -> list[Item]:

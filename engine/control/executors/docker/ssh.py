@@ -20,12 +20,14 @@ from engine.control.executors.docker.keys import content_of, file_content
 from engine.control.executors.docker.link import LinkSecrets
 from engine.control.executors.docker.link_folder import LinkFolder
 from engine.control.executors.docker.local import USUAL
+from engine.control.executors.docker.ports import HOST, Port, Relay, SocketFar
 from engine.control.executors.docker.tunnel import Tunnel
 
 ALIAS = "forge-node"
 """Under this name the far host's key is looked up where the profile gives it."""
 LOOK_S = 15.0
 VERDICT_S = 10.0
+FORWARD_S = 20.0
 NO_SOCKET, NO_PERMISSION, NOBODY, FORBIDDEN = 101, 102, 103, 104
 """What the question after the far socket ends with."""
 OPTIONS = (
@@ -56,6 +58,7 @@ class SshLink(EngineLink):
         self._verdict: Unreachable | None = None
         self._looked = 0.0
         self._heard = 0
+        self._ports: list[Tunnel] = []
         self.tunnel = Tunnel(profile.name, self._command, self._why)
 
     def forget(self) -> None:
@@ -67,6 +70,28 @@ class SshLink(EngineLink):
         """The tunnel ends too."""
         super().close()
         self.tunnel.close()
+        with self._looking:
+            ports, self._ports = self._ports, []
+        for tunnel in ports:
+            tunnel.close()
+
+    @property
+    def forwards(self) -> bool:
+        """By another tunnel."""
+        return True
+
+    def forward(self, port: int) -> Port | None:
+        """A tunnel of its own to it, which is mended like the engine's."""
+        tunnel = Tunnel(self.node, lambda folder: self._forwarding(folder, f"{HOST}:{port}"), self._why)
+        try:
+            tunnel.socket(FORWARD_S)
+        except UserError:
+            tunnel.close()
+            raise
+        with self._looking:
+            self._ports.append(tunnel)
+        name = f"port {port} of {self.node}"
+        return Relay(name, lambda: SocketFar(str(tunnel.socket(FORWARD_S))), tunnel.close)
 
     def _prepare(self, seconds: float) -> None:
         self._near = self.tunnel.socket(seconds)
@@ -103,9 +128,11 @@ class SshLink(EngineLink):
         return found
 
     def _command(self, folder: LinkFolder) -> list[str]:
+        return self._forwarding(folder, self._far)
+
+    def _forwarding(self, folder: LinkFolder, far: str) -> list[str]:
         near = folder.path / "engine.sock"
-        forward = ["-N", "-L", f"{near}:{self._far}"]
-        return [*self._ssh(folder), *forward, "--", self._where.host]
+        return [*self._ssh(folder), "-N", "-L", f"{near}:{far}", "--", self._where.host]
 
     def _ssh(self, folder: LinkFolder) -> list[str]:
         """ssh and its options, up to the host."""

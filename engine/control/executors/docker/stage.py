@@ -25,6 +25,7 @@ from engine.control.executors.docker.inputs import Inputs
 from engine.control.executors.docker.link import LONG_S
 from engine.control.executors.docker.prepare import Preparation
 from engine.control.executors.docker.remote import Refusal, Remote, granted, told
+from engine.control.executors.docker.trouble import plain
 from engine.control.executors.stage import Check, Tell
 
 LIMIT_S = 3600
@@ -53,8 +54,12 @@ class DockerStage:
             _, mounted = made.inputs.find(order, check)
             for entry in made.inputs.entries.values():
                 made.make_volume(entry.volume, entry.labels)
-            with self._looking(launch, mounted) as plan:
-                made.inputs.fill(self._link, self._executor.profile, plan, check)
+            try:
+                with self._looking(launch, mounted) as plan:
+                    made.inputs.fill(self._link, self._executor.profile, plan, check)
+            except BaseException:
+                made.inputs.drop_half(self._link)
+                raise
 
     def send(self, folder: AttemptFolder, checkpoint: Path, tell: Tell, check: Check) -> None:
         """Its manifest comes last: what has one is whole."""
@@ -84,7 +89,7 @@ class DockerStage:
             said = self._link.ask(lambda api: api.logs(plan.name, stdout=True, stderr=code != 0))
         text = said.decode(errors="replace")
         if code != 0:
-            raise UserError("move.not_read", node=self._node, detail=text.strip() or f"code {code}")
+            raise plain(UserError("move.not_read", node=self._node, detail=text.strip() or f"code {code}"))
         lines = [line.split(maxsplit=1) for line in text.splitlines()]
         return {line[1]: line[0] for line in lines if len(line) == 2 and len(line[0]) == DIGITS}
 
@@ -137,6 +142,6 @@ def _explained(node: str) -> Iterator[None]:
     except NotFound as error:
         raise UserError("move.not_laid", node=node, detail=str(error.explanation or error)) from error
     except (Refusal, files.CutOff, files.BadArchive) as error:
-        raise UserError("move.not_laid", node=node, detail=str(error)) from error
+        raise plain(UserError("move.not_laid", node=node, detail=str(error))) from error
     except OSError as error:
         raise UserError("move.not_laid", node=node, detail=str(error)) from error

@@ -15,7 +15,7 @@ import requests
 import urllib3
 from docker.errors import APIError, DockerException
 
-from engine.contract.errors import Unreachable
+from engine.contract.errors import Unreachable, UserError
 from engine.control.executors.docker.link import EngineRefused
 
 TRANSPORT = (
@@ -29,6 +29,8 @@ TRANSPORT = (
     ssl.SSLError,
 )
 """What a broken way may raise. Other errors of files are somebody else's."""
+DISK_FULL = "node.disk_full"
+NO_ROOM = "no space left on device"
 OURS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS)
 """A file of this computer, read or written on the way, was the trouble."""
 EXPIRED, NOT_YET, FOREIGN, OTHER_NAME = 10, 9, (2, 18, 19, 20, 21), (62, 64)
@@ -96,8 +98,19 @@ def explain(error: BaseException, way: Way) -> Unreachable:
 def refused(error: APIError, node: str) -> EngineRefused:
     """What the engine itself said no to."""
     detail = short(str(error.explanation or error))
-    code = "node.disk_full" if "no space left on device" in detail.lower() else "node.engine_refused"
+    code = DISK_FULL if no_room(detail) else "node.engine_refused"
     return EngineRefused(code, answer=int(error.status_code or 0), detail=detail, node=node)
+
+
+def no_room(text: str) -> bool:
+    """Whether an engine, or a program on its computer, says that the disk is full."""
+    return NO_ROOM in text.lower()
+
+
+def plain(error: UserError) -> UserError:
+    """That a node's disk is full has a name of its own, whatever was tried; else the error as it is."""
+    detail = str(error.params.get("detail", ""))
+    return UserError(DISK_FULL, node=error.params["node"], detail=short(detail)) if no_room(detail) else error
 
 
 def short(text: str) -> str:

@@ -1,0 +1,115 @@
+"""Two passes over the longest batch before the first step: what memory they take. Training does not notice them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.compute.training.batches import Batch, BatchLoader, collate
+from engine.compute.training.checkpoint import Chance
+from engine.compute.training.ledger import TensorLedger
+from engine.compute.training.loss import next_token_targets
+from engine.compute.training.objectives import Objective
+from engine.compute.training.trainer import ForgeTrainer
+
+
+@dataclass(frozen=True)
+class LongestBatch:
+    """What fills memory most."""
+
+    batch: Batch
+    trained: float
+    """Share of its tokens that are learned."""
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return int(self.batch["labels"].shape[0])
+
+    @property
+    def width(self) -> int:
+        """Tokens of each, filling included."""
+        return int(self.batch["labels"].shape[1])
+
+
+def longest_batch(loader: BatchLoader, objective: Objective | None = None) -> LongestBatch:
+    """The longest rows side by side: no batch of any epoch takes more."""
+    lengths = np.asarray(loader.pool.lengths)
+    size = min(loader.size, len(lengths))
+    chosen = np.argpartition(lengths, len(lengths) - size)[len(lengths) - size :]
+    batch = collate(loader.pool.fetch(chosen.tolist()), loader.pad, loader.multiple)
+    batch = batch if objective is None else objective.fullest(batch)
+    learned = int(next_token_targets(batch["labels"])[1].numel())
+    return LongestBatch(batch, learned / max(1, batch["labels"].numel()))
+
+
+def measure(trainer: ForgeTrainer, model: Any, longest: LongestBatch) -> int:
+    """Bytes of tensors at the fullest moment of a pass, the optimiser's state aside.
+
+    Chance, weights and optimiser are afterwards as before, and there are no gradients. Where a step gathers several
+    micro batches the second pass finds the gradients of the first, as it will in training.
+    """
+    chance, parameters, told = Chance.now(), list(model.parameters()), trainer.figures.state()
+    part = trainer.cut(longest.batch)[0]
+    gathers = trainer.parts > 1 or trainer.args.gradient_accumulation_steps > 1
+    count = torch.tensor(max(1, trainer.objective.count(part)), device=trainer.args.device)
+    known = [*parameters, *model.buffers()]
+    try:
+        _pass(trainer, model, part, count)  # what is made once is made now
+        if not gathers:
+            _forget(parameters)
+        if trainer.args.device.type == "cuda":
+            return _on_gpu(trainer, model, part, count, known)
+        with TensorLedger([*known, *(p.grad for p in parameters if p.grad is not None)]) as ledger:
+            _pass(trainer, model, part, count)
+        return int(ledger.peak)
+    finally:
+        _forget(parameters)
+        trainer.figures.load(told)
+        chance.restore()
+
+
+def optimiser_bytes(trainer: ForgeTrainer) -> int:
+    """Bytes of the optimiser's state, where it has one."""
+    states = (trainer.optimizer.state if trainer.optimizer is not None else {}).values()
+    tensors = [value for state in states for value in state.values() if isinstance(value, torch.Tensor)]
+    return _bytes(tensors)
+
+
+def tensor_bytes(model: Any) -> int:
+    """Bytes of weights and buffers."""
+    return _bytes((*model.parameters(), *model.buffers()))
+
+
+def _bytes(tensors: Iterable[torch.Tensor]) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _pass(trainer: ForgeTrainer, model: Any, part: Batch, count: torch.Tensor) -> None:
+    """Forward and backward, as a step does it."""
+    model.train()
+    inputs = trainer._prepare_inputs(part)
+    loss = trainer.compute_loss(model, inputs, num_items_in_batch=count)
+    trainer.accelerator.backward(loss)
+
+
+def _on_gpu(
+    trainer: ForgeTrainer, model: Any, part: Batch, count: torch.Tensor, known: list[torch.Tensor]
+) -> int:  # pragma: no cover - needs a GPU
+    """By the allocator's own books: the most there was in the pass, over what lay there before it."""
+    held = _bytes(known) + _bytes(p.grad for p in known if p.grad is not None)
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    _pass(trainer, model, part, count)
+    torch.cuda.synchronize()
+    return int(held + torch.cuda.max_memory_allocated() - before)
+
+
+def _forget(parameters: list[torch.Tensor]) -> None:
+    for parameter in parameters:
+        parameter.grad = None

@@ -1,0 +1,332 @@
+"""How much memory a training run takes, from the shape of its model and its settings. Pure arithmetic, no torch.
+
+A step is at its fullest at one of two moments: when the backward pass begins (all activations are there, and the
+logits with their gradients), or when it ends (all gradients are there). Both are counted, and the larger one is told.
+
+What is kept of a token for the backward pass follows Korthikanti et al., "Reducing Activation Recomputation in Large
+Transformer Models" (arXiv:2205.05198), section 4, written out for pre-norm decoders with SwiGLU, grouped queries and
+fused attention, as transformers 5 executes them: frozen weights need no inputs, an adapter needs them. Weights,
+gradients and optimiser: Rajbhandari et al., "ZeRO" (arXiv:1910.02054), section 3.1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from engine.contract.calibration import Calibration
+from engine.contract.model_shape import Linear, ModelShape
+from engine.contract.optimizers import OPTIMIZERS
+from engine.contract.run_spec import TrainJob
+from engine.contract.stages import keeps_copy, stage_of
+from engine.contract.tuners import TUNERS
+
+BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "8bit": 1.0, "4bit": 0.5625}
+"""Of a number. 4 bit: half a byte and a scale of fp32 for 64 numbers (QLoRA, arXiv:2305.14314, section 3)."""
+PROCESS_BYTES = 480 << 20
+"""Of a worker before it has a model: python, torch, transformers. Runs that ended tell what it is here."""
+CONTEXT_BYTES = 500 << 20
+"""What CUDA takes of a GPU for a process before the first tensor."""
+FRAGMENTS = 0.06
+"""Share of what is allocated on a GPU that the allocator holds in vain."""
+HELD, HELD_CHECKPOINTING = 1.6, 3.0
+"""Bytes of the process for a byte of tensors beside the weights, where no run has told: glibc's malloc keeps much of
+what it was given back, most where layers are computed again (as measured, tests/bench/memory_forecast.py)."""
+LATE_BYTES = 24 << 20
+"""What libraries take once the first step runs."""
+MOST_FACTOR = 64.0
+Part = Literal["weights", "adapter", "gradients", "optimiser", "activations", "logits", "overhead"]
+PARTS: tuple[Part, ...] = ("weights", "adapter", "gradients", "optimiser", "activations", "logits", "overhead")
+
+
+class Load(BaseModel):
+    """What of a run decides its memory, as a worker would carry it out."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    full: bool = False
+    """All weights are trained; else an adapter is."""
+    rank: int = 16
+    targets: tuple[str, ...] = ("all-linear",)
+    dropout: float = 0.0
+    rows: int = 8
+    """Of a micro batch."""
+    width: int = 1024
+    """Tokens of its longest row."""
+    trained: float = 1.0
+    """Share of tokens that are learned: only their logits are computed."""
+    accumulation: int = 1
+    checkpointing: bool = False
+    attention: str = "auto"
+    arithmetic: str = "fp32"
+    weights: str = "fp32"
+    """Number form the base model is held in."""
+    quantisation: str = "none"
+    optimiser: str = "adamw_torch_fused"
+    directions: int = 0
+    """Of each matrix, in which the optimiser works; 0: in all."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    copies: int = 0
+    """Frozen models beside the one that learns."""
+    scores: bool = False
+    """The model gives a number a row: no logits of tokens are computed."""
+
+    @property
+    def tokens(self) -> int:
+        """Of a micro batch, filling included."""
+        return self.rows * self.width
+
+
+class Estimate(BaseModel):
+    """Bytes at the fullest moment, part by part."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    parts: dict[Part, int]
+    rows: int = 0
+    width: int = 0
+    """Of the longest micro batch that was reckoned with."""
+    measured: bool = False
+    """Its activations were measured, or corrected by a measurement."""
+
+    @property
+    def total(self) -> int:
+        """All of it: of a GPU, or of the worker's process on a processor."""
+        return sum(self.parts.values())
+
+    @property
+    def tensors(self) -> int:
+        """Without what is no tensor."""
+        return self.total - self.parts.get("overhead", 0)
+
+
+def load_of(
+    job: TrainJob, device: Literal["cpu", "cuda"] = "cpu", width: int | None = None, trained: float | None = None
+) -> Load:
+    """What a worker makes of a job. Without a `width` rows are as long as they may be.
+
+    Of a pair both answers count. Passes of the reference, of which nothing is kept, come before those that learn and
+    are not counted: they are smaller.
+    """
+    training, tuner = job.training, TUNERS.get(job.tuner.kind, TUNERS["lora"])
+    full, rank = tuner.whole_model, job.tuner.rank if "rank" in tuner.settings else 1
+    arithmetic = training.precision
+    if arithmetic == "auto":
+        arithmetic = "bf16" if device == "cuda" else "fp32"
+    optimizer = OPTIMIZERS[training.optimizer]
+    directions = int(training.optimizer_options.get("rank", 128)) if optimizer.low_rank else 0
+    stage = stage_of(job.stage)
+    copied = keeps_copy(job.stage, job.reference_free, job.tuner.kind, job.tuner.init)
+    held = job.model.dtype if job.model.dtype != "auto" else "fp32" if full else arithmetic
+    return Load(
+        full=full, rank=rank, targets=tuple(job.tuner.targets), dropout=job.tuner.dropout,
+        rows=rows_at_once(job),
+        width=min(width or job.data.max_length, job.data.max_length), trained=1.0 if trained is None else trained,
+        accumulation=training.accumulation * training.micro_batch_parts,
+        checkpointing=training.gradient_checkpointing, attention=job.model.attention, arithmetic=arithmetic,
+        weights=held, quantisation=job.quantisation, device=device, optimiser=optimizer.name,
+        directions=directions,
+        copies=int(copied), scores=stage.scores,
+    )  # fmt: skip
+
+
+def rows_at_once(job: TrainJob) -> int:
+    """Rows of tokens that pass through the model together; own answers can be parted one by one, pairs cannot."""
+    size, parts = job.training.micro_batch_size, job.training.micro_batch_parts
+    if stage_of(job.stage).samples:
+        return math.ceil(size * job.sequences / parts)
+    return math.ceil(size / parts) * job.sequences
+
+
+def estimate(shape: ModelShape, load: Load, known: Calibration | None = None) -> Estimate:
+    """Bytes at the fullest moment; `known` is what runs like it told."""
+    known = known or Calibration()
+    factor = known.factor
+    weights, adapter, trained = _held(shape, load)
+    gradients = 4.0 * trained if load.weights == "fp32" or not load.full else BYTES[load.weights] * trained
+    optimizer = OPTIMIZERS.get(load.optimiser, OPTIMIZERS["adamw_torch_fused"])
+    state = optimizer.state * trained * (min(1.0, load.directions / shape.hidden) if load.directions else 1.0)
+    begin_grads = gradients if load.accumulation > 1 else shape.embedding * 4.0 if load.full and shape.tied else 0.0
+    kept, working = factor * _activations(shape, load), factor * _working(shape, load)
+    logits = _logits(shape, load)
+    at_begin = begin_grads + kept + max(logits, working)
+    at_end = gradients + factor * _left(shape, load) + working
+    if at_begin >= at_end:
+        moment = {"gradients": begin_grads, "activations": kept + max(0.0, working - logits), "logits": logits}
+    else:
+        moment = {"gradients": gradients, "activations": at_end - gradients, "logits": 0.0}
+    found = {"weights": weights * (1 + load.copies), "adapter": adapter, "optimiser": state, **moment}
+    found["overhead"] = _overhead(load, sum(found.values()), found["weights"], known)
+    parts = {part: round(found[part]) for part in PARTS}
+    return Estimate(parts=parts, rows=load.rows, width=load.width, measured=factor != 1.0)
+
+
+def factor_of(shape: ModelShape, load: Load, measured: float) -> float:
+    """What activations are, of what is reckoned here, where a pass over this batch took so many bytes of tensors.
+
+    `measured` is weights, adapter, gradients and activations at the fullest moment, the optimiser's state aside.
+    """
+
+    def reckoned(factor: float) -> int:
+        found = estimate(shape, load, Calibration(factor=factor))
+        return found.tensors - found.parts["optimiser"]
+
+    low, high = 0.0, 1.0
+    while reckoned(high) < measured and high < MOST_FACTOR:
+        low, high = high, high * 2
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if reckoned(middle) < measured else (low, middle)
+    return min(high, MOST_FACTOR)
+
+
+def adapted(shape: ModelShape, load: Load) -> list[Linear]:
+    """The matrices that get an adapter."""
+    if load.full:
+        return []
+    chosen = {target.rpartition(".")[2] for target in load.targets}
+    return [one for one in shape.linear if "all-linear" in chosen or one.name in chosen]
+
+
+def _overhead(load: Load, tensors: float, weights: float, known: Calibration) -> float:
+    """Bytes that are no tensors: the program, and what the allocator holds in vain."""
+    if load.device == "cuda":
+        return CONTEXT_BYTES + FRAGMENTS * tensors
+    held = known.held or (HELD_CHECKPOINTING if load.checkpointing else HELD)
+    process = PROCESS_BYTES if known.process is None else known.process
+    return process + LATE_BYTES + max(0.0, held - 1.0) * (tensors - weights)
+
+
+def _held(shape: ModelShape, load: Load) -> tuple[float, float, float]:
+    """Bytes of base and adapter, and how many numbers are trained. Adapters are held in fp32 (peft)."""
+    outside = max(0, shape.parameters - shape.in_layers)
+    inside = shape.in_layers * BYTES[load.weights if load.quantisation == "none" else load.quantisation]
+    weights = outside * BYTES[load.weights] + inside
+    if load.full:
+        return weights, 0.0, float(shape.parameters)
+    numbers = float(sum(load.rank * (one.inputs + one.outputs) * one.count for one in adapted(shape, load)))
+    return weights, 4.0 * numbers, numbers
+
+
+def _sizes(load: Load) -> tuple[float, float]:
+    """Bytes of a number in the stream between layers, and of one that goes into a matrix."""
+    stream = BYTES[load.weights]
+    return stream, 2.0 if load.arithmetic in ("bf16", "fp16") else stream
+
+
+def _layer(shape: ModelShape, load: Load) -> float:
+    """Bytes a layer keeps of a token for its backward pass."""
+    stream, inner = _sizes(load)
+    cast = inner != stream or (not load.full and inner < 4)  # each matrix, or each adapter, makes its own copy
+    return 2 * _norm(shape, load) + _attention(shape, load) + _feed(shape, load) + _inputs(shape, load, cast)
+
+
+def _first_spares(shape: ModelShape, load: Load) -> float:
+    """Bytes of a token that the first layer need not keep: nothing that learns stands before."""
+    if load.full:
+        return 0.0
+    names = {one.name for one in adapted(shape, load)}
+    spared, known = _norm(shape, load), set(_SOURCES) | {"o_proj", "down_proj"}
+    if not names or not names <= known:
+        return spared
+    if not names & {"q_proj", "k_proj", "v_proj"}:
+        spared += _attention(shape, load)
+        if "o_proj" not in names:
+            spared += _norm(shape, load)
+            if "down_proj" in names and len(names) == 1:
+                spared += _feed(shape, load)
+    return spared
+
+
+def _norm(shape: ModelShape, load: Load) -> float:
+    """Its input in fp32 (the stream itself, or a copy), and what its own weight is multiplied by, where that learns."""
+    stream, _inner = _sizes(load)
+    return (4.0 + (stream if load.full else 0.0)) * shape.hidden
+
+
+def _attention(shape: ModelShape, load: Load) -> float:
+    """Queries, keys, values, what comes out, sums of rows; before that queries and keys as they are normed."""
+    _stream, inner = _sizes(load)
+    queries, keys, norms = shape.queries, shape.keys, 0.0
+    if shape.qk_norm:
+        norms = 4.0 * (queries + keys) + (inner * (queries + keys) if load.full else 0.0)
+    attention = inner * (2 * queries + 2 * keys) + 4.0 * shape.heads
+    if load.attention == "eager":
+        repeated = 2 * inner * (queries - keys)
+        attention += repeated + (4.0 + (inner if inner < 4 else 0.0)) * shape.heads * load.width
+    return norms + attention
+
+
+def _feed(shape: ModelShape, load: Load) -> float:
+    """Gate, its activation, up; their product counts as the input of the matrix that follows."""
+    return _sizes(load)[1] * shape.intermediate * (3 if shape.gated else 1)
+
+
+def _inputs(shape: ModelShape, load: Load, cast: bool) -> float:
+    """Bytes of the inputs of matrices that learn, of a token in a layer."""
+    _stream, inner = _sizes(load)
+    learning = list(shape.linear) if load.full else adapted(shape, load)
+    alone = cast or load.dropout > 0
+    seen, found = set[str](), 0.0
+    for one in learning:
+        share = one.count / max(1, shape.layers)
+        source = _SOURCES.get(one.name, one.name)
+        if alone or source not in seen:
+            found += inner * one.inputs * share
+        if load.dropout > 0 and not load.full:
+            found += (1.0 if load.device == "cuda" else 4.0) * one.inputs * share  # which numbers were dropped
+        if not load.full:
+            found += inner * load.rank * share
+        seen.add(source)
+    return found
+
+
+_SOURCES = {"q_proj": "norm1", "k_proj": "norm1", "v_proj": "norm1", "gate_proj": "norm2", "up_proj": "norm2",
+            "w1": "norm2", "w3": "norm2"}  # fmt: skip
+"""Matrices with the same input keep it once."""
+
+
+def _activations(shape: ModelShape, load: Load) -> float:
+    """Bytes kept of a micro batch when the backward pass begins."""
+    stream, _inner = _sizes(load)
+    outside = (4.0 + (stream if load.full else 0.0)) * shape.hidden  # the last norm
+    if load.checkpointing:
+        return load.tokens * (shape.layers * stream * shape.hidden + outside)
+    spared = _first_spares(shape, load)
+    return load.tokens * (shape.layers * _layer(shape, load) - spared + outside) + _casts(shape, load)
+
+
+def _casts(shape: ModelShape, load: Load) -> float:
+    """Weights in the form of the arithmetic, beside those in fp32: kept as long as the pass."""
+    stream, inner = _sizes(load)
+    return shape.in_layers * inner if inner < stream else 0.0
+
+
+def _working(shape: ModelShape, load: Load) -> float:
+    """Bytes a layer's backward pass works with: gradients of what it kept, and what it computes anew."""
+    stream, inner = _sizes(load)
+    there = stream * shape.hidden if stream >= 4 else 0.0  # its input, which the first norm keeps as well
+    again = load.tokens * (_layer(shape, load) - there) if load.checkpointing else 0.0
+    gradients = load.tokens * (inner * 2 * shape.intermediate + 4.0 * shape.hidden)
+    return again + gradients
+
+
+def _left(shape: ModelShape, load: Load) -> float:
+    """Bytes of activations that are left when the backward pass reaches the first layer."""
+    stream, _inner = _sizes(load)
+    if load.checkpointing:
+        return load.tokens * stream * shape.hidden
+    return load.tokens * (_layer(shape, load) - _first_spares(shape, load)) + _casts(shape, load)
+
+
+def _logits(shape: ModelShape, load: Load) -> float:
+    """Of each learned token: its logits in fp32 as probabilities, their gradient, and the gradient before the softmax.
+
+    Logits of other tokens are never computed (`training/loss.py`).
+    """
+    _stream, inner = _sizes(load)
+    if load.scores:
+        return 0.0
+    return math.ceil(load.tokens * load.trained) * (12.0 * shape.vocab + inner * shape.hidden)

@@ -1,0 +1,42 @@
+"""What can be wrong with the choice of a stage and of its loss."""
+
+from engine.contract.messages.base import Message
+
+STAGES: dict[str, Message] = {
+    "config.stage_loss": Message("", "The stage {stage} has no loss '{loss}'.", "It has: {choices}."),
+    "config.smoothing_needed": Message(
+        "", "The loss {loss} needs a share of pairs that may be the wrong way round.", "Set label_smoothing to 0.001."
+    ),
+    "config.kto_batch": Message(
+        "",
+        "KTO compares the rows of a batch with each other, and there is only one.",
+        "Set micro_batch_size to 2 or more.",
+    ),
+    "config.stage_parts": Message(
+        "", "With the loss {loss} the rows of a batch belong together.", "Set micro_batch_parts to 1."
+    ),
+    "config.split_for_stage": Message(
+        "", "The rows of the stage {stage} cannot be split: each answer needs its question.", "Cut or drop long rows."
+    ),
+    "config.format_for_stage": Message(
+        "", "The stage {stage} cannot learn from rows of the format {format}.", "It learns from: {choices}."
+    ),
+    "config.myself_for_stage": Message(
+        "", "Self-cognition rows are conversations, from which the stage {stage} cannot learn.", "Leave the name empty."
+    ),
+    "data.refused_for_stage": Message(
+        "The rows are not for this stage.",
+        "From {count} row(s) the stage {stage} cannot learn.",
+        "Choose another stage or dataset, or take these rows out.",
+    ),
+    "training.no_answers": Message(
+        "This model writes no answers.",
+        "It gives numbers in place of text: a class, a vector or a score.",
+        "Look at what it says of held-out rows instead.",
+    ),
+    "data.no_comparison": Message(
+        "The held-out rows do not suit the stage.",
+        "Line {line} is no pair of answers; a reward model is measured by which of two it scores higher.",
+        "Choose held-out rows with two answers each (chosen and rejected).",
+    ),
+}

@@ -1,0 +1,105 @@
+"""Every tuner by one declaration: which settings it takes, what it leaves behind, and options of its own.
+
+The config, the wizard, the docs and the worker are made from it. Options of methods that peft brings are listed in
+`resources/tuners/peft.json`, which is written from peft's own registry (`engine.compute.training.peft_options`).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.contract.errors import Problem
+from engine.contract.options import Value, check_given
+
+OPTIONS = Path(__file__).parents[2] / "resources" / "tuners" / "peft.json"
+LORA = ("rank", "alpha", "dropout", "targets", "rslora", "init", "plus_ratio", "rank_pattern", "alpha_pattern")
+SPLITTING = ("pissa", "olora", "corda", "lora_ga")
+"""Beginnings that take directions out of the base model's weights."""
+Quantisation = Literal["none", "8bit", "4bit"]
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """A way of choosing which weights are trained."""
+
+    name: str
+    settings: tuple[str, ...] = ()
+    """Those of `TunerConfig` it takes; the others are not used."""
+    peft: str = ""
+    """Its name in peft; empty: ours."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Where peft calls a setting of ours by another name."""
+    quantised: bool = False
+    """It can sit beside weights held in 8 or 4 bits."""
+    whole_model: bool = False
+    """It changes the model itself; what it leaves is a model, not an adapter."""
+
+
+def _of_peft(name: str, *settings: str, **given: str) -> Tuner:
+    """A method of peft's that takes target modules, and options of its own."""
+    taken = (*settings, "targets", "modules_to_save", "options")
+    return Tuner(name, taken, name.upper(), given, quantised=name in ("ia3", "vera", "randlora", "oft"))
+
+
+_ALL = (
+    Tuner("lora", (*LORA, "freeze_a", "modules_to_save"), "LORA", quantised=True),
+    Tuner("qlora", (*LORA, "freeze_a", "modules_to_save"), "LORA", quantised=True),
+    Tuner("full", whole_model=True),
+    Tuner("dora", (*LORA, "modules_to_save"), "LORA", quantised=True),
+    Tuner("freeze", ("layers", "modules_to_save"), whole_model=True),
+    _of_peft("ia3"),
+    _of_peft("loha", "rank", "alpha", alpha="alpha"),
+    _of_peft("lokr", "rank", "alpha", alpha="alpha"),
+    _of_peft("vera", "rank", "dropout", dropout="vera_dropout"),
+    _of_peft("boft", "dropout", dropout="boft_dropout"),
+    _of_peft("oft", "dropout", dropout="module_dropout"),
+    _of_peft("fourierft"),
+    _of_peft("hra", "rank"),
+    _of_peft("randlora", "rank", "alpha", "dropout", alpha="randlora_alpha", dropout="randlora_dropout"),
+    _of_peft("vblora", "rank", "dropout", dropout="vblora_dropout"),
+    _of_peft("miss", "rank", "dropout", dropout="miss_dropout"),
+    _of_peft("shira", "rank"),
+    Tuner("ln_tuning", ("modules_to_save",), "LN_TUNING"),
+)
+TUNERS = {tuner.name: tuner for tuner in _ALL}
+
+
+@functools.cache
+def options_of(name: str) -> dict[str, dict[str, Any]]:
+    """Options of a tuner by name: type, default, what peft says of them, and the choices where there are few."""
+    listed: dict[str, dict[str, dict[str, Any]]] = json.loads(OPTIONS.read_text(encoding="utf-8"))["tuners"]
+    return listed.get(name, {})
+
+
+def check_options(name: str, options: Mapping[str, Value], at: str = "tuner.options") -> Iterator[Problem]:
+    """Everything that is wrong with the options given to a tuner."""
+    yield from check_given(name, options, options_of(name), at)
+
+
+def quantisation_of(kind: str, wanted: Quantisation) -> Quantisation:
+    """How the base weights are held: QLoRA means 4 bits where nothing else is said."""
+    return "4bit" if kind == "qlora" and wanted == "none" else wanted
+
+
+def contradictions(tuner: Mapping[str, Any], quantisation: Quantisation = "none") -> Iterator[Problem]:
+    """What does not go together in the `tuner` part of a config, which may not be valid as a whole."""
+    name, init = str(tuner.get("kind", "lora")), tuner.get("init", "default")
+    held = quantisation_of(name, quantisation)
+    if held != "none" and name in TUNERS and not TUNERS[name].quantised:
+        known = ", ".join(one.name for one in _ALL if one.quantised)
+        params = {"tuner": name, "held": held, "known": known}
+        yield Problem(code="config.quantised_tuner", field="model.quantisation", params=params)
+    if held != "none" and init in SPLITTING:
+        yield Problem(code="config.quantised_init", field="tuner.init", params={"init": init, "held": held})
+    if name == "dora" and init in SPLITTING:
+        yield Problem(code="config.init_with_dora", field="tuner.init", params={"init": init})
+    if name == "freeze" and tuner.get("layers") == 0 and not tuner.get("modules_to_save"):
+        yield Problem(code="config.freeze_nothing", field="tuner.layers")
+    options = tuner.get("options")
+    if isinstance(options, Mapping) and options and name in TUNERS:
+        yield from check_options(name, {str(key): value for key, value in options.items()})

@@ -1,0 +1,35 @@
+"""The English words of rewards and of curves of stages that learn from their own answers."""
+
+from engine.contract.rewards import REWARDS
+
+REWARD_WORDS = {
+    **{f"reward.{name}": reward.says for name, reward in REWARDS.items()},
+    "choice.dapo": "DAPO",
+    "choice.bnpo": "BNPO",
+    "choice.dr_grpo": "Dr. GRPO",
+    "choice.cispo": "CISPO",
+    "choice.sapo": "SAPO",
+    "choice.luspo": "LUSPO",
+    "choice.batch": "Batch",
+    "choice.token": "Token",
+    "choice.sequence": "Answer",
+    "choice.accuracy": "Right answer",
+    "choice.format": "Form",
+    "choice.repetition": "Repetition",
+    "choice.overlong": "Too long",
+    "choice.length": "Length",
+    "choice.file": "Python file",
+    "choice.model": "Reward model",
+    "metric.reward": "Reward",
+    "metric.reward_std": "Spread of rewards",
+    "metric.validation_reward": "Reward, validation",
+    "metric.entropy": "Openness (entropy)",
+    "metric.answer_length": "Tokens an answer",
+    "metric.answers_cut": "Answers cut",
+    "metric.groups_alike": "Questions without a difference",
+    "metric.clip_ratio": "Clipped",
+    "metric.rewards/accuracy": "Right answers",
+    "metric.rewards/format": "Form kept",
+    "metric.rewards/file": "Python file",
+    "metric.rewards/model": "Reward model",
+}

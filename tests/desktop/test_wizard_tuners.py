@@ -1,0 +1,93 @@
+"""The choice of weights in the wizard: fields that a method does not use, values by module, options of a method."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QPushButton, QWidget
+
+from forge_desktop.wizard.fields import SettingField, read, written
+from tests.desktop.test_wizard import choose_demo, click, to_step, wizard_of
+
+
+def unfolded(replay, qtbot):
+    page = wizard_of(replay, qtbot)
+    choose_demo(page, qtbot)
+    to_step(page, qtbot, "training")
+    click(qtbot, page, "wizard.fold.tuner")
+    return page
+
+
+def choose(page, value: str) -> None:
+    method = page.findChild(QComboBox, "field.tuner.kind")
+    method.setCurrentIndex(method.findData(value))
+    method.activated.emit(method.currentIndex())
+
+
+def field_of(page, path: str) -> SettingField:
+    found = page.findChild(QWidget, f"field.{path}")
+    while not isinstance(found, SettingField):
+        found = found.parentWidget()
+    return found
+
+
+def said(page, path: str) -> str:
+    return " ".join(made.text() for made in field_of(page, path).findChildren(QLabel))
+
+
+def type_into(page, qtbot, path: str, text: str) -> None:
+    line = page.findChild(QLineEdit, f"field.{path}")
+    line.setFocus()
+    line.selectAll()
+    qtbot.keyClicks(line, text)
+
+
+def test_that_what_a_method_does_not_use_is_greyed_and_says_so(replay, qtbot):
+    page = unfolded(replay, qtbot)
+    assert field_of(page, "tuner.alpha").isEnabled()
+    assert not field_of(page, "tuner.layers").isEnabled()
+    choose(page, "freeze")
+    assert field_of(page, "tuner.layers").isEnabled()
+    assert not field_of(page, "tuner.alpha").isEnabled()
+    assert "Not used by this method." in said(page, "tuner.alpha")
+    assert not field_of(page, "tuner.rank").isEnabled()
+    assert not page.findChild(QPushButton, "wizard.target.o_proj").isVisible()
+
+
+def test_that_ranks_of_modules_are_typed_by_keyboard(replay, qtbot):
+    page = unfolded(replay, qtbot)
+    type_into(page, qtbot, "tuner.rank_pattern", "q_proj=8, v_proj=4")
+    assert page.draft.get("tuner.rank_pattern") == {"q_proj": 8, "v_proj": 4}
+    qtbot.waitUntil(lambda: not page.draft.problems_of("tuner.rank_pattern"))
+    type_into(page, qtbot, "tuner.rank_pattern", "eight")
+    qtbot.waitUntil(lambda: "q_proj=8, v_proj=4" in said(page, "tuner.rank_pattern"))
+    assert "✗" in said(page, "tuner.rank_pattern")
+
+
+def test_that_options_of_a_method_are_named_and_checked(replay, qtbot):
+    page = unfolded(replay, qtbot)
+    assert "no more options" in said(page, "tuner.options")
+    choose(page, "lokr")
+    assert "decompose_both=false (bool)" in said(page, "tuner.options")
+    type_into(page, qtbot, "tuner.options", "decompose_both=true, decompose_factor=4")
+    assert page.draft.get("tuner.options") == {"decompose_both": True, "decompose_factor": 4}
+    qtbot.waitUntil(lambda: page.draft.config is not None)
+    type_into(page, qtbot, "tuner.options", "decompose_bot=1")
+    qtbot.waitUntil(lambda: "decompose_both" in said(page, "tuner.options") and "✗" in said(page, "tuner.options"))
+    qtbot.keyClick(page.findChild(QLineEdit, "field.tuner.options"), Qt.Key.Key_Tab)
+
+
+def test_that_the_review_says_what_is_trained(replay, qtbot):
+    page = unfolded(replay, qtbot)
+    choose(page, "freeze")
+    to_step(page, qtbot, "review")
+    texts = [made.text() for made in page.findChildren(QLabel)]
+    assert any("Trains the last 2 layers of the model" in text for text in texts), texts
+
+
+def test_that_pairs_are_read_with_full_width_signs_too():
+    kinds = dict[str, bool | int | float | str]
+    assert read("a=1，b＝0.5, c=true,d=x", kinds) == {"a": 1, "b": 0.5, "c": True, "d": "x"}
+    assert read("a=true", dict[str, int]) == {"a": "true"}
+    assert read("", kinds) == {}
+    assert read("a", kinds) == "a"
+    assert written({"a": 1, "b": 0.5, "c": True}) == "a=1, b=0.5, c=true"
