@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import locale
 import logging
 import os
@@ -121,9 +122,11 @@ class Desktop(QObject):
 
 
 def _read_ahead() -> None:
-    """The bundled tables a page would have to wait for."""
+    """The bundled tables a page would have to wait for, and what numpy imports only when its `unique` is called."""
     catalogue()
     template_titles()
+    for name in ("numpy.ma", "engine.contract.pyramid"):
+        importlib.import_module(name)
 
 
 def use_scale(home: Home) -> None:

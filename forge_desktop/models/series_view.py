@@ -214,7 +214,7 @@ class CurveSource:
         self._shown, self._lost = Pyramid(), {}
         places, lost = self.curve.places(), self.curve.lost_places()
         self._shown.extend(self._along(places), self.curve.value[places])
-        for number in np.unique(self.curve.attempt[lost]).tolist():
+        for number in sorted(set(self.curve.attempt[lost].tolist())):
             mine = lost[self.curve.attempt[lost] == number]
             self._lost[number] = Pyramid()
             self._lost[number].extend(self._along(mine), self.curve.value[mine])

@@ -159,7 +159,7 @@ class RunPage(Page):
         self._is_begun = True
         self._slices.begin(
             [
-                self._build_frame, self._build_charts, self._build_log, self._build_devices,
+                self._build_frame, self._build_charts, self._begin_charts, self._build_log, self._build_devices,
                 self._build_rail, self._build_tabs, self._show_content,
             ]
         )  # fmt: skip
@@ -214,11 +214,14 @@ class RunPage(Page):
         self._tabs.addWidget(whole)
 
     def _build_charts(self) -> None:
-        charts = self._charts = ChartsCard(self.model, self._preferences, self._actions.transfers)
+        charts = self._charts = ChartsCard(self.model, self._preferences, self._actions.transfers, begins=False)
         charts.told.connect(self._actions.told)
         charts.failed.connect(self._actions.failed)
         charts.step_wanted.connect(self.show_step)
         self._main.addWidget(charts, 3)
+
+    def _begin_charts(self) -> None:
+        self._charts.begin()
 
     def _build_log(self) -> None:
         self._log = LogPanel(self.model, lambda: self._save(Item("log")))

@@ -52,8 +52,13 @@ class ChartsCard(Card):
     """A point of a curve was clicked: whoever looks wants to know what the step learned from."""
 
     def __init__(
-        self, model: RunModel, preferences: Preferences | None = None, transfers: Transfers | None = None
+        self,
+        model: RunModel,
+        preferences: Preferences | None = None,
+        transfers: Transfers | None = None,
+        begins: bool = True,
     ) -> None:
+        """It shows nothing before `begin`, which may come in a later turn."""
         super().__init__(word("metric", "loss"))
         self.setObjectName("run.charts")
         self._model, self._memory = model, ChartMemory(preferences)
@@ -70,15 +75,21 @@ class ChartsCard(Card):
         self._build_charts()
         self.options.changed.connect(self._switched)
         self.link.zoomed.connect(self._keep_zoom)
-        model.points_changed.connect(self._points_changed)
-        model.changed.connect(self._run_changed)
-        model.series.state_changed.connect(self._show_states)
-        self.link.look_at(self._memory.zoom(model.uid, switches.axis))
+        if begins:
+            self.begin()
+
+    def begin(self) -> None:
+        """Show what there is, and what comes."""
+        self._model.points_changed.connect(self._points_changed)
+        self._model.changed.connect(self._run_changed)
+        self._model.series.state_changed.connect(self._show_states)
+        self.link.look_at(self._memory.zoom(self._model.uid, self.options.switches.axis))
         metric = self._memory.metric()
         self.choose(metric if metric in (*METRICS, ALL) else "loss")
         self._run_changed()
-        self._switched(switches)
-        self._points_changed({name for name, curve in model.curves.items() if len(curve) or curve.coarse is not None})
+        self._switched(self.options.switches)
+        curves = self._model.curves.items()
+        self._points_changed({name for name, curve in curves if len(curve) or curve.coarse is not None})
 
     def choose(self, metric: str) -> None:
         """Show the chart of one metric, or all."""

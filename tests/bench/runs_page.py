@@ -1,7 +1,7 @@
 """How long the window's thread is busy at a stretch over a history of 100,000 runs while 8 runs report; a table.
 
-Processor time of that thread between two beats of a timer, so that other work on the machine does not count; the
-time of day beside it. The history is the real one (SQLite); only the network is left out.
+Processor time of that thread in a turn of its event loop, so that other work on the machine does not count for much;
+the time of day beside it. The history is the real one (SQLite); only the network is left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QAbstractEventDispatcher, QTimer
 
 from engine.contract.api import RunPage, RunSummary
 from engine.contract.events import Points, RunChanged
@@ -81,9 +81,15 @@ class HistoryBackend(ReplayBackend):
 
 
 class Beat:
-    """Notes the longest stretch between two beats: processor time of this thread, and time of day."""
+    """The longest turn of the event loop in processor time of its thread, and the longest gap of day between beats.
+
+    Input is taken once a turn: what one turn takes is what a person may wait for. A gap between two beats may hold two.
+    """
 
     def __init__(self) -> None:
+        dispatcher = QAbstractEventDispatcher.instance()
+        assert dispatcher is not None
+        dispatcher.awake.connect(self._turn)
         self._timer = QTimer(interval=5)
         self._timer.timeout.connect(self._beat)
         self._timer.start()
@@ -95,10 +101,13 @@ class Beat:
         self._cpu, self._at = time.thread_time(), time.perf_counter()
         self.first_cpu, self.first_at = self._cpu, self._at
 
+    def _turn(self) -> None:
+        cpu = time.thread_time()
+        self.busy, self._cpu = max(self.busy, cpu - self._cpu), cpu
+
     def _beat(self) -> None:
-        cpu, at = time.thread_time(), time.perf_counter()
-        self.busy, self.wall = max(self.busy, cpu - self._cpu), max(self.wall, at - self._at)
-        self._cpu, self._at = cpu, at
+        at = time.perf_counter()
+        self.wall, self._at = max(self.wall, at - self._at), at
 
 
 def deeds(page: RunsPage) -> dict[str, Callable[[], object]]:

@@ -16,6 +16,10 @@ pytestmark = pytest.mark.slow
 def long_run(replay, qtbot, journal, long_from=2000):
     uid = replay.backend.add(demo_spec(), created=1.0)
     replay.backend.play(uid, journal)
+    with qtbot.waitSignal(  # what is told of the steps comes before: told later, they would ask for all of it again
+        replay.desktop.session.run_changed, check_params_cb=lambda run: run.uid == mark, timeout=30_000
+    ):
+        mark = replay.backend.add(demo_spec("mark"), created=2.0)
     series = RunSeries(replay.desktop.session, uid, replay.window, long_from)
     series.refetch()
     qtbot.waitUntil(lambda: series.state == "ready")
