@@ -13,7 +13,6 @@ from engine.contract.errors import Conflict, NotFound, UserError
 from engine.contract.events import DoctorChecked
 from engine.contract.images import EngineSource
 from engine.contract.nodes import CheckName, DoctorCheck, DoctorReport, Transfer
-from engine.contract.states import RunState
 from engine.control.jobs import node_changes
 from engine.control.jobs.node_desk import NodeDesk
 from engine.control.jobs.pool import BringImage, Examine, Node
@@ -133,8 +132,7 @@ class NodeCare(NodeDesk):
 
     def _may_go(self, uid: str) -> bool:
         """Of a run that is not at work, or that is not known any more. Waits: for nodes' threads."""
-        row = self.database.read_now(lambda c: c.execute("SELECT state FROM run WHERE uid = ?", (uid,)).fetchone())
-        return row is None or not RunState(row["state"]).live
+        return not self.database.read_now(lambda c: nodes.at_work(c, uid))
 
     async def _examine(self, node: Node, examine: Examine) -> DoctorReport:
         name = node.name

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from engine.contract.events import NodeReading
 from engine.contract.nodes import LOCAL, DoctorReport, NodeFacts, NodeProfile, NodeRun, NodeState
-from engine.contract.states import LIVE
+from engine.contract.states import LIVE, RunState
 from engine.control.store import events, runs
 from engine.control.store.database import Transaction
 
 _COLUMNS = "id, name, kind, state, profile, facts, report, last_seen, added, removed"
+_IN_VAIN = "move.state IN ('failed', 'cancelled')"
 _LIVE = ",".join(f"'{state}'" for state in sorted(LIVE))
 
 
@@ -132,12 +133,13 @@ def waiting_for(connection: sqlite3.Connection, name: str) -> int:
 
 
 def with_remains(connection: sqlite3.Connection, uid: str) -> list[str]:
-    """Nodes where a run has left something."""
+    """Nodes where a run has left something, or may have: what a move that came to nothing had laid there."""
     rows = connection.execute(
-        "SELECT DISTINCT node.name FROM attempt JOIN run ON run.id = run_id "
+        "SELECT node.name FROM attempt JOIN run ON run.id = run_id "
         "JOIN member ON member.attempt_id = attempt.id JOIN node ON node.id = node_id "
-        "WHERE uid = ? AND remains_until IS NOT NULL",
-        (uid,),
+        "WHERE run.uid = :uid AND remains_until IS NOT NULL "
+        f"UNION SELECT target FROM move JOIN run ON run.id = run_id WHERE run.uid = :uid AND {_IN_VAIN}",
+        {"uid": uid},
     )
     return [name for (name,) in rows]
 
@@ -155,9 +157,20 @@ def remains_gone(transaction: Transaction, name: str, uids: list[str]) -> None:
 def kept_days(connection: sqlite3.Connection, usual: float | None) -> dict[str, float | None]:
     """Run to how long what it left on nodes stays; None: for good, somebody pinned it."""
     rows = connection.execute(
-        "SELECT DISTINCT uid, pinned FROM run JOIN attempt ON attempt.run_id = run.id WHERE remains_until IS NOT NULL"
+        "SELECT uid, pinned FROM run JOIN attempt ON attempt.run_id = run.id WHERE remains_until IS NOT NULL "
+        f"UNION SELECT run.uid, pinned FROM run JOIN move ON move.run_id = run.id WHERE {_IN_VAIN}"
     )
     return {uid: None if pinned else usual for uid, pinned in rows}
+
+
+def at_work(connection: sqlite3.Connection, uid: str) -> bool:
+    """Whether a run needs what lies on nodes: a worker is at work, or it is on its way to another node."""
+    row = connection.execute(
+        "SELECT state, EXISTS(SELECT 1 FROM move WHERE move.run_id = run.id AND move.state = 'running') AS moves "
+        "FROM run WHERE uid = ?",
+        (uid,),
+    ).fetchone()
+    return row is not None and (bool(row["moves"]) or RunState(row["state"]).live)
 
 
 def alerts(connection: sqlite3.Connection) -> dict[int, int]:

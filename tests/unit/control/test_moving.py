@@ -1,7 +1,9 @@
 """A live run goes to another node and loses nothing; whatever fails, it goes on where it was."""
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 import threading
 import time
 
@@ -13,6 +15,7 @@ from engine.contract.events import MoveChanged
 from engine.control.executors.docker.whole import sha256
 from engine.control.jobs import moving
 from engine.control.jobs.requests import Request
+from engine.control.store import nodes
 from tests.helpers.nodes_at_work import ENDED, quick_nodes, step
 from tests.helpers.nodes_at_work import STARTED as PLAIN
 
@@ -207,6 +210,23 @@ def test_that_whatever_fails_on_the_target_costs_nothing(bench, where):
                 assert moves.two.workers == {}
                 assert "move.gone_back" in moves.notes()
             assert found.error.code == ("move.differs" if where == "damaged" else "node.disk_full")
+
+    asyncio.run(main())
+
+
+def test_that_what_a_move_in_vain_laid_on_the_target_is_looked_for_there(bench):
+    async def main():
+        async with bench.running():
+            moves = await Moves(bench).begin()
+            moves.stage.failing["send"] = UserError("node.unreachable", node="two", detail="its daemon was killed")
+            await moves.move()
+            await moves.asked()
+            assert not bench.controller._may_go(moves.uid)
+            moves.give_way()
+            await moves.until(state="failed")
+            with contextlib.closing(sqlite3.connect(bench.home.database)) as connection:
+                assert set(nodes.with_remains(connection, moves.uid)) >= {"two"}
+                assert nodes.kept_days(connection, 0.0) == {moves.uid: 0.0}
 
     asyncio.run(main())
 
