@@ -11,6 +11,7 @@ from shiboken6 import isValid
 
 from forge_desktop.theme.controls import Card
 from forge_desktop.theme.later import Later
+from forge_desktop.theme.turns import Turns
 
 AT_ONCE_S = 0.008
 """As long as a turn may take, or a little longer."""
@@ -55,6 +56,8 @@ class Farewell(QObject):
     @Slot()
     def _next(self) -> None:
         self._turn.setInterval(0)
+        if not Turns.take():
+            return
         end = time.perf_counter() + AT_ONCE_S
         while self._parts:
             for part in self._parts.popleft():

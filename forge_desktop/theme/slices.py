@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
+from forge_desktop.theme.turns import Turns
+
 
 class Slices(QObject):
     """Does one thing after another; it ends with its parent, and beginning anew forgets what was left."""
@@ -21,7 +23,7 @@ class Slices(QObject):
         self._left = iter(work)
         self._turn.start()
         if now:
-            self._next()
+            self._do_next()
 
     def finish(self) -> None:
         """Somebody needs all of it: do what is left now."""
@@ -41,6 +43,10 @@ class Slices(QObject):
 
     @Slot()
     def _next(self) -> None:
+        if Turns.take():  # else another's slice was done in this turn
+            self._do_next()
+
+    def _do_next(self) -> None:
         work = next(self._left, None)
         if work is None:
             self._turn.stop()

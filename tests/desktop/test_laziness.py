@@ -190,6 +190,19 @@ def test_that_slices_are_done_one_a_turn_and_a_new_beginning_forgets_the_rest(qt
     assert 10**6 - 1 not in done
 
 
+def test_that_what_is_due_at_once_is_done_in_turns_of_its_own(qtbot, qapp):
+    holder, done = QObject(), [[]]
+    dispatcher = QAbstractEventDispatcher.instance(qapp.thread())
+    awake = dispatcher.awake.connect(lambda: done.append([]))
+    every = [Slices(holder) for _ in range(3)]
+    for name, slices in enumerate(every):
+        slices.begin([lambda name=name: done[-1].append(name) for _ in range(5)], now=False)
+    qtbot.waitUntil(lambda: all(slices.is_done for slices in every))
+    dispatcher.disconnect(awake)
+    assert sorted(name for turn in done for name in turn) == sorted([0, 1, 2] * 5)
+    assert max(len(turn) for turn in done) == 1
+
+
 def test_that_a_page_that_goes_while_it_is_made_is_made_no_further(replay, qtbot):
     uid = a_run(replay)
     for address in (f"compare/{uid}", f"run/{uid}"):
