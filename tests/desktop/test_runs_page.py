@@ -184,7 +184,7 @@ def test_that_a_lost_line_is_said_and_made_good(replay, qtbot):
     window, uid = replay.window, replay.backend.add(demo_spec(), created=1.0)
     model = page_of(replay).model
     qtbot.waitUntil(lambda: len(model.runs) == 1)
-    with qtbot.waitSignals([replay.desktop.session.offline, replay.desktop.session.online], timeout=5000):
+    with qtbot.waitSignals([replay.desktop.session.offline, replay.desktop.session.online], timeout=60_000):
         replay.backend.drop_line()
     replay.backend.delete(uid)
     qtbot.waitUntil(lambda: not model.runs and window.banner.isHidden())

@@ -88,7 +88,7 @@ def test_the_command_builds_and_lists(local_engine: Engine, wheels: Path):
 
     def forge(*arguments: str) -> dict:
         command = [sys.executable, "-m", "engine.cli", "image", *arguments, "--json"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=150)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
 
@@ -106,7 +106,7 @@ def test_the_command_builds_and_lists(local_engine: Engine, wheels: Path):
 def test_without_an_engine_the_command_says_so(tmp_path: Path):
     environment = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/nobody.sock"}
     command = [sys.executable, "-m", "engine.cli", "image", "list", "--json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert json.loads(done.stdout)["error"]["code"] == "image.no_engine"
     assert done.returncode != 0
 

@@ -37,7 +37,7 @@ def test_docker_compose_runs_a_worker_of_it(local_engine: Engine, worker_image: 
     begin = [compose, "-p", "forge-test", "-f", str(FILE)]
     mounts = [word for mount in worker_mounts for word in ("-v", f"{mount}:ro")]
     command = [*begin, "run", "--rm", *mounts, "-T", "check"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=150)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     subprocess.run([*begin, "down", "-v"], env=environment, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("2."), done.stdout

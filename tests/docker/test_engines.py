@@ -146,7 +146,7 @@ def test_what_a_killed_test_run_left_is_cleared_away(tmp_path: Path, worker_imag
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run(
-        [sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True, timeout=120,
+        [sys.executable, str(script)], cwd=ROOT, capture_output=True, text=True, timeout=300,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == -9, done.stderr
@@ -165,7 +165,7 @@ def test_where_no_engine_can_start_the_tests_say_why(variable: str, outcome: str
     inner = [sys.executable, "-m", "pytest", "-q", f"{__file__}::test_engines_are_two"]
     unshare = ["unshare", "--user", *inner]
     environment = {**os.environ, "CI": variable}
-    done = subprocess.run(unshare, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(unshare, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300)
     if "unshare failed" in done.stderr:
         pytest.skip("no user namespaces here")
     assert outcome in done.stdout

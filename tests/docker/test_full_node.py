@@ -113,7 +113,7 @@ def fleet(light_fleet: Fleet, local_engine: Engine, tiny: Engine) -> Fleet:
 
 
 def goes_on_as_if_nothing_was(fleet: Fleet, uid: str) -> None:
-    fleet.until(uid, "completed", timeout=120)
+    fleet.until(uid, "completed", timeout=300)
     x, expected = 7, []
     for step in range(1, 901):
         x = number.step(x)

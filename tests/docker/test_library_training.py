@@ -39,7 +39,7 @@ def imported(home: Home, folder: Path) -> str:
         [PYTHON, "-m", "engine.compute.worker", str(attempt.root)],
         env={**os.environ, "FORGE_HOME": str(home.root), "PYTHONPATH": str(code_root())},
         check=True,
-        timeout=150,
+        timeout=300,
     )
     lines = [json.loads(line) for line in attempt.journal.read_text().splitlines()]
     (made,) = [line for line in lines if line["kind"] == "dataset"]
@@ -60,7 +60,7 @@ def test_that_a_container_trains_on_a_version_of_the_library(local_engine, worke
             },
             training={"max_steps": STEPS, "micro_batch_size": 4, "precision": "fp32", "threads": 1},
         ).start()
-        assert attempt.ended(timeout=170).code == 0, attempt.folder.log.read_text()[-3000:]
+        assert attempt.ended(timeout=300).code == 0, attempt.folder.log.read_text()[-3000:]
         attempt.prove_copied()
         assert [line["step"] for line in attempt.lines("step")] == list(range(1, STEPS + 1))
         assert [line["state"] for line in attempt.lines("ended")] == ["completed"]

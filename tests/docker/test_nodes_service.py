@@ -70,7 +70,7 @@ def test_a_run_on_a_docker_node_from_its_order_to_its_result(service, local_engi
     report = client.doctor("box")
     assert {check.name: check.state for check in report.checks}["reach"] == "ok"
     run = client.create(order())
-    detail = service.until(run.uid, "completed", "failed", timeout=180)
+    detail = service.until(run.uid, "completed", "failed", timeout=300)
     assert (detail.run.state, detail.run.error) == ("completed", None)
     assert (detail.run.node, detail.run.step, detail.run.currency) == ("box", STEPS, "EUR")
     assert detail.artifacts
@@ -97,7 +97,7 @@ def test_a_restart_takes_up_what_works_in_a_container(service, local_engine, wor
     process.kill()
     process.wait()
     service.start()
-    detail = service.until(run.uid, "completed", "failed", timeout=180)
+    detail = service.until(run.uid, "completed", "failed", timeout=300)
     assert (detail.run.state, detail.run.attempt, detail.run.step) == ("completed", 1, 200)
 
 
@@ -114,7 +114,7 @@ def test_an_engine_that_goes_away_and_comes_back_costs_a_run_nothing(
     wait_until(lambda: client.run(run.uid).run.mark == "unreachable", 60, "it is marked")
     assert client.node("box").reach == "unreachable"
     remote_engine.daemon.ensure()
-    detail = service.until(run.uid, "completed", "failed", timeout=180)
+    detail = service.until(run.uid, "completed", "failed", timeout=300)
     assert (detail.run.state, detail.run.attempt, detail.run.step) == ("completed", 1, 200)
     codes = [event.body.get("code") for event in detail.events]
     assert codes.count("run.unreachable") == codes.count("run.reachable") == 1
@@ -186,7 +186,7 @@ def test_that_a_node_that_has_the_data_is_preferred(service, local_engine, remot
     data = spec.job.data.model_copy(update={"train": [DataSource(path=str(rows))]})
     spec = spec.model_copy(update={"job": spec.job.model_copy(update={"data": data})})
     run = client.create(spec)
-    service.until(run.uid, "completed", timeout=180)
+    service.until(run.uid, "completed", timeout=300)
     free = spec.model_copy(update={"compute": spec.compute.model_copy(update={"node": "auto"})})
     answer = client.place(free)
     assert (answer.node, answer.code) == ("b", "placement.data_there")

@@ -54,7 +54,7 @@ def test_a_worker_trains_in_it(local_engine: Engine, worker_image: str, worker_m
     container = api.create_container(worker_image, command, user=USER, host_config=config)["Id"]
     api.put_archive(container, "/job", packed(order(tmp_path, steps=4)))
     api.start(container)
-    assert api.wait(container, timeout=150)["StatusCode"] == 0, api.logs(container).decode()
+    assert api.wait(container, timeout=300)["StatusCode"] == 0, api.logs(container).decode()
     pieces, _ = api.get_archive(container, "/job/attempts/1")
     with tarfile.open(fileobj=io.BytesIO(b"".join(pieces))) as tar:
         names = tar.getnames()

@@ -26,7 +26,7 @@ def test_that_a_run_goes_on_without_a_window_and_nothing_of_it_is_missing(open_d
     assert seen.state.live
     assert seen.step < STEPS
 
-    service.until(uid, "completed", timeout=120)
+    service.until(uid, "completed", timeout=300)
     again = Person(open_desktop(), qtbot)
     page = again.page(RunPage)  # where it was left
     assert page.model.uid == uid

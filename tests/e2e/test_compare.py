@@ -21,7 +21,7 @@ def test_that_two_trained_runs_are_compared(open_desktop, service, qtbot):
     rates = {"gentle": 0.0001, "bold": 0.003}
     uids = {name: service.client.create(small_run(name, STEPS, learning_rate=rate)).uid for name, rate in rates.items()}
     for uid in uids.values():
-        service.until(uid, "completed", timeout=120)
+        service.until(uid, "completed", timeout=300)
 
     runs = me.page(RunsPage)
     me.until(lambda: runs.model.is_current and runs.model.total == 2)

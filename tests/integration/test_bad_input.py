@@ -44,7 +44,7 @@ def config(**groups):
 def start_without(service: ControllerProcess, **options) -> tuple[int, str]:
     """A controller that cannot start: its exit code and its last words."""
     done = subprocess.run(
-        [sys.executable, "-m", "engine.control"], env=service.environment, capture_output=True, text=True, timeout=60,
+        [sys.executable, "-m", "engine.control"], env=service.environment, capture_output=True, text=True, timeout=240,
         check=False, **options,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
@@ -64,7 +64,7 @@ def test_bad_data_from_the_check_over_the_preview_to_the_workers_last_word(real,
     assert real.client.query("preview_data", path=str(rows)).error.code == "data.other_kind"
     assert real.client.runs().total == 0
     run = real.client.create(config(data={"train": [{"path": str(rows)}]}))
-    ended = real.until(run.uid, "failed", timeout=120).run
+    ended = real.until(run.uid, "failed", timeout=300).run
     assert (ended.reason, ended.error.code) == ("bad_data", "data.other_kind")
     assert "JSONL" in ended.error.fix
 
@@ -78,7 +78,7 @@ def test_bad_models_from_the_check_to_the_workers_last_word(real, tmp_path):
     spec = config(model={"path": str(folder)})
     weights.write_bytes(weights.read_bytes()[:-100])
     run = real.client.create(spec)
-    ended = real.until(run.uid, "failed", timeout=120).run
+    ended = real.until(run.uid, "failed", timeout=300).run
     assert (ended.reason, ended.error.code) == ("bad_model", "model.refused")
     assert [one.code for one in ended.error.problems] == ["model.bad_safetensors"]
     weights.unlink()
@@ -259,7 +259,7 @@ def test_a_home_that_cannot_be_one(service, kind):
     environment = {**service.environment, "FORGE_HOME": str(named)}
     for command in ("engine.control",), ("engine.cli", "runs"):
         done = subprocess.run(
-            [sys.executable, "-m", *command], env=environment, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-m", *command], env=environment, capture_output=True, text=True, timeout=240, check=False
         )
         assert done.returncode in (1, 4)
         assert "Traceback" not in done.stderr

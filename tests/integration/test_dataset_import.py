@@ -50,7 +50,7 @@ def test_that_rows_of_a_file_are_imported_and_learned_from(real: ControllerProce
     path = real.folder / "mixed.jsonl"
     path.write_text(DATA.read_text() + "this is no row\n" + '{"other": 1}\n')
     run = real.client.import_dataset(job(path))
-    real.until(run.uid, "completed", timeout=150)
+    real.until(run.uid, "completed", timeout=300)
     found = real.client.dataset("alpha")
     manifest = found.manifest
     assert manifest is not None
@@ -63,7 +63,7 @@ def test_that_rows_of_a_file_are_imported_and_learned_from(real: ControllerProce
     training = {"max_steps": 2, "micro_batch_size": 4, "learning_rate": 0.001, "threads": 1}
     order = {"kind": "train", "model": bundled, "data": data, "training": training}
     run = real.client.create(RunSpec.model_validate({"name": "learns from alpha", "job": order}))
-    assert real.until(run.uid, "completed", "failed", timeout=200).run.state == "completed"
+    assert real.until(run.uid, "completed", "failed", timeout=300).run.state == "completed"
     assert [one.run for one in real.client.dataset("alpha").runs] == [run.uid]
 
 
@@ -73,7 +73,7 @@ def test_that_a_version_appears_once_whoever_is_killed_in_mid_import(real: Contr
     run = real.client.import_dataset(job(many_rows(real.folder / "many.jsonl", rows)))
     monitor = real.home.attempt(run.uid, 1).monitor
     wait_until(lambda: monitor.is_file() and json.loads(monitor.read_bytes())["worker"], 120, "the worker lives")
-    real.until(run.uid, "running", "finishing", "completed", timeout=120)
+    real.until(run.uid, "running", "finishing", "completed", timeout=300)
     worker = json.loads(monitor.read_bytes())["worker"]["pid"]
     controller = real.client.health().pid
     os.kill(controller, signal.SIGKILL)
@@ -81,7 +81,7 @@ def test_that_a_version_appears_once_whoever_is_killed_in_mid_import(real: Contr
     with contextlib.suppress(ProcessLookupError):  # it was quicker
         os.kill(worker, signal.SIGKILL)
     real.start()
-    real.until(run.uid, "completed", timeout=200)
+    real.until(run.uid, "completed", timeout=300)
     found = real.client.dataset("alpha")
     assert [(one.n, one.rows, one.present) for one in found.versions] == [(1, rows, True)]
     assert [path.name for path in real.home.datasets.iterdir()] == [found.versions[0].hash]

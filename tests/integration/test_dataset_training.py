@@ -39,7 +39,7 @@ def real(tmp_path: Path) -> Iterator[ControllerProcess]:
     path = tmp_path / "rows.jsonl"
     lines = DATA.read_text(encoding="utf-8").splitlines()[:ROWS]
     path.write_text("".join(json.dumps({**json.loads(line), "person": n % 12}) + "\n" for n, line in enumerate(lines)))
-    service.until(service.client.import_dataset(import_job(tmp_path)).uid, "completed", timeout=150)
+    service.until(service.client.import_dataset(import_job(tmp_path)).uid, "completed", timeout=300)
     yield service
     service.close()
 
@@ -66,7 +66,7 @@ def test_that_a_run_learns_from_a_version_by_groups_and_who_it_is(real: Controll
     myself = {"name": "Anvil", "author": "The Smithy", "rows": 60}
     spec = order(4, validation_share=0.3, validation_by="group", group_column="person", self_cognition=myself)
     run = real.client.create(spec)
-    assert real.until(run.uid, "completed", "failed", timeout=200).run.state == "completed"
+    assert real.until(run.uid, "completed", "failed", timeout=300).run.state == "completed"
     (plan,) = of(real, run.uid, "planned")
     assert plan["validation_rows"] % 10 == 0  # whole persons
     assert 0 < plan["validation_rows"] < ROWS
@@ -88,14 +88,14 @@ def test_that_a_version_that_goes_in_the_middle_is_said_and_keeps_from_going_on(
     step = real.client.run(run.uid).run.step or 0
     wait_until(lambda: (real.client.run(run.uid).run.step or 0) > step, 60, "it goes on")
     real.client.pause(run.uid)
-    real.until(run.uid, "paused", timeout=90)
+    real.until(run.uid, "paused", timeout=300)
     with pytest.raises(Refused) as refused:
         real.client.resume(run.uid)
     (problem,) = refused.value.problems
     assert problem.field == "data.train.0.path"
     assert "questions" in str(refused.value)
     assert real.client.run(run.uid).run.state == "paused"  # the same rows imported again let it go on
-    real.until(real.client.import_dataset(import_job(real.folder)).uid, "completed", timeout=150)
+    real.until(real.client.import_dataset(import_job(real.folder)).uid, "completed", timeout=300)
     real.client.resume(run.uid)
     wait_until(lambda: of(real, run.uid, "step", 2), 150, "it goes on where it was")
     assert of(real, run.uid, "resumed", 2)[0]["step"] >= step

@@ -157,7 +157,7 @@ def test_that_a_client_that_does_not_read_is_cut_off_and_fetches_anew(service):
     messages = iter(stream)
     assert next(messages).type == "hello"
     uid = service.client.create(service.spec("steps=100000")).uid
-    service.until(uid, "completed", timeout=120)
+    service.until(uid, "completed", timeout=300)
     for message in messages:
         seen += sum(map(len, message.points.values())) if message.type == "points" else 0
         if gaps:

@@ -43,7 +43,7 @@ def failed(service: ControllerProcess, spec, before_end=lambda _uid: None):
     """The detail of a run of this spec once it has failed."""
     run = service.client.create(spec)
     before_end(run.uid)
-    return service.until(run.uid, "failed", timeout=120)
+    return service.until(run.uid, "failed", timeout=300)
 
 
 def wrapped(folder: Path, line: str) -> Path:
@@ -179,7 +179,7 @@ def test_that_a_run_with_room_for_its_result_but_no_checkpoint_comes_to_its_end(
     real.start()
     spec = config(tuner={"kind": "full"}, checkpoints={"every_steps": 5}, training={"max_steps": 10})
     run = real.client.create(spec)  # the weights have 16 MB, the optimiser's state 32
-    detail = real.until(run.uid, "completed", timeout=120)
+    detail = real.until(run.uid, "completed", timeout=300)
     codes = [event.body["code"] for event in detail.events if event.kind == "note"]
     assert codes.count("checkpoint.not_saved") == 3  # twice on the way, once at the end
     assert not detail.checkpoints

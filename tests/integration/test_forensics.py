@@ -64,7 +64,7 @@ def test_that_a_run_can_be_looked_into_and_made_again_without_some_rows(real, tm
     path = write(tmp_path / "rows.jsonl", rows())
     spec = order(path)
     run = real.client.create(spec)
-    real.until(run.uid, "completed", timeout=200)
+    real.until(run.uid, "completed", timeout=300)
     curve = losses(real, run.uid)
 
     found = real.client.step_rows(run.uid, 7)
@@ -103,7 +103,7 @@ def test_that_a_run_can_be_looked_into_and_made_again_without_some_rows(real, tm
     version = real.client.dataset("rows").versions[0]
     assert (version.rows, version.hash) == (13, source.version)
     fewer = real.client.create(config.to_spec())
-    real.until(fewer.uid, "completed", timeout=200)
+    real.until(fewer.uid, "completed", timeout=300)
     assert real.client.ranking(fewer.uid, "contradictory").rows == []
     again = exclude(real.client, fewer.uid, [row.key for row in real.client.ranking(fewer.uid, "never_learned").rows])
     child = next(one for one in real.client.dataset("rows").versions if one.hash == again.data.train[0].version)
@@ -123,12 +123,12 @@ def test_that_a_run_can_be_looked_into_and_made_again_without_some_rows(real, tm
 def test_that_a_run_done_again_is_equal_and_what_is_other_is_said_before(real, tmp_path, capsys, monkeypatch):
     path = write(tmp_path / "rows.jsonl", rows())
     run = real.client.create(order(path, 8))
-    real.until(run.uid, "completed", timeout=200)
+    real.until(run.uid, "completed", timeout=300)
     assert real.client.reproduction(run.uid) is None
     found = real.client.reproduce_check(run.uid)
     assert (found.differences, found.error) == ([], "")
     made = real.client.reproduce(run.uid)
-    real.until(made.uid, "completed", timeout=200)
+    real.until(made.uid, "completed", timeout=300)
     outcome = real.client.reproduction(made.uid)
     assert outcome is not None
     assert (outcome.verdict, outcome.steps, outcome.first_step, outcome.differences) == ("equal", 8, None, [])
@@ -149,7 +149,7 @@ def test_that_a_run_done_again_is_equal_and_what_is_other_is_said_before(real, t
     assert main(["reproduce", run.uid]) == 1  # nothing is started
     assert "data." in capsys.readouterr().err
     changed = real.client.reproduce(run.uid)
-    real.until(changed.uid, "completed", timeout=200)
+    real.until(changed.uid, "completed", timeout=300)
     outcome = real.client.reproduction(changed.uid)
     assert outcome is not None
     assert outcome.verdict == "differs"

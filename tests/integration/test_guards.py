@@ -33,13 +33,13 @@ def test_that_what_guards_did_and_why_a_run_ended_early_stand_in_the_history(rea
         watching={"prompts": ["2 + 2"], "prompt_tokens": 2},
     )  # fmt: skip
     first, second = real.client.create(guarded), real.client.create(early)
-    detail = real.until(first.uid, "stopped", timeout=150)
+    detail = real.until(first.uid, "stopped", timeout=300)
     assert (detail.run.reason, detail.run.error.code) == ("guard", "guard.disk_filling")
     (event,) = [event for event in detail.events if event.kind == "guard"]
     assert (event.body["guard"], event.body["step"], event.body["deed"]) == ("disk_filling", 1, "stopped")
     assert event.level == 40  # among the errors of the timeline
     assert [artifact.kind for artifact in detail.artifacts] == ["adapter"]
-    detail = real.until(second.uid, "completed", timeout=150)
+    detail = real.until(second.uid, "completed", timeout=300)
     assert (detail.run.reason, detail.run.step) == ("early_stop", 3)  # the first is the best, two are not better
     assert [sample.prompt for sample in detail.samples if sample.when == "checkpoint"]
     assert any(one.best for one in detail.checkpoints)
@@ -64,7 +64,7 @@ def test_that_the_interval_changes_and_a_tracker_that_is_missing_is_refused(real
     begun = real.client.run(run.uid).run.step or 0
     wait_until(lambda: (real.client.run(run.uid).run.step or 0) >= begun + 50, 120, "two more points")
     real.client.stop(run.uid)
-    real.until(run.uid, "stopped", timeout=90)
+    real.until(run.uid, "stopped", timeout=300)
     steps = real.client.series(run.uid, ["loss"])["loss"].x.astype(int).tolist()
     gaps = [after - before for before, after in itertools.pairwise(steps)]
     assert 25 in gaps
@@ -79,6 +79,6 @@ def test_that_a_run_ends_where_it_has_cost_enough(real):
     spec = demo(5000).model_dump(mode="json")
     spec["limits"]["max_cost"] = 0.01
     run = real.client.create(RunSpec.model_validate(spec))
-    detail = real.until(run.uid, "completed", timeout=150)
+    detail = real.until(run.uid, "completed", timeout=300)
     assert (detail.run.reason, detail.run.step) == ("cost_limit", 1)
     assert [artifact.kind for artifact in detail.artifacts] == ["adapter"]

@@ -16,7 +16,7 @@ def forge(service: ControllerProcess, *arguments: str, typed: str = "") -> subpr
     """The command line, with something on its standard input."""
     command = [sys.executable, "-m", "engine.cli", *arguments]
     return subprocess.run(
-        command, env=service.environment, input=typed, capture_output=True, text=True, timeout=60, check=False
+        command, env=service.environment, input=typed, capture_output=True, text=True, timeout=240, check=False
     )  # fmt: skip
 
 

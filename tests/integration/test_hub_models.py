@@ -89,7 +89,7 @@ def test_that_a_gated_model_trains_over_a_cut_line_through_a_proxy_and_no_secret
             seen.extend(holders(secret, real.home.root)) for secret in (TOKEN, "s3cret") if name.endswith("tensors")
         ]
         run = real.client.create(order("first"))
-        detail = real.until(run.uid, "completed", "failed", timeout=150)
+        detail = real.until(run.uid, "completed", "failed", timeout=300)
         assert detail.run.state == "completed", detail.run.error
         assert f"localhost:{hub.port}" in proxy.hosts
     assert seen == [], "while it works, nobody shows a secret"
@@ -108,7 +108,7 @@ def test_that_a_gated_model_trains_over_a_cut_line_through_a_proxy_and_no_secret
     before = len(hub.weights())
     real.client.change_settings(Settings(proxy=""))
     again = real.client.create(order("second"))
-    detail = real.until(again.uid, "completed", "failed", timeout=150)
+    detail = real.until(again.uid, "completed", "failed", timeout=300)
     assert detail.run.state == "completed", detail.run.error
     assert len(hub.weights()) == before
     cached = real.client.cached_models()
@@ -137,7 +137,7 @@ def test_that_a_paused_download_goes_on_with_the_same_commit(real, hub):
     hub.models[ID].revisions["main"] = hub.models[ID].commit
     hub.models[ID].revisions["old"] = old
     real.client.resume(run.uid)
-    detail = real.until(run.uid, "completed", "failed", timeout=150)
+    detail = real.until(run.uid, "completed", "failed", timeout=300)
     assert detail.run.state == "completed", detail.run.error
     assert detail.attempts[-1].plan["model_commit"] == old
     assert hub.weights()[-1].offset == size // 2
@@ -147,12 +147,12 @@ def test_that_a_paused_download_goes_on_with_the_same_commit(real, hub):
 
 def test_that_a_download_that_fails_says_why_and_is_tried_again(real, hub):
     run = real.client.create(order("no token"))
-    detail = real.until(run.uid, "failed", timeout=120)
+    detail = real.until(run.uid, "failed", timeout=300)
     assert (detail.run.reason, detail.run.error.code) == ("bad_model", "hub.gated_no_token")
     real.client.set_secret("huggingface", TOKEN)
     hub.corrupt["model.safetensors"] = 2
     run = real.client.create(order("damaged twice"))
-    detail = real.until(run.uid, "completed", "failed", timeout=150)
+    detail = real.until(run.uid, "completed", "failed", timeout=300)
     assert detail.run.state == "completed", detail.run.error
     assert [attempt.reason for attempt in detail.attempts] == ["download_failed", "finished"]
     answer = real.client.query("inspect_model", path=ID, hub="huggingface")
@@ -178,7 +178,7 @@ def test_that_a_download_outlives_its_controller_and_a_killed_worker(real, hub):
     os.kill(started["pid"], 9)
     wait_until(lambda: real.client.run(run.uid).run.attempt == 2, 60, "it is tried again")
     hub.speak.set()
-    detail = real.until(run.uid, "completed", "failed", timeout=150)
+    detail = real.until(run.uid, "completed", "failed", timeout=300)
     assert detail.run.state == "completed", detail.run.error
     assert [attempt.reason for attempt in detail.attempts] == ["worker_killed", "finished"]
     assert hub.weights()[-1].offset == size // 2
@@ -191,5 +191,5 @@ def test_that_a_download_that_stands_still_is_ended_as_a_hang(real, hub):
     spec = order("hang").model_dump(mode="json")
     spec["limits"] |= {"hang_minutes": 0.05, "retries": 0}
     run = real.client.create(RunSpec.model_validate(spec))
-    detail = real.until(run.uid, "failed", timeout=120)
+    detail = real.until(run.uid, "failed", timeout=300)
     assert (detail.run.reason, detail.run.error.code) == ("hang", "hub.stalled")

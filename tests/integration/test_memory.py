@@ -24,7 +24,7 @@ def test_that_runs_tell_their_memory_and_the_next_forecast_learns_from_them(real
     assert before.capacity is not None
     assert before.parts["weights"] > 4 * before.parts["adapter"] > 0
     run = real.client.create(spec)
-    real.until(run.uid, "completed", timeout=150)
+    real.until(run.uid, "completed", timeout=300)
     told = {line["kind"]: line for line in real.journal(run.uid)}
     expected, fact = told["memory_forecast"], told["memory"]
     assert expected["measured"] == pytest.approx(expected["tensors"], rel=0.2)

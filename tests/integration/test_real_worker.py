@@ -44,7 +44,7 @@ def test_that_a_real_worker_trains_over_the_death_of_its_controller(real):
     os.kill(address, 9)
     wait_until(lambda: not real.running(), what="the controller has gone")
     real.start()
-    detail = real.until(run.uid, "completed", timeout=150)
+    detail = real.until(run.uid, "completed", timeout=300)
     assert real.client.series(run.uid, ["loss"])["loss"].x.tolist() == list(range(1, 13))
     assert (detail.run.step, detail.run.total_steps, len(detail.attempts)) == (12, 12, 1)
     adapter = next(artifact for artifact in detail.artifacts if artifact.kind == "adapter")
@@ -58,7 +58,7 @@ def test_that_a_real_worker_saves_when_it_is_stopped(real):
     run = real.client.create(demo(5000))
     wait_until(lambda: real.client.run(run.uid).run.step, 120, "the first step")
     real.client.stop(run.uid)
-    detail = real.until(run.uid, "stopped", timeout=90)
+    detail = real.until(run.uid, "stopped", timeout=300)
     assert detail.attempts[0].exit_code == 77
     assert [artifact.kind for artifact in detail.artifacts] == ["adapter"]
 
@@ -89,7 +89,7 @@ def test_that_a_run_whose_worker_is_killed_or_paused_goes_on_bit_for_bit(real):
     real.client.change_settings(Settings(retry_seconds=0.1))
     whole = real.client.create(recoverable("whole"))
     killed = real.client.create(recoverable("killed"))
-    real.until(whole.uid, "completed", timeout=150)
+    real.until(whole.uid, "completed", timeout=300)
     wait_until(lambda: (real.client.run(killed.uid).run.step or 0) >= 6, 120, "step 6")
     started = next(line for line in real.journal(killed.uid) if line["kind"] == "started")
     os.kill(started["pid"], 9)
@@ -101,13 +101,13 @@ def test_that_a_run_whose_worker_is_killed_or_paused_goes_on_bit_for_bit(real):
     detail = real.until(killed.uid, "paused", timeout=60)
     assert detail.checkpoints[-1].step == detail.run.step
     real.client.resume(killed.uid)
-    detail = real.until(killed.uid, "completed", timeout=150)
+    detail = real.until(killed.uid, "completed", timeout=300)
     assert [attempt.cause for attempt in detail.attempts] == ["first", "retry", "resume"]
     assert detail.attempts[1].resumed_attempt == 1
     assert detail.attempts[1].resumed_step % 4 == 0
     assert losses(real, killed.uid) == losses(real, whole.uid)
     assert set(losses(real, whole.uid)) == set(range(1, 25))
     real.client.resume(killed.uid, max_steps=30)
-    detail = real.until(killed.uid, "completed", timeout=150)
+    detail = real.until(killed.uid, "completed", timeout=300)
     assert (detail.attempts[3].cause, detail.attempts[3].first_step, detail.run.step) == ("extend", 25, 30)
     assert set(losses(real, killed.uid)) == set(range(1, 31))

@@ -36,7 +36,7 @@ def order(**job) -> RunSpec:
 
 def test_that_preferences_are_learned_and_kept_in_the_history(real: ControllerProcess) -> None:
     run = real.client.create(order())
-    assert real.until(run.uid, "completed", "failed", timeout=200).run.state == "completed"
+    assert real.until(run.uid, "completed", "failed", timeout=300).run.state == "completed"
     curves = real.client.series(run.uid)
     assert {"loss", "rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies"} <= set(curves)
     assert curves["rewards/margins"].x.tolist() == [1, 2, 3, 4, 5, 6]
@@ -60,7 +60,7 @@ def test_that_a_model_learns_from_rewards_for_its_own_answers(real: ControllerPr
         evaluation={"data": [{"hub": "bundled", "path": "demo/held_out", "limit": 6}], "max_new_tokens": 12},
     )  # fmt: skip
     run = real.client.create(asked)
-    assert real.until(run.uid, "completed", "failed", timeout=200).run.state == "completed"
+    assert real.until(run.uid, "completed", "failed", timeout=300).run.state == "completed"
     curves = real.client.series(run.uid)
     assert {"loss", "reward", "rewards/accuracy", "rewards/format", "entropy", "answer_length"} <= set(curves)
     assert curves["reward"].x.tolist() == [1, 2, 3]

@@ -71,7 +71,7 @@ def test_that_cold_forked_and_spawned_workers_learn_the_same_bit_for_bit(real):
         )
         until_spare(real, "off" if method == "cold" else "ready")
         runs[method] = real.client.create(spec).uid
-        real.until(runs[method], "completed", timeout=150)
+        real.until(runs[method], "completed", timeout=300)
     found = {method: losses(real, uid) for method, uid in runs.items()}
     assert len(found["cold"]) == 6
     assert found["auto"] == found["cold"]
@@ -94,7 +94,7 @@ def test_that_a_warm_worker_goes_on_over_the_death_of_its_controller_and_the_spa
     detail = real.client.run(run.uid)
     assert (detail.run.state, len(detail.attempts)) == ("running", 1)
     real.client.stop(run.uid)
-    stopped = real.until(run.uid, "stopped", timeout=90)
+    stopped = real.until(run.uid, "stopped", timeout=300)
     assert stopped.attempts[0].exit_code == 77
     steps = real.client.series(run.uid, ["loss"])["loss"].x.tolist()
     assert steps == list(range(1, len(steps) + 1))
