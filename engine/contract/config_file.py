@@ -22,7 +22,7 @@ from engine.contract.errors import Problem, Refused
 from engine.contract.run_spec import CONFIG_VERSION, RunConfig, RunSpec
 from engine.contract.setting import extra
 from engine.contract.stages import objective_contradictions
-from engine.contract.tuners import TUNERS, contradictions
+from engine.contract.tuners import TUNERS, contradictions, steps_contradictions
 
 
 def to_yaml(config: RunConfig) -> str:
@@ -124,6 +124,7 @@ def _contradictions(document: dict[str, Any]) -> Iterator[Problem]:
         yield from contradictions(tuner, "8bit" if wanted == "8bit" else "4bit" if wanted == "4bit" else "none")
         if isinstance(training, dict):
             chosen = TUNERS.get(str(tuner.get("kind", "lora")))
+            yield from steps_contradictions(tuner, training.get("max_steps"))
             yield from optimizers.contradictions(training, tuner, chosen is not None and chosen.whole_model)
     guarded, saved = document.get("guards"), document.get("checkpoints")
     if isinstance(guarded, dict):

@@ -70,6 +70,8 @@ class Load(BaseModel):
     device: Literal["cpu", "cuda"] = "cpu"
     copies: int = 0
     """Frozen models beside the one that learns."""
+    init: str = "default"
+    """What an adapter begins with."""
     scores: bool = False
     """The model gives a number a row: no logits of tokens are computed."""
 
@@ -128,7 +130,7 @@ def load_of(
         checkpointing=training.gradient_checkpointing, attention=job.model.attention, arithmetic=arithmetic,
         weights=held, quantisation=job.quantisation, device=device, optimiser=optimizer.name,
         directions=directions,
-        copies=int(copied), scores=stage.scores,
+        copies=int(copied), scores=stage.scores, init=job.tuner.init if "init" in tuner.settings else "default",
     )  # fmt: skip
 
 
@@ -157,10 +159,23 @@ def estimate(shape: ModelShape, load: Load, known: Calibration | None = None) ->
         moment = {"gradients": begin_grads, "activations": kept + max(0.0, working - logits), "logits": logits}
     else:
         moment = {"gradients": gradients, "activations": at_end - gradients, "logits": 0.0}
+    more = _before(shape, load) - state - sum(moment.values())
+    moment["gradients"] += max(0.0, more)
     found = {"weights": weights * (1 + load.copies), "adapter": adapter, "optimiser": state, **moment}
     found["overhead"] = _overhead(load, sum(found.values()), found["weights"], known)
     parts = {part: round(found[part]) for part in PARTS}
     return Estimate(parts=parts, rows=load.rows, width=load.width, measured=factor != 1.0)
+
+
+def _before(shape: ModelShape, load: Load) -> float:
+    """Bytes of what an adapter takes its beginning from, all modules at once: gradients, or how inputs go together."""
+    chosen = adapted(shape, load)
+    if load.init == "lora_ga":
+        return float(sum(BYTES[load.weights] * one.inputs * one.outputs * one.count for one in chosen))
+    if load.init == "corda":  # and its directions, of which peft cuts those that are not needed at the end
+        directions = [min(one.inputs, one.outputs) * (one.inputs + one.outputs) for one in chosen]
+        return 4.0 * sum((one.inputs**2 + more) * one.count for one, more in zip(chosen, directions, strict=True))
+    return 0.0
 
 
 def factor_of(shape: ModelShape, load: Load, measured: float) -> float:

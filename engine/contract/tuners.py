@@ -17,9 +17,14 @@ from engine.contract.errors import Problem
 from engine.contract.options import Value, check_given
 
 OPTIONS = Path(__file__).parents[2] / "resources" / "tuners" / "peft.json"
-LORA = ("rank", "alpha", "dropout", "targets", "rslora", "init", "plus_ratio", "rank_pattern", "alpha_pattern")
+LORA = (
+    *("rank", "alpha", "dropout", "targets", "rslora", "init", "init_rows", "corda_method", "ga_direction", "ga_scale"),
+    *("ga_gamma", "plus_ratio", "rank_pattern", "alpha_pattern"),
+)
 SPLITTING = ("pissa", "olora", "corda", "lora_ga")
 """Beginnings that take directions out of the base model's weights."""
+PASSES = ("eva", "corda", "lora_ga", "loftq")
+"""Beginnings that are made once rows and weights are there, before the first step."""
 Quantisation = Literal["none", "8bit", "4bit"]
 
 
@@ -40,6 +45,10 @@ class Tuner:
     """It changes the model itself; what it leaves is a model, not an adapter."""
 
 
+ALLOCATION = ("target_rank", "tinit", "tfinal", "delta_t", "beta1", "beta2", "orth_weight")
+"""AdaLoRA's own settings."""
+
+
 def _of_peft(name: str, *settings: str, **given: str) -> Tuner:
     """A method of peft's that takes target modules, and options of its own."""
     taken = (*settings, "targets", "modules_to_save", "options")
@@ -51,6 +60,9 @@ _ALL = (
     Tuner("qlora", (*LORA, "freeze_a", "modules_to_save"), "LORA", quantised=True),
     Tuner("full", whole_model=True),
     Tuner("dora", (*LORA, "modules_to_save"), "LORA", quantised=True),
+    Tuner(
+        "adalora", ("rank", *ALLOCATION, "alpha", "dropout", "targets", "modules_to_save"), "ADALORA", quantised=True
+    ),
     Tuner("freeze", ("layers", "modules_to_save"), whole_model=True),
     _of_peft("ia3"),
     _of_peft("loha", "rank", "alpha", alpha="alpha"),
@@ -81,9 +93,33 @@ def check_options(name: str, options: Mapping[str, Value], at: str = "tuner.opti
     yield from check_given(name, options, options_of(name), at)
 
 
+def allocation_of(steps: int, tinit: int | None, tfinal: int | None, delta_t: int | None) -> tuple[int, int, int]:
+    """AdaLoRA's steps before ranks go, steps after that, and steps between two times: of these, or as usual."""
+    first = steps // 10 if tinit is None else tinit
+    last = steps * 3 // 10 if tfinal is None else tfinal
+    return first, last, max(1, (steps - first - last) // 50) if delta_t is None else delta_t
+
+
 def quantisation_of(kind: str, wanted: Quantisation) -> Quantisation:
     """How the base weights are held: QLoRA means 4 bits where nothing else is said."""
     return "4bit" if kind == "qlora" and wanted == "none" else wanted
+
+
+def steps_contradictions(tuner: Mapping[str, Any], steps: object) -> Iterator[Problem]:
+    """What of `tuner` does not fit into as many steps as are asked for."""
+    first, last = tuner.get("tinit"), tuner.get("tfinal")
+    if tuner.get("kind") != "adalora" or not _counts(steps, *(one for one in (first, last) if one is not None)):
+        return
+    assert isinstance(steps, int)
+    before, after, _ = allocation_of(steps, first, last, 1)
+    if steps >= 1 and min(before, after) >= 0 and before + after >= steps:
+        field = "tuner.tfinal" if last is not None else "tuner.tinit" if first is not None else "training.max_steps"
+        params = {"tinit": before, "tfinal": after, "steps": steps}
+        yield Problem(code="config.adalora_steps", field=field, params=params)
+
+
+def _counts(*values: object) -> bool:
+    return all(isinstance(value, int) and not isinstance(value, bool) for value in values)
 
 
 def contradictions(tuner: Mapping[str, Any], quantisation: Quantisation = "none") -> Iterator[Problem]:
@@ -96,10 +132,16 @@ def contradictions(tuner: Mapping[str, Any], quantisation: Quantisation = "none"
         yield Problem(code="config.quantised_tuner", field="model.quantisation", params=params)
     if held != "none" and init in SPLITTING:
         yield Problem(code="config.quantised_init", field="tuner.init", params={"init": init, "held": held})
-    if name == "dora" and init in SPLITTING:
+    begins = name in TUNERS and "init" in TUNERS[name].settings
+    if init == "loftq" and begins and held != "4bit":
+        yield Problem(code="config.loftq_bits", field="tuner.init", params={"held": held})
+    if name == "dora" and (init in SPLITTING or init == "loftq"):
         yield Problem(code="config.init_with_dora", field="tuner.init", params={"init": init})
     if name == "freeze" and tuner.get("layers") == 0 and not tuner.get("modules_to_save"):
         yield Problem(code="config.freeze_nothing", field="tuner.layers")
+    rank, target = tuner.get("rank", 16), tuner.get("target_rank", 8)
+    if name == "adalora" and _counts(rank, target) and 1 <= rank <= target:
+        yield Problem(code="config.adalora_rank", field="tuner.target_rank", params={"rank": rank, "target": target})
     options = tuner.get("options")
     if isinstance(options, Mapping) and options and name in TUNERS:
         yield from check_options(name, {str(key): value for key, value in options.items()})

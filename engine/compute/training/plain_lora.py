@@ -50,6 +50,7 @@ def _twice(config: Any) -> Any:
         True,
         True,
     )
+    made.corda_config = made.lora_ga_config = None
     made.rank_pattern = {name: rank * 2 for name, rank in config.rank_pattern.items()}
     made.alpha_pattern = {name: alpha * more for name, alpha in config.alpha_pattern.items()}
     return made

@@ -14,6 +14,7 @@ from engine.compute.data.loading import Loaded, load_sources
 from engine.compute.data.mask import end_is_marked
 from engine.compute.data.templates import Template, choose_template
 from engine.compute.inference.base import load_model, load_tokenizer, padding_token
+from engine.compute.training.beginnings import Begun
 from engine.compute.training.optimizers import check_optimizer
 from engine.compute.training.plain_lora import beginning
 from engine.compute.training.precision import Precision, choose_device, decide
@@ -43,6 +44,12 @@ class Materials:
     """The adapter as it began, where it took its beginning out of the base model."""
     labels: Labels | None = None
     """The classes, where rows have them."""
+    begun: Begun | None = None
+    """How the adapter began, where rows or lost bits decided it."""
+
+    def settle(self, begun: Begun) -> None:
+        """The adapter has its beginning now."""
+        self.model, self.began, self.begun = begun.model, beginning(begun.model), begun
 
 
 def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_stop: Callable[[], None]) -> Materials:
