@@ -124,6 +124,8 @@ def _contradictions(document: dict[str, Any]) -> Iterator[Problem]:
         yield from contradictions(tuner, "8bit" if wanted == "8bit" else "4bit" if wanted == "4bit" else "none")
         if isinstance(training, dict):
             chosen = TUNERS.get(str(tuner.get("kind", "lora")))
+            if tuner.get("kind") == "prefix_tuning" and training.get("gradient_checkpointing") is True:
+                yield Problem(code="config.prefix_checkpointing", field="training.gradient_checkpointing")
             yield from steps_contradictions(tuner, training.get("max_steps"))
             yield from optimizers.contradictions(training, tuner, chosen is not None and chosen.whole_model)
     guarded, saved = document.get("guards"), document.get("checkpoints")

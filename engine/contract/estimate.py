@@ -72,13 +72,17 @@ class Load(BaseModel):
     """Frozen models beside the one that learns."""
     init: str = "default"
     """What an adapter begins with."""
+    virtual: int = 0
+    """Learned tokens before every row."""
+    prefix: bool = False
+    """They stand in every layer's keys and values instead of in the row."""
     scores: bool = False
     """The model gives a number a row: no logits of tokens are computed."""
 
     @property
     def tokens(self) -> int:
-        """Of a micro batch, filling included."""
-        return self.rows * self.width
+        """Of a micro batch, filling and virtual tokens included."""
+        return self.rows * (self.width + self.virtual)
 
 
 class Estimate(BaseModel):
@@ -119,6 +123,7 @@ def load_of(
         arithmetic = "bf16" if device == "cuda" else "fp32"
     optimizer = OPTIMIZERS[training.optimizer]
     directions = int(training.optimizer_options.get("rank", 128)) if optimizer.low_rank else 0
+    virtual = job.tuner.virtual_tokens if tuner.virtual else 0
     stage = stage_of(job.stage)
     copied = keeps_copy(job.stage, job.reference_free, job.tuner.kind, job.tuner.init)
     held = job.model.dtype if job.model.dtype != "auto" else "fp32" if full else arithmetic
@@ -130,6 +135,7 @@ def load_of(
         checkpointing=training.gradient_checkpointing, attention=job.model.attention, arithmetic=arithmetic,
         weights=held, quantisation=job.quantisation, device=device, optimiser=optimizer.name,
         directions=directions,
+        virtual=virtual, prefix=tuner.name == "prefix_tuning",
         copies=int(copied), scores=stage.scores, init=job.tuner.init if "init" in tuner.settings else "default",
     )  # fmt: skip
 
@@ -221,6 +227,9 @@ def _held(shape: ModelShape, load: Load) -> tuple[float, float, float]:
     weights = outside * BYTES[load.weights] + inside
     if load.full:
         return weights, 0.0, float(shape.parameters)
+    if load.virtual:
+        numbers = float(load.virtual * (2 * shape.layers * shape.keys if load.prefix else shape.hidden))
+        return weights, 4.0 * numbers, numbers
     numbers = float(sum(load.rank * (one.inputs + one.outputs) * one.count for one in adapted(shape, load)))
     return weights, 4.0 * numbers, numbers
 
@@ -344,4 +353,4 @@ def _logits(shape: ModelShape, load: Load) -> float:
     _stream, inner = _sizes(load)
     if load.scores:
         return 0.0
-    return math.ceil(load.tokens * load.trained) * (12.0 * shape.vocab + inner * shape.hidden)
+    return math.ceil(load.rows * load.width * load.trained) * (12.0 * shape.vocab + inner * shape.hidden)

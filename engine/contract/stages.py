@@ -215,15 +215,24 @@ def objective_contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(code="config.kto_batch", field="training.micro_batch_size")
     if loss in WHOLE_BATCH and training.get("micro_batch_parts", 1) != 1:
         yield Problem(code="config.stage_parts", field="training.micro_batch_parts", params={"loss": loss})
-    tuner = _group(document, "tuner")
-    takes_init = "init" in TUNERS[str(kind)].settings if (kind := tuner.get("kind", "lora")) in TUNERS else False
-    if takes_init and tuner.get("init") == "lora_ga" and (stage.samples or stage.scores or stage.head):
-        yield Problem(code="config.init_for_stage", field="tuner.init", params={"init": "lora_ga", "stage": stage.name})
+    yield from _method(stage, _group(document, "tuner"))
     if stage.head:
         yield from heads.contradictions(document, stage.head, loss)
     yield from _formats(stage, document)
     if stage.samples:
         yield from rewards.contradictions(document)
+
+
+def _method(stage: Stage, tuner: Mapping[str, Any]) -> Iterator[Problem]:
+    """What of `tuner` is for stages that predict the tokens of rows."""
+    method = TUNERS.get(str(tuner.get("kind", "lora")))
+    if method is None or not (stage.samples or stage.scores or stage.head):
+        return
+    if method.virtual:
+        params = {"tuner": method.name, "stage": stage.name}
+        yield Problem(code="config.tuner_for_stage", field="tuner.kind", params=params)
+    if "init" in method.settings and tuner.get("init") == "lora_ga":
+        yield Problem(code="config.init_for_stage", field="tuner.init", params={"init": "lora_ga", "stage": stage.name})
 
 
 def _formats(stage: Stage, document: Mapping[str, Any]) -> Iterator[Problem]:

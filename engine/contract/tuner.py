@@ -9,7 +9,8 @@ from engine.contract.tuners import TUNERS
 
 TunerKind = Literal[
     "lora", "qlora", "full", "dora", "adalora", "freeze", "ia3", "loha", "lokr", "vera", "boft", "oft", "fourierft",
-    "hra", "randlora", "vblora", "miss", "shira", "ln_tuning",
+    "hra", "randlora", "vblora", "miss", "shira", "ln_tuning", "prompt_tuning", "prefix_tuning", "p_tuning",
+    "trainable_tokens",
 ]  # fmt: skip
 RUNNABLE_TUNERS = tuple(TUNERS)
 Rank = Annotated[int, Field(ge=1, le=4096)]
@@ -129,6 +130,36 @@ class TunerConfig(Settings):
     orth_weight: float = setting(
         0.5, "AdaLoRA: how strongly the loss keeps the adapter's directions at right angles.",
         label="Orthogonality weight", ge=0, le=1000,
+    )  # fmt: skip
+    virtual_tokens: int = setting(
+        20, "Learned tokens that stand before every row; they take as many places of the context.",
+        label="Virtual tokens", unit="tokens", ge=1, le=1000, usual=(5, 200),
+    )  # fmt: skip
+    prompt_init: Literal["random", "text", "vocabulary"] = setting(
+        "random", "Prompt tuning: the virtual tokens begin at random, as a text, or as tokens of the vocabulary.",
+        label="Virtual tokens begin as",
+    )  # fmt: skip
+    prompt_text: str | None = setting(
+        None, "Prompt tuning: the text the virtual tokens begin as.", label="Text to begin with", max_length=20000
+    )
+    prefix_projection: bool = setting(
+        False, "Prefix tuning: a small network makes the prefix; steadier, and it is left out of the result.",
+        label="Prefix by a network",
+    )  # fmt: skip
+    encoder: Literal["mlp", "lstm"] = setting(
+        "mlp", "P-tuning: the network that makes the virtual tokens.", label="Prompt network"
+    )
+    encoder_size: int | None = setting(
+        None, "Width of the network that makes virtual tokens; empty: the model's own.", label="Network width",
+        ge=1, le=65536,
+    )  # fmt: skip
+    encoder_layers: int = setting(2, "P-tuning: layers of the LSTM.", label="Network layers", ge=1, le=16)
+    encoder_dropout: float = setting(
+        0.0, "P-tuning: share of the LSTM's values dropped while training.", label="Network dropout", ge=0, lt=1
+    )
+    tokens: list[Annotated[str, Field(min_length=1, max_length=200)]] = setting(
+        list, "Tokens whose embeddings learn, as text; each must be a single token of the model.", label="Tokens",
+        max_length=1024,
     )  # fmt: skip
     layers: int = setting(
         2,

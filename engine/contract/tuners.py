@@ -41,10 +41,15 @@ class Tuner:
     """Where peft calls a setting of ours by another name."""
     quantised: bool = False
     """It can sit beside weights held in 8 or 4 bits."""
+    virtual: bool = False
+    """It learns tokens that stand before every row and are no text."""
     whole_model: bool = False
     """It changes the model itself; what it leaves is a model, not an adapter."""
 
 
+PROMPT = ("virtual_tokens",)
+ENCODER = ("encoder", "encoder_size", "encoder_layers", "encoder_dropout")
+"""What p-tuning makes its virtual tokens with."""
 ALLOCATION = ("target_rank", "tinit", "tfinal", "delta_t", "beta1", "beta2", "orth_weight")
 """AdaLoRA's own settings."""
 
@@ -77,6 +82,10 @@ _ALL = (
     _of_peft("miss", "rank", "dropout", dropout="miss_dropout"),
     _of_peft("shira", "rank"),
     Tuner("ln_tuning", ("modules_to_save",), "LN_TUNING"),
+    Tuner("prompt_tuning", (*PROMPT, "prompt_init", "prompt_text"), "PROMPT_TUNING", virtual=True),
+    Tuner("prefix_tuning", (*PROMPT, "prefix_projection", "encoder_size"), "PREFIX_TUNING", virtual=True),
+    Tuner("p_tuning", (*PROMPT, *ENCODER), "P_TUNING", virtual=True),
+    Tuner("trainable_tokens", ("tokens",), "TRAINABLE_TOKENS"),
 )
 TUNERS = {tuner.name: tuner for tuner in _ALL}
 
@@ -139,6 +148,10 @@ def contradictions(tuner: Mapping[str, Any], quantisation: Quantisation = "none"
         yield Problem(code="config.init_with_dora", field="tuner.init", params={"init": init})
     if name == "freeze" and tuner.get("layers") == 0 and not tuner.get("modules_to_save"):
         yield Problem(code="config.freeze_nothing", field="tuner.layers")
+    if name == "prompt_tuning" and tuner.get("prompt_init") == "text" and not tuner.get("prompt_text"):
+        yield Problem(code="config.prompt_text", field="tuner.prompt_text")
+    if name == "trainable_tokens" and not tuner.get("tokens"):
+        yield Problem(code="config.tokens_needed", field="tuner.tokens")
     rank, target = tuner.get("rank", 16), tuner.get("target_rank", 8)
     if name == "adalora" and _counts(rank, target) and 1 <= rank <= target:
         yield Problem(code="config.adalora_rank", field="tuner.target_rank", params={"rank": rank, "target": target})

@@ -1,6 +1,17 @@
 """The English words of methods and of their settings."""
 
 TUNER_WORDS = {
+    "choice.prompt_tuning": "Prompt tuning",
+    "choice.prefix_tuning": "Prefix tuning",
+    "choice.p_tuning": "P-tuning",
+    "choice.trainable_tokens": "Single tokens",
+    "method.prompt_tuning": "Learns a few virtual tokens that stand before every row: the smallest results.",
+    "method.prefix_tuning": "Learns what every layer sees before every row.",
+    "method.p_tuning": "Virtual tokens that a small network makes and learns.",
+    "method.trainable_tokens": "Only the embeddings of the tokens that are named learn.",
+    "choice.vocabulary": "Tokens of the vocabulary",
+    "choice.mlp": "MLP",
+    "choice.lstm": "LSTM",
     "choice.adalora": "AdaLoRA",
     "method.adalora": "LoRA that moves ranks to the modules that need them while it learns.",
     "method.lora": "A small adapter beside frozen weights: the usual choice.",

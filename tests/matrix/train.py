@@ -15,6 +15,7 @@ import torch
 
 from engine.compute.training.beginnings import begin_again
 from engine.compute.training.checkpoint import load_weights
+from engine.compute.training.loftq import begin_loftq
 from engine.compute.worker.commands import StopFlag
 from engine.compute.worker.materials import gather
 from engine.compute.worker.session import run_attempt
@@ -119,7 +120,10 @@ def begun(cell: Cell, checkpoint: Path) -> Any:
     """The same, with the beginning that a checkpoint tells of."""
     job = RunSpec.model_validate({"name": "begun", "job": job_of(cell)}).job
     assert isinstance(job, TrainJob)
-    return begin_again(fresh(cell), job.tuner, checkpoint).model
+    made = begin_again(fresh(cell), job.tuner, checkpoint).model
+    if cell.init == "loftq":
+        begin_loftq(made, MODEL, lambda _done: None)
+    return made
 
 
 def answers(model: Any) -> torch.Tensor:
@@ -138,7 +142,8 @@ def reloaded(cell: Cell, folder: Path) -> Any:
     from peft import PeftModel
 
     # One that takes its beginning out of the base model leaves an adapter for the base as it was.
-    base = fresh(cell, init="default").unload()
+    made = fresh(cell, init="default")
+    base = made.get_base_model() if TUNERS[cell.tuner].virtual else made.unload()
     return PeftModel.from_pretrained(base, str(folder))
 
 

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, load_model, save_model
 
 from engine.compute.training.allocation import all_ranks
 from engine.compute.training.optimizers import plain_state, whole_state
+from engine.compute.training.prompts import learns_prompt
 from engine.contract.durable import write_json
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ADAPTER = "adapter_model.safetensors"
 MODEL = "model.safetensors"
+PROMPT = "prompt_encoder.safetensors"
 OPTIMISER = "optimizer.pt"
 SCHEDULE = "schedule.pt"
 CHANCE = "chance.pt"
@@ -98,6 +100,8 @@ def save_weights(model: Any, folder: Path) -> None:
     if hasattr(model, "peft_config"):
         with all_ranks(model):
             model.save_pretrained(str(folder), save_embedding_layers=False)
+        if learns_prompt(model):  # peft writes what its network makes, not the network
+            save_model(model.prompt_encoder["default"], str(folder / PROMPT), metadata={"format": "pt"})
     else:
         save_model(model, str(folder / MODEL), metadata={"format": "pt"})
         model.config.save_pretrained(str(folder))
@@ -107,6 +111,9 @@ def load_weights(model: Any, folder: Path) -> None:
     """Put saved weights into a model of the same make; raises ValueError if they do not fit it exactly."""
     if not hasattr(model, "peft_config"):
         load_model(model, folder / MODEL, strict=True)
+        return
+    if learns_prompt(model):
+        load_model(model.prompt_encoder["default"], folder / PROMPT, strict=True)
         return
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
 

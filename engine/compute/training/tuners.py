@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from engine.compute.training.prompts import begin_with_text, prompt_settings, token_numbers
 from engine.contract.errors import UserError
 from engine.contract.tuner import TunerConfig
 from engine.contract.tuners import PASSES, TUNERS
@@ -184,8 +185,17 @@ def _layers(model: torch.nn.Module) -> list[torch.nn.Module]:
 _WHOLE: dict[str, Callable[[Any, TunerConfig], Any]] = {"full": _full, "freeze": _freeze}
 
 
-def apply_tuner(model: Any, config: TunerConfig, task: str = "CAUSAL_LM") -> Any:
-    """The model made ready for training; `task` as peft calls it: SEQ_CLS for a model that gives numbers."""
+def apply_tuner(model: Any, config: TunerConfig, task: str = "CAUSAL_LM", tokenizer: Any = None) -> Any:
+    """The model made ready for training; `task` as peft calls it: SEQ_CLS for a model that gives numbers.
+
+    The tokenizer is asked by methods whose settings name texts.
+    """
+    if TUNERS[config.kind].virtual:
+        made = _adapted(model, config, task, **prompt_settings(model, config))
+        begin_with_text(made, config, tokenizer)
+        return made
+    if config.kind == "trainable_tokens":
+        return _adapted(model, config, task, token_indices=token_numbers(config, tokenizer, model))
     if config.kind in _WHOLE:
         return _WHOLE[config.kind](model, config)
     return (_lora if config.kind in ("lora", "qlora", "dora") else _of_peft)(model, config, task)

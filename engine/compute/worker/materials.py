@@ -18,6 +18,7 @@ from engine.compute.training.beginnings import Begun
 from engine.compute.training.optimizers import check_optimizer
 from engine.compute.training.plain_lora import beginning
 from engine.compute.training.precision import Precision, choose_device, decide
+from engine.compute.training.prompts import check_length
 from engine.compute.training.tuners import apply_tuner
 from engine.compute.worker.head_rows import head_of, learned_labels
 from engine.compute.worker.reporter import Reporter
@@ -83,7 +84,9 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
         model.config.get_text_config().pad_token_id = padding_token(tokenizer)
     check_stop()
     task = "FEATURE_EXTRACTION" if stage.vectors else "SEQ_CLS" if scores else "CAUSAL_LM"
-    tuned = apply_tuner(model, job.tuner, task)
+    if TUNERS[job.tuner.kind].virtual:
+        check_length(model, job.tuner, job.data.max_length)
+    tuned = apply_tuner(model, job.tuner, task, tokenizer)
     return Materials(
         device, tokenizer, template, train, validation, held_out, precision, tuned, folder, beginning(tuned), labels
     )

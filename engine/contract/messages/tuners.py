@@ -45,6 +45,37 @@ TUNERS: dict[str, Message] = {
     "config.adalora_rank": Message(
         "", "AdaLoRA goes from rank {rank} to {target}, which is not lower.", "Set target_rank below tuner.rank."
     ),
+    "config.prompt_text": Message(
+        "", "The virtual tokens are to begin as a text, and there is none.", "Set prompt_text, or prompt_init=random."
+    ),
+    "config.tokens_needed": Message(
+        "", "No token is named whose embedding is to learn.", "Name tokens in tuner.tokens."
+    ),
+    "config.token_not_single": Message(
+        "'{token}' is no single token of this model.",
+        "Its tokenizer makes {count} of it: {pieces}.",
+        "Name tokens of the vocabulary in tuner.tokens.",
+    ),
+    "config.token_no_row": Message(
+        "'{token}' has the number {number}, and the model has embeddings for {rows} tokens.",
+        "The tokenizer knows more tokens than the model.",
+        "Take the token out of tuner.tokens.",
+    ),
+    "config.virtual_length": Message(
+        "Rows of {length} tokens and {tokens} virtual tokens are more than the model's context of {most}.",
+        "",
+        "Set data.max_length to {rest} at most, or tuner.virtual_tokens lower.",
+    ),
+    "config.prefix_checkpointing": Message(
+        "",
+        "Prefix tuning puts its prefix into the key-value cache, which gradient checkpointing does without.",
+        "Set gradient_checkpointing=false, or tuner.kind to prompt_tuning or p_tuning.",
+    ),
+    "config.tuner_for_stage": Message(
+        "",
+        "The method {tuner} puts virtual tokens before every row, and the stage {stage} cannot do with them yet.",
+        "Set tuner.kind to lora, or choose a stage that predicts tokens.",
+    ),
     "config.init_rank": Message(
         "{init} cannot begin: rank {rank} is too high for the module {module}.",
         "",

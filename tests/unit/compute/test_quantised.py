@@ -11,7 +11,7 @@ from engine.contract.config_file import check_document
 from engine.contract.model import ModelConfig
 from engine.contract.tuners import TUNERS
 
-HELD = [("qlora", "none"), ("lora", "8bit"), ("dora", "4bit"), ("ia3", "4bit")]
+HELD = [("qlora", "none"), ("lora", "8bit"), ("dora", "4bit"), ("ia3", "4bit"), ("adalora", "4bit")]
 
 
 def recipe(tmp_path, model, kind: str, held: str) -> dict:

@@ -47,7 +47,7 @@ def logits(model) -> torch.Tensor:
 
 def tuned(config: TunerConfig, tokenizer, training: TrainingConfig):
     torch.manual_seed(7)
-    model = apply_tuner(tiny.make_model(), config)
+    model = apply_tuner(tiny.make_model(), config, tokenizer=tokenizer)
     loader = make_loader(tokenizer, training)
     begun = begin_by_rows(model, config, loader, CPU, Path())
     assert loader.tokens == 0
