@@ -24,6 +24,7 @@ from engine.contract.stages import keeps_copy, stage_of
 from engine.contract.tuners import TUNERS
 
 BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "8bit": 1.0, "4bit": 0.5625}
+BYTES |= {"torchao_8bit": 1.0, "hqq_8bit": 1.0625, "hqq_4bit": 0.5625}
 """Of a number. 4 bit: half a byte and a scale of fp32 for 64 numbers (QLoRA, arXiv:2305.14314, section 3)."""
 PROCESS_BYTES = 480 << 20
 """Of a worker before it has a model: python, torch, transformers. Runs that ended tell what it is here."""

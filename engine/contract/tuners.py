@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from engine.contract.errors import Problem
 from engine.contract.options import Value, check_given
@@ -25,7 +25,17 @@ SPLITTING = ("pissa", "olora", "corda", "lora_ga")
 """Beginnings that take directions out of the base model's weights."""
 PASSES = ("eva", "corda", "lora_ga", "loftq")
 """Beginnings that are made once rows and weights are there, before the first step."""
-Quantisation = Literal["none", "8bit", "4bit"]
+Quantisation = Literal["none", "8bit", "4bit", "torchao_8bit", "hqq_8bit", "hqq_4bit"]
+HOLDINGS: tuple[Quantisation, ...] = get_args(Quantisation)
+QUANTISERS: dict[str, str] = {
+    "8bit": "bitsandbytes", "4bit": "bitsandbytes", "torchao_8bit": "torchao", "hqq_8bit": "hqq", "hqq_4bit": "hqq",
+}  # fmt: skip
+"""Which package holds the weights; those other than bitsandbytes go with LoRA only.
+
+peft's LoRA has no 4 bits of torchao, and transformers 5 says of HQQ that it is not available yet: that one is declared
+and refused.
+"""
+RUNNABLE_QUANTISATION = ("none", "8bit", "4bit", "torchao_8bit")
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,20 @@ _ALL = (
 TUNERS = {tuner.name: tuner for tuner in _ALL}
 
 
+LEFT_OUT = {
+    "HQQ": "transformers 5 has no loader for its weights yet; `hqq_8bit` and `hqq_4bit` are refused until it has.",
+    "torchao in 4 bits": "peft's LoRA takes torchao's weights in 8 bits only.",
+    "LLaMA-Pro": "It adds layers: its result is a longer model than the base, and no adapter for it.",
+    "LISA": "`freeze` trains a fixed choice of layers; one that changes needs optimiser state that comes and goes.",
+    "ReFT": "No library among those kept here brings it; peft has none.",
+    "LongLoRA": "Its shifted attention replaces the attention of each architecture by code of its own.",
+    "Bottleneck adapters": "The library that brings them has model classes of its own.",
+    "BAdam": "It is an optimiser over blocks of the whole model; no library among those kept here brings it.",
+    "New tokens": "`trainable_tokens` takes tokens the model has; new ones need longer embeddings in the base, too.",
+}
+"""Methods people may look for, and why they are not here."""
+
+
 @functools.cache
 def options_of(name: str) -> dict[str, dict[str, Any]]:
     """Options of a tuner by name: type, default, what peft says of them, and the choices where there are few."""
@@ -135,8 +159,10 @@ def contradictions(tuner: Mapping[str, Any], quantisation: Quantisation = "none"
     """What does not go together in the `tuner` part of a config, which may not be valid as a whole."""
     name, init = str(tuner.get("kind", "lora")), tuner.get("init", "default")
     held = quantisation_of(name, quantisation)
-    if held != "none" and name in TUNERS and not TUNERS[name].quantised:
-        known = ", ".join(one.name for one in _ALL if one.quantised)
+    others = QUANTISERS.get(held, "bitsandbytes") != "bitsandbytes"
+    taken = ("lora",) if others else tuple(one.name for one in _ALL if one.quantised)
+    if held != "none" and name in TUNERS and name not in taken:
+        known = ", ".join(taken)
         params = {"tuner": name, "held": held, "known": known}
         yield Problem(code="config.quantised_tuner", field="model.quantisation", params=params)
     if held != "none" and init in SPLITTING:

@@ -1,6 +1,9 @@
 """The English words of methods and of their settings."""
 
 TUNER_WORDS = {
+    "choice.torchao_8bit": "8-bit (torchao)",
+    "choice.hqq_8bit": "8-bit (HQQ)",
+    "choice.hqq_4bit": "4-bit (HQQ)",
     "choice.prompt_tuning": "Prompt tuning",
     "choice.prefix_tuning": "Prefix tuning",
     "choice.p_tuning": "P-tuning",
