@@ -15,7 +15,6 @@ import torch
 
 from engine.compute.training.beginnings import begin_again
 from engine.compute.training.checkpoint import load_weights
-from engine.compute.training.loftq import begin_loftq
 from engine.compute.worker.commands import StopFlag
 from engine.compute.worker.materials import gather
 from engine.compute.worker.session import run_attempt
@@ -120,10 +119,7 @@ def begun(cell: Cell, checkpoint: Path) -> Any:
     """The same, with the beginning that a checkpoint tells of."""
     job = RunSpec.model_validate({"name": "begun", "job": job_of(cell)}).job
     assert isinstance(job, TrainJob)
-    made = begin_again(fresh(cell), job.tuner, checkpoint).model
-    if cell.init == "loftq":
-        begin_loftq(made, MODEL, lambda _done: None)
-    return made
+    return begin_again(fresh(cell), job.tuner, checkpoint).model
 
 
 def answers(model: Any) -> torch.Tensor:

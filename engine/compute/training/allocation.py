@@ -29,6 +29,8 @@ class Allocation:
         first, last, every = allocation_of(steps, config.tinit, config.tfinal, config.delta_t)
         if first + last >= steps:
             raise UserError("config.adalora_steps", tinit=first, tfinal=last, steps=steps)
+        if config.target_rank >= config.rank:
+            raise UserError("config.adalora_rank", rank=config.rank, target=config.target_rank)
         settings = model.peft_config["default"]
         settings.total_step, settings.tinit, settings.tfinal, settings.deltaT = steps, first, last, every
         self._settings, self._last = settings, steps - last

@@ -27,7 +27,7 @@ from engine.compute.data.tokenise import Encoded
 from engine.compute.training.batches import IGNORED, Batch, BatchLoader
 from engine.compute.training.checkpoint import Chance
 from engine.compute.training.loftq import begin_loftq
-from engine.compute.training.plain_lora import beginning
+from engine.compute.training.plain_lora import adapter_state
 from engine.compute.training.tuners import lora_again
 from engine.contract.errors import UserError
 from engine.contract.tuner import TunerConfig
@@ -84,7 +84,7 @@ def _begin(model: Any, config: TunerConfig, loader: BatchLoader, device: torch.d
         return Begun(model)
     if config.init == "loftq":
         begin_loftq(model, base, told)
-        return Begun(model)
+        return Begun(model, adapter_state(model))
     rows = list(_texts(loader, config.init_rows, learned=config.init == "lora_ga"))
     if not rows:
         raise UserError("config.init_nothing", init=config.init, rows=min(config.init_rows, len(loader.pool)))
@@ -98,7 +98,7 @@ def _begin(model: Any, config: TunerConfig, loader: BatchLoader, device: torch.d
 
 def begin_again(model: Any, config: TunerConfig, checkpoint: Path) -> Begun:
     """The beginning as an earlier attempt made it, before its later weights are put in."""
-    if not has_pass(config) or config.init not in ("corda", "lora_ga"):
+    if not has_pass(config) or config.init == "eva":
         return Begun(model)
     try:
         kept = load_file(str(checkpoint / FILE))
@@ -110,8 +110,10 @@ def begin_again(model: Any, config: TunerConfig, checkpoint: Path) -> Begun:
             held = {f"{part}_WC": kept[f"{name}.{part}"].clone().to(module.weight.device) for part in "SUV"}
             module.eigens = corda().CordaEigens(**held)
         return Begun(lora_again(base, config, settings), kept)
-    _take_out(model, kept)
-    model.peft_config["default"] = _settings(model, config)
+    _put_in(model, kept)
+    if config.init == "lora_ga":
+        _take_out(model)
+        model.peft_config["default"] = _settings(model, config)
     return Begun(model, kept)
 
 
@@ -141,7 +143,7 @@ def _lora_ga(model: Any, config: TunerConfig, rows: _Rows) -> Begun:
     settings, base = _apart(model, config)
     preprocess_loraga(base, settings, lambda: rows.pass_backward(base))
     made = lora_again(base, config, settings)
-    return Begun(made, beginning(made))
+    return Begun(made, adapter_state(made))
 
 
 def _settings(model: Any, config: TunerConfig) -> Any:
@@ -200,16 +202,23 @@ def _check_rank(model: Any, config: TunerConfig) -> None:
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def _take_out(model: Any, kept: dict[str, torch.Tensor]) -> None:
-    """Put matrices into the adapter and take what they add out of the base, number by number as peft does it."""
+def _put_in(model: Any, kept: dict[str, torch.Tensor]) -> None:
+    """Put first and second matrices into the adapter."""
+    for name, module in model.named_modules():
+        for part in ("lora_A", "lora_B"):
+            if f"{name}.{part}.weight" in kept:
+                getattr(module, part)["default"].weight.copy_(kept[f"{name}.{part}.weight"])
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def _take_out(model: Any) -> None:
+    """Take what the adapter adds out of the base, number by number as peft does it."""
     from peft.tuners.lora.layer import Linear
 
-    for name, module in model.named_modules():
+    for module in model.modules():
         if not isinstance(module, Linear):
             continue
         first, second = module.lora_A["default"].weight, module.lora_B["default"].weight
-        first.copy_(kept[f"{name}.lora_A.weight"])
-        second.copy_(kept[f"{name}.lora_B.weight"])
         weight = module.get_base_layer().weight
         added = module.scaling["default"] * (second.to(weight.dtype).float() @ first.to(weight.dtype).float())
         turned = weight.data.float().T if module.fan_in_fan_out else weight.data.float()

@@ -22,6 +22,11 @@ def beginning(model: Any) -> dict[str, torch.Tensor]:
     config = getattr(model, "peft_config", {}).get("default")
     if config is None or getattr(config, "init_lora_weights", None) not in SPLITTING:
         return {}
+    return adapter_state(model)
+
+
+def adapter_state(model: Any) -> dict[str, torch.Tensor]:
+    """A copy of a LoRA's matrices, by the names peft saves them under."""
     return {name: tensor.detach().cpu().clone() for name, tensor in _state(model).items() if _factor(name)}
 
 

@@ -123,3 +123,7 @@ def test_that_phases_that_leave_no_step_are_refused_before_the_start_and_when_st
     with pytest.raises(UserError) as refused:
         Allocation(apply_tuner(tiny.make_model(), config), config, 10)
     assert refused.value.code == "config.adalora_steps"
+    flat = TunerConfig(kind="adalora", rank=2, target_rank=2)
+    with pytest.raises(UserError) as refused:
+        Allocation(apply_tuner(tiny.make_model(), flat), flat, 10)
+    assert refused.value.code == "config.adalora_rank"

@@ -15,8 +15,11 @@ from test_tuners import logits, made
 from engine.compute.inference.base import load_model, model_folder
 from engine.compute.training.beginnings import FILE, begin_again, begin_by_rows, corda
 from engine.compute.training.tuners import apply_tuner
+from engine.compute.worker.queries import answer
+from engine.contract.api import QueryRequest
 from engine.contract.config_file import check_document
 from engine.contract.errors import UserError
+from engine.contract.forensics_api import TokenLosses
 from engine.contract.model import ModelConfig
 from engine.contract.training import TrainingConfig
 
@@ -142,9 +145,14 @@ def test_that_loftq_holds_what_quantising_lost_and_comes_nearer_to_the_whole_mod
     assert (logits(model) - aim).norm() < without
 
 
-def test_that_loftq_goes_on_bit_for_bit(attempt, tmp_path, model):
+@pytest.mark.parametrize("stage", ["sft", "dpo"])
+def test_that_loftq_goes_on_bit_for_bit(attempt, tmp_path, model, stage):
     made_of = recipe(tmp_path, model, "qlora", "none")
     made_of["tuner"]["init"] = "loftq"
+    if stage == "dpo":  # compares with the model as it began
+        rows = [{"prompt": f"say {n}", "chosen": f"it is {n % 7}", "rejected": f"it was {n % 5}"} for n in range(24)]
+        made_of["model"] = {"path": "demo", "hub": "bundled"}  # bitsandbytes wants wide matrices where nothing learns
+        made_of |= {"stage": "dpo", "data": {"train": [{"path": str(tiny.write_jsonl(tmp_path / "p.jsonl", rows))}]}}
     whole: Attempt = attempt(**made_of)
     assert whole.run() == 0, whole.end
     assert "beginning" in [line.phase for line in whole.of("phase")]
@@ -163,3 +171,31 @@ def test_that_lora_ga_is_refused_where_tokens_are_not_what_is_learned(stage):
     assert ("config.init_for_stage", "tuner.init") in {(p.code, p.field) for p in check_document(document)[1]}
     document["tuner"] = {"kind": "ia3", "init": "lora_ga"}
     assert "config.init_for_stage" not in {problem.code for problem in check_document(document)[1]}
+
+
+STATES = [
+    {"init": "corda"}, {"init": "lora_ga"}, {"kind": "adalora", "target_rank": 2}, {"kind": "p_tuning"},
+    {"kind": "prompt_tuning", "prompt_init": "text", "prompt_text": "say it"}, {"kind": "prefix_tuning"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tuner", STATES, ids=str)
+def test_that_a_checkpoint_and_the_result_give_a_row_the_same_losses(attempt, tmp_path, monkeypatch, model, tuner):
+    monkeypatch.setenv("FORGE_HOME", str(tmp_path))
+    made_of: Attempt = attempt(tuner={"rank": 4, **tuner}, name="runs/r1")
+    assert made_of.run() == 0, made_of.end
+    (point,) = [line.path for line in made_of.of("checkpoint")][-1:]
+
+    def row(state: str) -> tuple[float, int]:
+        asked = TokenLosses(
+            model={"path": str(model)}, source={"path": str(tmp_path / "train.jsonl")}, line=1, run="r1", state=state,
+            tuner={"rank": 4, **tuner},
+        )  # fmt: skip
+        found = answer(QueryRequest(kind="token_losses", params=asked.model_dump(mode="json")).model_dump_json())
+        assert found.error is None, found.error
+        return found.result["mean"], len(found.result["tokens"])
+
+    (before, length), (saved, same), (result, again_same) = map(row, ("", point, "attempts/1/outputs/adapter"))
+    assert length == same == again_same
+    assert saved == pytest.approx(result, rel=2e-5)
+    assert saved != pytest.approx(before, rel=1e-5)

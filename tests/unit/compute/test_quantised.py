@@ -22,7 +22,7 @@ def recipe(tmp_path, model, kind: str, held: str) -> dict:
     return {
         "data": {"train": [{"path": str(train)}]},
         "model": {"path": str(model), "quantisation": held},
-        "tuner": {"kind": kind, "rank": 4},
+        "tuner": {"kind": kind, "rank": 4, "target_rank": 2},
         "training": {"max_steps": 6, "micro_batch_size": 4, "learning_rate": 1e-2},
         "checkpoints": {"every_minutes": None, "every_steps": 3, "keep_last": 100},
     }  # fmt: skip
