@@ -129,7 +129,7 @@ def load_of(
     copied = keeps_copy(job.stage, job.reference_free, job.tuner.kind, job.tuner.init)
     held = job.model.dtype if job.model.dtype != "auto" else "fp32" if full else arithmetic
     return Load(
-        full=full, rank=rank, targets=tuple(job.tuner.targets), dropout=job.tuner.dropout,
+        full=full, rank=rank, targets=() if tuner.virtual else tuple(job.tuner.targets), dropout=job.tuner.dropout,
         rows=rows_at_once(job),
         width=min(width or job.data.max_length, job.data.max_length), trained=1.0 if trained is None else trained,
         accumulation=training.accumulation * training.micro_batch_parts,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -69,6 +71,13 @@ def virtual_tokens(model: Any) -> int:
         return 0
     switched_off = getattr(inner.forward, "__self__", None) is inner.base_model
     return 0 if switched_off else int(config.num_virtual_tokens)
+
+
+@contextmanager
+def as_base(model: Any) -> Iterator[None]:
+    """Inside, the base model answers: virtual tokens that have learned nothing yet are not what it was before."""
+    with model.disable_adapter() if learns_prompt(model) else nullcontext():
+        yield
 
 
 def learns_prompt(model: Any) -> bool:

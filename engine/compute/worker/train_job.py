@@ -13,6 +13,7 @@ from engine.compute.training.callbacks import Watch
 from engine.compute.training.checkpoint import load_weights
 from engine.compute.training.optimizers import make_muon
 from engine.compute.training.precision import device_name, nvml_names
+from engine.compute.training.prompts import as_base
 from engine.compute.training.stages import STAGES
 from engine.compute.training.trainer import ForgeTrainer, Outcome, arguments, outcome_of, train
 from engine.compute.training.tuners import count_parameters
@@ -77,7 +78,8 @@ class TrainSession:
         self._tell_plan(materials, lessons, commit)
         self.worker.check()
         if start is None and self.job.evaluation.before:
-            self._evaluate("before", materials, lessons)
+            with as_base(materials.model):
+                self._evaluate("before", materials, lessons)
         self.report.phase(Phase.TRAINING)
         outcome = self._train(materials, lessons, identity, start)
         self.worker.commands.refuse_waiting()

@@ -141,6 +141,19 @@ def test_that_answers_are_the_likeliest_tokens_one_by_one(tokenizer, kind):
         assert answer == tokenizer.decode(ids[begin:], skip_special_tokens=True)
 
 
+@pytest.mark.parametrize("kind", ["prompt_tuning", "prefix_tuning", "p_tuning"])
+def test_that_what_is_said_before_training_is_said_by_the_base_model(attempt, tmp_path, kind):
+    asked = tiny.write_jsonl(tmp_path / "asked.jsonl", tiny.make_rows(6, begin=90))
+    job = {"evaluation": {"data": [{"path": str(asked)}], "max_new_tokens": 6}}
+    said = {}
+    for name, tuner in (("lora", {"rank": 2}), ("virtual", {"kind": kind, "virtual_tokens": 6})):
+        made: Attempt = attempt(name=name, tuner=tuner, **job)
+        assert made.run() == 0, made.end
+        said[name] = [(made.outputs / f"answers_{when}.jsonl").read_text() for when in ("before", "after")]
+    assert said["virtual"][0] == said["lora"][0]
+    assert said["virtual"][1] != said["virtual"][0]
+
+
 def test_that_single_tokens_learn_and_no_others(tokenizer, tmp_path):
     from peft import PeftModel, TrainableTokensConfig, get_peft_model
 
