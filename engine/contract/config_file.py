@@ -22,7 +22,7 @@ from engine.contract.errors import Problem, Refused
 from engine.contract.run_spec import CONFIG_VERSION, RunConfig, RunSpec
 from engine.contract.setting import extra
 from engine.contract.stages import objective_contradictions
-from engine.contract.tuners import TUNERS, contradictions
+from engine.contract.tuners import HOLDINGS, TUNERS, contradictions, steps_contradictions
 
 
 def to_yaml(config: RunConfig) -> str:
@@ -121,9 +121,12 @@ def _contradictions(document: dict[str, Any]) -> Iterator[Problem]:
     if isinstance(tuner, dict):
         model = document.get("model")
         wanted = model.get("quantisation") if isinstance(model, dict) else None
-        yield from contradictions(tuner, "8bit" if wanted == "8bit" else "4bit" if wanted == "4bit" else "none")
+        yield from contradictions(tuner, next((one for one in HOLDINGS if one == wanted), "none"))
         if isinstance(training, dict):
             chosen = TUNERS.get(str(tuner.get("kind", "lora")))
+            if tuner.get("kind") == "prefix_tuning" and training.get("gradient_checkpointing") is True:
+                yield Problem(code="config.prefix_checkpointing", field="training.gradient_checkpointing")
+            yield from steps_contradictions(tuner, training.get("max_steps"))
             yield from optimizers.contradictions(training, tuner, chosen is not None and chosen.whole_model)
     guarded, saved = document.get("guards"), document.get("checkpoints")
     if isinstance(guarded, dict):

@@ -12,6 +12,7 @@ from engine.contract.rewards import REWARDS
 from engine.contract.run_spec import RunConfig
 from engine.contract.setting import extra
 from engine.contract.stages import REASONS, STAGES
+from engine.contract.tuners import LEFT_OUT, TUNERS
 
 HEAD = """# The run config
 
@@ -23,8 +24,24 @@ and so is a value that this version cannot run.
 
 def reference() -> str:
     """The whole page."""
-    parts = [HEAD, *_group("", RunConfig, "The document itself."), *_stages(), *_rewards()]
+    parts = [HEAD, *_group("", RunConfig, "The document itself."), *_methods(), *_stages(), *_rewards()]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _methods() -> list[str]:
+    """What each method takes, and which are left out."""
+    lines = [
+        "## Methods",
+        "",
+        "Which settings of `tuner` each kind takes, and beside which weights it can sit.",
+        "",
+    ]
+    lines += ["| kind | its settings | beside weights in 8 or 4 bits |", "|---|---|---|"]
+    for tuner in TUNERS.values():
+        beside = "torchao, too" if tuner.name == "lora" else "bitsandbytes" if tuner.quantised else "no"
+        lines.append(f"| `{tuner.name}` | {_listed(tuner.settings)} | {beside} |")
+    lines += ["", "What is left out, and why:", ""]
+    return [*lines, *(f"- {name}: {why}" for name, why in LEFT_OUT.items()), ""]
 
 
 def _stages() -> list[str]:

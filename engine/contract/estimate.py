@@ -24,6 +24,7 @@ from engine.contract.stages import keeps_copy, stage_of
 from engine.contract.tuners import TUNERS
 
 BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "8bit": 1.0, "4bit": 0.5625}
+BYTES |= {"torchao_8bit": 1.0, "hqq_8bit": 1.0625, "hqq_4bit": 0.5625}
 """Of a number. 4 bit: half a byte and a scale of fp32 for 64 numbers (QLoRA, arXiv:2305.14314, section 3)."""
 PROCESS_BYTES = 480 << 20
 """Of a worker before it has a model: python, torch, transformers. Runs that ended tell what it is here."""
@@ -70,13 +71,19 @@ class Load(BaseModel):
     device: Literal["cpu", "cuda"] = "cpu"
     copies: int = 0
     """Frozen models beside the one that learns."""
+    init: str = "default"
+    """What an adapter begins with."""
+    virtual: int = 0
+    """Learned tokens before every row."""
+    prefix: bool = False
+    """They stand in every layer's keys and values instead of in the row."""
     scores: bool = False
     """The model gives a number a row: no logits of tokens are computed."""
 
     @property
     def tokens(self) -> int:
-        """Of a micro batch, filling included."""
-        return self.rows * self.width
+        """Of a micro batch, filling and virtual tokens included."""
+        return self.rows * (self.width + self.virtual)
 
 
 class Estimate(BaseModel):
@@ -117,18 +124,20 @@ def load_of(
         arithmetic = "bf16" if device == "cuda" else "fp32"
     optimizer = OPTIMIZERS[training.optimizer]
     directions = int(training.optimizer_options.get("rank", 128)) if optimizer.low_rank else 0
+    virtual = job.tuner.virtual_tokens if tuner.virtual else 0
     stage = stage_of(job.stage)
     copied = keeps_copy(job.stage, job.reference_free, job.tuner.kind, job.tuner.init)
     held = job.model.dtype if job.model.dtype != "auto" else "fp32" if full else arithmetic
     return Load(
-        full=full, rank=rank, targets=tuple(job.tuner.targets), dropout=job.tuner.dropout,
+        full=full, rank=rank, targets=() if tuner.virtual else tuple(job.tuner.targets), dropout=job.tuner.dropout,
         rows=rows_at_once(job),
         width=min(width or job.data.max_length, job.data.max_length), trained=1.0 if trained is None else trained,
         accumulation=training.accumulation * training.micro_batch_parts,
         checkpointing=training.gradient_checkpointing, attention=job.model.attention, arithmetic=arithmetic,
         weights=held, quantisation=job.quantisation, device=device, optimiser=optimizer.name,
         directions=directions,
-        copies=int(copied), scores=stage.scores,
+        virtual=virtual, prefix=tuner.name == "prefix_tuning",
+        copies=int(copied), scores=stage.scores, init=job.tuner.init if "init" in tuner.settings else "default",
     )  # fmt: skip
 
 
@@ -157,10 +166,23 @@ def estimate(shape: ModelShape, load: Load, known: Calibration | None = None) ->
         moment = {"gradients": begin_grads, "activations": kept + max(0.0, working - logits), "logits": logits}
     else:
         moment = {"gradients": gradients, "activations": at_end - gradients, "logits": 0.0}
+    more = _before(shape, load) - state - sum(moment.values())
+    moment["gradients"] += max(0.0, more)
     found = {"weights": weights * (1 + load.copies), "adapter": adapter, "optimiser": state, **moment}
     found["overhead"] = _overhead(load, sum(found.values()), found["weights"], known)
     parts = {part: round(found[part]) for part in PARTS}
     return Estimate(parts=parts, rows=load.rows, width=load.width, measured=factor != 1.0)
+
+
+def _before(shape: ModelShape, load: Load) -> float:
+    """Bytes of what an adapter takes its beginning from, all modules at once: gradients, or how inputs go together."""
+    chosen = adapted(shape, load)
+    if load.init == "lora_ga":
+        return float(sum(BYTES[load.weights] * one.inputs * one.outputs * one.count for one in chosen))
+    if load.init == "corda":  # and its directions, of which peft cuts those that are not needed at the end
+        directions = [min(one.inputs, one.outputs) * (one.inputs + one.outputs) for one in chosen]
+        return 4.0 * sum((one.inputs**2 + more) * one.count for one, more in zip(chosen, directions, strict=True))
+    return 0.0
 
 
 def factor_of(shape: ModelShape, load: Load, measured: float) -> float:
@@ -206,6 +228,9 @@ def _held(shape: ModelShape, load: Load) -> tuple[float, float, float]:
     weights = outside * BYTES[load.weights] + inside
     if load.full:
         return weights, 0.0, float(shape.parameters)
+    if load.virtual:
+        numbers = float(load.virtual * (2 * shape.layers * shape.keys if load.prefix else shape.hidden))
+        return weights, 4.0 * numbers, numbers
     numbers = float(sum(load.rank * (one.inputs + one.outputs) * one.count for one in adapted(shape, load)))
     return weights, 4.0 * numbers, numbers
 
@@ -329,4 +354,4 @@ def _logits(shape: ModelShape, load: Load) -> float:
     _stream, inner = _sizes(load)
     if load.scores:
         return 0.0
-    return math.ceil(load.tokens * load.trained) * (12.0 * shape.vocab + inner * shape.hidden)
+    return math.ceil(load.rows * load.width * load.trained) * (12.0 * shape.vocab + inner * shape.hidden)

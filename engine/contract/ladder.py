@@ -78,7 +78,7 @@ def _possible(job: TrainJob, width: int | None) -> Iterator[tuple[RungName, dict
     if rows > 1 and loss_of(stage_of(job.stage), job.objective.loss) not in WHOLE_BATCH:
         parts = min(most, training.micro_batch_parts * 2)
         yield "parts", {"training.micro_batch_parts": parts}
-    if not training.gradient_checkpointing:
+    if not training.gradient_checkpointing and job.tuner.kind != "prefix_tuning":
         yield "checkpointing", {"training.gradient_checkpointing": True}
     length = min(width or job.data.max_length, job.data.max_length) // 2
     if length >= SHORTEST:

@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from engine.contract.setting import Settings, setting
 from engine.contract.templates import template_choices
+from engine.contract.tuners import RUNNABLE_QUANTISATION, Quantisation
 
 Hub = Literal["local", "bundled", "huggingface", "modelscope", "url"]
 RUNNABLE_HUBS = ("local", "bundled")
@@ -45,10 +46,12 @@ class ModelConfig(Settings):
     dtype: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto", "Number format the weights are held in; auto follows the training precision.", label="Weights held in"
     )
-    quantisation: Literal["none", "8bit", "4bit"] = setting(
+    quantisation: Quantisation = setting(
         "none",
-        "Hold the frozen base weights in fewer bits (bitsandbytes): less memory, slower. QLoRA means 4bit.",
+        "Hold the frozen base weights in fewer bits: less memory, slower. QLoRA means 4bit; torchao is for LoRA, "
+        "where the worker has it.",
         label="Quantisation",
+        executable=RUNNABLE_QUANTISATION,
     )
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = setting(
         "auto",

@@ -187,12 +187,12 @@ def loss_of(stage: Stage, chosen: str) -> str:
 
 
 def keeps_copy(stage: str, reference_free: bool, tuner: str, init: str) -> bool:
-    """Whether a second model is held: an adapter is switched off instead, unless its beginning changed the base."""
+    """Whether a second model is held: an adapter is switched off instead, unless it began with more than nothing."""
     declared = stage_of(stage)
     if not declared.reference or (reference_free and (declared.samples or "reference_free" in declared.settings)):
         return False
     method = TUNERS.get(tuner)
-    return method is None or method.whole_model or init in SPLITTING
+    return method is None or method.whole_model or init in SPLITTING or init == "loftq"
 
 
 def objective_contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
@@ -215,11 +215,24 @@ def objective_contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(code="config.kto_batch", field="training.micro_batch_size")
     if loss in WHOLE_BATCH and training.get("micro_batch_parts", 1) != 1:
         yield Problem(code="config.stage_parts", field="training.micro_batch_parts", params={"loss": loss})
+    yield from _method(stage, _group(document, "tuner"))
     if stage.head:
         yield from heads.contradictions(document, stage.head, loss)
     yield from _formats(stage, document)
     if stage.samples:
         yield from rewards.contradictions(document)
+
+
+def _method(stage: Stage, tuner: Mapping[str, Any]) -> Iterator[Problem]:
+    """What of `tuner` is for stages that predict the tokens of rows."""
+    method = TUNERS.get(str(tuner.get("kind", "lora")))
+    if method is None or not (stage.samples or stage.scores or stage.head):
+        return
+    if method.virtual:
+        params = {"tuner": method.name, "stage": stage.name}
+        yield Problem(code="config.tuner_for_stage", field="tuner.kind", params=params)
+    if "init" in method.settings and tuner.get("init") == "lora_ga":
+        yield Problem(code="config.init_for_stage", field="tuner.init", params={"init": "lora_ga", "stage": stage.name})
 
 
 def _formats(stage: Stage, document: Mapping[str, Any]) -> Iterator[Problem]:

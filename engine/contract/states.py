@@ -87,6 +87,8 @@ class Phase(StrEnum):
     CHECKING = "checking"
     LOADING = "loading"
     TOKENISING = "tokenising"
+    BEGINNING = "beginning"
+    """An adapter takes its beginning from the rows or the weights."""
     EVALUATING_BEFORE = "evaluating_before"
     TRAINING = "training"
     SAVING = "saving"

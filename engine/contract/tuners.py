@@ -11,16 +11,31 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from engine.contract.errors import Problem
 from engine.contract.options import Value, check_given
 
 OPTIONS = Path(__file__).parents[2] / "resources" / "tuners" / "peft.json"
-LORA = ("rank", "alpha", "dropout", "targets", "rslora", "init", "plus_ratio", "rank_pattern", "alpha_pattern")
+LORA = (
+    *("rank", "alpha", "dropout", "targets", "rslora", "init", "init_rows", "corda_method", "ga_direction", "ga_scale"),
+    *("ga_gamma", "plus_ratio", "rank_pattern", "alpha_pattern"),
+)
 SPLITTING = ("pissa", "olora", "corda", "lora_ga")
 """Beginnings that take directions out of the base model's weights."""
-Quantisation = Literal["none", "8bit", "4bit"]
+PASSES = ("eva", "corda", "lora_ga", "loftq")
+"""Beginnings that are made once rows and weights are there, before the first step."""
+Quantisation = Literal["none", "8bit", "4bit", "torchao_8bit", "hqq_8bit", "hqq_4bit"]
+HOLDINGS: tuple[Quantisation, ...] = get_args(Quantisation)
+QUANTISERS: dict[str, str] = {
+    "8bit": "bitsandbytes", "4bit": "bitsandbytes", "torchao_8bit": "torchao", "hqq_8bit": "hqq", "hqq_4bit": "hqq",
+}  # fmt: skip
+"""Which package holds the weights; those other than bitsandbytes go with LoRA only.
+
+peft's LoRA has no 4 bits of torchao, and transformers 5 says of HQQ that it is not available yet: that one is declared
+and refused.
+"""
+RUNNABLE_QUANTISATION = ("none", "8bit", "4bit", "torchao_8bit")
 
 
 @dataclass(frozen=True)
@@ -36,8 +51,17 @@ class Tuner:
     """Where peft calls a setting of ours by another name."""
     quantised: bool = False
     """It can sit beside weights held in 8 or 4 bits."""
+    virtual: bool = False
+    """It learns tokens that stand before every row and are no text."""
     whole_model: bool = False
     """It changes the model itself; what it leaves is a model, not an adapter."""
+
+
+PROMPT = ("virtual_tokens",)
+ENCODER = ("encoder", "encoder_size", "encoder_layers", "encoder_dropout")
+"""What p-tuning makes its virtual tokens with."""
+ALLOCATION = ("target_rank", "tinit", "tfinal", "delta_t", "beta1", "beta2", "orth_weight")
+"""AdaLoRA's own settings."""
 
 
 def _of_peft(name: str, *settings: str, **given: str) -> Tuner:
@@ -51,6 +75,9 @@ _ALL = (
     Tuner("qlora", (*LORA, "freeze_a", "modules_to_save"), "LORA", quantised=True),
     Tuner("full", whole_model=True),
     Tuner("dora", (*LORA, "modules_to_save"), "LORA", quantised=True),
+    Tuner(
+        "adalora", ("rank", *ALLOCATION, "alpha", "dropout", "targets", "modules_to_save"), "ADALORA", quantised=True
+    ),
     Tuner("freeze", ("layers", "modules_to_save"), whole_model=True),
     _of_peft("ia3"),
     _of_peft("loha", "rank", "alpha", alpha="alpha"),
@@ -65,8 +92,26 @@ _ALL = (
     _of_peft("miss", "rank", "dropout", dropout="miss_dropout"),
     _of_peft("shira", "rank"),
     Tuner("ln_tuning", ("modules_to_save",), "LN_TUNING"),
+    Tuner("prompt_tuning", (*PROMPT, "prompt_init", "prompt_text"), "PROMPT_TUNING", virtual=True),
+    Tuner("prefix_tuning", (*PROMPT, "prefix_projection", "encoder_size"), "PREFIX_TUNING", virtual=True),
+    Tuner("p_tuning", (*PROMPT, *ENCODER), "P_TUNING", virtual=True),
+    Tuner("trainable_tokens", ("tokens",), "TRAINABLE_TOKENS"),
 )
 TUNERS = {tuner.name: tuner for tuner in _ALL}
+
+
+LEFT_OUT = {
+    "HQQ": "transformers 5 has no loader for its weights yet; `hqq_8bit` and `hqq_4bit` are refused until it has.",
+    "torchao in 4 bits": "peft's LoRA takes torchao's weights in 8 bits only.",
+    "LLaMA-Pro": "It adds layers: its result is a longer model than the base, and no adapter for it.",
+    "LISA": "`freeze` trains a fixed choice of layers; one that changes needs optimiser state that comes and goes.",
+    "ReFT": "No library among those kept here brings it; peft has none.",
+    "LongLoRA": "Its shifted attention replaces the attention of each architecture by code of its own.",
+    "Bottleneck adapters": "The library that brings them has model classes of its own.",
+    "BAdam": "It is an optimiser over blocks of the whole model; no library among those kept here brings it.",
+    "New tokens": "`trainable_tokens` takes tokens the model has; new ones need longer embeddings in the base, too.",
+}
+"""Methods people may look for, and why they are not here."""
 
 
 @functools.cache
@@ -81,25 +126,61 @@ def check_options(name: str, options: Mapping[str, Value], at: str = "tuner.opti
     yield from check_given(name, options, options_of(name), at)
 
 
+def allocation_of(steps: int, tinit: int | None, tfinal: int | None, delta_t: int | None) -> tuple[int, int, int]:
+    """AdaLoRA's steps before ranks go, steps after that, and steps between two times: of these, or as usual."""
+    first = steps // 10 if tinit is None else tinit
+    last = steps * 3 // 10 if tfinal is None else tfinal
+    return first, last, max(1, (steps - first - last) // 50) if delta_t is None else delta_t
+
+
 def quantisation_of(kind: str, wanted: Quantisation) -> Quantisation:
     """How the base weights are held: QLoRA means 4 bits where nothing else is said."""
     return "4bit" if kind == "qlora" and wanted == "none" else wanted
+
+
+def steps_contradictions(tuner: Mapping[str, Any], steps: object) -> Iterator[Problem]:
+    """What of `tuner` does not fit into as many steps as are asked for."""
+    first, last = tuner.get("tinit"), tuner.get("tfinal")
+    if tuner.get("kind") != "adalora" or not _counts(steps, *(one for one in (first, last) if one is not None)):
+        return
+    assert isinstance(steps, int)
+    before, after, _ = allocation_of(steps, first, last, 1)
+    if steps >= 1 and min(before, after) >= 0 and before + after >= steps:
+        field = "tuner.tfinal" if last is not None else "tuner.tinit" if first is not None else "training.max_steps"
+        params = {"tinit": before, "tfinal": after, "steps": steps}
+        yield Problem(code="config.adalora_steps", field=field, params=params)
+
+
+def _counts(*values: object) -> bool:
+    return all(isinstance(value, int) and not isinstance(value, bool) for value in values)
 
 
 def contradictions(tuner: Mapping[str, Any], quantisation: Quantisation = "none") -> Iterator[Problem]:
     """What does not go together in the `tuner` part of a config, which may not be valid as a whole."""
     name, init = str(tuner.get("kind", "lora")), tuner.get("init", "default")
     held = quantisation_of(name, quantisation)
-    if held != "none" and name in TUNERS and not TUNERS[name].quantised:
-        known = ", ".join(one.name for one in _ALL if one.quantised)
+    others = QUANTISERS.get(held, "bitsandbytes") != "bitsandbytes"
+    taken = ("lora",) if others else tuple(one.name for one in _ALL if one.quantised)
+    if held != "none" and name in TUNERS and name not in taken:
+        known = ", ".join(taken)
         params = {"tuner": name, "held": held, "known": known}
         yield Problem(code="config.quantised_tuner", field="model.quantisation", params=params)
     if held != "none" and init in SPLITTING:
         yield Problem(code="config.quantised_init", field="tuner.init", params={"init": init, "held": held})
-    if name == "dora" and init in SPLITTING:
+    begins = name in TUNERS and "init" in TUNERS[name].settings
+    if init == "loftq" and begins and held != "4bit":
+        yield Problem(code="config.loftq_bits", field="tuner.init", params={"held": held})
+    if name == "dora" and (init in SPLITTING or init == "loftq"):
         yield Problem(code="config.init_with_dora", field="tuner.init", params={"init": init})
     if name == "freeze" and tuner.get("layers") == 0 and not tuner.get("modules_to_save"):
         yield Problem(code="config.freeze_nothing", field="tuner.layers")
+    if name == "prompt_tuning" and tuner.get("prompt_init") == "text" and not tuner.get("prompt_text"):
+        yield Problem(code="config.prompt_text", field="tuner.prompt_text")
+    if name == "trainable_tokens" and not tuner.get("tokens"):
+        yield Problem(code="config.tokens_needed", field="tuner.tokens")
+    rank, target = tuner.get("rank", 16), tuner.get("target_rank", 8)
+    if name == "adalora" and _counts(rank, target) and 1 <= rank <= target:
+        yield Problem(code="config.adalora_rank", field="tuner.target_rank", params={"rank": rank, "target": target})
     options = tuner.get("options")
     if isinstance(options, Mapping) and options and name in TUNERS:
         yield from check_options(name, {str(key): value for key, value in options.items()})

@@ -9,6 +9,7 @@ from engine.contract.api import AttemptInfo, EventInfo, RunDetail
 from engine.contract.datasets import ImportJob
 from engine.contract.run_spec import TrainJob
 from engine.contract.states import EndReason, Phase, RunState
+from engine.contract.tuners import PASSES, TUNERS
 
 STAGES = ("queued", *(str(phase) for phase in Phase))
 MEASURING = (Phase.EVALUATING_BEFORE, Phase.EVALUATING_AFTER)
@@ -96,7 +97,8 @@ def _now(key: str, seconds: float | None, info: AttemptInfo, detail: RunDetail, 
     share = moved[1] if moved[0] == key else _told(detail.events, key, info.n)
     if share is None:
         return Stage(key, "now", seconds)
-    total = info.plan.get("rows" if key == Phase.TOKENISING else "held_out_rows") if key != Phase.SAVING else None
+    bare = key in (Phase.SAVING, Phase.BEGINNING)
+    total = info.plan.get("rows" if key == Phase.TOKENISING else "held_out_rows") if not bare else None
     if isinstance(total, int) and total > 0:
         return Stage(key, "now", seconds, share, round(share * total), total)
     return Stage(key, "now", seconds, share)
@@ -139,7 +141,13 @@ def _belongs(key: str, detail: RunDetail) -> bool:
         return key in OF_IMPORT
     if key in ONLY_OF_IMPORT:
         return False
+    if key == Phase.BEGINNING:
+        return _begins(detail.spec.job)
     return key not in MEASURING or _measures(detail)
+
+
+def _begins(job: object) -> bool:
+    return isinstance(job, TrainJob) and "init" in TUNERS[job.tuner.kind].settings and job.tuner.init in PASSES
 
 
 def _downloads(job: object) -> bool:

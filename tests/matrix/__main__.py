@@ -15,7 +15,8 @@ HEAD = f"""# Every stage with every tuner
 
 Written by `make matrix`: the bundled model learns {STEPS} steps of the bundled rows with each of these, in fp32 on the
 processor. *Learned*: its answers differ from the base model's. *Reloads*: transformers and peft read the result, and it
-gives identical numbers (qlora: within the bf16 in which bitsandbytes multiplies while no gradients are asked for).
+gives identical numbers (qlora: within the bf16 in which bitsandbytes multiplies while no gradients are asked for;
+adalora and beginnings that split the base: within 1e-4, for their sums have other terms).
 *Resumes*: from a checkpoint in the middle the losses and the weights at the end are the same, bit for bit. *Setting*:
 another rank, or no init, changes what is trained (— : it has neither).
 

@@ -12,7 +12,7 @@ from engine.contract.tuners import TUNERS
 
 MAIN_TUNERS = ("lora", "qlora", "dora", "full", "freeze")
 """With every stage; all others with the first stage only, since they do not know what they learn."""
-INITS = ("gaussian", "orthogonal", "pissa", "olora", "eva")
+INITS = ("gaussian", "orthogonal", "pissa", "olora", "eva", "corda", "lora_ga")
 DATA = {
     "conversation": "demo",
     "text": "demo",
@@ -32,6 +32,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "oft": {"options": {"oft_block_size": 8}},
     "fourierft": {"options": {"n_frequency": 50}},
     "freeze": {"layers": 1},
+    "adalora": {"target_rank": 2},
+    "trainable_tokens": {"tokens": ["<|im_end|>", "1"]},
 }
 """What a tuner needs instead of its usual values, for a small model."""
 
@@ -84,3 +86,4 @@ def cells() -> Iterator[Cell]:
     first = stages[0].name
     yield from (Cell(first, tuner) for tuner in RUNNABLE_TUNERS if tuner not in MAIN_TUNERS)
     yield from (Cell(first, "lora", init) for init in INITS)
+    yield Cell(first, "qlora", "loftq")

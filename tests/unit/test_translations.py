@@ -199,7 +199,7 @@ SAME_IN_CHINESE = {
         "APOLLO AdamW",
         "StableAdamW",
     ),
-    *("PiSSA", "OLoRA", "CorDA", "LoftQ", "LoRA-GA"),
+    *("PiSSA", "OLoRA", "CorDA", "LoftQ", "LoRA-GA", "AdaLoRA", "P-tuning", "MLP", "LSTM"),
 }
 """Names and units that Chinese readers know as they are."""
 FILE_SUFFIXES = {

@@ -14,7 +14,7 @@ from engine.compute.inference.folder import check_folder, read_json
 from engine.contract.bundled import MODELS, locate
 from engine.contract.errors import UserError
 from engine.contract.model import ModelConfig
-from engine.contract.tuners import Quantisation
+from engine.contract.tuners import QUANTISERS, Quantisation
 
 HEADS = ("score.", "classifier.")
 """What transformers calls the head that gives numbers."""
@@ -89,10 +89,15 @@ def load_model(
 
 
 def _fewer_bits(held: Quantisation, dtype: torch.dtype) -> Any:
-    """How bitsandbytes holds the weights: as QLoRA does (arXiv 2305.14314), or as LLM.int8 (arXiv 2208.07339)."""
-    if importlib.util.find_spec("bitsandbytes") is None:
-        name = "bitsandbytes"
+    """How weights are held: as QLoRA does (arXiv 2305.14314), as LLM.int8 (arXiv 2208.07339), or by torchao."""
+    name = QUANTISERS[held]
+    if importlib.util.find_spec(name) is None:
         raise UserError("package.missing", used_for=held, package=name, install=name, field="model.quantisation")
+    if name == "torchao":
+        from torchao.quantization import Int8WeightOnlyConfig
+        from transformers import TorchAoConfig
+
+        return TorchAoConfig(Int8WeightOnlyConfig())
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # else it tells of each matrix in each step
     from transformers import BitsAndBytesConfig
 

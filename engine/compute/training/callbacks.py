@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl
 
+from engine.compute.training.allocation import Allocation
 from engine.compute.training.batches import BatchLoader
 from engine.compute.training.guards import Guards
 
@@ -90,15 +91,22 @@ class Pace:
 class StopWatch(TrainerCallback):  # type: ignore[misc]
     """Keeps the pace, and stops the loop at a step boundary when that is asked for."""
 
-    def __init__(self, pace: Pace, watch: Watch, guards: Guards) -> None:
+    def __init__(self, pace: Pace, watch: Watch, guards: Guards, ranks: Allocation | None = None) -> None:
         self._pace = pace
         self._watch = watch
         self._guards = guards
+        self._ranks = ranks
 
     def on_train_begin(self, args: Any, state: Any, control: TrainerControl, **rest: Any) -> None:
         """The clock starts with the first batch, not with the preparations."""
         del args, state, control, rest
         self._pace.restart()
+
+    def on_optimizer_step(self, args: Any, state: Any, control: TrainerControl, **rest: Any) -> None:
+        """The weights are new, and their gradients still there."""
+        del args, control, rest
+        if self._ranks is not None:
+            self._ranks.after_update(state.global_step + 1)
 
     def on_step_end(self, args: Any, state: Any, control: TrainerControl, **rest: Any) -> TrainerControl:
         """A step boundary."""

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, load_model, save_model
 
+from engine.compute.training.allocation import all_ranks
 from engine.compute.training.optimizers import plain_state, whole_state
+from engine.compute.training.prompts import learns_prompt
 from engine.contract.durable import write_json
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 ADAPTER = "adapter_model.safetensors"
 MODEL = "model.safetensors"
+PROMPT = "prompt_encoder.safetensors"
 OPTIMISER = "optimizer.pt"
 SCHEDULE = "schedule.pt"
 CHANCE = "chance.pt"
@@ -85,6 +88,8 @@ def save_state(trainer: ForgeTrainer, folder: Path) -> None:
     torch.save(schedule, folder / SCHEDULE)
     chance.save(folder / CHANCE)
     trainer.objective.save(folder)
+    if trainer.ranks is not None:
+        trainer.ranks.save(folder)
     trainer.state.save_to_json(str(folder / TRAINER))
     write_json(folder / PROGRESS, trainer.progress())
     chance.restore()
@@ -93,7 +98,10 @@ def save_state(trainer: ForgeTrainer, folder: Path) -> None:
 def save_weights(model: Any, folder: Path) -> None:
     """What is trained: the adapter as peft reads it, or the whole model as transformers does."""
     if hasattr(model, "peft_config"):
-        model.save_pretrained(str(folder), save_embedding_layers=False)
+        with all_ranks(model):
+            model.save_pretrained(str(folder), save_embedding_layers=False)
+        if learns_prompt(model):  # peft writes what its network makes, not the network
+            save_model(model.prompt_encoder["default"], str(folder / PROMPT), metadata={"format": "pt"})
     else:
         save_model(model, str(folder / MODEL), metadata={"format": "pt"})
         model.config.save_pretrained(str(folder))
@@ -104,15 +112,20 @@ def load_weights(model: Any, folder: Path) -> None:
     if not hasattr(model, "peft_config"):
         load_model(model, folder / MODEL, strict=True)
         return
+    if learns_prompt(model):
+        load_model(model.prompt_encoder["default"], folder / PROMPT, strict=True)
+        return
     from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
     saved = load_file(str(folder / ADAPTER))
-    expected = get_peft_model_state_dict(model, save_embedding_layers=False)
+    with all_ranks(model):
+        expected = get_peft_model_state_dict(model, save_embedding_layers=False)
     wrong = saved.keys() ^ expected.keys()
     wrong |= {name for name in saved.keys() & expected.keys() if saved[name].shape != expected[name].shape}
     if wrong:
         raise ValueError(f"weights do not fit the model: {', '.join(sorted(wrong)[:5])}")
-    set_peft_model_state_dict(model, saved)
+    with all_ranks(model):
+        set_peft_model_state_dict(model, saved)
 
 
 def load_optimiser(trainer: ForgeTrainer, folder: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own usual name
 
 from engine.compute.training.batches import IGNORED
+from engine.compute.training.prompts import virtual_tokens
 
 Tell = Callable[[torch.Tensor, torch.Tensor], None]
 """Takes which positions predict a trained token, and the loss of each of those tokens, in their order."""
@@ -20,6 +21,17 @@ def next_token_targets(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
     shifted = F.pad(labels[:, 1:], (0, 1), value=IGNORED)
     mask = shifted != IGNORED
     return mask, shifted[mask]
+
+
+def trained_logits(model: Any, ids: torch.Tensor, mask: torch.Tensor, selective: bool) -> torch.Tensor:
+    """Logits at the positions of a mask of the rows' shape, one after another; virtual tokens before rows are none."""
+    before = virtual_tokens(model)
+    if not selective:
+        logits = model(input_ids=ids, use_cache=False).logits
+        return torch.as_tensor((logits[:, before:] if before else logits)[mask])
+    wanted = F.pad(mask, (before, 0), value=False) if before else mask
+    logits = model(input_ids=ids, logits_to_keep=wanted, use_cache=False).logits
+    return torch.as_tensor(logits.reshape(-1, logits.shape[-1]))
 
 
 def keeps_selected_logits(model: torch.nn.Module) -> bool:
@@ -37,8 +49,7 @@ def keeps_selected_logits(model: torch.nn.Module) -> bool:
     model.eval()
     try:
         with torch.no_grad():
-            full = model(input_ids=ids, use_cache=False).logits[mask]
-            chosen = model(input_ids=ids, logits_to_keep=mask, use_cache=False).logits
+            full, chosen = (trained_logits(model, ids, mask, selective) for selective in (False, True))
         return bool(chosen.shape == full.shape and torch.allclose(chosen.float(), full.float(), rtol=1e-2, atol=1e-2))
     except (TypeError, IndexError, RuntimeError, ValueError):
         return False
@@ -51,11 +62,7 @@ def summed_loss(model: Any, batch: dict[str, torch.Tensor], selective: bool, tel
     mask, targets = next_token_targets(batch["labels"])
     if targets.numel() == 0:
         return sum((p.sum() * 0.0 for p in model.parameters() if p.requires_grad), torch.zeros((), device=mask.device))
-    if selective:
-        logits = model(input_ids=batch["input_ids"], logits_to_keep=mask, use_cache=False).logits
-        logits = logits.reshape(-1, logits.shape[-1])
-    else:
-        logits = model(input_ids=batch["input_ids"], use_cache=False).logits[mask]
+    logits = trained_logits(model, batch["input_ids"], mask, selective)
     if tell is None:
         return F.cross_entropy(logits.float(), targets, reduction="sum")
     likely = F.log_softmax(logits.float(), dim=-1)  # cross_entropy is these two steps: the same bits, also backwards

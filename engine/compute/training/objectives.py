@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own usual name
 
 from engine.compute.training.batches import Batch, rows_of
-from engine.compute.training.loss import Tell, keeps_selected_logits, next_token_targets, summed_loss
+from engine.compute.training.loss import Tell, keeps_selected_logits, next_token_targets, summed_loss, trained_logits
 from engine.compute.training.reference import Reference
 from engine.contract.heads import HeadConfig
 from engine.contract.objective import ObjectiveConfig
@@ -154,11 +154,7 @@ def token_likelihoods(model: Any, ids: torch.Tensor, labels: torch.Tensor, selec
             (p.sum() * 0.0 for p in model.parameters() if p.requires_grad), torch.zeros((), device=ids.device)
         )
         return torch.zeros(mask.shape, device=ids.device) + nothing
-    if selective:
-        logits = model(input_ids=ids, logits_to_keep=mask, use_cache=False).logits
-        logits = logits.reshape(-1, logits.shape[-1])
-    else:
-        logits = model(input_ids=ids, use_cache=False).logits[mask]
+    logits = trained_logits(model, ids, mask, selective)
     found = -F.cross_entropy(logits.float(), targets, reduction="none")
     return torch.zeros(mask.shape, device=ids.device).masked_scatter(mask, found)
 

@@ -22,6 +22,11 @@ def beginning(model: Any) -> dict[str, torch.Tensor]:
     config = getattr(model, "peft_config", {}).get("default")
     if config is None or getattr(config, "init_lora_weights", None) not in SPLITTING:
         return {}
+    return adapter_state(model)
+
+
+def adapter_state(model: Any) -> dict[str, torch.Tensor]:
+    """A copy of a LoRA's matrices, by the names peft saves them under."""
     return {name: tensor.detach().cpu().clone() for name, tensor in _state(model).items() if _factor(name)}
 
 
@@ -50,6 +55,7 @@ def _twice(config: Any) -> Any:
         True,
         True,
     )
+    made.corda_config = made.lora_ga_config = None
     made.rank_pattern = {name: rank * 2 for name, rank in config.rank_pattern.items()}
     made.alpha_pattern = {name: alpha * more for name, alpha in config.alpha_pattern.items()}
     return made

@@ -12,6 +12,7 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from engine.compute.inference.mode import at_rest
+from engine.compute.training.allocation import Allocation
 from engine.compute.training.batches import IGNORED, Batch, BatchLoader, rows_between, rows_of
 from engine.compute.training.callbacks import Pace, StopWatch, Watch
 from engine.compute.training.checkpoint import (
@@ -129,11 +130,13 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         guards: Guards | None = None,
         rows: RowLosses | None = None,
         objective: Objective | None = None,
+        ranks: Allocation | None = None,
         **rest: Any,
     ) -> None:
         self.objective, self.figures = objective or Tokens(STAGES["sft"], ObjectiveConfig()), Figures()
         self.loader, self.validation, self.watch = loader, validation, watch
         self.parts, self.plus_ratio, self.muon, self.rows = parts, plus_ratio, muon, rows
+        self.ranks = ranks
         self.pace, self.guards = Pace(loader), guards or Guards()
         self._step_loss: torch.Tensor | float = 0.0
         self._loss_before: torch.Tensor | None = None
@@ -144,7 +147,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         super().__init__(
             train_dataset=loader.dataset,
             eval_dataset=validation if len(validation) else None,
-            callbacks=[StopWatch(self.pace, watch, self.guards)],
+            callbacks=[StopWatch(self.pace, watch, self.guards, ranks)],
             **rest,
         )
         self.remove_callback(PrinterCallback)
@@ -192,6 +195,8 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         if checkpoint is not None:
             load_optimiser(self, Path(checkpoint))
             self.objective.load(Path(checkpoint))
+            if self.ranks is not None:
+                self.ranks.load(Path(checkpoint))
 
     def _load_scaler(self, checkpoint: str | None) -> None:
         """Loaded with the optimiser."""
@@ -271,6 +276,8 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         loss, told = self.objective.loss(model, inputs, self.selective)
         self.objective.tell = None
         self.figures.add(told)
+        if self.ranks is not None and model.training:  # once a step, in as many parts as the step has
+            loss = loss + self.ranks.penalty() * self.objective.count(inputs)
         return loss / num_items_in_batch
 
     def training_step(self, model: Any, inputs: Batch, num_items_in_batch: torch.Tensor | int | None = None) -> Any:

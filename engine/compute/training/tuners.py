@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from engine.compute.training.prompts import begin_with_text, prompt_settings, token_numbers
 from engine.contract.errors import UserError
 from engine.contract.tuner import TunerConfig
-from engine.contract.tuners import TUNERS
+from engine.contract.tuners import PASSES, TUNERS
 
 
 def linear_names(model: torch.nn.Module) -> list[str]:
@@ -48,7 +49,8 @@ def check_targets(wanted: Iterable[str], model: torch.nn.Module) -> str | list[s
 def _lora(model: Any, config: TunerConfig, task: str) -> Any:
     from peft import EvaConfig
 
-    init: Any = True if config.init == "default" else config.init
+    later = config.init in PASSES and config.init != "eva"  # `beginnings` makes it, once there are rows
+    init: Any = True if config.init == "default" or later else config.init
     made = _adapted(
         model,
         config,
@@ -66,6 +68,18 @@ def _lora(model: Any, config: TunerConfig, task: str) -> Any:
         alpha_pattern=dict(config.alpha_pattern),
         bias="none",
     )
+    return _first_frozen(made, config)
+
+
+def lora_again(base: Any, config: TunerConfig, settings: Any) -> Any:
+    """A LoRA by peft's own config, around a model that was made ready for how it begins."""
+    from peft import get_peft_model
+
+    return _first_frozen(get_peft_model(base, settings), config)
+
+
+def _first_frozen(made: Any, config: TunerConfig) -> Any:
+    """LoRA-FA (arXiv 2308.03303): the first matrices stay."""
     for name, parameter in made.named_parameters():
         if config.freeze_a and ".lora_A." in name:
             parameter.requires_grad_(False)
@@ -82,9 +96,20 @@ def _of_peft(model: Any, config: TunerConfig, task: str) -> Any:
         if name in tuner.settings:
             value = getattr(config, name)
             settings[tuner.given.get(name, usual)] = int(value) if name == "alpha" else value
+    if config.kind == "adalora":
+        settings = _adalora(config, settings)
     if config.kind == "ia3":
         settings |= _ia3_modules(model, settings.pop("target_modules"))
     return _adapted(model, config, task, **settings)
+
+
+def _adalora(config: TunerConfig, settings: dict[str, Any]) -> dict[str, Any]:
+    """AdaLoRA by peft's names; how many steps there are is told later (`allocation`)."""
+    return {
+        "target_modules": settings["target_modules"], "init_r": config.rank, "target_r": config.target_rank,
+        "lora_alpha": config.alpha, "lora_dropout": config.dropout, "beta1": config.beta1, "beta2": config.beta2,
+        "orth_reg_weight": config.orth_weight, "total_step": 1 << 30, "bias": "none",
+    }  # fmt: skip
 
 
 def _adapted(model: Any, config: TunerConfig, task: str, **settings: Any) -> Any:
@@ -160,8 +185,17 @@ def _layers(model: torch.nn.Module) -> list[torch.nn.Module]:
 _WHOLE: dict[str, Callable[[Any, TunerConfig], Any]] = {"full": _full, "freeze": _freeze}
 
 
-def apply_tuner(model: Any, config: TunerConfig, task: str = "CAUSAL_LM") -> Any:
-    """The model made ready for training; `task` as peft calls it: SEQ_CLS for a model that gives numbers."""
+def apply_tuner(model: Any, config: TunerConfig, task: str = "CAUSAL_LM", tokenizer: Any = None) -> Any:
+    """The model made ready for training; `task` as peft calls it: SEQ_CLS for a model that gives numbers.
+
+    The tokenizer is asked by methods whose settings name texts.
+    """
+    if TUNERS[config.kind].virtual:
+        made = _adapted(model, config, task, **prompt_settings(model, config))
+        begin_with_text(made, config, tokenizer)
+        return made
+    if config.kind == "trainable_tokens":
+        return _adapted(model, config, task, token_indices=token_numbers(config, tokenizer, model))
     if config.kind in _WHOLE:
         return _WHOLE[config.kind](model, config)
     return (_lora if config.kind in ("lora", "qlora", "dora") else _of_peft)(model, config, task)

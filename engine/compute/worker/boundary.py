@@ -135,6 +135,8 @@ class Boundary:
 
     def _write(self, folder: Path) -> None:
         save_state(self.trainer, folder)
+        if self._materials.begun is not None:
+            self._materials.begun.save(folder)
         if TUNERS[self._session.job.tuner.kind].whole_model:
             save_tokenizer(self._materials, folder)
 

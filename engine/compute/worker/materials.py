@@ -14,9 +14,11 @@ from engine.compute.data.loading import Loaded, load_sources
 from engine.compute.data.mask import end_is_marked
 from engine.compute.data.templates import Template, choose_template
 from engine.compute.inference.base import load_model, load_tokenizer, padding_token
+from engine.compute.training.beginnings import Begun
 from engine.compute.training.optimizers import check_optimizer
 from engine.compute.training.plain_lora import beginning
 from engine.compute.training.precision import Precision, choose_device, decide
+from engine.compute.training.prompts import check_length
 from engine.compute.training.tuners import apply_tuner
 from engine.compute.worker.head_rows import head_of, learned_labels
 from engine.compute.worker.reporter import Reporter
@@ -43,6 +45,12 @@ class Materials:
     """The adapter as it began, where it took its beginning out of the base model."""
     labels: Labels | None = None
     """The classes, where rows have them."""
+    begun: Begun | None = None
+    """How the adapter began, where rows or lost bits decided it."""
+
+    def settle(self, begun: Begun) -> None:
+        """The adapter has its beginning now."""
+        self.model, self.began, self.begun = begun.model, beginning(begun.model), begun
 
 
 def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_stop: Callable[[], None]) -> Materials:
@@ -76,7 +84,9 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
         model.config.get_text_config().pad_token_id = padding_token(tokenizer)
     check_stop()
     task = "FEATURE_EXTRACTION" if stage.vectors else "SEQ_CLS" if scores else "CAUSAL_LM"
-    tuned = apply_tuner(model, job.tuner, task)
+    if TUNERS[job.tuner.kind].virtual:
+        check_length(model, job.tuner, job.data.max_length)
+    tuned = apply_tuner(model, job.tuner, task, tokenizer)
     return Materials(
         device, tokenizer, template, train, validation, held_out, precision, tuned, folder, beginning(tuned), labels
     )

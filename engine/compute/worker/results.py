@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from engine.compute.evaluation.exact_match import Question, measure, write_answers
 from engine.compute.inference.generate import Generator
+from engine.compute.training.allocation import prune
 from engine.compute.training.plain_lora import write_plain
 from engine.compute.worker.artifacts import fingerprint_of, publish_folder
 from engine.compute.worker.materials import Materials
@@ -42,6 +43,7 @@ def save_weights(
             if materials.began:
                 write_plain(materials.model, materials.began, folder)
             else:
+                prune(materials.model)
                 materials.model.save_pretrained(str(folder), save_embedding_layers=False)
             (folder / "chat_template.jinja").write_text(materials.template.exported, encoding="utf-8")
         if beside is not None:

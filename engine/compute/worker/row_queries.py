@@ -78,7 +78,8 @@ def token_losses(order: QueryOrder) -> dict[str, Any]:
     ids, trained = row.ids[:length], row.trained[:length]
     with torch.inference_mode():
         model = _model(asked).eval()
-        logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, :-1].float()
+        logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -len(ids) :]
+        logits = logits[:-1].float()  # virtual tokens, where there are some, stand before
         losses = F.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none").tolist() if len(ids) > 1 else []
     texts = token_texts(tokeniser.tokenizer, ids)
     found = [
@@ -115,7 +116,8 @@ def _model(asked: TokenLosses) -> Any:
     """The base model, or it with a state of training in it."""
     import torch
 
-    from engine.compute.inference.base import load_model, model_folder
+    from engine.compute.inference.base import load_model, load_tokenizer, model_folder
+    from engine.compute.training.beginnings import begin_again
     from engine.compute.training.checkpoint import load_weights
     from engine.compute.training.tuners import apply_tuner
     from engine.contract.tuner import TunerConfig
@@ -133,7 +135,9 @@ def _model(asked: TokenLosses) -> Any:
             from peft import PeftModel
 
             return PeftModel.from_pretrained(model, str(folder))
-        tuned = apply_tuner(model, TunerConfig.model_validate(asked.tuner))
+        tuner = TunerConfig.model_validate(asked.tuner)
+        tuned = apply_tuner(model, tuner, tokenizer=load_tokenizer(model_folder(asked.model)))
+        tuned = begin_again(tuned, tuner, folder).model
         load_weights(tuned, folder)
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError("rows.state_unusable", state=asked.state, detail=str(error)[:300]) from error

@@ -7,11 +7,13 @@ from functools import partial
 import torch
 import transformers
 
-from engine.compute.training.beginnings import begin_by_rows
+from engine.compute.training.allocation import Allocation
+from engine.compute.training.beginnings import begin_again, begin_by_rows, has_pass
 from engine.compute.training.callbacks import Watch
 from engine.compute.training.checkpoint import load_weights
 from engine.compute.training.optimizers import make_muon
 from engine.compute.training.precision import device_name, nvml_names
+from engine.compute.training.prompts import as_base
 from engine.compute.training.stages import STAGES
 from engine.compute.training.trainer import ForgeTrainer, Outcome, arguments, outcome_of, train
 from engine.compute.training.tuners import count_parameters
@@ -71,13 +73,13 @@ class TrainSession:
 
     def _learn(self, start: Start | None, materials: Materials, lessons: Lessons, commit: str) -> None:
         """Everything is there: measure, train, save, measure again."""
-        if start is None:
-            begin_by_rows(materials.model, lessons.loader, materials.device)
+        self._begin(start, materials, lessons)
         identity = IdentityInMaking(materials.folder, lessons.fingerprint)
         self._tell_plan(materials, lessons, commit)
         self.worker.check()
         if start is None and self.job.evaluation.before:
-            self._evaluate("before", materials, lessons)
+            with as_base(materials.model):
+                self._evaluate("before", materials, lessons)
         self.report.phase(Phase.TRAINING)
         outcome = self._train(materials, lessons, identity, start)
         self.worker.commands.refuse_waiting()
@@ -89,6 +91,23 @@ class TrainSession:
         save_weights(self.job.tuner.kind, materials, self.folder.outputs, step, self.report, beside)
         self.worker.check()
         self._evaluate("after", materials, lessons)
+
+    def _begin(self, start: Start | None, materials: Materials, lessons: Lessons) -> None:
+        """Give the adapter its beginning: from rows once, and after that from what the checkpoint keeps of it."""
+        tuner = self.job.tuner
+        if not has_pass(tuner):
+            return
+        if start is not None:
+            materials.settle(begin_again(materials.model, tuner, start.folder))
+            return
+        self.report.phase(Phase.BEGINNING)
+        folder, loader = materials.folder, lessons.loader
+        materials.settle(begin_by_rows(materials.model, tuner, loader, materials.device, folder, self._began))
+
+    def _began(self, done: float) -> None:
+        """Rows are looked at for the adapter's beginning: a report, and a place to stop."""
+        self.report.phase(Phase.BEGINNING, done)
+        self.worker.check()
 
     def _settle(self, start: Start | None) -> None:
         """Threads, silence and chance, before anything is made."""
@@ -156,6 +175,7 @@ class TrainSession:
             parts=self.job.training.micro_batch_parts, plus_ratio=self.job.tuner.plus_ratio,
             muon=partial(make_muon, config=self.job.training) if self.job.training.optimizer == "muon" else None,
             guards=self.course.guards, rows=record.losses, objective=objective,
+            ranks=self._ranks(materials, lessons),
         )  # fmt: skip
         boundary.trainer = book.trainer = self.course.trainer = trainer
         trainer.keeps = self.course
@@ -177,6 +197,11 @@ class TrainSession:
             tell_tally(lessons.tokeniser, self.report)
         materials.model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
         return outcome
+
+    def _ranks(self, materials: Materials, lessons: Lessons) -> Allocation | None:
+        """Who moves ranks between modules, where the method does."""
+        tuner = self.job.tuner
+        return Allocation(materials.model, tuner, lessons.steps) if tuner.kind == "adalora" else None
 
     def _go_on(self, start: Start, identity: IdentityInMaking, environment: dict[str, object]) -> None:
         """Make sure the checkpoint belongs here, and say where the curve goes on."""

@@ -27,6 +27,70 @@ TUNERS: dict[str, Message] = {
     "config.init_with_dora": Message(
         "", "DoRA cannot begin with {init}: both change what the base model's weights mean.", "Set init to default."
     ),
+    "config.loftq_bits": Message(
+        "",
+        "LoftQ makes up for what 4 bits lose, and the base weights are held as {held}.",
+        "Set tuner.kind to qlora or model.quantisation to 4bit, or set init to default.",
+    ),
+    "config.init_for_stage": Message(
+        "",
+        "{init} begins with the gradient of predicting the rows' own tokens, which is not what {stage} learns.",
+        "Set init to default, pissa or corda.",
+    ),
+    "config.adalora_steps": Message(
+        "AdaLoRA's phases do not fit into the run.",
+        "{tinit} steps before, {tfinal} steps after, and {steps} steps in all leave none in which ranks go.",
+        "Set tuner.tinit or tuner.tfinal lower, or train more steps (training.epochs, training.max_steps).",
+    ),
+    "config.adalora_rank": Message(
+        "", "AdaLoRA goes from rank {rank} to {target}, which is not lower.", "Set target_rank below tuner.rank."
+    ),
+    "config.prompt_text": Message(
+        "", "The virtual tokens are to begin as a text, and there is none.", "Set prompt_text, or prompt_init=random."
+    ),
+    "config.tokens_needed": Message(
+        "", "No token is named whose embedding is to learn.", "Name tokens in tuner.tokens."
+    ),
+    "config.token_not_single": Message(
+        "'{token}' is no single token of this model.",
+        "Its tokenizer makes {count} of it: {pieces}.",
+        "Name tokens of the vocabulary in tuner.tokens.",
+    ),
+    "config.token_no_row": Message(
+        "'{token}' has the number {number}, and the model has embeddings for {rows} tokens.",
+        "The tokenizer knows more tokens than the model.",
+        "Take the token out of tuner.tokens.",
+    ),
+    "config.virtual_length": Message(
+        "Rows of {length} tokens and {tokens} virtual tokens are more than the model's context of {most}.",
+        "",
+        "Set data.max_length to {rest} at most, or tuner.virtual_tokens lower.",
+    ),
+    "config.prefix_checkpointing": Message(
+        "",
+        "Prefix tuning puts its prefix into the key-value cache, which gradient checkpointing does without.",
+        "Set gradient_checkpointing=false, or tuner.kind to prompt_tuning or p_tuning.",
+    ),
+    "config.tuner_for_stage": Message(
+        "",
+        "The method {tuner} puts virtual tokens before every row, and the stage {stage} cannot do with them yet.",
+        "Set tuner.kind to lora, or choose a stage that predicts tokens.",
+    ),
+    "config.init_rank": Message(
+        "{init} cannot begin: rank {rank} is too high for the module {module}.",
+        "",
+        "Set tuner.rank, or its value in tuner.rank_pattern, to {most} at most, or leave it out of tuner.targets.",
+    ),
+    "config.init_nothing": Message(
+        "{init} cannot begin: of the {rows} rows it looked at none teaches a token.",
+        "",
+        "Set tuner.init_rows higher, or tuner.init to default.",
+    ),
+    "config.init_weight": Message(
+        "LoftQ cannot begin: the model's files have no weight {weight}.",
+        "It needs the weights as they were before they were held in 4 bits.",
+        "Set tuner.init to default.",
+    ),
     "config.low_rank_adapter": Message(
         "",
         "The optimiser {optimizer} works on the model's own matrices, and here only an adapter learns.",

@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.contract.errors import Problem
 from engine.contract.optimizers import needed_package
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.tuners import QUANTISERS
 from engine.contract.watching import TRACKERS
 
 
@@ -32,7 +33,8 @@ def _wanted(job: TrainJob) -> Iterator[tuple[str, Problem]]:
     if needed is not None:
         yield needed[0], _missing(job.training.optimizer, *needed, "training.optimizer")
     if job.quantisation != "none":
-        yield "bitsandbytes", _missing(job.quantisation, "bitsandbytes", "bitsandbytes", "model.quantisation")
+        package = QUANTISERS[job.quantisation]
+        yield package, _missing(job.quantisation, package, package, "model.quantisation")
 
 
 def _missing(used_for: str, package: str, install: str, field: str) -> Problem:

@@ -1,5 +1,8 @@
 """Base weights in 8 and 4 bits: an adapter learns beside them and goes on bit for bit; what cannot be is refused."""
 
+import importlib.util
+import json
+
 import pytest
 import tiny
 import torch
@@ -9,9 +12,9 @@ from test_resume import again, losses
 from engine.compute.inference.base import load_model, model_folder
 from engine.contract.config_file import check_document
 from engine.contract.model import ModelConfig
-from engine.contract.tuners import TUNERS
+from engine.contract.tuners import QUANTISERS, RUNNABLE_QUANTISATION, TUNERS
 
-HELD = [("qlora", "none"), ("lora", "8bit"), ("dora", "4bit"), ("ia3", "4bit")]
+HELD = [("qlora", "none"), ("lora", "8bit"), ("dora", "4bit"), ("ia3", "4bit"), ("adalora", "4bit")]
 
 
 def recipe(tmp_path, model, kind: str, held: str) -> dict:
@@ -19,7 +22,7 @@ def recipe(tmp_path, model, kind: str, held: str) -> dict:
     return {
         "data": {"train": [{"path": str(train)}]},
         "model": {"path": str(model), "quantisation": held},
-        "tuner": {"kind": kind, "rank": 4},
+        "tuner": {"kind": kind, "rank": 4, "target_rank": 2},
         "training": {"max_steps": 6, "micro_batch_size": 4, "learning_rate": 1e-2},
         "checkpoints": {"every_minutes": None, "every_steps": 3, "keep_last": 100},
     }  # fmt: skip
@@ -34,6 +37,41 @@ def test_that_an_adapter_learns_beside_them_and_goes_on_bit_for_bit(attempt, tmp
     resumed = again(whole, 3)
     assert resumed.run() == 0, resumed.end
     assert losses(resumed) == {step: pair for step, pair in found.items() if step > 3}
+
+
+@pytest.mark.parametrize("held", [held for held in RUNNABLE_QUANTISATION if QUANTISERS.get(held) == "torchao"])
+def test_that_other_holders_are_refused_by_name_or_an_adapter_learns_beside_them(attempt, tmp_path, held):
+    made: Attempt = attempt(**recipe(tmp_path, "demo", "lora", held))
+    order = json.loads((made.folder / "order.json").read_text())
+    order["spec"]["job"]["model"] = {"path": "demo", "hub": "bundled", "quantisation": held}
+    (made.folder / "order.json").write_text(json.dumps(order))
+    if importlib.util.find_spec(QUANTISERS[held]) is None:
+        assert made.run() == 1
+        assert made.end.error.code == "package.missing"
+        assert made.end.error.params["package"] == QUANTISERS[held]
+        return
+    assert made.run() == 0, made.end
+    found = losses(made)
+    assert len({loss for loss, _ in found.values()}) == 6
+    resumed = again(made, 3)
+    assert resumed.run() == 0, resumed.end
+    assert losses(resumed) == {step: pair for step, pair in found.items() if step > 3}
+
+
+@pytest.mark.parametrize("held", ["hqq_8bit", "hqq_4bit"])
+def test_that_hqq_is_refused_while_transformers_cannot_load_it(held):
+    document = {"name": "a", "model": {"path": "demo", "quantisation": held}, "data": {"train": [{"path": "x"}]}}
+    assert [(p.code, p.field) for p in check_document(document)[1]] == [("config.not_yet", "model.quantisation")]
+
+
+@pytest.mark.parametrize("kind", [name for name in TUNERS if name != "lora"])
+def test_that_other_holders_are_for_lora_only(kind):
+    for held in ("torchao_8bit", "hqq_4bit"):
+        document = {
+            "name": "a", "model": {"path": "demo", "quantisation": held}, "data": {"train": [{"path": "x"}]},
+            "tuner": {"kind": kind},
+        }  # fmt: skip
+        assert "config.quantised_tuner" in {problem.code for problem in check_document(document)[1]}
 
 
 @pytest.mark.parametrize(("held", "bits"), [("8bit", 8), ("4bit", 4)])

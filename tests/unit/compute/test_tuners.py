@@ -1,6 +1,7 @@
 """Every tuner: it trains, what it leaves gives the same answers on the untouched base, and it goes on bit for bit."""
 
 import math
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -25,7 +26,7 @@ from tests.matrix.cells import SMALL
 FP32 = Precision("fp32", "fp32", "training.precision_given")
 CASES = [
     *((kind, {"kind": kind, **SMALL.get(kind, {})}) for kind in RUNNABLE_TUNERS),
-    *((init, {"init": init}) for init in ("gaussian", "orthogonal", "pissa", "olora", "eva")),
+    *((init, {"init": init}) for init in ("gaussian", "orthogonal", "pissa", "olora", "eva", "corda", "lora_ga")),
     ("pissa, rsLoRA", {"init": "pissa", "rslora": True, "rank_pattern": {"q_proj": 2}, "alpha_pattern": {"q_proj": 4}}),
     ("LoRA+", {"plus_ratio": 16.0}),
     ("LoRA-FA", {"freeze_a": True}),
@@ -46,11 +47,11 @@ def logits(model) -> torch.Tensor:
 
 def tuned(config: TunerConfig, tokenizer, training: TrainingConfig):
     torch.manual_seed(7)
-    model = apply_tuner(tiny.make_model(), config)
+    model = apply_tuner(tiny.make_model(), config, tokenizer=tokenizer)
     loader = make_loader(tokenizer, training)
-    begin_by_rows(model, loader, CPU)
+    begun = begin_by_rows(model, config, loader, CPU, Path())
     assert loader.tokens == 0
-    return model, loader
+    return begun.model, loader
 
 
 @pytest.mark.parametrize(("name", "settings"), CASES, ids=[name for name, _ in CASES])
@@ -117,7 +118,8 @@ def test_that_the_second_matrices_learn_faster_with_a_ratio(tmp_path, tokenizer)
 
 
 GOES_ON = [
-    {"init": "pissa"}, {"init": "eva"}, {"plus_ratio": 8.0}, {"kind": "freeze", "layers": 1}, {"kind": "dora"},
+    {"init": "pissa"}, {"init": "eva"}, {"init": "corda"}, {"init": "lora_ga"}, {"plus_ratio": 8.0},
+    {"kind": "freeze", "layers": 1}, {"kind": "dora"},
     {"kind": "vera"},
 ]  # fmt: skip
 
@@ -157,7 +159,11 @@ def test_that_what_the_model_cannot_take_is_refused_by_name(settings, code):
     ({"kind": "lora", "options": {"zzz": 1}}, {"config.option_unknown_plain"}),
     ({"kind": "dora", "init": "pissa"}, {"config.init_with_dora"}),
     ({"kind": "freeze", "layers": 0}, {"config.freeze_nothing"}),
-    ({"init": "corda"}, {"config.not_yet"}),
+    ({"init": "loftq"}, {"config.loftq_bits"}),
+    ({"kind": "qlora", "init": "loftq"}, set()),
+    ({"kind": "qlora", "init": "corda"}, {"config.quantised_init"}),
+    ({"init": "lora_ga", "init_rows": 0, "ga_gamma": 0}, {"config.too_small"}),
+    ({"kind": "ia3", "init": "loftq"}, set()),
     ({"kind": "qlora", "init": "pissa"}, {"config.quantised_init"}),
     ({"rank_pattern": {"q_proj": 0}}, {"config.too_small"}),
     ({"kind": "lokr", "options": {"decompose_both": True, "decompose_factor": 4}}, set()),

@@ -56,6 +56,30 @@ def test_that_an_adapter_counts_its_own_numbers():
     assert adapted(found, Load(full=True)) == []
 
 
+def test_that_virtual_tokens_count_as_tokens_and_as_what_is_trained():
+    found, plain = shape(), Load(rows=4, width=100, targets=())
+    words = estimate(found, plain.model_copy(update={"virtual": 20})).parts
+    assert words["adapter"] == 4 * 20 * 896
+    assert words["activations"] == pytest.approx(
+        estimate(found, Load(rows=4, width=120, targets=())).parts["activations"]
+    )
+    assert words["logits"] == estimate(found, plain).parts["logits"]
+    before_layers = estimate(found, plain.model_copy(update={"virtual": 20, "prefix": True})).parts
+    assert before_layers["adapter"] == 4 * 20 * 24 * 2 * 128
+
+
+@pytest.mark.parametrize(("init", "numbers"), [("lora_ga", 896 * 896), ("corda", 896**2 + 896 * 2 * 896)])
+def test_that_a_pass_before_the_first_step_counts_where_it_takes_more_than_a_step(init, numbers):
+    small = Load(rows=1, width=8, targets=("q_proj",), rank=1, trained=0.1)
+    found = estimate(shape(), small.model_copy(update={"init": init})).parts
+    assert sum(found.values()) > sum(estimate(shape(), small).parts.values())
+    assert sum(found[part] for part in ("gradients", "optimiser", "activations", "logits")) == pytest.approx(
+        4 * 24 * numbers, rel=1e-6
+    )
+    large = Load(rows=16, width=2048, targets=("q_proj",))
+    assert estimate(shape(), large.model_copy(update={"init": init})) == estimate(shape(), large)
+
+
 @settings(max_examples=200, deadline=None)
 @given(LOADS)
 def test_that_parts_are_whole_and_add_up(load: Load):

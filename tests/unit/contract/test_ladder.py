@@ -88,6 +88,14 @@ def test_that_what_cannot_be_run_is_not_offered():
         assert "4bit" not in names(**tuner)
 
 
+def test_that_checkpointing_is_not_offered_to_prefix_tuning():
+    offered = {
+        kind: {rung.name for rung in rungs(job({}, {"kind": kind}), Known())} for kind in ("lora", "prefix_tuning")
+    }
+    assert "checkpointing" in offered["lora"]
+    assert "checkpointing" not in offered["prefix_tuning"]
+
+
 def test_that_rungs_change_the_order_of_an_attempt_and_nothing_else():
     spec = RunSpec(name="r", job=job({"micro_batch_size": 8}))
     (parts, *_rest) = rungs(spec.job, Known())

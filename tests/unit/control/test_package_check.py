@@ -42,6 +42,16 @@ def test_that_what_is_there_is_not_named(tmp_path, python):
     assert (problem.code, problem.field) == ("package.missing", "model.quantisation")
 
 
+@pytest.mark.parametrize(("held", "package"), [("torchao_8bit", "torchao")])
+def test_that_another_holder_of_weights_is_named_where_it_is_missing(tmp_path, python, held, package):
+    spec = order(tmp_path, model={"quantisation": held})
+    (problem,) = problems_of_packages(spec, str(python))
+    assert (problem.code, problem.field) == ("package.missing", "model.quantisation")
+    assert (problem.params["package"], problem.params["used_for"]) == (package, held)
+    (python.parents[1] / "lib" / "python3.11" / "site-packages" / package).mkdir()
+    assert problems_of_packages(spec, str(python)) == []
+
+
 def test_that_an_environment_nobody_can_read_is_left_to_the_worker(tmp_path):
     spec = order(tmp_path, training={"optimizer": "apollo_adamw"})
     assert problems_of_packages(spec, str(tmp_path / "nowhere" / "bin" / "python")) == []
