@@ -72,6 +72,10 @@ class Load(BaseModel):
     """Frozen models beside the one that learns."""
     scores: bool = False
     """The model gives a number a row: no logits of tokens are computed."""
+    compared: bool = False
+    """A teacher's logits lie beside the model's."""
+    beside: int = 0
+    """Bytes of other frozen models, such as a teacher."""
 
     @property
     def tokens(self) -> int:
@@ -103,9 +107,13 @@ class Estimate(BaseModel):
 
 
 def load_of(
-    job: TrainJob, device: Literal["cpu", "cuda"] = "cpu", width: int | None = None, trained: float | None = None
+    job: TrainJob,
+    device: Literal["cpu", "cuda"] = "cpu",
+    width: int | None = None,
+    trained: float | None = None,
+    teacher: ModelShape | None = None,
 ) -> Load:
-    """What a worker makes of a job. Without a `width` rows are as long as they may be.
+    """What a worker makes of a job. Without a `width` rows are as long as they may be; a `teacher` counts if known.
 
     Of a pair both answers count. Passes of the reference, of which nothing is kept, come before those that learn and
     are not counted: they are smaller.
@@ -128,8 +136,14 @@ def load_of(
         checkpointing=training.gradient_checkpointing, attention=job.model.attention, arithmetic=arithmetic,
         weights=held, quantisation=job.quantisation, device=device, optimiser=optimizer.name,
         directions=directions,
-        copies=int(copied), scores=stage.scores,
+        copies=int(copied), scores=stage.scores, compared=stage.teacher,
+        beside=_teacher_bytes(job, arithmetic, teacher) if stage.teacher else 0,
     )  # fmt: skip
+
+
+def _teacher_bytes(job: TrainJob, arithmetic: str, shape: ModelShape | None) -> int:
+    held = arithmetic if job.teacher.dtype == "auto" else job.teacher.dtype
+    return 0 if shape is None else round(shape.parameters * BYTES[held])
 
 
 def rows_at_once(job: TrainJob) -> int:
@@ -157,7 +171,7 @@ def estimate(shape: ModelShape, load: Load, known: Calibration | None = None) ->
         moment = {"gradients": begin_grads, "activations": kept + max(0.0, working - logits), "logits": logits}
     else:
         moment = {"gradients": gradients, "activations": at_end - gradients, "logits": 0.0}
-    found = {"weights": weights * (1 + load.copies), "adapter": adapter, "optimiser": state, **moment}
+    found = {"weights": weights * (1 + load.copies) + load.beside, "adapter": adapter, "optimiser": state, **moment}
     found["overhead"] = _overhead(load, sum(found.values()), found["weights"], known)
     parts = {part: round(found[part]) for part in PARTS}
     return Estimate(parts=parts, rows=load.rows, width=load.width, measured=factor != 1.0)
@@ -324,9 +338,10 @@ def _left(shape: ModelShape, load: Load) -> float:
 def _logits(shape: ModelShape, load: Load) -> float:
     """Of each learned token: its logits in fp32 as probabilities, their gradient, and the gradient before the softmax.
 
-    Logits of other tokens are never computed (`training/loss.py`).
+    Logits of other tokens are never computed (`training/loss.py`). A teacher's stand beside them.
     """
     _stream, inner = _sizes(load)
     if load.scores:
         return 0.0
-    return math.ceil(load.tokens * load.trained) * (12.0 * shape.vocab + inner * shape.hidden)
+    numbers = 16.0 if load.compared else 12.0
+    return math.ceil(load.tokens * load.trained) * (numbers * shape.vocab + inner * shape.hidden)

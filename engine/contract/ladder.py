@@ -56,6 +56,7 @@ class Known(BaseModel):
     width: int | None = None
     trained: float | None = None
     process: int | None = None
+    teacher: ModelShape | None = None
     factor: float = 1.0
 
 
@@ -96,7 +97,7 @@ def _saved(before: TrainJob, after: TrainJob, known: Known) -> int | None:
 
 def _total(job: TrainJob, known: Known, told: Calibration) -> int:
     assert known.shape is not None
-    found = estimate(known.shape, load_of(job, known.device, known.width, known.trained), told)
+    found = estimate(known.shape, load_of(job, known.device, known.width, known.trained, known.teacher), told)
     # On a processor what the allocator keeps in vain is left aside: it differs from way to way, and is no gain.
     return found.tensors
 

@@ -9,6 +9,7 @@ LossName = Literal[
     "aot_unpaired", "apo_zero", "apo_down", "discopop", "sigmoid_norm", "kto", "apo_zero_unpaired", "odds_ratio",
     "simpo", "ranking", "classes", "info_nce", "cosine", "pairwise", "listwise", "pointwise",
     "dapo", "grpo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "rloo",
+    "jsd", "forward_kl", "reverse_kl",
 ]  # fmt: skip
 Truncation = Literal["end", "start", "drop", "split"]
 

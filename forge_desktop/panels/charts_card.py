@@ -32,6 +32,7 @@ PREFERENCES = {
     "absolute_error": (),
     "similarity/right": ("similarity/others",),
     "scores/right": ("scores/others",),
+    "agreement": (),
     "reward": ("rewards/accuracy", "rewards/format", "validation_reward"),
     "answer_length": (),
 }

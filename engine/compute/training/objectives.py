@@ -91,6 +91,11 @@ class Objective(ABC):
         """Of models it holds beside the one that learns."""
         return self.reference.bytes if self.reference is not None else 0
 
+    @property
+    def beside_bytes(self) -> int:
+        """Of those that a forecast by the model's shape leaves out."""
+        return 0
+
     def selects(self, model: Any) -> bool:
         """Whether logits are computed where they are needed only."""
         return keeps_selected_logits(model)

@@ -51,6 +51,11 @@ class Online(Objective):
         """Also of reward models."""
         return super().held_bytes + self.judge.held_bytes
 
+    @property
+    def beside_bytes(self) -> int:
+        """Of reward models."""
+        return self.judge.held_bytes
+
     def count(self, batch: Batch) -> int:
         """Tokens or answers; nothing where nothing is learned of any."""
         learned = int((batch["labels"][:, 1:] != IGNORED).sum())

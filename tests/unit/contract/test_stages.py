@@ -15,6 +15,7 @@ from engine.contract.ladder import Known, rungs
 from engine.contract.model_shape import read_shape
 from engine.contract.objective import LossName, ObjectiveConfig
 from engine.contract.paths import resources_folder
+from engine.contract.rollouts import RolloutConfig
 from engine.contract.run_spec import RunConfig, TrainJob
 from engine.contract.stages import REASONS, STAGES, StageName, keeps_copy, loss_of, stages_for
 
@@ -38,6 +39,8 @@ def test_that_the_registry_and_the_config_agree() -> None:
     used = {name for stage in STAGES.values() for name in stage.settings}
     assert used == set(ObjectiveConfig.model_fields)
     assert {name for stage in STAGES.values() for name in stage.head} == set(HeadConfig.model_fields)
+    taken = {name for stage in STAGES.values() for name in stage.rollouts}
+    assert taken == set(RolloutConfig.model_fields)
     assert {name for stage in STAGES.values() for name in stage.losses} | {"auto"} == set(get_args(LossName))
 
 
