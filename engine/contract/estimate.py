@@ -149,7 +149,7 @@ def _teacher_bytes(job: TrainJob, arithmetic: str, shape: ModelShape | None) -> 
 def rows_at_once(job: TrainJob) -> int:
     """Rows of tokens that pass through the model together; own answers can be parted one by one, pairs cannot."""
     size, parts = job.training.micro_batch_size, job.training.micro_batch_parts
-    if stage_of(job.stage).samples:
+    if stage_of(job.stage).grouped:
         return math.ceil(size * job.sequences / parts)
     return math.ceil(size / parts) * job.sequences
 

@@ -74,7 +74,7 @@ def rungs(job: TrainJob, known: Known) -> list[Rung]:
 
 def _possible(job: TrainJob, width: int | None) -> Iterator[tuple[RungName, dict[str, Any]]]:
     training = job.training
-    most = training.micro_batch_size * (job.sequences if stage_of(job.stage).samples else 1)
+    most = training.micro_batch_size * (job.sequences if stage_of(job.stage).grouped else 1)
     rows = -(-most // training.micro_batch_parts)
     if rows > 1 and loss_of(stage_of(job.stage), job.objective.loss) not in WHOLE_BATCH:
         parts = min(most, training.micro_batch_parts * 2)

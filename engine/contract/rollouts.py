@@ -73,6 +73,10 @@ class RolloutConfig(Settings):
     mask_truncated: bool = setting(
         False, "Learn nothing from answers that were cut at the longest length.", label="Leave out cut answers"
     )
+    missing_eos_penalty: float | None = setting(
+        None, "Taken off the reward of an answer that was cut at the longest length; empty: nothing.",
+        label="Penalty for cut answers", ge=0, le=1000,
+    )  # fmt: skip
     normalize_advantages: bool = setting(
         False, "Bring the advantages of a step to mean 0 and spread 1.", label="Normalise advantages"
     )

@@ -67,13 +67,18 @@ class TrainJob(Settings):
     @property
     def reference_free(self) -> bool:
         """No base model is asked, where the stage can do without."""
-        return self.rollouts.beta == 0 if stage_of(self.stage).samples else self.objective.reference_free
+        return self.rollouts.beta == 0 if "beta" in stage_of(self.stage).rollouts else self.objective.reference_free
 
     @property
     def sequences(self) -> int:
         """Rows of tokens that pass through the model with gradients for a row of the dataset."""
         stage = stage_of(self.stage)
-        return self.rollouts.answers if stage.samples else stage.sequences
+        return self.rollouts.answers if stage.grouped else stage.sequences
+
+    @property
+    def iterations(self) -> int:
+        """Steps on the same rows."""
+        return self.rollouts.iterations if "iterations" in stage_of(self.stage).rollouts else 1
 
     @property
     def lane(self) -> Lane:
@@ -141,8 +146,8 @@ class RunConfig(Settings):
     stage: StageName = setting(
         "sft",
         "What is learned: answers (sft), plain text (pretrain), which of two answers is better (dpo, orpo, cpo, simpo, "
-        "reward), from answers called good or bad (kto), from rewards for its own answers (grpo, rloo), from a larger "
-        "model (gkd), or classes, vectors or an order of texts.",
+        "reward), from answers called good or bad (kto), from rewards for its own answers (grpo, rloo, "
+        "online_dpo), from a larger model (gkd), or classes, vectors or an order of texts.",
         label="Stage",
         basic=True,
         executable=RUNNABLE_STAGES,
@@ -175,7 +180,7 @@ class RunConfig(Settings):
     @property
     def iterations(self) -> int:
         """Steps on the same rows."""
-        return self.rollouts.iterations if stage_of(self.stage).samples else 1
+        return self.rollouts.iterations if "iterations" in stage_of(self.stage).rollouts else 1
 
     def to_spec(self, owner: str = "") -> RunSpec:
         """The order that is sent to the controller."""

@@ -71,6 +71,16 @@ class Stage:
         return "rewards" in self.rollouts
 
     @property
+    def grouped(self) -> bool:
+        """All its answers to a question are learned from, one by one."""
+        return self.samples and self.sequences == 1
+
+    @property
+    def may_be_free(self) -> bool:
+        """It can do without the base model that it compares with."""
+        return "reference_free" in self.settings or "beta" in self.rollouts
+
+    @property
     def runs(self) -> bool:
         """This version can train it."""
         return bool(self.objective)
@@ -138,7 +148,14 @@ _ALL = (
         f"{_OBJECTIVES}.online.LeaveOneOut", (), ("rloo",), reference=True,
         rollouts=(*_SAMPLED, "normalize_advantages"),
     ),
-    Stage("online_dpo", "To prefer the better of its own answers.", ("prompt",), missing="samples"),
+    Stage(
+        "online_dpo", "To prefer the better of its own answers.", ("prompt", "conversation"),
+        f"{_OBJECTIVES}.own_pairs.OwnPairs", ("loss", "beta"), ("sigmoid", "ipo"), 0.1, reference=True, sequences=2,
+        rollouts=(
+            "rewards", "answers", "max_tokens", "temperature", "top_p", "top_k", "missing_eos_penalty", "keep_every",
+            "keep_answers",
+        ),
+    ),
     Stage("ppo", "From rewards for its own answers, with a critic.", ("prompt",), missing="samples"),
     Stage(
         "gkd", "What a larger model would say.", ("conversation",), f"{_OBJECTIVES}.distillation.Distilled",
@@ -194,7 +211,7 @@ def loss_of(stage: Stage, chosen: str) -> str:
 def keeps_copy(stage: str, reference_free: bool, tuner: str, init: str) -> bool:
     """Whether a second model is held: an adapter is switched off instead, unless its beginning changed the base."""
     declared = stage_of(stage)
-    if not declared.reference or (reference_free and (declared.samples or "reference_free" in declared.settings)):
+    if not declared.reference or (reference_free and declared.may_be_free):
         return False
     method = TUNERS.get(tuner)
     return method is None or method.whole_model or init in SPLITTING

@@ -129,6 +129,19 @@ def test_that_a_stage_names_those_that_take_other_rows() -> None:
     assert stages_for("verdict") == ["kto"]
     assert stages_for("class") == ["classification"]
     assert stages_for("pair") == ["embedding", "reranker"]
-    assert stages_for("prompt") == ["grpo", "rloo"]
+    assert stages_for("prompt") == ["grpo", "rloo", "online_dpo"]
     assert loss_of(STAGES["kto"], "auto") == "kto"
     assert loss_of(STAGES["dpo"], "ipo") == "ipo"
+
+
+def test_that_pairs_of_own_answers_count_as_pairs_and_keep_their_reference() -> None:
+    rewards = {"rollouts": {"rewards": [{"kind": "length"}], "answers": 8, "max_tokens": 16, "iterations": 4}}
+    rows = {"data": {"train": [{"path": "demo", "hub": "bundled"}]}}
+    made, grouped = job("online_dpo", "full", **rewards, **rows), job("grpo", "full", **rewards, **rows)
+    assert (made.sequences, made.iterations, made.reference_free) == (2, 1, False)
+    assert (grouped.sequences, grouped.iterations, grouped.reference_free) == (8, 4, True)
+    assert load_of(made).copies == 1
+    assert load_of(made).rows == 2 * made.training.micro_batch_size
+    assert load_of(grouped).rows == 8 * grouped.training.micro_batch_size
+    missing = document("online_dpo", "auto")
+    assert [problem.code for problem in check_document(missing)[1]] == ["rewards.none"]
