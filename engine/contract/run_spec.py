@@ -147,7 +147,7 @@ class RunConfig(Settings):
         "sft",
         "What is learned: answers (sft), plain text (pretrain), which of two answers is better (dpo, orpo, cpo, simpo, "
         "reward), from answers called good or bad (kto), from rewards for its own answers (grpo, rloo, "
-        "online_dpo), from a larger model (gkd), or classes, vectors or an order of texts.",
+        "online_dpo, ppo), from a larger model (gkd), or classes, vectors or an order of texts.",
         label="Stage",
         basic=True,
         executable=RUNNABLE_STAGES,

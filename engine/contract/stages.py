@@ -19,8 +19,8 @@ StageName = Literal[
     "sft", "pretrain", "dpo", "kto", "orpo", "cpo", "simpo", "reward", "grpo", "rloo", "online_dpo", "ppo", "gkd",
     "classification", "embedding", "reranker", "image_sft", "audio_sft", "video_sft",
 ]  # fmt: skip
-Missing = Literal["", "samples", "media"]
-"""Why a stage cannot run: it needs answers sampled while it trains, or media."""
+Missing = Literal["", "media"]
+"""Why a stage cannot run: it needs media."""
 _CUT = ("truncation",)
 _PAIRED = ("loss", "beta", "label_smoothing", *_CUT)
 _OBJECTIVES = "engine.compute.training"
@@ -156,7 +156,13 @@ _ALL = (
             "keep_answers",
         ),
     ),
-    Stage("ppo", "From rewards for its own answers, with a critic.", ("prompt",), missing="samples"),
+    Stage(
+        "ppo", "From rewards for its own answers, with a critic.", ("prompt", "conversation"),
+        f"{_OBJECTIVES}.proximal.Proximal", (), ("ppo",), reference=True,
+        rollouts=(
+            *_SAMPLED, "missing_eos_penalty", "gamma", "gae_lambda", "value_coef", "value_clip", "whiten_rewards",
+        ),
+    ),
     Stage(
         "gkd", "What a larger model would say.", ("conversation",), f"{_OBJECTIVES}.distillation.Distilled",
         ("loss", "mask_history", *_CUT), ("jsd", "forward_kl", "reverse_kl"),
@@ -185,7 +191,6 @@ _ALL = (
 STAGES: dict[str, Stage] = {stage.name: stage for stage in _ALL}
 RUNNABLE_STAGES: tuple[str, ...] = tuple(stage.name for stage in _ALL if stage.runs)
 REASONS: dict[str, str] = {
-    "samples": "It needs answers that are sampled while the model trains; this version cannot do that yet.",
     "media": "It needs images, audio or videos; a later version will learn from them.",
 }
 """What `missing` means."""

@@ -33,6 +33,7 @@ PREFERENCES = {
     "similarity/right": ("similarity/others",),
     "scores/right": ("scores/others",),
     "agreement": (),
+    "value_loss": (),
     "reward": ("rewards/accuracy", "rewards/format", "validation_reward"),
     "answer_length": (),
 }

@@ -49,6 +49,7 @@ STAGE_WORDS = {
     "metric.kl": "Drift (KL)",
     "metric.agreement": "Agrees with the teacher",
     "metric.own_answers": "Own answers",
+    "metric.value_loss": "Loss of the critic",
     "metric.nll_loss": "Loss of better answers",
     "metric.log_odds": "Log odds",
     "metric.accuracy": "Accuracy",

@@ -37,8 +37,8 @@ def test_that_every_stage_is_listed_and_those_that_cannot_run_say_why(replay, qt
         made.itemData(n): bool(made.model().item(n).flags() & Qt.ItemFlag.ItemIsEnabled) for n in range(made.count())
     }
     assert enabled == {name: stage.runs for name, stage in STAGES.items()}
-    ppo = made.itemData(made.findData("ppo"), Qt.ItemDataRole.ToolTipRole)
-    assert "sampled while the model trains" in ppo
+    images = made.itemData(made.findData("image_sft"), Qt.ItemDataRole.ToolTipRole)
+    assert "needs images" in images
     choose(page, "stage", "dpo")
     assert "prefer the better of two answers" in said(page, "stage")
     assert "Preference pairs" in said(page, "stage")

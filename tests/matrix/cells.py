@@ -25,7 +25,7 @@ DATA = {
 """The bundled rows of each sort."""
 SAMPLED = {"rollouts": {"answers": 4, "max_tokens": 12, "rewards": [{"kind": "length"}]}}
 SETTINGS: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("grpo", "rloo", "online_dpo"), SAMPLED),
+    **dict.fromkeys(("grpo", "rloo", "online_dpo", "ppo"), SAMPLED),
     "gkd": {"rollouts": {"max_tokens": 12}},
 }
 """What a stage cannot do without."""

@@ -86,6 +86,14 @@ class Objective(ABC):
         """The model as it was before training; none where nothing is compared."""
         self.reference = reference
 
+    def meet(self, model: Any) -> None:
+        """Hook: the model as it is before its first step."""
+        del model
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """Hook: what is trained beside the model."""
+        return []
+
     @property
     def held_bytes(self) -> int:
         """Of models it holds beside the one that learns."""
@@ -124,6 +132,10 @@ class Objective(ABC):
 
     def load(self, folder: Path) -> None:
         """Hook: what `save` wrote."""
+        del folder
+
+    def go_back(self, folder: Path) -> None:
+        """Hook: what is trained beside the model becomes again what `save` wrote."""
         del folder
 
     @abstractmethod

@@ -25,7 +25,7 @@ from engine.contract.rollouts import RolloutConfig
 from engine.contract.stages import Stage
 
 KEPT = "rollouts.safetensors"
-BY_TOKENS = ("dapo", "cispo")
+BY_TOKENS = ("dapo", "cispo", "ppo")
 """Losses that are means over all tokens of the step."""
 SAPO = (1.0, 1.05)
 """Temperatures of SAPO for answers that are worth more, and less, than the others; trl's."""
@@ -221,8 +221,12 @@ class Weighed(Online):
             at += count
         worth = self.look_back(model, made, rewards, told)
         for batch, part in zip(made, worth.split([rows_of(batch) for batch in made]), strict=True):
-            batch["advantages"] = part
+            batch.setdefault("advantages", part)  # unless each token has its own
         return made, worth
+
+    def _bounds(self) -> tuple[float, float]:
+        low, high = self.rollouts.epsilon, self.rollouts.epsilon_high
+        return low, low if high is None else high
 
     def _weighed(self, device: torch.device, asked: Sequence[Asked], answers: Sequence[Answer]) -> Batch:
         """With what each token of a row weighs."""
@@ -280,7 +284,7 @@ class Group(Weighed):
         """Summed over tokens."""
         config, labels = self.rollouts, batch["labels"]
         found, entropy = answer_likelihoods(model, batch["input_ids"], labels, selective, config.temperature)
-        mask = _learned(labels)
+        mask = learned_places(labels)
         ratio = found - batch.get("old", found.detach())
         if config.importance == "sequence":
             ratio = ((ratio * mask).sum(1) / mask.sum(1).clamp(min=1.0))[:, None]
@@ -293,10 +297,6 @@ class Group(Weighed):
             losses = losses + config.beta * drift
             told["kl"] = drift[mask.bool()]
         return (losses * mask * batch["weights"][:, None]).sum(), told
-
-    def _bounds(self) -> tuple[float, float]:
-        low, high = self.rollouts.epsilon, self.rollouts.epsilon_high
-        return low, low if high is None else high
 
     def _losses(self, weight: torch.Tensor, worth: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
         low, high = self._bounds()
@@ -333,7 +333,7 @@ class LeaveOneOut(Weighed):
         if beta:
             theirs = self.asked_of(model, batches, "ref")
             drift = torch.cat([
-                ((ours - other) * _learned(batch["labels"])).sum(1)
+                ((ours - other) * learned_places(batch["labels"])).sum(1)
                 for batch, ours, other in zip(batches, old, theirs, strict=True)
             ])  # fmt: skip
             told["kl"] = drift
@@ -344,7 +344,7 @@ class LeaveOneOut(Weighed):
         """Summed over answers."""
         config, labels, worth = self.rollouts, batch["labels"], batch["advantages"]
         found, entropy = answer_likelihoods(model, batch["input_ids"], labels, selective, config.temperature)
-        mask = _learned(labels)
+        mask = learned_places(labels)
         ours = (found * mask).sum(1)
         weight = (ours - (batch["old"] * mask).sum(1) if "old" in batch else ours - ours.detach()).exp()
         low, high = config.epsilon, config.epsilon if config.epsilon_high is None else config.epsilon_high
@@ -353,7 +353,7 @@ class LeaveOneOut(Weighed):
         return losses.sum(), {"entropy": entropy, "clip_ratio": clipped.float()}
 
 
-def _learned(labels: torch.Tensor) -> torch.Tensor:
+def learned_places(labels: torch.Tensor) -> torch.Tensor:
     """1 at each place that predicts a token that is learned."""
     return F.pad((labels != IGNORED)[:, 1:], (0, 1)).float()
 

@@ -93,6 +93,7 @@ class Stage:
         module, _, name = self.declared.objective.rpartition(".")
         made: Objective = getattr(importlib.import_module(module), name)(self.declared, job.objective, job.rollouts)
         made.head = job.head
+        made.meet(model)
         if self.declared.reference:
             free = job.reference_free and self.declared.may_be_free
             copied = keeps_copy(self.name, free, job.tuner.kind, job.tuner.init)

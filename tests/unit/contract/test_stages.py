@@ -65,7 +65,7 @@ def test_that_a_stage_with_its_rows_is_taken_and_comes_back_from_its_order() -> 
         (document("dpo", objective={"truncation": "split"}), "config.split_for_stage", "objective.truncation"),
         (document("kto"), "config.format_for_stage", "data.train.0.format"),
         (document("sft"), "config.format_for_stage", "data.train.0.format"),
-        (document("ppo", "auto"), "config.not_yet", "stage"),
+        (document("video_sft", "auto"), "config.not_yet", "stage"),
         (document("image_sft", "auto"), "config.not_yet", "stage"),
         (document("dpo", objective={"label_smoothing": 0.5}), "config.must_be_below", "objective.label_smoothing"),
     ],
@@ -129,7 +129,7 @@ def test_that_a_stage_names_those_that_take_other_rows() -> None:
     assert stages_for("verdict") == ["kto"]
     assert stages_for("class") == ["classification"]
     assert stages_for("pair") == ["embedding", "reranker"]
-    assert stages_for("prompt") == ["grpo", "rloo", "online_dpo"]
+    assert stages_for("prompt") == ["grpo", "rloo", "online_dpo", "ppo"]
     assert loss_of(STAGES["kto"], "auto") == "kto"
     assert loss_of(STAGES["dpo"], "ipo") == "ipo"
 
