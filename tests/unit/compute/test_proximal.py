@@ -160,6 +160,20 @@ def test_that_reward_rises_and_the_critic_learns_to_foresee_it(attempt, tmp_path
     assert np.mean(errors[-5:]) < np.mean(errors[:5])
 
 
+def test_that_going_back_brings_the_critic_back_and_spoilt_steps_leave_it(tmp_path):
+    policy = new_policy()
+    made = STAGES["ppo"].objective(job_of("ppo"), policy)
+    assert made.parameters() == [made.critic.weight]
+    made.critic.weight.data += 3
+    made.save(tmp_path)
+    made.critic.weight.data.fill_(float("nan"))
+    made.go_back(tmp_path)
+    assert (made.critic.weight == 3).all()
+    made.critic.weight.grad = torch.ones_like(made.critic.weight)
+    made.fill(policy, [], 0)
+    assert made.critic.weight.grad is None
+
+
 @pytest.mark.parametrize("rollouts", [{}, {"iterations": 2, "beta": 0.1}])
 def test_that_it_goes_on_bit_for_bit(attempt, tmp_path, rollouts):
     """The critic too, and in the middle of several steps on the same answers."""
