@@ -69,6 +69,10 @@ def anchored(config: RunConfig, folder: Path) -> RunConfig:
     for source in [*sources, *document["evaluation"]["data"]]:
         if source["hub"] == "local":
             source["path"] = str(folder.absolute() / Path(source["path"]).expanduser())
+    teacher = document["teacher"]
+    for name in ("path", "adapter"):
+        if teacher[name] and (name == "adapter" or teacher["hub"] == "local"):
+            teacher[name] = str(folder.absolute() / Path(teacher[name]).expanduser())
     for reward in document["rollouts"]["rewards"]:
         if reward["path"]:
             reward["path"] = str(folder.absolute() / Path(reward["path"]).expanduser())

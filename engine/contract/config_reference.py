@@ -58,8 +58,9 @@ def _stages() -> list[str]:
             lines.append(f"| {stage.name} | {stage.learns} | | | not yet: {REASONS[stage.missing]} |")
             continue
         taken = (*stage.settings, *(f"head.{name}" for name in stage.head))
+        taken = (*taken, *(("teacher",) if stage.teacher else ()))
         losses, settings = (_listed(stage.losses), _listed(taken))
-        more = f"; of `rollouts`: {_listed(stage.rollouts)}" if stage.samples else ""
+        more = f"; of `rollouts`: {_listed(stage.rollouts)}" if stage.rollouts else ""
         lines.append(f"| `{stage.name}` | {stage.learns} | {_listed(stage.formats)} | {losses} | {settings}{more} |")
     return [*lines, ""]
 

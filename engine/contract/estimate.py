@@ -79,6 +79,10 @@ class Load(BaseModel):
     """They stand in every layer's keys and values instead of in the row."""
     scores: bool = False
     """The model gives a number a row: no logits of tokens are computed."""
+    compared: bool = False
+    """A teacher's logits lie beside the model's."""
+    beside: int = 0
+    """Bytes of other frozen models, such as a teacher."""
 
     @property
     def tokens(self) -> int:
@@ -110,9 +114,13 @@ class Estimate(BaseModel):
 
 
 def load_of(
-    job: TrainJob, device: Literal["cpu", "cuda"] = "cpu", width: int | None = None, trained: float | None = None
+    job: TrainJob,
+    device: Literal["cpu", "cuda"] = "cpu",
+    width: int | None = None,
+    trained: float | None = None,
+    teacher: ModelShape | None = None,
 ) -> Load:
-    """What a worker makes of a job. Without a `width` rows are as long as they may be.
+    """What a worker makes of a job. Without a `width` rows are as long as they may be; a `teacher` counts if known.
 
     Of a pair both answers count. Passes of the reference, of which nothing is kept, come before those that learn and
     are not counted: they are smaller.
@@ -137,14 +145,21 @@ def load_of(
         weights=held, quantisation=job.quantisation, device=device, optimiser=optimizer.name,
         directions=directions,
         virtual=virtual, prefix=tuner.name == "prefix_tuning",
-        copies=int(copied), scores=stage.scores, init=job.tuner.init if "init" in tuner.settings else "default",
+        copies=int(copied), scores=stage.scores, compared=stage.teacher,
+        beside=_teacher_bytes(job, arithmetic, teacher) if stage.teacher else 0,
+        init=job.tuner.init if "init" in tuner.settings else "default",
     )  # fmt: skip
+
+
+def _teacher_bytes(job: TrainJob, arithmetic: str, shape: ModelShape | None) -> int:
+    held = arithmetic if job.teacher.dtype == "auto" else job.teacher.dtype
+    return 0 if shape is None else round(shape.parameters * BYTES[held])
 
 
 def rows_at_once(job: TrainJob) -> int:
     """Rows of tokens that pass through the model together; own answers can be parted one by one, pairs cannot."""
     size, parts = job.training.micro_batch_size, job.training.micro_batch_parts
-    if stage_of(job.stage).samples:
+    if stage_of(job.stage).grouped:
         return math.ceil(size * job.sequences / parts)
     return math.ceil(size / parts) * job.sequences
 
@@ -168,7 +183,7 @@ def estimate(shape: ModelShape, load: Load, known: Calibration | None = None) ->
         moment = {"gradients": gradients, "activations": at_end - gradients, "logits": 0.0}
     more = _before(shape, load) - state - sum(moment.values())
     moment["gradients"] += max(0.0, more)
-    found = {"weights": weights * (1 + load.copies), "adapter": adapter, "optimiser": state, **moment}
+    found = {"weights": weights * (1 + load.copies) + load.beside, "adapter": adapter, "optimiser": state, **moment}
     found["overhead"] = _overhead(load, sum(found.values()), found["weights"], known)
     parts = {part: round(found[part]) for part in PARTS}
     return Estimate(parts=parts, rows=load.rows, width=load.width, measured=factor != 1.0)
@@ -349,9 +364,10 @@ def _left(shape: ModelShape, load: Load) -> float:
 def _logits(shape: ModelShape, load: Load) -> float:
     """Of each learned token: its logits in fp32 as probabilities, their gradient, and the gradient before the softmax.
 
-    Logits of other tokens are never computed (`training/loss.py`).
+    Logits of other tokens are never computed (`training/loss.py`). A teacher's stand beside them.
     """
     _stream, inner = _sizes(load)
     if load.scores:
         return 0.0
-    return math.ceil(load.rows * load.width * load.trained) * (12.0 * shape.vocab + inner * shape.hidden)
+    numbers = 16.0 if load.compared else 12.0
+    return math.ceil(load.rows * load.width * load.trained) * (numbers * shape.vocab + inner * shape.hidden)

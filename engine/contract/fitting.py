@@ -47,7 +47,7 @@ def fit(job: TrainJob, known: Known, budget: int) -> Fitted:
                 "training.micro_batch_parts": 1,
                 "training.gradient_checkpointing": again,
             }
-            load = load_of(changed(job, changes), known.device, known.width, known.trained)
+            load = load_of(changed(job, changes), known.device, known.width, known.trained, known.teacher)
             total = estimate(known.shape, load).total
             if total <= budget * (1 - SPARE):
                 return Fitted(changes=changes, total=total, fits=True)

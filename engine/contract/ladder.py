@@ -56,6 +56,7 @@ class Known(BaseModel):
     width: int | None = None
     trained: float | None = None
     process: int | None = None
+    teacher: ModelShape | None = None
     factor: float = 1.0
 
 
@@ -73,7 +74,7 @@ def rungs(job: TrainJob, known: Known) -> list[Rung]:
 
 def _possible(job: TrainJob, width: int | None) -> Iterator[tuple[RungName, dict[str, Any]]]:
     training = job.training
-    most = training.micro_batch_size * (job.sequences if stage_of(job.stage).samples else 1)
+    most = training.micro_batch_size * (job.sequences if stage_of(job.stage).grouped else 1)
     rows = -(-most // training.micro_batch_parts)
     if rows > 1 and loss_of(stage_of(job.stage), job.objective.loss) not in WHOLE_BATCH:
         parts = min(most, training.micro_batch_parts * 2)
@@ -96,7 +97,7 @@ def _saved(before: TrainJob, after: TrainJob, known: Known) -> int | None:
 
 def _total(job: TrainJob, known: Known, told: Calibration) -> int:
     assert known.shape is not None
-    found = estimate(known.shape, load_of(job, known.device, known.width, known.trained), told)
+    found = estimate(known.shape, load_of(job, known.device, known.width, known.trained, known.teacher), told)
     # On a processor what the allocator keeps in vain is left aside: it differs from way to way, and is no gain.
     return found.tensors
 

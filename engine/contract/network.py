@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.model import ModelConfig
+from engine.contract.run_spec import Job, RunSpec, TrainJob
+from engine.contract.stages import stage_of
 
 LOCAL_HUBS = ("local", "bundled")
 
@@ -14,9 +16,18 @@ def network_of(spec: RunSpec) -> tuple[str, dict[str, Any]]:
     if spec.compute.network != "auto":
         return f"network.{spec.compute.network}", {}
     job = spec.job
-    if isinstance(job, TrainJob) and job.model.hub not in LOCAL_HUBS:
-        return "network.hub", {"hub": job.model.hub}
+    hubs = [source.hub for source in models_of(job) if source.hub not in LOCAL_HUBS]
+    if hubs:
+        return "network.hub", {"hub": hubs[0]}
     return "network.nothing", {}
+
+
+def models_of(job: Job) -> list[ModelConfig]:
+    """The models a run reads: the one that learns, and its teacher."""
+    if not isinstance(job, TrainJob):
+        return []
+    teacher = job.teacher.source if stage_of(job.stage).teacher else None
+    return [job.model, *([teacher] if teacher is not None else [])]
 
 
 def needs_network(spec: RunSpec) -> bool:

@@ -8,7 +8,8 @@ LossName = Literal[
     "auto", "nll", "dft", "sigmoid", "hinge", "ipo", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard", "aot",
     "aot_unpaired", "apo_zero", "apo_down", "discopop", "sigmoid_norm", "kto", "apo_zero_unpaired", "odds_ratio",
     "simpo", "ranking", "classes", "info_nce", "cosine", "pairwise", "listwise", "pointwise",
-    "dapo", "grpo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "rloo",
+    "dapo", "grpo", "bnpo", "dr_grpo", "cispo", "sapo", "luspo", "rloo", "ppo",
+    "jsd", "forward_kl", "reverse_kl",
 ]  # fmt: skip
 Truncation = Literal["end", "start", "drop", "split"]
 

@@ -215,6 +215,11 @@ class AttemptFolder:
         return self.run / "model.json"
 
     @property
+    def teacher_choice(self) -> Path:
+        """The same of its teacher."""
+        return self.run / "teacher.json"
+
+    @property
     def run(self) -> Path:
         """The folder of the run this attempt belongs to."""
         return self.root.parent.parent

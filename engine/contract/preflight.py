@@ -24,8 +24,11 @@ from engine.contract.reward_files import check_rewards
 from engine.contract.rollouts import RolloutConfig
 from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
 from engine.contract.stages import stage_of
+from engine.contract.teacher import TeacherConfig
+from engine.contract.vocabulary import difference
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
 MOST_LOOKED_AT = 10_000
 """Files of a folder that are looked at for one with rows."""
@@ -56,6 +59,8 @@ def check_files(spec: RunSpec) -> list[Problem]:
             problems += _check_data(source, f"{group}.{index}.path")
     if stage_of(job.stage).samples:
         problems += check_rewards(job.rollouts)
+    if stage_of(job.stage).teacher:
+        problems += _check_teacher(job.teacher, job.model)
     return problems
 
 
@@ -79,6 +84,45 @@ def _check_places(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
                 yield from _check_data(source, f"{group}.{name}.{index}.path")
     if stage_of(str(document.get("stage"))).samples:
         yield from _check_rewards(document, folder)
+    if stage_of(str(document.get("stage"))).teacher:
+        teacher = _teacher(document.get("teacher"), folder)
+        if teacher is not None:
+            yield from _check_teacher(teacher, model if isinstance(model, ModelConfig) else None)
+
+
+def _teacher(entry: Any, folder: Path) -> TeacherConfig | None:
+    try:
+        teacher = TeacherConfig.model_validate(entry)
+        found = {"path": teacher.path if teacher.hub == "local" else "", "adapter": teacher.adapter}
+        places = {name: str(folder.absolute() / Path(path).expanduser()) for name, path in found.items() if path}
+    except (ValidationError, RuntimeError):  # the schema's problems are found elsewhere
+        return None
+    return teacher.model_copy(update=places)
+
+
+def _check_teacher(teacher: TeacherConfig, model: ModelConfig | None) -> Iterator[Problem]:
+    """Its files, its adapter, and whether it speaks the model's vocabulary."""
+    source = teacher.source
+    if source is None:
+        return  # that one is needed is said elsewhere
+    problems = list(_check_model(source, "teacher"))
+    yield from problems
+    ours, theirs = (locate(one) if one is not None else None for one in (model, source))
+    if not problems and ours is not None and theirs is not None:
+        detail = difference(ours, theirs)
+        if detail:
+            params = {"teacher": teacher.path, "detail": detail}
+            yield Problem(code="teacher.vocabulary", field="teacher.path", params=params)
+    if teacher.adapter:
+        yield from _check_adapter(teacher.adapter, "teacher.adapter")
+
+
+def _check_adapter(value: str, field: str) -> Iterator[Problem]:
+    path, problems = _place(ModelConfig(path=value), field)
+    yield from problems
+    missing = [name for name in ADAPTER_FILES if path is not None and not (path / name).is_file()]
+    if missing:
+        yield Problem(code="teacher.adapter_unfit", field=field, params={"value": value, "file": missing[0]})
 
 
 def _check_rewards(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
@@ -142,29 +186,35 @@ def _unreadable(path: Path, field: str, value: str) -> Iterator[Problem]:
         yield Problem(code="config.path_unreadable", field=field, params=params)
 
 
-def _check_model(model: ModelConfig) -> Iterator[Problem]:
-    yield from check_source(model)
-    path, problems = _place(model, "model.path")
+def _check_model(model: ModelConfig, group: str = "model") -> Iterator[Problem]:
+    field = f"{group}.path"
+    yield from (one.model_copy(update={"field": _of_group(one.field, group)}) for one in check_source(model))
+    path, problems = _place(model, field)
     if path is not None:
-        problems += _unreadable(path, "model.path", model.path)
+        problems += _unreadable(path, field, model.path)
     yield from problems
     if path is None or problems:
         return
     params = {"value": model.path}
     if not path.is_dir():
-        yield Problem(code="config.model_not_a_folder", field="model.path", params=params)
+        yield Problem(code="config.model_not_a_folder", field=field, params=params)
         return
     if not (path / "config.json").is_file():
-        yield Problem(code="config.model_without_config", field="model.path", params=params)
+        yield Problem(code="config.model_without_config", field=field, params=params)
     if not any(path.glob("*.safetensors")):
         pickled = [found.name for pattern in PICKLED for found in path.glob(pattern)]
         if pickled:
             found = ", ".join(sorted(pickled)[:3])
-            yield Problem(code="config.model_pickled", field="model.path", params={**params, "found": found})
+            yield Problem(code="config.model_pickled", field=field, params={**params, "found": found})
         else:
-            yield Problem(code="config.model_without_weights", field="model.path", params=params)
+            yield Problem(code="config.model_without_weights", field=field, params=params)
     if not any((path / name).is_file() for name in TOKENIZER_FILES):
-        yield Problem(code="config.model_without_tokenizer", field="model.path", params=params)
+        yield Problem(code="config.model_without_tokenizer", field=field, params=params)
+
+
+def _of_group(field: str | None, group: str) -> str | None:
+    """The field of a model setting, where it stands in another group."""
+    return field.replace("model.", f"{group}.", 1) if field is not None else None
 
 
 def _check_import(job: ImportJob) -> Iterator[Problem]:

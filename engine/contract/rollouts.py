@@ -73,6 +73,23 @@ class RolloutConfig(Settings):
     mask_truncated: bool = setting(
         False, "Learn nothing from answers that were cut at the longest length.", label="Leave out cut answers"
     )
+    missing_eos_penalty: float | None = setting(
+        None, "Taken off the reward of an answer that was cut at the longest length; empty: nothing.",
+        label="Penalty for cut answers", ge=0, le=1000,
+    )  # fmt: skip
+    gamma: float = setting(1.0, "What a reward that comes a token later is worth.", label="Discount", gt=0, le=1)
+    gae_lambda: float = setting(
+        0.95, "How far ahead advantages look: 0 to the next token, 1 to the answer's end.", label="GAE lambda", ge=0,
+        le=1,
+    )  # fmt: skip
+    value_coef: float = setting(
+        0.1, "Weight of the critic's loss beside the policy's.", label="Weight of the critic", ge=0, le=1000
+    )
+    value_clip: float = setting(
+        0.2, "How far the critic may change before a step stops counting it.", label="Clipping of the critic", gt=0,
+        le=1000,
+    )  # fmt: skip
+    whiten_rewards: bool = setting(False, "Bring the rewards of a step's tokens to spread 1.", label="Whiten rewards")
     normalize_advantages: bool = setting(
         False, "Bring the advantages of a step to mean 0 and spread 1.", label="Normalise advantages"
     )

@@ -28,6 +28,7 @@ from engine.contract.setting import Settings, setting
 from engine.contract.stages import RUNNABLE_STAGES, StageName, stage_of
 from engine.contract.states import Lane
 from engine.contract.stopping import StoppingConfig
+from engine.contract.teacher import TeacherConfig
 from engine.contract.training import EvaluationConfig, OutputConfig, TrainingConfig
 from engine.contract.tuner import TunerConfig
 from engine.contract.tuners import Quantisation, quantisation_of
@@ -47,6 +48,7 @@ class TrainJob(Settings):
     objective: ObjectiveConfig = ObjectiveConfig()
     head: HeadConfig = HeadConfig()
     rollouts: RolloutConfig = RolloutConfig()
+    teacher: TeacherConfig = TeacherConfig()
     tuner: TunerConfig = TunerConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -65,13 +67,18 @@ class TrainJob(Settings):
     @property
     def reference_free(self) -> bool:
         """No base model is asked, where the stage can do without."""
-        return self.rollouts.beta == 0 if stage_of(self.stage).samples else self.objective.reference_free
+        return self.rollouts.beta == 0 if "beta" in stage_of(self.stage).rollouts else self.objective.reference_free
 
     @property
     def sequences(self) -> int:
         """Rows of tokens that pass through the model with gradients for a row of the dataset."""
         stage = stage_of(self.stage)
-        return self.rollouts.answers if stage.samples else stage.sequences
+        return self.rollouts.answers if stage.grouped else stage.sequences
+
+    @property
+    def iterations(self) -> int:
+        """Steps on the same rows."""
+        return self.rollouts.iterations if "iterations" in stage_of(self.stage).rollouts else 1
 
     @property
     def lane(self) -> Lane:
@@ -139,8 +146,8 @@ class RunConfig(Settings):
     stage: StageName = setting(
         "sft",
         "What is learned: answers (sft), plain text (pretrain), which of two answers is better (dpo, orpo, cpo, simpo, "
-        "reward), from answers called good or bad (kto), from rewards for its own answers (grpo, rloo), or classes, "
-        "vectors or an order of texts.",
+        "reward), from answers called good or bad (kto), from rewards for its own answers (grpo, rloo, "
+        "online_dpo, ppo), from a larger model (gkd), or classes, vectors or an order of texts.",
         label="Stage",
         basic=True,
         executable=RUNNABLE_STAGES,
@@ -149,6 +156,9 @@ class RunConfig(Settings):
     head: HeadConfig = setting(HeadConfig, "What a model gives that writes no text.", label="Classes, vectors, scores")
     rollouts: RolloutConfig = setting(
         RolloutConfig, "Rewards and sampling, for stages that learn from their own answers.", label="Own answers"
+    )
+    teacher: TeacherConfig = setting(
+        TeacherConfig, "The model that is learned from, for the stage gkd.", label="Teacher"
     )
     tuner: TunerConfig = setting(TunerConfig, "Which weights are trained.", label="Method")
     training: TrainingConfig = setting(TrainingConfig, "How training proceeds.", label="Training")
@@ -170,7 +180,7 @@ class RunConfig(Settings):
     @property
     def iterations(self) -> int:
         """Steps on the same rows."""
-        return self.rollouts.iterations if stage_of(self.stage).samples else 1
+        return self.rollouts.iterations if "iterations" in stage_of(self.stage).rollouts else 1
 
     def to_spec(self, owner: str = "") -> RunSpec:
         """The order that is sent to the controller."""
@@ -182,6 +192,7 @@ class RunConfig(Settings):
             objective=self.objective,
             head=self.head,
             rollouts=self.rollouts,
+            teacher=self.teacher,
             tuner=self.tuner,
             training=self.training,
             evaluation=self.evaluation,
@@ -220,6 +231,7 @@ class RunConfig(Settings):
             objective=job.objective,
             head=job.head,
             rollouts=job.rollouts,
+            teacher=job.teacher,
             tuner=job.tuner,
             training=job.training,
             evaluation=job.evaluation,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.contract import heads, rewards
+from engine.contract import heads, rewards, teacher
 from engine.contract.data_format import TEACHES
 from engine.contract.errors import Problem
 from engine.contract.tuners import SPLITTING, TUNERS
@@ -19,8 +19,8 @@ StageName = Literal[
     "sft", "pretrain", "dpo", "kto", "orpo", "cpo", "simpo", "reward", "grpo", "rloo", "online_dpo", "ppo", "gkd",
     "classification", "embedding", "reranker", "image_sft", "audio_sft", "video_sft",
 ]  # fmt: skip
-Missing = Literal["", "samples", "teacher", "media"]
-"""Why a stage cannot run: it needs answers sampled while it trains, a teacher, or media."""
+Missing = Literal["", "media"]
+"""Why a stage cannot run: it needs media."""
 _CUT = ("truncation",)
 _PAIRED = ("loss", "beta", "label_smoothing", *_CUT)
 _OBJECTIVES = "engine.compute.training"
@@ -61,12 +61,24 @@ class Stage:
     """The numbers are a vector for each text: the model has no head at all."""
     rollouts: tuple[str, ...] = ()
     """Those of `RolloutConfig` it takes: it learns from answers it samples itself."""
+    teacher: bool = False
+    """It learns from another model, which `TeacherConfig` names."""
     missing: Missing = ""
 
     @property
     def samples(self) -> bool:
         """It learns from its own answers and their rewards."""
-        return bool(self.rollouts)
+        return "rewards" in self.rollouts
+
+    @property
+    def grouped(self) -> bool:
+        """All its answers to a question are learned from, one by one."""
+        return self.samples and self.sequences == 1
+
+    @property
+    def may_be_free(self) -> bool:
+        """It can do without the base model that it compares with."""
+        return "reference_free" in self.settings or "beta" in self.rollouts
 
     @property
     def runs(self) -> bool:
@@ -136,9 +148,26 @@ _ALL = (
         f"{_OBJECTIVES}.online.LeaveOneOut", (), ("rloo",), reference=True,
         rollouts=(*_SAMPLED, "normalize_advantages"),
     ),
-    Stage("online_dpo", "To prefer the better of its own answers.", ("prompt",), missing="samples"),
-    Stage("ppo", "From rewards for its own answers, with a critic.", ("prompt",), missing="samples"),
-    Stage("gkd", "What a larger model would say.", ("conversation",), missing="teacher"),
+    Stage(
+        "online_dpo", "To prefer the better of its own answers.", ("prompt", "conversation"),
+        f"{_OBJECTIVES}.own_pairs.OwnPairs", ("loss", "beta"), ("sigmoid", "ipo"), 0.1, reference=True, sequences=2,
+        rollouts=(
+            "rewards", "answers", "max_tokens", "temperature", "top_p", "top_k", "missing_eos_penalty", "keep_every",
+            "keep_answers",
+        ),
+    ),
+    Stage(
+        "ppo", "From rewards for its own answers, with a critic.", ("prompt", "conversation"),
+        f"{_OBJECTIVES}.proximal.Proximal", (), ("ppo",), reference=True,
+        rollouts=(
+            *_SAMPLED, "missing_eos_penalty", "gamma", "gae_lambda", "value_coef", "value_clip", "whiten_rewards",
+        ),
+    ),
+    Stage(
+        "gkd", "What a larger model would say.", ("conversation",), f"{_OBJECTIVES}.distillation.Distilled",
+        ("loss", "mask_history", *_CUT), ("jsd", "forward_kl", "reverse_kl"),
+        rollouts=("max_tokens", "temperature", "top_p", "top_k"), teacher=True,
+    ),
     Stage(
         "classification", "To put texts into classes, or to give them a number.", ("class",),
         f"{_OBJECTIVES}.classes.Classes", _CUT, ("classes",), scores=True,
@@ -162,8 +191,6 @@ _ALL = (
 STAGES: dict[str, Stage] = {stage.name: stage for stage in _ALL}
 RUNNABLE_STAGES: tuple[str, ...] = tuple(stage.name for stage in _ALL if stage.runs)
 REASONS: dict[str, str] = {
-    "samples": "It needs answers that are sampled while the model trains; this version cannot do that yet.",
-    "teacher": "It needs a teacher model beside the one that learns; this version cannot do that yet.",
     "media": "It needs images, audio or videos; a later version will learn from them.",
 }
 """What `missing` means."""
@@ -189,7 +216,7 @@ def loss_of(stage: Stage, chosen: str) -> str:
 def keeps_copy(stage: str, reference_free: bool, tuner: str, init: str) -> bool:
     """Whether a second model is held: an adapter is switched off instead, unless it began with more than nothing."""
     declared = stage_of(stage)
-    if not declared.reference or (reference_free and (declared.samples or "reference_free" in declared.settings)):
+    if not declared.reference or (reference_free and declared.may_be_free):
         return False
     method = TUNERS.get(tuner)
     return method is None or method.whole_model or init in SPLITTING or init == "loftq"
@@ -221,6 +248,8 @@ def objective_contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _formats(stage, document)
     if stage.samples:
         yield from rewards.contradictions(document)
+    if stage.teacher:
+        yield from teacher.contradictions(document)
 
 
 def _method(stage: Stage, tuner: Mapping[str, Any]) -> Iterator[Problem]:

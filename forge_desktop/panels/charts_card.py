@@ -32,6 +32,8 @@ PREFERENCES = {
     "absolute_error": (),
     "similarity/right": ("similarity/others",),
     "scores/right": ("scores/others",),
+    "agreement": (),
+    "value_loss": (),
     "reward": ("rewards/accuracy", "rewards/format", "validation_reward"),
     "answer_length": (),
 }

@@ -1,4 +1,4 @@
-"""Rewards and sampling of the stages that learn from their own answers: seen while such a stage is chosen."""
+"""Rewards, teacher and sampling of the stages that learn from answers of a model: seen while such a stage is chosen."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from forge_desktop.theme.controls import column
 from forge_desktop.theme.language import tr, word
 from forge_desktop.wizard.rewards_field import RewardsField, default_rewards
 from forge_desktop.wizard.stage_fields import StageFold, StageFolds
+from forge_desktop.wizard.teacher_fields import teacher_fold
 
 
 class RolloutFold(StageFold):
@@ -27,15 +28,14 @@ class RolloutFold(StageFold):
 
 def _folds(draft: DraftModel, stage: str) -> QWidget:
     """What is rewarded, and how answers are sampled."""
-    rest = tuple(name for name in stage_of(stage).rollouts if name != "rewards")
-    made = QWidget()
-    made.setLayout(
-        column(
-            RolloutFold(draft, stage, tr("Rewards"), ("rewards",), "rewards"),
-            RolloutFold(draft, stage, tr("Own answers"), rest, "rollouts"),
-            spacing=14,
-        )
-    )
+    declared, made, folds = stage_of(stage), QWidget(), list[QWidget]()
+    rest = tuple(name for name in declared.rollouts if name != "rewards")
+    if declared.samples:
+        folds.append(RolloutFold(draft, stage, tr("Rewards"), ("rewards",), "rewards"))
+    if declared.teacher:
+        folds.append(teacher_fold(draft, stage))
+    folds.append(RolloutFold(draft, stage, tr("Own answers"), rest, "rollouts"))
+    made.setLayout(column(*folds, spacing=14))
     return made
 
 
@@ -43,8 +43,9 @@ class RolloutFolds(StageFolds):
     """Those of each stage that learns from its own answers."""
 
     def __init__(self, draft: DraftModel) -> None:
-        super().__init__(draft, [name for name, stage in STAGES.items() if stage.samples], _folds)
+        super().__init__(draft, [name for name, stage in STAGES.items() if stage.rollouts], _folds)
 
     def prepare(self) -> None:
         """Without any reward nothing is learned."""
-        default_rewards(self._draft)
+        if stage_of(str(self._draft.get("stage"))).samples:
+            default_rewards(self._draft)

@@ -32,6 +32,7 @@ STEPS = (
             "objective",
             "head",
             "rollouts",
+            "teacher",
             "evaluation",
             "checkpoints",
             "guards",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QPushButton, QWidget
 
 from engine.contract.errors import Problem, Refused
 from engine.contract.stages import STAGES
@@ -37,8 +37,8 @@ def test_that_every_stage_is_listed_and_those_that_cannot_run_say_why(replay, qt
         made.itemData(n): bool(made.model().item(n).flags() & Qt.ItemFlag.ItemIsEnabled) for n in range(made.count())
     }
     assert enabled == {name: stage.runs for name, stage in STAGES.items()}
-    ppo = made.itemData(made.findData("ppo"), Qt.ItemDataRole.ToolTipRole)
-    assert "sampled while the model trains" in ppo
+    images = made.itemData(made.findData("image_sft"), Qt.ItemDataRole.ToolTipRole)
+    assert "needs images" in images
     choose(page, "stage", "dpo")
     assert "prefer the better of two answers" in said(page, "stage")
     assert "Preference pairs" in said(page, "stage")
@@ -97,3 +97,17 @@ def test_that_a_run_of_preferences_shows_its_rewards(replay, qtbot):
     assert chart.isVisible()
     assert [one.label for one in chart.series] == ["Reward margin", "Better answers", "Worse answers"]
     assert all(len(page.model.curve(name)) == 30 for name in ("rewards/margins", "rewards/chosen"))
+
+
+def test_that_a_stage_that_learns_from_a_teacher_asks_for_one(replay, qtbot):
+    page = recipe(replay, qtbot)
+    choose(page, "stage", "gkd")
+    assert [problem.code for problem in page.draft.problems_of("teacher.path")] == ["teacher.none"]
+    assert not page.draft.get("rollouts.rewards")
+    click(qtbot, page, "wizard.fold.teacher.gkd")
+    field = page.findChild(QLineEdit, "field.teacher.path")
+    field.setText("/models/larger")
+    field.textEdited.emit("/models/larger")
+    assert not page.draft.problems_of("teacher.path")
+    choose(page, "stage", "sft")
+    assert not field.isVisible()

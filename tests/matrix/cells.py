@@ -24,7 +24,10 @@ DATA = {
 }
 """The bundled rows of each sort."""
 SAMPLED = {"rollouts": {"answers": 4, "max_tokens": 12, "rewards": [{"kind": "length"}]}}
-SETTINGS: dict[str, dict[str, Any]] = {"grpo": SAMPLED, "rloo": SAMPLED}
+SETTINGS: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("grpo", "rloo", "online_dpo", "ppo"), SAMPLED),
+    "gkd": {"rollouts": {"max_tokens": 12}},
+}
 """What a stage cannot do without."""
 SMALL: dict[str, dict[str, Any]] = {
     "vblora": {"options": {"num_vectors": 8, "vector_length": 16}, "rank": 4},

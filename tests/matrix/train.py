@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
 import json
 import math
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from engine.compute.training.beginnings import begin_again
 from engine.compute.training.checkpoint import load_weights
@@ -52,6 +57,18 @@ class Silent:
         """Nothing."""
 
 
+@functools.cache
+def teacher() -> Path:
+    """A folder with a model of the same vocabulary that says other things; it goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="matrix-teacher-"))
+    atexit.register(shutil.rmtree, folder, True)
+    shutil.copytree(MODEL, folder, dirs_exist_ok=True)
+    weights, chance = load_file(folder / "model.safetensors"), torch.Generator().manual_seed(7)
+    other = {name: one + 0.02 * torch.randn(one.shape, generator=chance) for name, one in weights.items()}
+    save_file(other, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
 def job_of(cell: Cell) -> dict[str, Any]:
     """The config of its run, as an order holds it."""
     data = rows_of(STAGES[cell.stage])
@@ -65,6 +82,7 @@ def job_of(cell: Cell) -> dict[str, Any]:
         },
         "checkpoints": {"every_minutes": None, "every_steps": HALF, "keep_last": 10},
         "evaluation": {"before": False, "data": []},
+        **({"teacher": {"path": str(teacher())}} if STAGES[cell.stage].teacher else {}),
         **cell.settings,
     }  # fmt: skip
 

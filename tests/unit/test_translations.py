@@ -32,6 +32,7 @@ from engine.contract.run_spec import RunConfig
 from engine.contract.setting import extra
 from engine.contract.states import EndReason, Phase, RunState
 from engine.contract.stopping import StoppingConfig
+from engine.contract.teacher import TeacherConfig
 from engine.contract.training import EvaluationConfig, OutputConfig, TrainingConfig
 from engine.contract.tuner import TunerConfig
 from engine.contract.watching import WatchingConfig
@@ -83,6 +84,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     HeadConfig,
     RewardConfig,
     RolloutConfig,
+    TeacherConfig,
     TrainingConfig,
     EvaluationConfig,
     CheckpointConfig,

@@ -27,6 +27,15 @@ def group_advantages(rewards: torch.Tensor, each: int, scale: str) -> torch.Tens
     return found.nan_to_num(nan=0.0)
 
 
+def whitened(values: torch.Tensor, keep_mean: bool = False) -> torch.Tensor:
+    """Numbers in a row, brought to spread 1 and mean 0; with `keep_mean` only to spread 1."""
+    if values.numel() < 2:
+        return values
+    mean = values.mean()
+    found = (values - mean) * torch.rsqrt(values.var() + 1e-8)
+    return found + mean if keep_mean else found
+
+
 def leave_one_out(rewards: torch.Tensor, each: int, normalised: bool) -> torch.Tensor:
     """RLOO (arXiv 2402.14740): the distance from the mean of the question's other answers."""
     groups = rewards.view(-1, each)

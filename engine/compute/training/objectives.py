@@ -86,10 +86,23 @@ class Objective(ABC):
         """The model as it was before training; none where nothing is compared."""
         self.reference = reference
 
+    def meet(self, model: Any) -> None:
+        """Hook: the model as it is before its first step."""
+        del model
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """Hook: what is trained beside the model."""
+        return []
+
     @property
     def held_bytes(self) -> int:
         """Of models it holds beside the one that learns."""
         return self.reference.bytes if self.reference is not None else 0
+
+    @property
+    def beside_bytes(self) -> int:
+        """Of those that a forecast by the model's shape leaves out."""
+        return 0
 
     def selects(self, model: Any) -> bool:
         """Whether logits are computed where they are needed only."""
@@ -119,6 +132,10 @@ class Objective(ABC):
 
     def load(self, folder: Path) -> None:
         """Hook: what `save` wrote."""
+        del folder
+
+    def go_back(self, folder: Path) -> None:
+        """Hook: what is trained beside the model becomes again what `save` wrote."""
         del folder
 
     @abstractmethod

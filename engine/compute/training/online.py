@@ -25,7 +25,7 @@ from engine.contract.rollouts import RolloutConfig
 from engine.contract.stages import Stage
 
 KEPT = "rollouts.safetensors"
-BY_TOKENS = ("dapo", "cispo")
+BY_TOKENS = ("dapo", "cispo", "ppo")
 """Losses that are means over all tokens of the step."""
 SAPO = (1.0, 1.05)
 """Temperatures of SAPO for answers that are worth more, and less, than the others; trl's."""
@@ -35,7 +35,16 @@ Keep = Callable[[int, Sequence[Asked], Sequence[Answer], Scores, Sequence[float]
 class Online(Objective):
     """Questions come in, answers are sampled and judged, and these are learned from."""
 
-    tells = ("reward", "reward_std", "kl", "clip_ratio", "entropy", "answer_length", "answers_cut", "groups_alike")
+    tells: tuple[str, ...] = (
+        "reward",
+        "reward_std",
+        "kl",
+        "clip_ratio",
+        "entropy",
+        "answer_length",
+        "answers_cut",
+        "groups_alike",
+    )
     sampler: Sampler
     judge: Judge
     keep: Keep = staticmethod(lambda *_: None)
@@ -44,17 +53,17 @@ class Online(Objective):
 
     def __init__(self, stage: Stage, config: ObjectiveConfig, rollouts: RolloutConfig = RolloutConfig()) -> None:
         super().__init__(stage, config, rollouts)
-        self.answers = rollouts.answers
+        self.iterations = rollouts.iterations if "iterations" in stage.rollouts else 1
 
     @property
     def held_bytes(self) -> int:
         """Also of reward models."""
         return super().held_bytes + self.judge.held_bytes
 
-    def count(self, batch: Batch) -> int:
-        """Tokens or answers; nothing where nothing is learned of any."""
-        learned = int((batch["labels"][:, 1:] != IGNORED).sum())
-        return learned if self.kind in BY_TOKENS or not learned else rows_of(batch)
+    @property
+    def beside_bytes(self) -> int:
+        """Of reward models."""
+        return self.judge.held_bytes
 
     # Sampling.
 
@@ -62,26 +71,38 @@ class Online(Objective):
         """The answers to the questions in batches, judged; or those of the step before once more."""
         if not batches:
             return Filled(batches)
-        if step % self.rollouts.iterations and self._held is not None:
+        if step % self.iterations and self._held is not None:
             return Filled(self._held)
         each, questions = self.rollouts.answers, [list[Asked](batch["asked"]) for batch in batches]
         asked = [row for rows in questions for row in rows]
         with self.autocast():
             answers = self.sampler.sample(model, asked, each, step)
         scores = self.judge.score(asked, answers)
-        totals, made, at = self.judge.total(scores), list[Batch](), 0
-        for rows in questions:
-            count = len(rows) * each
-            made.append(self._sequences(model.device, rows, answers[at : at + count]))
-            at += count
-        rewards, told = torch.tensor(totals, dtype=torch.float32, device=model.device), dict[str, torch.Tensor]()
-        worth = self.look_back(model, made, rewards, told)
-        for batch, part in zip(made, worth.split([rows_of(batch) for batch in made]), strict=True):
-            batch["advantages"] = part
+        totals, told = self._less_unended(self.judge.total(scores), answers), dict[str, torch.Tensor]()
+        rewards = torch.tensor(totals, dtype=torch.float32, device=model.device)
+        made, worth = self.learned(model, questions, answers, rewards, told)
         told |= self._told(rewards, scores, answers)
         self.keep(step + 1, asked, answers, scores, totals, worth.tolist())
-        self._held = made if self.rollouts.iterations > 1 else None
+        self._held = made if self.iterations > 1 else None
         return Filled(made, told, sum(len(row.ids) * each for row in asked) + sum(len(one.ids) for one in answers))
+
+    @abstractmethod
+    def learned(
+        self,
+        model: Any,
+        questions: Sequence[Sequence[Asked]],
+        answers: Sequence[Answer],
+        rewards: torch.Tensor,
+        told: dict[str, torch.Tensor],
+    ) -> tuple[list[Batch], torch.Tensor]:
+        """What each micro batch learns from, of the judged answers to its questions, and what each answer is worth."""
+
+    def _less_unended(self, totals: list[float], answers: Sequence[Answer]) -> list[float]:
+        """Answers that were cut are worth less, where that is asked for."""
+        penalty = self.rollouts.missing_eos_penalty if "missing_eos_penalty" in self.stage.rollouts else None
+        if penalty is None:
+            return totals
+        return [total if one.ended else total - penalty for total, one in zip(totals, answers, strict=True)]
 
     def _sequences(self, device: torch.device, asked: Sequence[Asked], answers: Sequence[Answer]) -> Batch:
         """Questions with their answers, filled at the right; labels stand where something is learned."""
@@ -95,20 +116,7 @@ class Online(Objective):
             made[place, :end] = torch.tensor(ids + one.ids)
             if one.ended or not self.rollouts.mask_truncated:
                 labels[place, len(ids) : end] = torch.tensor(one.ids)
-        learned = (labels != IGNORED).sum(1)
-        return {
-            "input_ids": made.to(device), "labels": labels.to(device), "weights": self.weights(learned).to(device),
-        }  # fmt: skip
-
-    @abstractmethod
-    def weights(self, learned: torch.Tensor) -> torch.Tensor:
-        """What each token of a row weighs in the sum, from how many tokens of each row of a batch are learned."""
-
-    @abstractmethod
-    def look_back(
-        self, model: Any, batches: list[Batch], rewards: torch.Tensor, told: dict[str, torch.Tensor]
-    ) -> torch.Tensor:
-        """What each answer is worth; likelihoods that the loss compares with go into the batches."""
+        return {"input_ids": made.to(device), "labels": labels.to(device)}
 
     def asked_of(self, model: Any, batches: list[Batch], whom: str) -> list[torch.Tensor]:
         """Log-likelihoods of all tokens by the model as it is (`old`), or by the base model (`ref`)."""
@@ -148,17 +156,6 @@ class Online(Objective):
         }  # fmt: skip
         return told | {f"rewards/{name}": _numbers(values) for name, values in scores.items()}
 
-    def fullest(self, batch: Batch) -> Batch:
-        """Answers of the longest kind, to see what memory they take; what they say does not matter."""
-        asked = list[Asked](batch["asked"])
-        answers = [Answer([1] * row.room, "", True) for row in asked for _ in range(self.answers)]
-        made = self._sequences(torch.device("cpu"), asked, answers)
-        made["advantages"] = torch.ones(rows_of(made))
-        for name, wanted in (("old", self.rollouts.iterations > 1), ("ref", self.rollouts.beta > 0)):
-            if wanted:
-                made[name] = torch.zeros(made["labels"].shape)
-        return made
-
     # Measuring.
 
     def measure(self, model: Any, batches: Iterable[Batch]) -> tuple[float, dict[str, float]]:
@@ -196,7 +193,69 @@ class Online(Objective):
         self._held = [held[number] for number in sorted(held)]
 
 
-class Group(Online):
+class Weighed(Online):
+    """All answers to a question are learned from, each by what it is worth."""
+
+    def __init__(self, stage: Stage, config: ObjectiveConfig, rollouts: RolloutConfig = RolloutConfig()) -> None:
+        super().__init__(stage, config, rollouts)
+        self.answers = rollouts.answers
+
+    def count(self, batch: Batch) -> int:
+        """Tokens or answers; nothing where nothing is learned of any."""
+        learned = int((batch["labels"][:, 1:] != IGNORED).sum())
+        return learned if self.kind in BY_TOKENS or not learned else rows_of(batch)
+
+    def learned(
+        self,
+        model: Any,
+        questions: Sequence[Sequence[Asked]],
+        answers: Sequence[Answer],
+        rewards: torch.Tensor,
+        told: dict[str, torch.Tensor],
+    ) -> tuple[list[Batch], torch.Tensor]:
+        """Every answer, with its worth as `advantages`."""
+        made, at = list[Batch](), 0
+        for rows in questions:
+            count = len(rows) * self.answers
+            made.append(self._weighed(model.device, rows, answers[at : at + count]))
+            at += count
+        worth = self.look_back(model, made, rewards, told)
+        for batch, part in zip(made, worth.split([rows_of(batch) for batch in made]), strict=True):
+            batch.setdefault("advantages", part)  # unless each token has its own
+        return made, worth
+
+    def _bounds(self) -> tuple[float, float]:
+        low, high = self.rollouts.epsilon, self.rollouts.epsilon_high
+        return low, low if high is None else high
+
+    def _weighed(self, device: torch.device, asked: Sequence[Asked], answers: Sequence[Answer]) -> Batch:
+        """With what each token of a row weighs."""
+        made = self._sequences(device, asked, answers)
+        return {**made, "weights": self.weights((made["labels"] != IGNORED).sum(1)).to(device)}
+
+    @abstractmethod
+    def weights(self, learned: torch.Tensor) -> torch.Tensor:
+        """What each token of a row weighs in the sum, from how many tokens of each row of a batch are learned."""
+
+    @abstractmethod
+    def look_back(
+        self, model: Any, batches: list[Batch], rewards: torch.Tensor, told: dict[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """What each answer is worth; likelihoods that the loss compares with go into the batches."""
+
+    def fullest(self, batch: Batch) -> Batch:
+        """Answers of the longest kind, to see what memory they take; what they say does not matter."""
+        asked = list[Asked](batch["asked"])
+        answers = [Answer([1] * row.room, "", True) for row in asked for _ in range(self.answers)]
+        made = self._weighed(torch.device("cpu"), asked, answers)
+        made["advantages"] = torch.ones(rows_of(made))
+        for name, wanted in (("old", self.iterations > 1), ("ref", self.rollouts.beta > 0)):
+            if wanted:
+                made[name] = torch.zeros(made["labels"].shape)
+        return made
+
+
+class Group(Weighed):
     """GRPO (arXiv 2402.03300) with the losses trl knows; compared by whole answers it is GSPO (arXiv 2507.18071)."""
 
     def weights(self, learned: torch.Tensor) -> torch.Tensor:
@@ -215,7 +274,7 @@ class Group(Online):
     ) -> torch.Tensor:
         """By group; the model as it is stands for itself at the first of several steps."""
         del told
-        for whom, wanted in (("old", self.rollouts.iterations > 1), ("ref", self.rollouts.beta > 0)):
+        for whom, wanted in (("old", self.iterations > 1), ("ref", self.rollouts.beta > 0)):
             if wanted:
                 for batch, found in zip(batches, self.asked_of(model, batches, whom), strict=True):
                     batch[whom] = found
@@ -225,7 +284,7 @@ class Group(Online):
         """Summed over tokens."""
         config, labels = self.rollouts, batch["labels"]
         found, entropy = answer_likelihoods(model, batch["input_ids"], labels, selective, config.temperature)
-        mask = _learned(labels)
+        mask = learned_places(labels)
         ratio = found - batch.get("old", found.detach())
         if config.importance == "sequence":
             ratio = ((ratio * mask).sum(1) / mask.sum(1).clamp(min=1.0))[:, None]
@@ -238,10 +297,6 @@ class Group(Online):
             losses = losses + config.beta * drift
             told["kl"] = drift[mask.bool()]
         return (losses * mask * batch["weights"][:, None]).sum(), told
-
-    def _bounds(self) -> tuple[float, float]:
-        low, high = self.rollouts.epsilon, self.rollouts.epsilon_high
-        return low, low if high is None else high
 
     def _losses(self, weight: torch.Tensor, worth: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
         low, high = self._bounds()
@@ -259,7 +314,7 @@ class Group(Online):
         return (((weight < 1 - low) & (worth < 0)) | ((weight > 1 + high) & (worth > 0))).detach().float()
 
 
-class LeaveOneOut(Online):
+class LeaveOneOut(Weighed):
     """RLOO (arXiv 2402.14740): whole answers, each against the others; drift from the base model lowers the reward."""
 
     def weights(self, learned: torch.Tensor) -> torch.Tensor:
@@ -270,7 +325,7 @@ class LeaveOneOut(Online):
         self, model: Any, batches: list[Batch], rewards: torch.Tensor, told: dict[str, torch.Tensor]
     ) -> torch.Tensor:
         """The mean of the others, after the drift was taken off."""
-        beta, iterations = self.rollouts.beta, self.rollouts.iterations
+        beta, iterations = self.rollouts.beta, self.iterations
         old = self.asked_of(model, batches, "old") if beta or iterations > 1 else []
         if iterations > 1:
             for batch, found in zip(batches, old, strict=True):
@@ -278,7 +333,7 @@ class LeaveOneOut(Online):
         if beta:
             theirs = self.asked_of(model, batches, "ref")
             drift = torch.cat([
-                ((ours - other) * _learned(batch["labels"])).sum(1)
+                ((ours - other) * learned_places(batch["labels"])).sum(1)
                 for batch, ours, other in zip(batches, old, theirs, strict=True)
             ])  # fmt: skip
             told["kl"] = drift
@@ -289,7 +344,7 @@ class LeaveOneOut(Online):
         """Summed over answers."""
         config, labels, worth = self.rollouts, batch["labels"], batch["advantages"]
         found, entropy = answer_likelihoods(model, batch["input_ids"], labels, selective, config.temperature)
-        mask = _learned(labels)
+        mask = learned_places(labels)
         ours = (found * mask).sum(1)
         weight = (ours - (batch["old"] * mask).sum(1) if "old" in batch else ours - ours.detach()).exp()
         low, high = config.epsilon, config.epsilon if config.epsilon_high is None else config.epsilon_high
@@ -298,7 +353,7 @@ class LeaveOneOut(Online):
         return losses.sum(), {"entropy": entropy, "clip_ratio": clipped.float()}
 
 
-def _learned(labels: torch.Tensor) -> torch.Tensor:
+def learned_places(labels: torch.Tensor) -> torch.Tensor:
     """1 at each place that predicts a token that is learned."""
     return F.pad((labels != IGNORED)[:, 1:], (0, 1)).float()
 

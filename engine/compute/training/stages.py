@@ -93,9 +93,9 @@ class Stage:
         module, _, name = self.declared.objective.rpartition(".")
         made: Objective = getattr(importlib.import_module(module), name)(self.declared, job.objective, job.rollouts)
         made.head = job.head
+        made.meet(model)
         if self.declared.reference:
-            knows_none = self.declared.samples or "reference_free" in self.declared.settings
-            free = job.reference_free and knows_none
+            free = job.reference_free and self.declared.may_be_free
             copied = keeps_copy(self.name, free, job.tuner.kind, job.tuner.init)
             made.compare_with(None if free else Reference(model, copied))
         return made

@@ -161,7 +161,15 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         return self.loader
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """The one of the recipe; with LoRA+ the second matrices of the adapter learn faster (arXiv 2402.12354)."""
+        """The one of the recipe, which also has what the objective trains beside the model."""
+        made = self._recipes_optimizer(model)
+        more = self.objective.parameters()
+        if more:
+            made.add_param_group({"params": more, "lr": self.args.learning_rate, "weight_decay": 0.0})
+        return made
+
+    def _recipes_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """With LoRA+ the second matrices of the adapter learn faster (arXiv 2402.12354)."""
         if self.muon is not None:
             self.optimizer: torch.optim.Optimizer = self.muon(self.model if model is None else model)
             return self.optimizer
@@ -319,7 +327,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         """Optimisers pass over weights without a gradient: neither decay nor momentum moves them."""
         if self.accelerator.scaler is not None and self.args.max_grad_norm == 0:
             self.accelerator.unscale_gradients()  # else the scaler would look for gradients in vain
-        for weight in model.parameters():
+        for weight in (*model.parameters(), *self.objective.parameters()):
             weight.grad = None
         before, steps = self._loss_before, self.state.global_step - self._globalstep_last_logged
         if not math.isfinite(loss) and before is not None and steps > 0:
@@ -335,6 +343,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         rates = [(group["lr"], group.get("initial_lr")) for group in self.optimizer.param_groups]
         load_weights(self.accelerator.unwrap_model(self.model), folder)
         load_optimiser_only(self, folder)
+        self.objective.go_back(folder)
         for group, (last, first) in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = last * rate
             if first is not None:

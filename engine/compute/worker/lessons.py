@@ -80,7 +80,7 @@ def prepare(job: TrainJob, materials: Materials, report: Reporter, progress: Cal
         multiple=multiple,
         kept=data.order == "kept",
         buffer=data.shuffle_buffer,
-        repeat=(config.accumulation, job.rollouts.iterations) if stage.samples else None,
+        repeat=(config.accumulation, job.iterations) if job.iterations > 1 else None,
     )
     validator = tokeniser.again()
     for loaded in materials.validation:

@@ -66,7 +66,9 @@ class MemoryBook:
         parts = self._job.training.micro_batch_parts
         most = -(-longest.rows // parts)  # texts: of a stage with negatives only its rows tell how many
         rows = most if stage_of(self._job.stage).head else min(load.rows, most)
-        return load.model_copy(update={"arithmetic": arithmetic, "weights": held, "rows": rows})
+        beside = self.trainer.objective.beside_bytes
+        found = {"arithmetic": arithmetic, "weights": held, "rows": rows, "beside": beside}
+        return load.model_copy(update=found)
 
     def _measured(
         self,

@@ -25,10 +25,13 @@ TELL_EVERY_S, TELL_SELDOM_S = 1.0, 15.0
 class ModelSource:
     """The model of one attempt; tells of its download, and keeps the commit for the attempts to come."""
 
-    def __init__(self, order: AttemptOrder, model: ModelConfig, folder: AttemptFolder, worker: Worker) -> None:
+    def __init__(
+        self, order: AttemptOrder, model: ModelConfig, folder: AttemptFolder, worker: Worker, choice: Path | None = None
+    ) -> None:
+        """`choice`: where the commit is kept; the model's own place unless another is named."""
         self.order, self.model, self.worker = order, model, worker
         self.commit = ""
-        self._choice = folder.model_choice
+        self._choice = choice or folder.model_choice
         self._began = self._told = 0.0
 
     def obtain(self) -> Path:

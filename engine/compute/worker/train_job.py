@@ -33,6 +33,7 @@ from engine.compute.worker.memory import MemoryBook
 from engine.compute.worker.model_source import ModelSource
 from engine.compute.worker.results import When, evaluate, save_weights
 from engine.compute.worker.resume import Start, check_identity, choose, differences
+from engine.compute.worker.teaching import Teaching
 from engine.compute.worker.telemetry import gpu_sampler
 from engine.compute.worker.trackers import Trackers, refuse_missing
 from engine.compute.worker.worker import Worker
@@ -53,6 +54,7 @@ class TrainSession:
         )
         self.course: Course
         self.judging: Judging
+        self.teaching = Teaching(order, job, folder, worker)
 
     def run(self) -> None:
         """The whole attempt; raises StopRequest when it was asked to end."""
@@ -62,9 +64,11 @@ class TrainSession:
         self._settle(start)
         model = ModelSource(self.order, self.job.model, self.folder, self.worker)
         folder = model.obtain()
+        self.teaching.obtain()
         self.report.phase(Phase.LOADING)
         materials = gather(self.spec, self.job, folder, self.report, self.worker.check)
         self.worker.telemetry.watch_gpus(gpu_sampler(nvml_names(materials.device)))
+        self.teaching.load(materials)
         self.report.phase(Phase.TOKENISING)
         lessons = prepare(self.job, materials, self.report, self._progress)
         self.judging = Judging(self.job, materials, lessons, self.folder.outputs, self.worker)
@@ -162,6 +166,7 @@ class TrainSession:
                 return Outcome(start.manifest.step, True)
         objective = STAGES[self.job.stage].objective(self.job, materials.model)  # as the model is before its first step
         self.judging.equip(objective)
+        self.teaching.equip(objective, materials, lessons.tokeniser)
         boundary = Boundary(self, materials, lessons, identity, environment, start)
         args = arguments(
             self.job.training, lessons.steps, materials.precision, materials.device, self.folder.outputs,

@@ -36,6 +36,7 @@ from engine.contract.messages.placement import PLACEMENT
 from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.rewards import REWARDS
 from engine.contract.messages.stages import STAGES
+from engine.contract.messages.teacher import TEACHER
 from engine.contract.messages.tuners import TUNERS
 from engine.contract.messages.worker import WORKER
 
@@ -72,6 +73,7 @@ MESSAGES: dict[str, Message] = {
     **STAGES,
     **HEADS,
     **REWARDS,
+    **TEACHER,
     **TUNERS,
     **GUARDS,
 }

@@ -12,7 +12,8 @@ from engine.contract.clock import now
 from engine.contract.errors import Conflict
 from engine.contract.hubs import HubAccess
 from engine.contract.model_cache import CachedModels
-from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.network import models_of
+from engine.contract.run_spec import RunSpec
 from engine.contract.secrets import SecretCheck, SecretInfo, Secrets, SetSecret
 from engine.contract.states import LIVE
 from engine.control.api.context import Context, Ctx
@@ -75,7 +76,7 @@ async def _refuse_while_in_use(context: Context, hub: str, path: str) -> None:
     rows = await context.controller.database.read(lambda c: c.execute(query, sorted(LIVE)).fetchall())
     for row in rows:
         job = RunSpec.model_validate_json(row["spec"]).job
-        if isinstance(job, TrainJob) and (job.model.hub, job.model.path) == (hub, path):
+        if (hub, path) in [(source.hub, source.path) for source in models_of(job)]:
             raise Conflict("hub.in_use", path=path, run=row["name"])
 
 

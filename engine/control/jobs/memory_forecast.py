@@ -11,6 +11,7 @@ from engine.contract.estimate import estimate, load_of
 from engine.contract.forecast import AskForecast, MemoryForecast
 from engine.contract.nodes import NodeView
 from engine.contract.run_spec import TrainJob
+from engine.contract.stages import stage_of
 from engine.control.jobs.need import Needs
 from engine.control.store import memory, runs
 from engine.control.store.database import Database
@@ -37,7 +38,9 @@ async def forecast(
         lambda c: (memory.calibration(c, model, method, dataset, name, device, plain), memory.errors(c))
     )
     width, trained, source = _width(asked, known, job.data.max_length)
-    load = load_of(job, device, width, trained)
+    taught = job.teacher.source if stage_of(job.stage).teacher else None
+    teacher = await asyncio.to_thread(desk.needs.shape, taught) if taught is not None else None
+    load = load_of(job, device, width, trained, teacher)
     found = estimate(shape, load, known)
     capacity, free = _room(node, gpus)
     parts = {str(part): size for part, size in found.parts.items()}

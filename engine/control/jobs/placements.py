@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from engine.contract.network import network_of
+from engine.contract.network import models_of, network_of
 from engine.contract.nodes import PlacementAnswer
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import RunState
@@ -92,4 +92,5 @@ def _names(spec: RunSpec) -> list[str]:
     job = spec.job
     if not isinstance(job, TrainJob):
         return []
-    return [job.model.path, *(source.version or source.path for source in (*job.data.train, *job.data.validation))]
+    models = [source.path for source in models_of(job)]
+    return [*models, *(source.version or source.path for source in (*job.data.train, *job.data.validation))]

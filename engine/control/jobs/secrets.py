@@ -18,6 +18,7 @@ from engine.contract.datasets import ImportJob
 from engine.contract.durable import write_durably
 from engine.contract.errors import NotFound, Refused, UserError
 from engine.contract.hubs import HUBS
+from engine.contract.network import models_of
 from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.secrets import (
@@ -204,7 +205,8 @@ def needed(spec: RunSpec, store: SecretStore) -> GivenSecrets:
     """What a run's worker must be told; nothing, where it asks no hub."""
     hub, trackers = "local", list[str]()
     if isinstance(spec.job, TrainJob):
-        hub, trackers = spec.job.model.hub, spec.job.watching.trackers
+        asked = [source.hub for source in models_of(spec.job) if source.hub in (*HUBS, "url")]
+        hub, trackers = next(iter(asked), "local"), spec.job.watching.trackers
     elif isinstance(spec.job, ImportJob):
         hub = spec.job.source.kind
     hub = hub if hub in (*HUBS, "url") else ""

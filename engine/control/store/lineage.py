@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from engine.contract.datasets import ImportJob
+from engine.contract.network import models_of
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.control.store.database import Transaction
 
@@ -20,6 +21,9 @@ def store_inputs(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
         return
     model, data = spec.job.model, spec.job.data
     _add(transaction, run_id, INPUT, "model", path_fingerprint(model.hub, model.path, model.revision), model.path)
+    for teacher in models_of(spec.job)[1:]:
+        fingerprint = path_fingerprint(teacher.hub, teacher.path, teacher.revision)
+        _add(transaction, run_id, INPUT, "teacher", fingerprint, teacher.path)
     held_out = [source for source in spec.job.evaluation.data if source.version]
     for source in (*data.train, *data.validation, *held_out):
         fingerprint = source.version or path_fingerprint(source.hub, source.path)

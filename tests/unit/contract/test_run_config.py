@@ -76,7 +76,7 @@ name: x
 model: {path: a, attention: flash_attention_2}
 data:
   train: [{path: b, wieght: 2}]
-stage: ppo
+stage: image_sft
 trainig: {epochs: 3}
 training:
   learning_rate: -2e-4

@@ -15,6 +15,7 @@ from engine.contract.ladder import Known, rungs
 from engine.contract.model_shape import read_shape
 from engine.contract.objective import LossName, ObjectiveConfig
 from engine.contract.paths import resources_folder
+from engine.contract.rollouts import RolloutConfig
 from engine.contract.run_spec import RunConfig, TrainJob
 from engine.contract.stages import REASONS, STAGES, StageName, keeps_copy, loss_of, stages_for
 
@@ -38,6 +39,8 @@ def test_that_the_registry_and_the_config_agree() -> None:
     used = {name for stage in STAGES.values() for name in stage.settings}
     assert used == set(ObjectiveConfig.model_fields)
     assert {name for stage in STAGES.values() for name in stage.head} == set(HeadConfig.model_fields)
+    taken = {name for stage in STAGES.values() for name in stage.rollouts}
+    assert taken == set(RolloutConfig.model_fields)
     assert {name for stage in STAGES.values() for name in stage.losses} | {"auto"} == set(get_args(LossName))
 
 
@@ -62,7 +65,7 @@ def test_that_a_stage_with_its_rows_is_taken_and_comes_back_from_its_order() -> 
         (document("dpo", objective={"truncation": "split"}), "config.split_for_stage", "objective.truncation"),
         (document("kto"), "config.format_for_stage", "data.train.0.format"),
         (document("sft"), "config.format_for_stage", "data.train.0.format"),
-        (document("ppo", "auto"), "config.not_yet", "stage"),
+        (document("video_sft", "auto"), "config.not_yet", "stage"),
         (document("image_sft", "auto"), "config.not_yet", "stage"),
         (document("dpo", objective={"label_smoothing": 0.5}), "config.must_be_below", "objective.label_smoothing"),
     ],
@@ -126,6 +129,19 @@ def test_that_a_stage_names_those_that_take_other_rows() -> None:
     assert stages_for("verdict") == ["kto"]
     assert stages_for("class") == ["classification"]
     assert stages_for("pair") == ["embedding", "reranker"]
-    assert stages_for("prompt") == ["grpo", "rloo"]
+    assert stages_for("prompt") == ["grpo", "rloo", "online_dpo", "ppo"]
     assert loss_of(STAGES["kto"], "auto") == "kto"
     assert loss_of(STAGES["dpo"], "ipo") == "ipo"
+
+
+def test_that_pairs_of_own_answers_count_as_pairs_and_keep_their_reference() -> None:
+    rewards = {"rollouts": {"rewards": [{"kind": "length"}], "answers": 8, "max_tokens": 16, "iterations": 4}}
+    rows = {"data": {"train": [{"path": "demo", "hub": "bundled"}]}}
+    made, grouped = job("online_dpo", "full", **rewards, **rows), job("grpo", "full", **rewards, **rows)
+    assert (made.sequences, made.iterations, made.reference_free) == (2, 1, False)
+    assert (grouped.sequences, grouped.iterations, grouped.reference_free) == (8, 4, True)
+    assert load_of(made).copies == 1
+    assert load_of(made).rows == 2 * made.training.micro_batch_size
+    assert load_of(grouped).rows == 8 * grouped.training.micro_batch_size
+    missing = document("online_dpo", "auto")
+    assert [problem.code for problem in check_document(missing)[1]] == ["rewards.none"]

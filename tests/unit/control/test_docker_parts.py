@@ -274,3 +274,31 @@ def test_that_a_version_of_the_library_goes_to_a_node_as_a_folder(tmp_path):
     assert {file.name for file in entry.files} == {"dataset.json", "problems.arrow", "rows-00000.arrow"}
     assert inputs.private
     assert (missing.hub, missing.version) == ("library", "0" * 64)  # its worker says that it is not there
+
+
+def test_that_a_teacher_and_its_adapter_go_to_a_node_and_a_hubs_is_fetched_there(tmp_path):
+    for name in ("big", "adapter"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps({"is": name}))
+    taught = {"path": str(tmp_path / "big"), "adapter": str(tmp_path / "adapter")}
+    job = {
+        "kind": "train", "model": {"path": "demo", "hub": "bundled"}, "stage": "gkd", "teacher": taught,
+        "data": {"train": [{"path": "demo", "hub": "bundled"}]},
+    }  # fmt: skip
+    profile = NodeProfile.model_validate({"name": "far", "kind": "docker_local"})
+    sums = Sums(tmp_path / "sums.json")
+    inputs = Inputs(Home(tmp_path / "home"), profile, None, sums)  # type: ignore[arg-type] # nothing is copied here
+
+    def moved(**changes):
+        spec = RunSpec.model_validate({"name": "x", "job": {**job, **changes}})
+        order = AttemptOrder(protocol=1, run="r", attempt=1, lease="l", spec=spec)
+        return inputs.find(order, lambda: None)
+
+    found, mounted = moved()
+    teacher = found.spec.job.teacher
+    assert {teacher.path, teacher.adapter} == set(mounted.values())
+    assert all(path.startswith(str(names.INPUTS)) for path in mounted.values())
+    assert moved(stage="sft")[1] == {}  # nobody else asks for it
+    hub = moved(teacher={"path": "org/big", "hub": "huggingface"})[0]
+    assert hub.spec.job.teacher.path == "org/big"
+    assert needs_network(hub.spec)

@@ -20,6 +20,8 @@ from engine.contract.nodes import NodeProfile, Transfer
 from engine.contract.paths import Home
 from engine.contract.rollouts import RewardConfig
 from engine.contract.run_spec import AttemptOrder, TrainJob
+from engine.contract.stages import stage_of
+from engine.contract.teacher import TeacherConfig
 from engine.control.executors.docker import names
 from engine.control.executors.docker.cache import Cache, Entry, File
 from engine.control.executors.docker.container import Plan
@@ -102,12 +104,14 @@ class Inputs:
         train = [self._moved(source, check) for source in job.data.train]
         validation = [self._moved(source, check) for source in job.data.validation]
         held_out = [self._moved(source, check) for source in job.evaluation.data]
+        teacher = self._of_teacher(job, check)
         rewards = [self._moved(reward, check) if reward.path else reward for reward in job.rollouts.rewards]
         self.sums.keep()
         data = job.data.model_copy(update={"train": train, "validation": validation})
         evaluation = job.evaluation.model_copy(update={"data": held_out})
         changed = job.model_copy(update={"model": model, "data": data, "evaluation": evaluation})
-        changed = changed.model_copy(update={"rollouts": job.rollouts.model_copy(update={"rewards": rewards})})
+        rollouts = job.rollouts.model_copy(update={"rewards": rewards})
+        changed = changed.model_copy(update={"rollouts": rollouts, "teacher": teacher})
         rewritten = order.model_copy(update={"spec": order.spec.model_copy(update={"job": changed})})
         return rewritten, {entry.volume: target for target, entry in self.entries.items()}
 
@@ -147,6 +151,16 @@ class Inputs:
         self.entries[target] = entry
         there = target if path.is_dir() else f"{target}/{path.name}"
         return source.model_copy(update={"path": there})
+
+    def _of_teacher(self, job: TrainJob, check: Callable[[], None]) -> TeacherConfig:
+        """The teacher and its adapter; one of a hub is fetched over there."""
+        source, adapter = job.teacher.source, job.teacher.adapter
+        if source is None or not stage_of(job.stage).teacher:
+            return job.teacher
+        moved = {"path": self._moved(source, check).path}
+        if adapter:
+            moved["adapter"] = self._moved(ModelConfig(path=adapter), check).path
+        return job.teacher.model_copy(update=moved)
 
     def _of_library(self, source: DataSource, check: Callable[[], None]) -> DataSource:
         """A version goes there as a folder; what lies in it says how its rows are read, wherever it is."""

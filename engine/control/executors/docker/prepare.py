@@ -13,7 +13,7 @@ from docker.errors import NotFound
 from engine.contract import PROTOCOL_VERSION
 from engine.contract.checkpoints import MANIFEST
 from engine.contract.errors import UserError
-from engine.contract.network import needs_network
+from engine.contract.network import LOCAL_HUBS, models_of, needs_network
 from engine.contract.nodes import NodeProfile
 from engine.contract.paths import AttemptFolder
 from engine.contract.reproduction import IMAGE_VARIABLE
@@ -142,9 +142,10 @@ class Preparation:
         )  # fmt: skip
 
     def _network(self, order: AttemptOrder) -> bool:
-        """A hub's model that lies here already needs no hub."""
+        """A hub's model that lies here already needs no hub; a teacher's is fetched over there."""
         asked = order.spec.compute.network == "open"
-        return asked or (needs_network(order.spec) and not self.inputs.links)
+        taught = any(source.hub not in LOCAL_HUBS for source in models_of(order.spec.job)[1:])
+        return asked or (needs_network(order.spec) and (taught or not self.inputs.links))
 
     def _create(self, remote: Remote, plan: Plan) -> None:
         """Made anew; one that an earlier try left is in the way."""
