@@ -255,12 +255,12 @@ def objective_contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
 def _method(stage: Stage, tuner: Mapping[str, Any]) -> Iterator[Problem]:
     """What of `tuner` is for stages that predict the tokens of rows."""
     method = TUNERS.get(str(tuner.get("kind", "lora")))
-    if method is None or not (stage.samples or stage.scores or stage.head):
+    if method is None or not (stage.rollouts or stage.scores or stage.head):
         return
     if method.virtual:
         params = {"tuner": method.name, "stage": stage.name}
         yield Problem(code="config.tuner_for_stage", field="tuner.kind", params=params)
-    if "init" in method.settings and tuner.get("init") == "lora_ga":
+    if "init" in method.settings and tuner.get("init") == "lora_ga" and not stage.teacher:
         yield Problem(code="config.init_for_stage", field="tuner.init", params={"init": "lora_ga", "stage": stage.name})
 
 

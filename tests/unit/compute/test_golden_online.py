@@ -199,7 +199,7 @@ def test_that_rloo_is_that_of_trl(tmp_path, questions, answers, normalised):
     other = theirs(
         tmp_path, "rloo", questions, answers, 0.05, normalize_advantages=normalised, **THEIRS
     )  # fmt: skip
-    assert_alike(mine, other, near=1e-5)  # a sum over whole answers
+    assert_alike(mine, other, near=1e-4)  # a sum over whole answers, in another order on another processor
 
 
 def test_that_the_first_step_on_new_answers_pushes_as_trl_does(questions, answers):
