@@ -325,5 +325,8 @@ def _bad_choice(location: Location, detail: dict[str, Any], root: type[BaseModel
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    except ValueError:  # it holds itself
+        text = repr(value)
     return text if len(text) <= 80 else text[:77] + "…"

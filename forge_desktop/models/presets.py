@@ -91,8 +91,12 @@ class Presets(QObject):
 
     def save(self, name: str, document: Document) -> Preset:
         """Keep a document's recipe under a name; one of that name is replaced."""
+        return self.add(name, recipe_of(document))
+
+    def add(self, name: str, settings: dict[str, Any]) -> Preset:
+        """Keep a recipe under a name; one of that name is replaced."""
         known = next((one for one in self.own() if one.name == name), None)
-        made = Preset(known.id if known else new_id(), recipe_of(document), name)
+        made = Preset(known.id if known else new_id(), settings, name)
         self._store([*(one for one in self.own() if one.id != made.id), made])
         return made
 

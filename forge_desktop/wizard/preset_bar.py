@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QInputDialog, QLineEdit, QMenu, QWidget
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMenu, QWidget
 
+from forge_desktop.bridge.aside import Aside
 from forge_desktop.models.draft_model import DraftModel
+from forge_desktop.models.preset_files import read_preset, write_preset
 from forge_desktop.models.presets import Preset, Presets, bundled_presets
 from forge_desktop.panels.questions import ask_before
 from forge_desktop.theme.controls import Segments, button, column, label, row
@@ -25,9 +29,12 @@ class PresetBar(QWidget):
     """Which recipe the draft began with, what that changes, and how far it has moved from it."""
 
     told = Signal(str)
+    refused = Signal(object)
+    """ErrorBody of a file that could not be taken or written; None once one could."""
 
     def __init__(self, draft: DraftModel, presets: Presets) -> None:
         super().__init__()
+        self._aside = Aside(self)
         self._draft, self._presets = draft, presets
         choices = [(key, word("preset", key)) for key in bundled_presets()]
         self._segments = Segments(choices, name="wizard.preset")
@@ -82,10 +89,12 @@ class PresetBar(QWidget):
             inner = self._menu.addMenu(preset.name.replace("&", "&&"))
             inner.addAction(tr("Apply"), partial(self.take, preset.id))
             inner.addAction(tr("Rename…"), partial(self._rename, preset))
+            inner.addAction(tr("Export…"), partial(self._ask_export, preset)).setObjectName("template.export")
             inner.addAction(tr("Delete…"), partial(self._delete, preset))
         if not self._menu.isEmpty():
             self._menu.addSeparator()
         self._menu.addAction(tr("Save as template…"), self.save_as)
+        self._menu.addAction(tr("Import a template…"), self._ask_import).setObjectName("template.import")
 
     def save_as(self) -> None:
         """Keep the present recipe under a name."""
@@ -100,6 +109,49 @@ class PresetBar(QWidget):
 
     def _rename(self, preset: Preset) -> None:
         ask_name(self, tr("Rename template"), preset.name, lambda name: self._presets.rename(preset.id, name))
+
+    def _ask_export(self, preset: Preset) -> None:
+        dialog = QFileDialog(self, tr("Export template"), f"{preset.name}.yaml")
+        dialog.setNameFilters([f"{tr('Templates')} (*.yaml *.yml)"])
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("yaml")
+        dialog.fileSelected.connect(lambda file: self.export(preset, Path(file)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def export(self, preset: Preset, file: Path) -> None:
+        """Write a template into a file, to hand it on."""
+
+        def done(_none: None) -> None:
+            self.refused.emit(None)
+            self.told.emit(tr("Saved as {path}", path=file))
+
+        self._aside.do(lambda: write_preset(preset, preset.name, file), done, self.refused.emit)
+
+    def _ask_import(self) -> None:
+        dialog = QFileDialog(self, tr("Import a template"), filter=f"{tr('Templates')} (*.yaml *.yml *.json)")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(lambda file: self.import_file(Path(file)))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def import_file(self, file: Path) -> None:
+        """Keep the template of a file, asking first where one of its name would go, and apply it."""
+        self._aside.do(lambda: read_preset(file), lambda read: self._imported(*read), self.refused.emit)
+
+    def _imported(self, name: str, settings: dict[str, Any]) -> None:
+        self.refused.emit(None)
+
+        def keep() -> None:
+            made = self._presets.add(name, settings)
+            self.take(made.id)
+            self.told.emit(tr("Template '{name}' is saved.", name=name))
+
+        if any(one.name == name for one in self._presets.own()):
+            title = tr("Replace the template '{name}'?", name=name)
+            ask_before(self, title, tr("Runs made with it stay as they are."), tr("Replace"), "template.replace", keep)
+        else:
+            keep()
 
     def _delete(self, preset: Preset) -> None:
         text = tr("Runs made with it stay as they are.")

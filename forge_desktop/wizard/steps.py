@@ -54,6 +54,8 @@ class Steps(QWidget):
 
     navigate = Signal(str)
     told = Signal(str)
+    refused = Signal(object)
+    """ErrorBody of a file, or None."""
 
     def __init__(
         self, draft: DraftModel, session: Session, presets: Presets, recents: Recents, forecast: ForecastModel
@@ -81,6 +83,7 @@ class Steps(QWidget):
     def _make_training(self) -> TrainingStep:
         made = TrainingStep(self._draft, self._presets)
         made.presets.told.connect(self.told)
+        made.presets.refused.connect(self.refused)
         return made
 
     def _make_compute(self) -> Step:

@@ -153,6 +153,7 @@ class WizardPage(Page):
         self.steps = Steps(self.draft, self._session, self.presets, self._recents, self.forecast)
         self.steps.navigate.connect(self.navigate)
         self.steps.told.connect(self._actions.told)
+        self.steps.refused.connect(self._say_error)
         self._rail = QWidget()
         self._rail.setLayout(column())
         columns = TwoColumns(self.steps, self._rail)

@@ -206,3 +206,23 @@ def test_that_a_draft_of_an_earlier_version_is_taken_over(make_desktop, qtbot, t
     second = make_desktop()
     second.window.go("new")
     assert second.window.page.draft.get("name") == "of-old"
+
+
+def test_that_a_template_goes_out_as_a_file_and_comes_in_again(replay, qtbot, tmp_path: Path):
+    page = wizard(replay)
+    page.findChild(QPushButton, "wizard.step.training").click()
+    bar = page.findChild(PresetBar)
+    page.draft.set("training.epochs", 5.0)
+    file = tmp_path / "five.yaml"
+    bar.export(page.presets.save("Five times", page.draft.document), file)
+    qtbot.waitUntil(file.exists)
+    page.presets.delete(page.presets.own()[0].id)
+    page.draft.set("training.epochs", 1.0)
+    file.with_name("bad.yaml").write_text("template: Bad\ntuner: {rank: -1}\n")
+    bar.import_file(file.with_name("bad.yaml"))
+    qtbot.waitUntil(lambda: page._error.isVisible())
+    assert page.presets.own() == []
+    bar.import_file(file)
+    qtbot.waitUntil(lambda: page.draft.get("training.epochs") == 5)
+    assert page.draft.preset.name == "Five times"
+    assert not page._error.isVisible()

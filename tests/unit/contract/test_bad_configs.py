@@ -226,6 +226,13 @@ plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_si
 trees = st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner))
 
 
+@pytest.mark.parametrize("text", ["a: &a [*a]", "name: &a [*a]", "tuner: &a {kind: *a}", "training: {seed: &a [*a]}"])
+def test_that_what_holds_itself_is_refused(text):
+    with pytest.raises(Refused) as error:
+        parse_config(text)
+    assert error.value.body().problems
+
+
 @settings(deadline=None, max_examples=200)
 @given(st.sampled_from(sorted(name for name in RunConfig.model_fields if name != "version")), trees)
 def test_that_no_value_in_any_place_is_a_crash(name, value):
