@@ -45,10 +45,10 @@ from engine.contract.api import (
     StopRun,
 )
 from engine.contract.errors import Conflict, ErrorBody, NotFound, Refused, Unreachable, UserError
-from engine.contract.events import Resources
 from engine.contract.ids import new_id
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
+from engine.contract.stream import Resources
 
 if TYPE_CHECKING:
     from engine.client.arrow import Curve, CurveView

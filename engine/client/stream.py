@@ -17,8 +17,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from engine.client.address import Address, Locate, read_address
 from engine.contract.errors import UserError
-from engine.contract.events import Hello, StreamMessage, stream_message
 from engine.contract.paths import Home
+from engine.contract.stream import Hello, StreamMessage, stream_message
 
 log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.1

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from engine.client.download import Cancelled, Exists, Item, Tell
 from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunSummary, SampleNow
 from engine.contract.errors import Problem
-from engine.contract.events import Resources, StreamMessage
 from engine.contract.run_spec import RunSpec
+from engine.contract.stream import Resources, StreamMessage
 from forge_desktop.bridge.backend_alerts import AlertsBackend
 from forge_desktop.bridge.backend_artifacts import ArtifactsBackend
 from forge_desktop.bridge.backend_compare import CompareBackend

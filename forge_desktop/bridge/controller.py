@@ -16,9 +16,9 @@ from engine.client.launch import connect, start_controller
 from engine.client.stream import RunStream
 from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunSummary, SampleNow
 from engine.contract.errors import Problem, Unreachable, UserError
-from engine.contract.events import Resources, StreamMessage
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
+from engine.contract.stream import Resources, StreamMessage
 from forge_desktop.bridge.backend import LogPart, SeriesPart
 from forge_desktop.bridge.controller_alerts import ControllerAlerts
 from forge_desktop.bridge.controller_artifacts import ControllerArtifacts

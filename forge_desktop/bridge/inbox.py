@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from engine.contract.events import LogGrew, Points, RunChanged, StreamMessage
+from engine.contract.stream import LogGrew, Points, RunChanged, StreamMessage
 
 Deed = Callable[[], object]
 Item = StreamMessage | Deed

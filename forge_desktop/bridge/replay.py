@@ -16,28 +16,21 @@ from engine.contract.events import (
     CheckpointSaved,
     Ended,
     GuardActed,
-    Hello,
     JournalLine,
-    LogGrew,
     PhaseBegan,
     Planned,
-    Points,
-    Resources,
     Resumed,
-    RunChanged,
-    RunDeleted,
-    RunEvent,
     Sample,
     Score,
     Started,
     Step,
-    StreamMessage,
     Validation,
     journal_line,
 )
 from engine.contract.ids import new_id
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
+from engine.contract.stream import Hello, LogGrew, Points, Resources, RunChanged, RunDeleted, RunEvent, StreamMessage
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
 from forge_desktop.bridge.replay_alerts import ReplayAlerts
 from forge_desktop.bridge.replay_artifacts import ReplayArtifacts

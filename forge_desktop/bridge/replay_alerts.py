@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from engine.contract import alert_check
 from engine.contract.errors import Conflict, NotFound, Refused
-from engine.contract.events import AlertChanged, AlertRulesChanged, StreamMessage
 from engine.contract.node_alerts import DEFAULT_RULES, Alert, AlertRule, AlertRules, Alerts, AlertSent, AlertsSent
+from engine.contract.stream import AlertChanged, AlertRulesChanged, StreamMessage
 from forge_desktop.bridge import fake_nodes
 
 PERSON = "ada"

@@ -28,8 +28,8 @@ from engine.contract.datasets import (
     VersionView,
 )
 from engine.contract.errors import Conflict, NotFound, UserError
-from engine.contract.events import DatasetChanged, DatasetRemoved, StreamMessage
 from engine.contract.ids import new_id
+from engine.contract.stream import DatasetChanged, DatasetRemoved, StreamMessage
 from forge_desktop.bridge.backend_datasets import Progress
 from forge_desktop.bridge.dataset_files import write_lines
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from engine.contract.api import RunDetail
 from engine.contract.errors import Conflict, ErrorBody, NotFound, UserError
-from engine.contract.events import MoveChanged
 from engine.contract.ids import new_id
 from engine.contract.nodes import DeedResult, Instance, Instances, InstanceVerb, MoveStep, MoveView, Nodes
 from engine.contract.states import LIVE
+from engine.contract.stream import MoveChanged
 from forge_desktop.bridge import fake_instances
 from forge_desktop.bridge.replay_nodes import ReplayNodes
 

@@ -7,14 +7,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from engine.contract.errors import Conflict, NotFound, Refused, UserError
-from engine.contract.events import (
-    DoctorChecked,
-    NodeChanged,
-    NodeReading,
-    NodeRemoved,
-    StreamMessage,
-    TransferChanged,
-)
 from engine.contract.node_check import problems_of
 from engine.contract.nodes import (
     LOCAL,
@@ -33,6 +25,7 @@ from engine.contract.nodes import (
     Transfer,
 )
 from engine.contract.run_spec import RunSpec
+from engine.contract.stream import DoctorChecked, NodeChanged, NodeReading, NodeRemoved, StreamMessage, TransferChanged
 from forge_desktop.bridge import fake_nodes
 
 IMAGE_BYTES = 1_640_000_000

@@ -20,10 +20,10 @@ from engine.contract.environments import (
     Progress,
 )
 from engine.contract.errors import NotFound, Refused, UserError
-from engine.contract.events import SettingsChanged, StreamMessage
 from engine.contract.secrets import SecretCheck, SecretInfo, SecretName, Secrets
 from engine.contract.settings_check import problems_of
 from engine.contract.storage import Storage
+from engine.contract.stream import SettingsChanged, StreamMessage
 from forge_desktop.bridge.backend_settings import MoveProgress, MoveWish, Moving
 
 GB = 10**9

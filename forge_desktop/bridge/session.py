@@ -18,7 +18,7 @@ import shiboken6
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
 from engine.contract.errors import ErrorBody, UserError
-from engine.contract.events import (
+from engine.contract.stream import (
     AlertChanged,
     AlertRulesChanged,
     DatasetChanged,

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.contract.api import Health
 from engine.contract.errors import ErrorBody
-from engine.contract.events import Resources
+from engine.contract.stream import Resources
 from forge_desktop.bridge.backend_notices import DiskRoom
 from forge_desktop.bridge.session import Session
 

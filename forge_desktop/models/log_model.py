@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.errors import ErrorBody
-from engine.contract.events import LogGrew
+from engine.contract.stream import LogGrew
 from forge_desktop.bridge.backend import Backend, LogPart
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.log_lines import (

@@ -8,8 +8,8 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.contract.errors import ErrorBody
-from engine.contract.events import NodeReading
 from engine.contract.nodes import LOCAL, NodeProfile, NodeProfiles, Nodes, NodeState, NodeView, Transfer
+from engine.contract.stream import NodeReading
 from forge_desktop.bridge.backend import Backend
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.node_alerts import NodeAlerts

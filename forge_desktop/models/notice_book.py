@@ -10,9 +10,9 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.advice import told
 from engine.contract.api import RunDetail, RunSummary
-from engine.contract.events import RunEvent
 from engine.contract.nodes import MoveView
 from engine.contract.states import EndReason, Mark, RunState
+from engine.contract.stream import RunEvent
 from forge_desktop.bridge.backend_notices import DiskRoom
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session

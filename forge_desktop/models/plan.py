@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.contract.events import Resources
+from engine.contract.stream import Resources
 from forge_desktop.models.draft_model import DraftModel
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from engine.contract.events import Resources
+from engine.contract.stream import Resources
 from forge_desktop.bridge.session import Session
 
 MOST = 240

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.api import EditRun, RunDetail, RunSummary, Settings
 from engine.contract.errors import ErrorBody
-from engine.contract.events import RunEvent
+from engine.contract.stream import RunEvent
 from forge_desktop.bridge.backend import LogPart
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.curves import Curve

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.contract.errors import ErrorBody
-from engine.contract.events import Points
+from engine.contract.stream import Points
 from forge_desktop.bridge.backend_series import Axis, LongPart, SeriesView
 from forge_desktop.bridge.points import SeriesPart
 from forge_desktop.bridge.session import Session

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QDialog, QPlainTextEdit, QVBoxLayout, QWidget
 
 from engine.contract.api import RunSummary, SampleNow
 from engine.contract.errors import ErrorBody
-from engine.contract.events import RunEvent
+from engine.contract.stream import RunEvent
 from forge_desktop.bridge.session import Session
 from forge_desktop.panels.page import ErrorCard
 from forge_desktop.theme.controls import Card, Choice, button, column, label, row, scrolled, set_enabled

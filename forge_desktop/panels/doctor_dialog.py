@@ -7,8 +7,8 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QWidget
 
 from engine.contract.errors import ErrorBody
-from engine.contract.events import DoctorChecked
 from engine.contract.nodes import LOCAL, DoctorReport
+from engine.contract.stream import DoctorChecked
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.node_words import title_of
 from forge_desktop.panels.doctor_view import DoctorView, report_text, verdict

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QGridLayout, QLabel
 
-from engine.contract.events import Resources
 from engine.contract.nodes import LOCAL
+from engine.contract.stream import Resources
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.node_alerts import NodeAlerts
 from forge_desktop.models.resource_history import ResourceHistory, gpus

@@ -6,8 +6,8 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QFrame, QWidget
 
 from engine.contract.errors import ErrorBody
-from engine.contract.events import DoctorChecked
 from engine.contract.nodes import DoctorReport, NodeProfile
+from engine.contract.stream import DoctorChecked
 from forge_desktop.bridge.session import Session
 from forge_desktop.panels.doctor_dialog import VERDICT_ICONS
 from forge_desktop.panels.doctor_view import DoctorView, verdict

@@ -7,7 +7,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QCheckBox, QWidget
 
 from engine.contract.catalogue import FIT_SHARE, Listed, catalogue
-from engine.contract.events import Resources
+from engine.contract.stream import Resources
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.theme.controls import Choice, Field, Segments, column, label, row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from engine.contract.events import Resources
+from engine.contract.stream import Resources
 from forge_desktop.bridge.session import Session
 from forge_desktop.models import forecast_words, memory_words
 from forge_desktop.models.draft_model import DraftModel

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QWidget
 
 from engine.contract.api import Health
 from engine.contract.errors import ErrorBody
-from engine.contract.events import Resources
+from engine.contract.stream import Resources
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.theme.controls import Card, Chip, button, column, label, row

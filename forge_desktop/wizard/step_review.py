@@ -7,7 +7,7 @@ from PySide6.QtGui import QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from engine.contract.config_file import to_yaml
-from engine.contract.events import Resources
+from engine.contract.stream import Resources
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.models.forecast_model import ForecastModel

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.client.stream import RunStream
-from engine.contract.events import LogGrew, RunChanged
+from engine.contract.stream import LogGrew, RunChanged
 from tests.helpers.controller import ControllerProcess, make_stub_python
 from tests.helpers.waiting import wait_until
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from PySide6.QtCore import QAbstractEventDispatcher, QTimer
 
 from engine.contract.api import RunPage, RunSummary
-from engine.contract.events import Points, RunChanged
 from engine.contract.paths import Home
 from engine.contract.states import RunState
+from engine.contract.stream import Points, RunChanged
 from engine.control.store import run_list
 from engine.control.store.database import Database
 from forge_desktop.app import Desktop, make_application

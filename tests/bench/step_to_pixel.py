@@ -20,8 +20,8 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Slot
 from PySide6.QtWidgets import QWidget
 
-from engine.contract.events import Points
 from engine.contract.run_spec import RunSpec
+from engine.contract.stream import Points
 from forge_desktop.app import Desktop, make_application
 from forge_desktop.bridge.controller import connect_to_controller
 from forge_desktop.models.curves import Curve

@@ -22,9 +22,9 @@ from PySide6.QtWidgets import QApplication
 
 from engine.contract.api import ConfigChange, Diagnosis
 from engine.contract.errors import UserError
-from engine.contract.events import Resources
 from engine.contract.paths import Home
 from engine.contract.states import Mark, RunState
+from engine.contract.stream import Resources
 from forge_desktop.app import Desktop, make_application
 from forge_desktop.bridge.backend import Item
 from forge_desktop.bridge.replay import ReplayBackend

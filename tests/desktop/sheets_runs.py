@@ -12,8 +12,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 from engine.contract.api import RunSummary, Settings
-from engine.contract.events import Resources
 from engine.contract.states import RunState
+from engine.contract.stream import Resources
 from forge_desktop.app import Desktop
 from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.pages.runs_page import RunsPage

@@ -10,7 +10,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLineEdit, QMessageBox, QScrollArea, QWidget
 
 from engine.contract.errors import Problem, UserError
-from engine.contract.events import Resources
+from engine.contract.stream import Resources
 from forge_desktop.app import Desktop
 from forge_desktop.bridge.replay import ReplayBackend
 from forge_desktop.wizard.fields import FoldedForm

@@ -3,7 +3,7 @@
 import itertools
 
 from engine.contract.api import RunSummary
-from engine.contract.events import LogGrew, Points, RunChanged, RunEvent
+from engine.contract.stream import LogGrew, Points, RunChanged, RunEvent
 from forge_desktop.bridge import session as bridge
 from forge_desktop.bridge.inbox import Inbox
 from forge_desktop.bridge.replay import ReplayBackend

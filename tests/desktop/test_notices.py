@@ -13,8 +13,8 @@ from PySide6.QtWidgets import QPushButton, QWidget
 
 from engine.contract.api import Diagnosis
 from engine.contract.errors import UserError
-from engine.contract.events import RunEvent
 from engine.contract.states import EndReason, Mark, RunState
+from engine.contract.stream import RunEvent
 from forge_desktop.bridge.backend_notices import DiskRoom
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.models.notice_rows import NoticeRole

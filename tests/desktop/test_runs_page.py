@@ -7,9 +7,9 @@ from PySide6.QtGui import QAccessible
 from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPushButton
 
 from engine.contract.api import Settings
-from engine.contract.events import Resources
 from engine.contract.node_alerts import DEFAULT_RULES
 from engine.contract.states import RunState
+from engine.contract.stream import Resources
 from forge_desktop.models.run_columns import COLUMNS, PLACE, progress
 from forge_desktop.models.runs_model import Question
 from forge_desktop.pages.compare_page import ComparePage

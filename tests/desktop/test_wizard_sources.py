@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QLabel, QLineEdit, QPushButt
 
 from engine.contract.catalogue import catalogue
 from engine.contract.errors import Problem, UserError
-from engine.contract.events import Resources
+from engine.contract.stream import Resources
 from forge_desktop.wizard.catalogue_tree import CatalogueTree
 from forge_desktop.wizard.data_source import DataSourceCard
 from forge_desktop.wizard.facts_card import FactsCard

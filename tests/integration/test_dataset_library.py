@@ -18,8 +18,8 @@ import pytest
 from engine.contract.config_file import to_yaml
 from engine.contract.datasets import EditDataset, ImportJob, ImportSource, NewUpload
 from engine.contract.errors import Conflict, NotFound, Refused, UserError
-from engine.contract.events import DatasetChanged, stream_message
 from engine.contract.run_spec import RunConfig
+from engine.contract.stream import DatasetChanged, stream_message
 from tests.helpers.controller import ControllerProcess
 from tests.helpers.waiting import wait_until
 

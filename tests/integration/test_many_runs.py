@@ -8,8 +8,8 @@ import pytest
 from engine.client.stream import RunStream
 from engine.contract.api import Settings
 from engine.contract.errors import Refused
-from engine.contract.events import RunChanged, RunDeleted
 from engine.contract.listing import BulkRequest
+from engine.contract.stream import RunChanged, RunDeleted
 from tests.helpers.waiting import wait_until
 
 

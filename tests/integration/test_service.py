@@ -18,9 +18,9 @@ from engine.client.launch import connect
 from engine.client.stream import RunStream
 from engine.contract.config_file import to_yaml
 from engine.contract.errors import NotFound
-from engine.contract.events import stream_message
 from engine.contract.run_spec import RunConfig
 from engine.contract.states import LIVE
+from engine.contract.stream import stream_message
 from engine.control.executors import identity
 from engine.control.service import _listen
 from engine.control.store import metrics

@@ -12,10 +12,10 @@ from fastapi import Request as HttpRequest
 from engine.contract import PROTOCOL_VERSION
 from engine.contract.api import Health, QueryAnswer, QueryRequest, Settings
 from engine.contract.errors import Conflict, Refused
-from engine.contract.events import Resources
 from engine.contract.hubs import HUBS, HubAccess
 from engine.contract.secrets import GivenSecrets
 from engine.contract.settings_check import problems_of
+from engine.contract.stream import Resources
 from engine.control.api import queries
 from engine.control.api.context import Context, Ctx, Key
 from engine.control.jobs.requests import Request

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from engine.contract import PROTOCOL_VERSION
 from engine.contract.api import RunSummary
-from engine.contract.events import Hello, RunChanged, RunDeleted, RunEvent, StreamMessage
+from engine.contract.stream import Hello, RunChanged, RunDeleted, RunEvent, StreamMessage
 from engine.control.api.context import Context, Ctx
 from engine.control.jobs.news import Subscriber
 from engine.control.store import events, runs

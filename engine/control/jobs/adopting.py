@@ -6,10 +6,10 @@ from pydantic import ValidationError
 
 from engine.contract.durable import sync_folder, write_durably
 from engine.contract.errors import Conflict, UserError
-from engine.contract.events import RunEvent
 from engine.contract.paths import AttemptFolder
 from engine.contract.run_spec import AttemptOrder
 from engine.contract.states import RunState
+from engine.contract.stream import RunEvent
 from engine.control.executors.seen import Seen
 from engine.control.jobs import transitions
 from engine.control.store import attempts, events, runs

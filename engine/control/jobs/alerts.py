@@ -14,9 +14,9 @@ from engine.contract import alert_check
 from engine.contract.api import Settings
 from engine.contract.clock import now
 from engine.contract.errors import ErrorBody, NotFound, Refused, UserError
-from engine.contract.events import AlertChanged, AlertRulesChanged, RunEvent
 from engine.contract.node_alerts import Alert, AlertRule, AlertRules, Alerts, AlertsSent, figures, words
 from engine.contract.secrets import ALERT_SECRET
+from engine.contract.stream import AlertChanged, AlertRulesChanged, RunEvent
 from engine.control.jobs import alert_sights
 from engine.control.jobs.alert_core import Change, Watcher
 from engine.control.jobs.alert_sending import Sender, Text, addresses_of

@@ -16,11 +16,11 @@ from engine.contract.clock import now
 from engine.contract.config_file import check_spec, problem_of
 from engine.contract.datasets import ImportJob
 from engine.contract.errors import Conflict, NotFound, Problem, Refused
-from engine.contract.events import RunChanged
 from engine.contract.ids import new_id
 from engine.contract.preflight import check_files
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
+from engine.contract.stream import RunChanged
 from engine.control.jobs import dataset_pins, next_start, retry, transitions
 from engine.control.jobs.requests import Request, once
 from engine.control.jobs.wishes import verb_of

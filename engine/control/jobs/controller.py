@@ -11,10 +11,10 @@ from pathlib import Path
 
 from engine.contract.clock import now
 from engine.contract.errors import Unreachable, UserError
-from engine.contract.events import Resources, RunDeleted, StreamMessage
 from engine.contract.nodes import LOCAL
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
+from engine.contract.stream import Resources, RunDeleted, StreamMessage
 from engine.control.executors.base import Executor, SpareStatus
 from engine.control.jobs import dataset_files, queue, reconcile, requests, retention, start
 from engine.control.jobs.alerts import AlertDesk

@@ -17,8 +17,8 @@ from engine.contract.data import DataSource
 from engine.contract.dataset_queries import Statistics, StatisticsAnswer
 from engine.contract.datasets import DatasetDetail, DatasetPage, DatasetView, EditDataset, Manifest, VersionView
 from engine.contract.errors import Conflict, NotFound, UserError
-from engine.contract.events import DatasetChanged, DatasetRemoved
 from engine.contract.paths import Home
+from engine.contract.stream import DatasetChanged, DatasetRemoved
 from engine.control.jobs import dataset_files, dataset_pins
 from engine.control.jobs.requests import Request, once_only
 from engine.control.store import datasets

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from engine.contract.datasets import ImportJob
-from engine.contract.events import DatasetChanged, DatasetMade
+from engine.contract.events import DatasetMade
 from engine.contract.run_spec import RunSpec
+from engine.contract.stream import DatasetChanged
 from engine.control.store import datasets, events, lineage
 from engine.control.store.database import Transaction
 

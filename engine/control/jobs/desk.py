@@ -13,10 +13,10 @@ from engine.contract import logs
 from engine.contract.api import EditRun, LogEvery, ResumeRun, RunSummary, SampleNow, Settings
 from engine.contract.commands import WorkerCommand
 from engine.contract.errors import Conflict, Problem
-from engine.contract.events import SettingsChanged
 from engine.contract.faults import fault
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
+from engine.contract.stream import SettingsChanged
 from engine.control.jobs import commands, dataset_pins, environments, live, resuming, retention, settings, storage
 from engine.control.jobs.dataset_desk import DatasetDesk
 from engine.control.jobs.package_check import problems_of_packages

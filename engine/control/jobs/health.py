@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Collection
 
 from engine.contract.clock import now
 from engine.contract.errors import UserError
-from engine.contract.events import NodeReading
 from engine.contract.nodes import LOCAL, NodeHistory
+from engine.contract.stream import NodeReading
 from engine.control.jobs.machine import Machine
 from engine.control.jobs.news import Hub
 from engine.control.jobs.pool import Node, Pool

@@ -8,11 +8,11 @@ from typing import Any, Literal
 from engine.contract.clock import now
 from engine.contract.compute import Placement
 from engine.contract.errors import Conflict, ErrorBody, UserError
-from engine.contract.events import RunEvent
 from engine.contract.ids import new_id
 from engine.contract.nodes import MoveView
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import EndReason, RunState
+from engine.contract.stream import RunEvent
 from engine.control.jobs import move_facts, next_start, queue, retry, transitions
 from engine.control.jobs.commands import existing, tell
 from engine.control.jobs.ending import MOVE

@@ -18,11 +18,11 @@ from typing import Any, Protocol
 from engine.contract.api import Settings
 from engine.contract.clock import now
 from engine.contract.errors import UserError
-from engine.contract.events import MoveChanged
 from engine.contract.faults import fault
 from engine.contract.paths import Home
 from engine.contract.run_spec import AttemptOrder
 from engine.contract.states import RunState
+from engine.contract.stream import MoveChanged
 from engine.control.executors.base import Launch
 from engine.control.executors.stage import Stage
 from engine.control.jobs import move_facts, move_steps

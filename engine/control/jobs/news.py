@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import Any
 
-from engine.contract.events import (
+from engine.contract.stream import (
     DatasetChanged,
     DatasetRemoved,
     LogGrew,

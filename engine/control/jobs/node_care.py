@@ -10,9 +10,9 @@ from typing import Any
 
 from engine.contract.clock import now
 from engine.contract.errors import Conflict, NotFound, UserError
-from engine.contract.events import DoctorChecked
 from engine.contract.images import EngineSource
 from engine.contract.nodes import CheckName, DoctorCheck, DoctorReport, Transfer
+from engine.contract.stream import DoctorChecked
 from engine.control.jobs import node_changes
 from engine.control.jobs.node_desk import NodeDesk
 from engine.control.jobs.pool import BringImage, Examine, Node

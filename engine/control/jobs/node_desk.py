@@ -11,7 +11,6 @@ from typing import Any
 from engine.contract.api import RunSummary
 from engine.contract.clock import now
 from engine.contract.errors import Problem, UserError
-from engine.contract.events import NodeChanged, NodeRemoved, TransferChanged
 from engine.contract.nodes import (
     LOCAL,
     CheckName,
@@ -28,6 +27,7 @@ from engine.contract.nodes import (
 )  # fmt: skip
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
+from engine.contract.stream import NodeChanged, NodeRemoved, TransferChanged
 from engine.control.executors.base import Executor
 from engine.control.executors.docker.labels import default_image
 from engine.control.executors.listing import Processes

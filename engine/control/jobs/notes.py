@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.contract.clock import now
-from engine.contract.events import RunEvent
+from engine.contract.stream import RunEvent
 from engine.control.store import events
 from engine.control.store.database import Database, Transaction
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from engine.contract.errors import UserError
-from engine.contract.events import RunEvent
 from engine.contract.ladder import Rung
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
+from engine.contract.stream import RunEvent
 from engine.control.jobs import next_start
 from engine.control.jobs.ending import Verdict
 from engine.control.jobs.next_start import Wish

@@ -14,12 +14,12 @@ from typing import Any
 
 from engine.contract.checkpoints import ResumePoint
 from engine.contract.compute import Placement
-from engine.contract.events import RunEvent
 from engine.contract.ids import new_lease
 from engine.contract.ladder import lowered
 from engine.contract.nodes import LOCAL
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import LIVE, EndReason, Lane, RunState
+from engine.contract.stream import RunEvent
 from engine.control.jobs import next_start, transitions
 from engine.control.jobs.scheduler import AUTO, CPU, Choice, Demand, Load, Offer, choose
 from engine.control.store import attempts, events, memory, moves, node_cache, runs

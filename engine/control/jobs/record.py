@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from engine.contract import events as lines
 from engine.contract.clock import now
-from engine.contract.events import JournalLine, Points, RunChanged, RunEvent
+from engine.contract.events import JournalLine
 from engine.contract.states import Phase, RunState
+from engine.contract.stream import Points, RunChanged, RunEvent
 from engine.control.jobs import dataset_record, transitions
 from engine.control.store import artifacts, attempts, events, memory, metrics, runs
 from engine.control.store.database import Transaction

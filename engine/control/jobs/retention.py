@@ -20,11 +20,11 @@ from engine.contract.clock import now
 from engine.contract.config_file import to_yaml
 from engine.contract.durable import sync_folder
 from engine.contract.errors import Conflict, UserError
-from engine.contract.events import RunChanged, RunEvent
 from engine.contract.faults import fault
 from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
 from engine.contract.states import ENDED, RunState
+from engine.contract.stream import RunChanged, RunEvent
 from engine.control.jobs import library
 from engine.control.jobs.commands import existing, wrong_state
 from engine.control.store import artifacts, events, runs

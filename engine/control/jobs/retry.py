@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 
 from engine.contract.clock import now
 from engine.contract.errors import ErrorBody, UserError
-from engine.contract.events import RunChanged, RunEvent
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import EndReason, RunState
+from engine.contract.stream import RunChanged, RunEvent
 from engine.control.jobs import next_start, out_of_memory, transitions
 from engine.control.jobs.ending import Verdict
 from engine.control.store import events, moves, runs

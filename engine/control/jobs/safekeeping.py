@@ -20,8 +20,8 @@ from engine.contract.api import Settings
 from engine.contract.artifact_place import ARTIFACT_SECRET, ArtifactsState
 from engine.contract.checkpoints import ResumePoint
 from engine.contract.errors import UserError
-from engine.contract.events import RunChanged, RunEvent
 from engine.contract.paths import Home
+from engine.contract.stream import RunChanged, RunEvent
 from engine.control.executors.artifact_place import Place
 from engine.control.jobs import kept_elsewhere
 from engine.control.jobs.notes import note

@@ -17,8 +17,8 @@ import logging
 from collections.abc import Mapping
 
 from engine.contract.errors import ErrorBody
-from engine.contract.events import RunChanged
 from engine.contract.states import LIVE, EndReason, Phase, RunState
+from engine.contract.stream import RunChanged
 from engine.control.store import events, runs
 from engine.control.store.database import Transaction
 

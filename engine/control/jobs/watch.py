@@ -20,10 +20,10 @@ from engine.contract.api import Settings
 from engine.contract.clock import now
 from engine.contract.commands import WorkerCommand
 from engine.contract.errors import UserError
-from engine.contract.events import LogGrew, RunChanged, RunEvent
 from engine.contract.paths import AttemptFolder
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import EndReason, Mark
+from engine.contract.stream import LogGrew, RunChanged, RunEvent
 from engine.control.executors.base import Executor, Exit
 from engine.control.jobs import reconcile, retry
 from engine.control.jobs.ears import Ears

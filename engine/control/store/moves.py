@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from engine.contract.compute import Placement
 from engine.contract.errors import ErrorBody
-from engine.contract.events import MoveChanged
 from engine.contract.nodes import MoveView
 from engine.contract.states import LIVE
+from engine.contract.stream import MoveChanged
 from engine.control.store import events
 from engine.control.store.database import Transaction
 

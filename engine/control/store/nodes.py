@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from engine.contract.events import NodeReading
 from engine.contract.nodes import LOCAL, DoctorReport, NodeFacts, NodeProfile, NodeRun, NodeState
 from engine.contract.states import LIVE, RunState
+from engine.contract.stream import NodeReading
 from engine.control.store import events, runs
 from engine.control.store.database import Transaction
 

@@ -8,8 +8,8 @@ from websockets.sync.server import serve
 
 from engine.client.address import Address
 from engine.client.stream import RunStream
-from engine.contract.events import Hello, RunEvent
 from engine.contract.paths import Home
+from engine.contract.stream import Hello, RunEvent
 from tests.helpers.waiting import wait_until
 
 

@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from engine.contract.durable import write_durably, write_json
 from engine.contract.errors import ErrorBody, NotFound, Problem, UserError, render
-from engine.contract.events import MAX_LINE_BYTES, journal_line, stream_message
+from engine.contract.events import MAX_LINE_BYTES, journal_line
 from engine.contract.ids import new_id
 from engine.contract.messages import MESSAGES
 from engine.contract.paths import Home, resources_folder
 from engine.contract.states import ENDED, LIVE, RunState
+from engine.contract.stream import stream_message
 
 
 def test_that_every_message_says_something_and_ends_like_a_sentence():

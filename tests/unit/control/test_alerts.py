@@ -9,9 +9,9 @@ import pytest
 
 from engine.contract.api import Settings
 from engine.contract.errors import NotFound, Refused
-from engine.contract.events import AlertChanged
 from engine.contract.node_alerts import DEFAULT_RULES, Alert, words
 from engine.contract.nodes import NodeRun
+from engine.contract.stream import AlertChanged
 from engine.control.jobs.alert_core import Sight
 from engine.control.jobs.alert_sights import Facts, Sights, Working
 from engine.control.jobs.alerts import AlertDesk

@@ -17,10 +17,10 @@ import pytest
 from engine.contract.api import EditRun
 from engine.contract.datasets import MANIFEST, EditDataset
 from engine.contract.errors import Conflict, NotFound, Refused, UserError
-from engine.contract.events import DatasetChanged, DatasetRemoved
 from engine.contract.nodes import Transfer
 from engine.contract.paths import HOME_VARIABLE
 from engine.contract.run_spec import RunSpec
+from engine.contract.stream import DatasetChanged, DatasetRemoved
 from engine.control.jobs import dataset_files
 from engine.control.jobs.requests import Request
 from engine.control.store import datasets

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from engine.contract.events import LogGrew
+from engine.contract.stream import LogGrew
 from engine.control.jobs import ears, ingest, watch
 from engine.control.jobs.ears import Ears
 

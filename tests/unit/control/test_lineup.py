@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.contract.errors import Conflict, NotFound
-from engine.contract.events import RunChanged
 from engine.contract.listing import MoveInQueue
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import RunState
+from engine.contract.stream import RunChanged
 from engine.control.jobs import lineup, transitions
 from engine.control.jobs.requests import Request
 from engine.control.store import runs

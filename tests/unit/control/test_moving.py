@@ -11,7 +11,7 @@ import pytest
 
 from engine.contract.checkpoints import MANIFEST, FileMark, Manifest
 from engine.contract.errors import Conflict, NotFound, UserError
-from engine.contract.events import MoveChanged
+from engine.contract.stream import MoveChanged
 from engine.control.executors.docker.whole import sha256
 from engine.control.jobs import moving
 from engine.control.jobs.requests import Request

@@ -3,8 +3,8 @@
 import asyncio
 
 from engine.contract.api import RunSummary
-from engine.contract.events import LogGrew, NodeChanged, NodeRemoved, Points, RunChanged, RunEvent, TransferChanged
 from engine.contract.nodes import NodeProfile, NodeView, Transfer
+from engine.contract.stream import LogGrew, NodeChanged, NodeRemoved, Points, RunChanged, RunEvent, TransferChanged
 from engine.control.jobs import news
 from engine.control.jobs.news import Hub, Subscriber
 from tests.helpers.waiting import PATIENCE_S

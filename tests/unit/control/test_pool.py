@@ -8,7 +8,7 @@ import pytest
 
 from engine.contract.api import Settings
 from engine.contract.errors import Conflict, NotFound, Refused, UserError
-from engine.contract.events import NodeChanged, NodeRemoved
+from engine.contract.stream import NodeChanged, NodeRemoved
 from engine.control.jobs.requests import Request
 from tests.helpers.controller import make_spec
 from tests.helpers.nodes_at_work import ENDED, STARTED, codes, quick_nodes, step

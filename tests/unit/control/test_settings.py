@@ -8,8 +8,8 @@ import pytest
 
 from engine.contract.api import Settings
 from engine.contract.errors import ErrorBody
-from engine.contract.events import SettingsChanged
 from engine.contract.settings_check import problems_of
+from engine.contract.stream import SettingsChanged
 from engine.control.jobs.requests import Request
 from tests.unit.control.test_api import api
 

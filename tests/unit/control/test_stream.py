@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from engine.contract.events import RunEvent
+from engine.contract.stream import RunEvent
 from engine.control.api.app import make_app
 from engine.control.api.context import Context
 from engine.control.jobs import news
