@@ -78,6 +78,11 @@ class Home:
         return self.root / "home-id"
 
     @property
+    def nodes(self) -> Path:
+        """What is remembered for the sake of nodes."""
+        return self.root / "nodes"
+
+    @property
     def controller_lock(self) -> Path:
         """Locked for as long as a controller lives, so that a home has only one."""
         return self.root / "controller.lock"

@@ -72,7 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
             if not alone:
                 log.info("another controller serves %s", home.root)
                 return ALREADY_RUNS
-            sweep(home.root)
+            for folder in (home.root, home.nodes):
+                sweep(folder)
             asyncio.run(serve(home))
     except UserError as error:
         log.error("%s", error.text, extra={"error": error.body()})

@@ -166,6 +166,18 @@ def test_that_the_stream_is_refused_without_the_token(service):
         pass
 
 
+def test_that_what_a_killed_controller_wrote_aside_goes_when_the_next_begins(service):
+    home = service.home
+    left = [folder / ".facts.json.0123abcd" for folder in (home.root, home.nodes)]
+    kept = home.nodes / "facts.json"
+    for file in (*left, kept):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("{")
+    service.start()
+    assert not any(file.exists() for file in left)
+    assert kept.exists()
+
+
 def test_that_a_home_has_one_controller(service):
     first = service.start()
     second = service.spawn()

@@ -55,7 +55,7 @@ class DockerExecutor:
         self.cache = Cache(self.controller, told, self.session)
         self.keep = Keep(link, self.controller, self.session, self._is_copied)
         self._image = image
-        self.sums = Sums(home.root / "nodes" / "sums.json")
+        self.sums = Sums(home.nodes / "sums.json")
         self._followers: dict[Path, Follower] = {}
         self._guard = threading.Lock()
 
