@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QAbstractButton, QCheckBox, QGridLayout, QSizePolicy, QWidget
 
 from engine.contract.data import DataSource
@@ -33,6 +33,7 @@ class SettingField(QWidget):
     """One setting, bound to its path in the draft."""
 
     edited = Signal()
+    left_out_changed = Signal()
 
     def __init__(self, draft: DraftModel, path: str, explain: Callable[[], str] | None = None) -> None:
         """`explain` says what the present value means, in place of the setting's sentence."""
@@ -66,6 +67,11 @@ class SettingField(QWidget):
         if not isinstance(self._control, QCheckBox):
             parts.insert(0, label(_heading, "label"))
         self.setLayout(column(*parts, None, spacing=5))
+
+    @property
+    def is_left_out(self) -> bool:
+        """Hook: nothing would come of it now, so a form does not show it."""
+        return False
 
     def _dressed(self, control: QWidget) -> QWidget:
         """Hook: the control with something beside it."""
@@ -195,16 +201,37 @@ class Form(QWidget):
         self, draft: DraftModel, paths: list[str], columns: int = 2, special: Mapping[str, Make] | None = None
     ) -> None:
         super().__init__()
-        made, columns = special or {}, min(columns, max(1, len(paths)))
+        made, self._columns = special or {}, min(columns, max(1, len(paths)))
         self.fields = {path: made.get(path, SettingField)(draft, path) for path in paths}
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setHorizontalSpacing(20)
-        grid.setVerticalSpacing(14)
-        for place, field in enumerate(self.fields.values()):
-            grid.addWidget(field, place // columns, place % columns)
-        for place in range(columns):
-            grid.setColumnStretch(place, 1)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(20)
+        self._grid.setVerticalSpacing(14)
+        self._shown: list[SettingField] = []
+        self._soon = QTimer(self, singleShot=True, interval=0)
+        self._soon.timeout.connect(self._arrange)
+        for field in self.fields.values():
+            field.left_out_changed.connect(self._soon.start)
+        self._arrange()
+        for place in range(self._columns):
+            self._grid.setColumnStretch(place, 1)
+
+    @Slot()
+    def _arrange(self) -> None:
+        """The fields that are wanted in their order, without gaps."""
+        shown = [field for field in self.fields.values() if not field.is_left_out]
+        if shown == self._shown:
+            return
+        for field in self._shown:
+            self._grid.removeWidget(field)
+        for field in set(self.fields.values()) - set(shown):
+            field.setParent(self)  # without one it would be a window some day
+            field.hide()
+        for place, field in enumerate(shown):
+            self._grid.addWidget(field, place // self._columns, place % self._columns)
+            if field.isHidden() and self._shown:
+                field.show()
+        self._shown = shown
 
 
 class FoldedForm(Card):
@@ -218,9 +245,11 @@ class FoldedForm(Card):
         name: str,
         about: Callable[[], str] | None = None,
         special: Mapping[str, Make] | None = None,
+        counts: Callable[[str], bool] = lambda _path: True,
     ) -> None:
+        """`about` says more beside the number of settings, `counts` which of them are of use now."""
         super().__init__(margins=(14, 8, 16, 10))
-        self._about = about
+        self._about, self._counts = about, counts
         self._draft, self._paths = draft, paths
         marked = any(path in draft.marks for path in paths)
         picture = "chevron-down" if marked else "chevron-right"
@@ -264,7 +293,7 @@ class FoldedForm(Card):
     def _refresh(self) -> None:
         changed = sum(self._draft.get(path) != self._draft.default(path) for path in self._paths)
         broken = sum(bool(self._draft.problems_of(path)) for path in self._paths)
-        parts = [count(len(self._paths), "1 setting", "{n} settings")]
+        parts = [count(sum(map(self._counts, self._paths)), "1 setting", "{n} settings")]
         if changed:
             parts.append(tr("{n} changed from preset", n=changed))
         if broken:

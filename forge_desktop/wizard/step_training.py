@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtWidgets import QWidget
 
 from forge_desktop.models.draft_model import DraftModel
@@ -17,7 +19,13 @@ from forge_desktop.wizard.recipe_fields import LengthField, RankField, RateField
 from forge_desktop.wizard.rollout_fields import RolloutFolds
 from forge_desktop.wizard.stage_fields import StageField, objective_folds
 from forge_desktop.wizard.targets_card import TargetsCard
-from forge_desktop.wizard.tuner_fields import OptimizerOptionsField, OptionsField, TunerField, method_field
+from forge_desktop.wizard.tuner_fields import (
+    AdapterField,
+    OptimizerOptionsField,
+    OptionsField,
+    is_of_use,
+    method_field,
+)
 
 BASICS = [
     "tuner.kind",
@@ -102,7 +110,8 @@ class TrainingStep(QWidget):
                 tr("Adapter and weights"),
                 [*adapter, "model.dtype", "model.attention"],
                 "wizard.fold.tuner",
-                special={path: OptionsField if path == "tuner.options" else TunerField for path in adapter},
+                special={path: OptionsField if path == "tuner.options" else AdapterField for path in adapter},
+                counts=partial(is_of_use, draft),
             ),
             FoldedForm(
                 draft,

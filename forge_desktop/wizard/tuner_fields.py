@@ -51,6 +51,31 @@ class TunerField(SettingField):
             self._show_problems()
 
 
+class AdapterField(TunerField):
+    """One of the many settings of adapters: not shown where the method does not use it and nobody has touched it."""
+
+    def __init__(self, draft: DraftModel, path: str) -> None:
+        super().__init__(draft, path)
+        draft.checked.connect(self.left_out_changed)
+
+    @property
+    def is_left_out(self) -> bool:
+        """See `SettingField`."""
+        return not is_of_use(self._draft, self.path)
+
+    @Slot()
+    def _follow(self, *_news: object) -> None:
+        super()._follow()
+        self.left_out_changed.emit()
+
+
+def is_of_use(draft: DraftModel, path: str) -> bool:
+    """Whether the method uses a setting, or a person must see that it does not: it was changed, or is wrong."""
+    if takes(draft, path.rpartition(".")[2]) or not path.startswith("tuner."):
+        return path != "tuner.options" or bool(options_of(str(draft.get("tuner.kind")))) or bool(draft.get(path))
+    return draft.get(path) != draft.default(path) or bool(draft.problems_of(path))
+
+
 def listed(known: Mapping[str, Option]) -> str:
     """Options and what they usually are, in a line."""
     said = []
@@ -60,7 +85,7 @@ def listed(known: Mapping[str, Option]) -> str:
     return tr(", ").join(said)
 
 
-class OptionsField(TunerField):
+class OptionsField(AdapterField):
     """More options of a method of peft's, as `name=value, name=value`; says which there are."""
 
     def _about(self) -> str:

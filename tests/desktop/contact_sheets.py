@@ -51,6 +51,7 @@ from tests.desktop import (
     sheets_runs,
     sheets_settings,
     sheets_stages,
+    sheets_teacher,
 )
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.desktop.sheets_charts import chart_pages
@@ -135,6 +136,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield from sheets_stages.pages(desktop, backend)
     yield from sheets_heads.pages(desktop, backend)
     yield from sheets_online.pages(desktop, backend)
+    yield from sheets_teacher.pages(desktop, backend)
     yield from sheets_forecast.pages(desktop, backend)
     yield from sheets_memory.pages(desktop, backend)
     yield from sheets_forensics.pages(desktop, backend)

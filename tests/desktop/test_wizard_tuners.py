@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QPushButton, QWidget
 
-from forge_desktop.wizard.fields import SettingField, read, written
+from forge_desktop.wizard.fields import FoldedForm, SettingField, read, written
 from tests.desktop.test_wizard import choose_demo, click, to_step, wizard_of
 
 
@@ -41,16 +41,33 @@ def type_into(page, qtbot, path: str, text: str) -> None:
     qtbot.keyClicks(line, text)
 
 
-def test_that_what_a_method_does_not_use_is_greyed_and_says_so(replay, qtbot):
+def shown(page) -> list[str]:
+    fold = next(made for made in page.findChildren(FoldedForm) if made.owns("tuner.alpha"))
+    return [path for path in PATHS if fold.field(path).isVisible()]
+
+
+PATHS = ("tuner.alpha", "tuner.dropout", "tuner.layers", "tuner.options", "tuner.virtual_tokens")
+
+
+def test_that_only_what_a_method_uses_is_shown_and_what_was_changed_stays(replay, qtbot):
     page = unfolded(replay, qtbot)
-    assert field_of(page, "tuner.alpha").isEnabled()
-    assert not field_of(page, "tuner.layers").isEnabled()
+    assert shown(page) == ["tuner.alpha", "tuner.dropout"]
+    head = next(made for made in page.findChildren(FoldedForm) if made.owns("tuner.alpha"))
+    before = head._count.text()
+    type_into(page, qtbot, "tuner.alpha", "7")
     choose(page, "freeze")
-    assert field_of(page, "tuner.layers").isEnabled()
+    qtbot.waitUntil(lambda: shown(page) == ["tuner.alpha", "tuner.layers"])
+    assert head._count.text() != before
     assert not field_of(page, "tuner.alpha").isEnabled()
     assert "Not used by this method." in said(page, "tuner.alpha")
     assert not field_of(page, "tuner.rank").isEnabled()
     assert not page.findChild(QPushButton, "wizard.target.o_proj").isVisible()
+    form = field_of(page, "tuner.layers").parentWidget()
+    seen = [field for field in form.fields.values() if field.isVisible()]
+    places = [form.layout().getItemPosition(form.layout().indexOf(field))[:2] for field in seen]
+    assert places == [divmod(number, 2) for number in range(len(seen))], "no gaps"
+    choose(page, "lora")
+    qtbot.waitUntil(lambda: shown(page) == ["tuner.alpha", "tuner.dropout"])
 
 
 def test_that_ranks_of_modules_are_typed_by_keyboard(replay, qtbot):
@@ -65,8 +82,8 @@ def test_that_ranks_of_modules_are_typed_by_keyboard(replay, qtbot):
 
 def test_that_options_of_a_method_are_named_and_checked(replay, qtbot):
     page = unfolded(replay, qtbot)
-    assert "no more options" in said(page, "tuner.options")
     choose(page, "lokr")
+    qtbot.waitUntil(lambda: "tuner.options" in shown(page))
     assert "decompose_both=false (bool)" in said(page, "tuner.options")
     type_into(page, qtbot, "tuner.options", "decompose_both=true, decompose_factor=4")
     assert page.draft.get("tuner.options") == {"decompose_both": True, "decompose_factor": 4}
