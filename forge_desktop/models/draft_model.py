@@ -13,6 +13,7 @@ from engine.contract.config_file import check_document
 from engine.contract.errors import Problem
 from engine.contract.forecast import rows_of, steps_of
 from engine.contract.model_shape import ModelShape
+from engine.contract.recommended import learning_rate
 from engine.contract.run_spec import RunConfig
 from engine.contract.setting import extra
 from forge_desktop.bridge.backend import Backend
@@ -194,12 +195,15 @@ class DraftModel(DraftQueries):
         return self.document == self.defaults
 
     def unusual(self) -> list[tuple[str, float, tuple[float, float]]]:
-        """Valid values outside their usual range: path, value, range."""
+        """Valid values outside their usual range: path, value, range; not where a recommendation says more."""
         found = []
+        advised = learning_rate(str(self.get("stage")), str(self.get("tuner.kind")))
         for group, model in groups().items():
             for name, field in model.model_fields.items():
                 usual = extra(field).get("usual")
                 path = f"{group}.{name}" if group else name
+                if advised is not None and path == "training.learning_rate":
+                    continue
                 value = self.get(path) if usual else None
                 if usual and isinstance(value, int | float) and not usual[0] <= value <= usual[1]:
                     found.append((path, float(value), (usual[0], usual[1])))

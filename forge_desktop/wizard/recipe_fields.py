@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QLineEdit, QSlider, QWidget
+from PySide6.QtWidgets import QBoxLayout, QLineEdit, QSlider, QWidget
 
+from engine.contract.recommended import Recommended, learning_rate
 from forge_desktop.models.draft_model import DraftModel
-from forge_desktop.theme.controls import row
+from forge_desktop.theme.controls import button, row
 from forge_desktop.theme.language import count, sentences, tr
 from forge_desktop.theme.measures import count_of, percent, size
-from forge_desktop.wizard.fields import SettingField
-from forge_desktop.wizard.tuner_fields import takes, trains_the_model
+from forge_desktop.wizard.fields import SettingField, written
+from forge_desktop.wizard.tuner_fields import takes
 
 RANKS = (4, 8, 16, 32, 64, 128, 256)
 
@@ -130,22 +131,61 @@ def batch_field(draft: DraftModel, path: str) -> SettingField:
 
 
 class RateField(SettingField):
-    """The learning rate, with a warning where the method wants another magnitude."""
+    """The learning rate, with what is recommended for stage and method, and who says so."""
+
+    def __init__(self, draft: DraftModel, path: str) -> None:
+        self._use = button("", "link", on_click=self._take, name="wizard.rate.recommended")
+        super().__init__(draft, path, lambda: recommended_text(draft))
+        draft.changed.connect(self._follow)
+        self._follow()
+
+    def _arrange(self, heading: str) -> None:
+        super()._arrange(heading)
+        layout = self.layout()
+        assert isinstance(layout, QBoxLayout)
+        layout.insertWidget(layout.count() - 1, self._use, 0, Qt.AlignmentFlag.AlignLeft)
+
+    @Slot()
+    def _follow(self, *_news: object) -> None:
+        found = recommended_rate(self._draft)
+        differs = found is not None and self._draft.get(self.path) != found.value
+        if found is not None:
+            self._use.setText(tr("Use {value}", value=written(found.value)))
+            self._use.setToolTip(recommended_text(self._draft))
+        self._use.setVisible(differs)
+
+    def _take(self) -> None:
+        found = recommended_rate(self._draft)
+        if found is not None:
+            self._draft.set(self.path, found.value)
 
     def _warning(self) -> str:
-        return super()._warning() or rate_warning(self._draft)
+        return rate_warning(self._draft) or ("" if recommended_rate(self._draft) else super()._warning())
+
+
+def recommended_rate(draft: DraftModel) -> Recommended | None:
+    """What is recommended for the draft's stage and method."""
+    return learning_rate(str(draft.get("stage")), str(draft.get("tuner.kind")))
+
+
+def recommended_text(draft: DraftModel) -> str:
+    """The same in words, with where it comes from."""
+    found = recommended_rate(draft)
+    if found is None:
+        return ""
+    if found.for_adapter:
+        return tr("Recommended: {value} ({source}, ten times as much for an adapter).", value=written(found.value),
+                  source=found.source)  # fmt: skip
+    return tr("Recommended: {value} ({source}).", value=written(found.value), source=found.source)
 
 
 def rate_warning(draft: DraftModel) -> str:
-    """Training every weight wants smaller steps than an adapter."""
-    rate, kind = draft.get("training.learning_rate"), draft.get("tuner.kind")
-    if not isinstance(rate, float):
+    """Far from what is recommended for this stage and method."""
+    rate, found = draft.get("training.learning_rate"), recommended_rate(draft)
+    if not isinstance(rate, float) or found is None or rate <= 0 or found.usual[0] <= rate <= found.usual[1]:
         return ""
-    if trains_the_model(kind) and rate > 5e-5 and draft.get("stage") == "sft":
-        return tr("High for training every weight: 1e-5 to 5e-5 is usual there.")
-    if not trains_the_model(kind) and 0 < rate < 2e-5:
-        return tr("Low for an adapter: 1e-4 to 3e-4 is usual there.")
-    return ""
+    far = tr("Unusually large.") if rate > found.value else tr("Unusually small.")
+    return sentences(far, recommended_text(draft))
 
 
 class LengthField(SettingField):

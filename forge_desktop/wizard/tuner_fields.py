@@ -20,11 +20,6 @@ def takes(draft: DraftModel, name: str) -> bool:
     return tuner is None or name in tuner.settings
 
 
-def trains_the_model(kind: object) -> bool:
-    """Whether the method changes the model's own weights."""
-    return str(kind) in TUNERS and TUNERS[str(kind)].whole_model
-
-
 def method_field(draft: DraftModel, path: str) -> SettingField:
     """The method, with what it does."""
     return SettingField(draft, path, lambda: word("method", str(draft.get(path))))

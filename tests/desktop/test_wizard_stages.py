@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QPushButton, QWidget
 from engine.contract.errors import Problem, Refused
 from engine.contract.stages import STAGES
 from forge_desktop.pages.run_page import RunPage
+from forge_desktop.wizard.rail import Rail
 from forge_desktop.wizard.rows_card import RowsCard
 from forge_desktop.wizard.stage_fields import ObjectiveFold
 from tests.desktop.sheets_stages import PAIR, preference_steps
@@ -111,3 +112,20 @@ def test_that_a_stage_that_learns_from_a_teacher_asks_for_one(replay, qtbot):
     assert not page.draft.problems_of("teacher.path")
     choose(page, "stage", "sft")
     assert not field.isVisible()
+
+
+def test_that_the_recommended_rate_says_where_it_comes_from_and_can_be_taken(replay, qtbot):
+    page = wizard_of(replay, qtbot)
+    choose_demo(page, qtbot)
+    to_step(page, qtbot, "training")
+    use, rail = page.findChild(QPushButton, "wizard.rate.recommended"), page.findChild(Rail)
+    page.draft.set("training.learning_rate", 2e-4)
+    assert not use.isVisible()  # it is what is recommended for an adapter and answers
+    page.draft.set("stage", "dpo")
+    assert use.isVisible()
+    assert "1e-5" in use.text()
+    qtbot.waitUntil(lambda: any("DPOConfig" in text for _sign, text, _path in rail._warnings()))
+    use.click()
+    assert page.draft.get("training.learning_rate") == 1e-5
+    assert not use.isVisible()
+    assert not any("DPOConfig" in text for _sign, text, _path in rail._warnings())

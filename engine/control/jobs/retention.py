@@ -126,8 +126,12 @@ class Retention:
         params = {"run": row["name"], "when": when, "size": size}
 
         def write(transaction: Transaction) -> None:
-            transaction.execute("UPDATE run SET expires = ? WHERE id = ?", (expires, row["id"]))
-            _note(transaction, row["id"], "run.files_expire", events.INFO, params)
+            told = transaction.execute(  # once, and not of a run that was pinned or goes on meanwhile
+                f"UPDATE run SET expires = ? WHERE id = ? AND expires = ? AND {_KEPT}",
+                (expires, row["id"], row["expires"]),
+            )
+            if told.rowcount:
+                _note(transaction, row["id"], "run.files_expire", events.INFO, params)
 
         self.database.write_now(write)
 

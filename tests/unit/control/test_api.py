@@ -75,7 +75,7 @@ def test_that_a_bad_body_is_refused_with_every_problem(bench):
 def test_that_a_run_that_cannot_run_is_refused_with_every_problem(bench):
     spec = make_spec(bench.folder).model_dump(mode="json")
     spec["job"]["model"]["path"] = "/nowhere"
-    spec["job"]["tuner"]["init"] = "corda"
+    spec["job"]["tuner"]["init"] = "loftq"  # of weights that are held whole
     answer = ask(bench, "POST", "/runs", json={"spec": spec})
     assert answer.status_code == 422
     fields = {problem.field for problem in ErrorBody.model_validate_json(answer.content).problems}

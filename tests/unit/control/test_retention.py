@@ -1,6 +1,7 @@
 """Files of ended runs: announced, results kept and verified, gone; and deleting, which leaves nothing."""
 
 import asyncio
+import dataclasses
 import json
 import shutil
 import sqlite3
@@ -89,6 +90,22 @@ def test_that_files_go_when_their_time_has_come_and_results_stay(bench):
     asyncio.run(main())
 
 
+def test_that_it_is_told_once_however_many_look_at_the_same_moment(bench):
+    async def main():
+        async with bench.running(keep_days=7):
+            uid = await ended(bench)
+            await until(bench, uid, "expires")
+            keeper = dataclasses.replace(bench.controller.retention)
+            bench.controller.retention.due = list
+            bench.database.write_now(lambda t: t.execute("UPDATE run SET expires = ?", (time.time() - 5,)))
+            seen = keeper._until(time.time(), announced=False)
+            for row in (*seen, *seen):
+                keeper._announce(row, 7)
+            assert codes(bench) == ["run.files_expire"]
+
+    asyncio.run(main())
+
+
 def test_that_a_date_is_set_at_the_end_and_told_a_day_before(bench):
     async def main():
         async with bench.running(keep_days=7):
@@ -96,7 +113,8 @@ def test_that_a_date_is_set_at_the_end_and_told_a_day_before(bench):
             row = await until(bench, uid, "expires")
             assert abs(row["expires"] - row["finished"] - 7 * DAY_S) < 1
             assert codes(bench) == []
-            keeper = bench.controller.retention
+            keeper = dataclasses.replace(bench.controller.retention)
+            bench.controller.retention.due = list  # the controller looks, too: it must not clean what is tried here
             bench.database.write_now(lambda t: t.execute("UPDATE run SET expires = ?", (time.time() - 5,)))
             keeper.plan(7)
             assert codes(bench) == ["run.files_expire"]
