@@ -1,11 +1,15 @@
 """Running a worker, in this process or as one of its own, and reading what it wrote."""
 
+import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from engine.compute.worker.commands import StopFlag
 from engine.compute.worker.session import run_attempt
@@ -62,3 +66,22 @@ class Attempt:
             assert process.poll() is None, self.log
             assert time.monotonic() < until, f"no {kind} line in {limit} s"
             time.sleep(0.02)  # between two looks at the file
+
+
+def assert_goes_on(whole: Attempt, step: int, names: Sequence[str]) -> Attempt:
+    """From its checkpoint of this step, another attempt has the same values of the steps that follow, bit for bit."""
+    order = json.loads((whole.folder / "order.json").read_text())
+    point = {"attempt": 1, "step": step, "path": f"checkpoints/a1-s{step}"}
+    folder = whole.folder.parent / "2"
+    folder.mkdir()
+    (folder / "order.json").write_text(json.dumps(order | {"attempt": 2, "resume_required": True, "resume": [point]}))
+    torch.manual_seed(999)  # where chance stands must not matter
+    again = Attempt(folder)
+    assert again.run() == 0, again.end
+    first, second = (
+        [{name: line.values.get(name) for name in names} for line in made.of("step") if line.step > step]
+        for made in (whole, again)
+    )
+    assert first
+    assert first == second
+    return again

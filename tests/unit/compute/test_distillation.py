@@ -1,11 +1,8 @@
 """Learning from a teacher through the worker: what it tells, that it comes nearer, goes on exactly, and refuses."""
 
-import json
-
 import pytest
 import tiny
-import torch
-from helpers import Attempt
+from helpers import assert_goes_on
 
 
 @pytest.fixture(scope="session")
@@ -77,20 +74,7 @@ def test_that_it_goes_on_bit_for_bit(attempt, teacher):
     )  # fmt: skip
     whole = attempt(**wanted)
     assert whole.run() == 0, whole.end
-    order = json.loads((whole.folder / "order.json").read_text())
-    order |= {"attempt": 2, "resume_required": True, "resume": [{"attempt": 1, "step": 3, "path": "checkpoints/a1-s3"}]}
-    (whole.folder.parent / "2").mkdir()
-    (whole.folder.parent / "2" / "order.json").write_text(json.dumps(order))
-    torch.manual_seed(999)  # where chance stands must not matter
-    again = Attempt(whole.folder.parent / "2")
-    assert again.run() == 0, again.end
-    names = ("loss", "grad_norm", "agreement", "own_answers")
-    first, second = (
-        [{name: line.values.get(name) for name in names} for line in made.of("step") if line.step > 3]
-        for made in (whole, again)
-    )
-    assert first == second
-    assert len(first) == 2
+    assert_goes_on(whole, 3, ("loss", "grad_norm", "agreement", "own_answers"))
 
 
 def test_that_parts_and_the_whole_are_the_same(attempt, teacher):

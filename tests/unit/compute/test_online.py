@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 import tiny
-import torch
-from helpers import Attempt
+from helpers import assert_goes_on
 
 from engine.compute.training.order import repeated
 
@@ -78,20 +77,7 @@ def test_that_it_goes_on_bit_for_bit(attempt, tmp_path, stage, rollouts):
     wanted = job(tmp_path, stage, rollouts=rollouts, training={"max_steps": 5, "accumulation": 2}, **checkpoints)
     whole = attempt(**wanted)
     assert whole.run() == 0, whole.end
-    order = json.loads((whole.folder / "order.json").read_text())
-    order |= {"attempt": 2, "resume_required": True, "resume": [{"attempt": 1, "step": 3, "path": "checkpoints/a1-s3"}]}
-    (whole.folder.parent / "2").mkdir()
-    (whole.folder.parent / "2" / "order.json").write_text(json.dumps(order))
-    torch.manual_seed(999)  # where chance stands must not matter
-    again = Attempt(whole.folder.parent / "2")
-    assert again.run() == 0, again.end
-    names = ("loss", "grad_norm", "reward", "kl", "entropy")
-    first, second = (
-        [{name: line.values.get(name) for name in names} for line in made.of("step") if line.step > 3]
-        for made in (whole, again)
-    )
-    assert first == second
-    assert len(first) == 2
+    again = assert_goes_on(whole, 3, ("loss", "grad_norm", "reward", "kl", "entropy"))
     ours, theirs = ((made.outputs / "adapter" / "adapter_model.safetensors").read_bytes() for made in (whole, again))
     assert ours == theirs
 
