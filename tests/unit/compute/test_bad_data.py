@@ -91,7 +91,7 @@ def arrow_file(rows: int = 3000) -> bytes:
 BINARY = {
     "a PNG": (png(), "data.other_kind"),
     "an ELF": (Path(sys.executable).resolve().read_bytes()[:20_000], "data.other_kind"),
-    "gzip": (gzip.compress(GOOD.encode()), "data.packed"),
+    "gzip": (gzip.compress(GOOD.encode(), mtime=0), "data.packed"),
     "a zip": (b"PK\x03\x04" + b"\x14\x00" * 40, "data.packed"),
     "Parquet": (parquet(), "data.other_kind"),
     "random bytes": (random.Random(4).randbytes(20_000), "data.binary"),

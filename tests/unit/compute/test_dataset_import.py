@@ -86,7 +86,7 @@ def test_that_the_same_rows_are_the_same_version_from_whatever_file(home, tmp_pa
     files = {
         "a.jsonl": text.encode(),
         "b.json": json.dumps(rows, indent=2).encode("utf-16"),
-        "c.jsonl.gz": gzip.compress(text.encode("gb18030")),
+        "c.jsonl.gz": gzip.compress(text.encode("gb18030"), mtime=0),
         "d.csv": ("prompt;completion\n" + "".join(f'问 {n};"a\nb"\n' for n in range(50))).encode("utf-8-sig"),
     }
     hashes = set()
@@ -163,7 +163,7 @@ def test_that_a_version_is_repaired_into_another_and_lines_stay(home, tmp_path):
         ("rows.jsonl", b"", "data.no_rows"),
         ("rows.jsonl", b"{half\nnonsense\n", "data.nothing_kept"),
         ("rows.jsonl", b'{"colour": 1}\n', "data.unknown_format"),
-        ("rows.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 9)[:-9], "data.truncated"),
+        ("rows.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 9, mtime=0)[:-9], "data.truncated"),
         ("rows.zip", b"PK\x03\x04" + b"0" * 99, "data.damaged"),
         ("rows.png", b"x", "data.unknown_file"),
         ("rows.jsonl", b"\x89PNG\r\n\x1a\n", "data.other_kind"),
@@ -200,7 +200,7 @@ def test_that_an_import_that_was_ended_anywhere_makes_the_same_version(tmp_path_
         path.write_text(json.dumps(rows))
     else:
         path = folder / ("rows.jsonl" if form == "jsonl" else "rows.jsonl.gz")
-        path.write_bytes(text.encode() if form == "jsonl" else gzip.compress(text.encode()))
+        path.write_bytes(text.encode() if form == "jsonl" else gzip.compress(text.encode(), mtime=0))
     job = import_job(path)
     whole = Slow(Home(folder / "undisturbed"), job, shard_rows=1000)
     expected = whole.run()

@@ -87,12 +87,12 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "Parquet": ("a.parquet", lambda: arrow("parquet")),
     "Feather": ("a.feather", lambda: arrow("feather")),
     "an Arrow stream": ("a.arrow", lambda: arrow("stream")),
-    "gzip": ("a.jsonl.gz", lambda: gzip.compress(LINES.encode())),
+    "gzip": ("a.jsonl.gz", lambda: gzip.compress(LINES.encode(), mtime=0)),
     "gzip, two members": ("a.jsonl.gz", lambda: gzip.compress(LINES.encode()[:9]) + gzip.compress(LINES.encode()[9:])),
     "zstd": ("a.json.zst", lambda: pa.compress(ARRAY.encode(), codec="zstd", asbytes=True)),
     "bzip2": ("a.csv.bz2", lambda: bz2.compress(table().encode())),
     "xz": ("a.jsonl.xz", lambda: lzma.compress(LINES.encode())),
-    "Parquet in gzip": ("a.parquet.gz", lambda: gzip.compress(arrow("parquet"))),
+    "Parquet in gzip": ("a.parquet.gz", lambda: gzip.compress(arrow("parquet"), mtime=0)),
     "zip": ("a.zip", lambda: zipped("inner/a.jsonl", LINES)),
     "Parquet in a zip": ("a.zip", lambda: zipped("a.parquet", arrow("parquet"))),
 }  # fmt: skip
@@ -160,7 +160,7 @@ def test_that_a_packed_file_that_is_cut_says_how_far_it_could_be_read(tmp_path, 
 
 
 def test_that_what_lies_packed_and_damaged_is_refused(tmp_path):
-    data = bytearray(gzip.compress(LINES.encode()))
+    data = bytearray(gzip.compress(LINES.encode(), mtime=0))
     data[len(data) // 2 :] = bytes(len(data) // 2)
     (tmp_path / "a.jsonl.gz").write_bytes(data)
     with pytest.raises(UserError) as caught:
@@ -242,7 +242,7 @@ def test_that_a_bomb_is_refused_in_little_memory(tmp_path, name):
     path = tmp_path / name
     big = b'{"text": "' + b"x" * (400 << 20)
     if name.endswith(".gz"):
-        path.write_bytes(gzip.compress(big, 6))
+        path.write_bytes(gzip.compress(big, 6, mtime=0))
     elif name.endswith(".zip"):
         path.write_bytes(zipped("a.jsonl", big))
     else:

@@ -76,9 +76,9 @@ def test_that_the_forms_of_headers_and_kinds_of_rows_are_read(tmp_path, form):
     data = tarred((long, table().encode()), form=form)
     (tmp_path / "a.tar").write_bytes(data)
     assert contents(tmp_path / "a.tar") == ROWS
-    (tmp_path / "b.tar.gz").write_bytes(gzip.compress(tarred(("x.parquet", arrow("parquet")), form=form)))
+    (tmp_path / "b.tar.gz").write_bytes(gzip.compress(tarred(("x.parquet", arrow("parquet")), form=form), mtime=0))
     assert contents(tmp_path / "b.tar.gz") == ROWS
-    (tmp_path / "c.tar").write_bytes(tarred(("x.jsonl.gz", gzip.compress(LINES.encode())), form=form))
+    (tmp_path / "c.tar").write_bytes(tarred(("x.jsonl.gz", gzip.compress(LINES.encode(), mtime=0)), form=form))
     assert contents(tmp_path / "c.tar") == ROWS
 
 
@@ -157,7 +157,7 @@ def header(name: str, kind: bytes, size: int) -> bytes:
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE])
 def test_that_a_header_as_long_as_a_file_is_not_held(tmp_path, kind):
-    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(header("x", kind, 200 << 20) + b"7" * (200 << 20), 1))
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(header("x", kind, 200 << 20) + b"7" * (200 << 20), 1, mtime=0))
     code, rows, megabytes = growth(tmp_path / "a.tar.gz")
     assert (code, rows) == ("data.damaged", 0)
     assert megabytes < 120
@@ -182,7 +182,7 @@ def test_that_a_bomb_is_refused_in_little_memory(tmp_path, name):
 
 def test_that_files_that_are_read_in_order_share_one_pass(tmp_path, monkeypatch):
     files = [(f"{number:03}.jsonl", b'{"text": "%d"}\n' % number) for number in range(50)]
-    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(tarred(*files)))
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(tarred(*files), mtime=0))
     opened = []
 
     class Counted(tar.TarStream):
@@ -198,7 +198,7 @@ def test_that_files_that_are_read_in_order_share_one_pass(tmp_path, monkeypatch)
 
 def test_that_an_import_goes_on_in_the_middle_of_an_archive(tmp_path):
     files = [(f"{name}.jsonl", "".join(f'{{"text": "{name}{n}"}}\n' for n in range(9)).encode()) for name in "abc"]
-    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(tarred(*files)))
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(tarred(*files), mtime=0))
     feed = FileFeed(tmp_path / "a.tar.gz")
     assert feed.names == ["a.jsonl", "b.jsonl", "c.jsonl"]
     rows = [met.found.content["text"] for met in feed.rows(Place(1, 5))]
@@ -209,7 +209,7 @@ def test_that_an_import_goes_on_in_the_middle_of_an_archive(tmp_path):
 
 def test_that_a_look_says_what_an_archive_is(tmp_path):
     path = tmp_path / "rows.tgz"
-    path.write_bytes(gzip.compress(tarred(("x/rows.jsonl", LINES.encode("utf-16")), ("x/note.png", b"..."))))
+    path.write_bytes(gzip.compress(tarred(("x/rows.jsonl", LINES.encode("utf-16")), ("x/note.png", b"...")), mtime=0))
     found = inspect(InspectData(source=DataSource(path=str(path)), rows=3))
     assert (found.kind, found.compression, found.encoding) == ("tar", "gzip", "utf-16-le")
     assert found.files == ["x/rows.jsonl"]
@@ -220,7 +220,7 @@ def test_that_a_look_says_what_an_archive_is(tmp_path):
 def test_that_a_look_into_a_large_archive_does_not_go_through_it(tmp_path):
     rows, much = LINES.encode(), bytes(200 << 20)
     (tmp_path / "a.tar.gz").write_bytes(
-        gzip.compress(tarred(("a.jsonl", rows), ("b.jsonl", much), ("c.jsonl", rows)), 1)
+        gzip.compress(tarred(("a.jsonl", rows), ("b.jsonl", much), ("c.jsonl", rows)), 1, mtime=0)
     )
     assert [member.name for member in tar.tar_members(tmp_path / "a.tar.gz", "gzip", hurry=0.0)] == ["a.jsonl"]
     assert [found.content for found in read_records(tmp_path / "a.tar.gz", hurry=0.0)] == ROWS
