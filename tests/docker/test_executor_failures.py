@@ -282,6 +282,17 @@ def test_the_lease_ends_an_attempt_that_came_back(bench: DockerBench):
     assert attempt.ended() == Exit(signal=9)
 
 
+def test_a_worker_whose_attempt_is_over_is_ended_when_the_node_is_swept(bench: DockerBench):
+    stray, open_ = bench.attempt(LONG).start(), bench.attempt(LONG).start()
+    for attempt in (stray, open_):
+        attempt.until_step(2)
+    bench.executor.keep.sweep(lambda _uid: False, is_over=lambda uid, n: (uid, n) == (stray.order.run, 1))
+    assert stray.ended() == Exit(signal=9)
+    assert bench.state(open_)["Running"]
+    bench.executor.kill(open_.folder, open_.handle)
+    open_.ended()
+
+
 def test_a_new_attempt_ends_the_old_one_on_its_node(bench: DockerBench):
     first = bench.attempt(LONG).start()
     first.until_step(2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from engine.contract.clock import now
@@ -51,7 +51,7 @@ class FakePlaces:
                 tell(check)
             return DoctorReport(node=profile.name, at=now(), done=True, checks=checks, facts=facts)
 
-        def sweep(_days: Mapping[str, float | None], _may_go: Callable[[str], bool]) -> list[str]:
+        def sweep(*_told: object) -> list[str]:
             executor.answer()
             self.swept.append(profile.name)
             return []

@@ -16,7 +16,7 @@ from engine.contract.stream import DoctorChecked
 from engine.control.jobs import node_changes
 from engine.control.jobs.node_desk import NodeDesk
 from engine.control.jobs.pool import BringImage, Examine, Node
-from engine.control.store import node_cache, nodes
+from engine.control.store import attempts, node_cache, nodes
 from engine.control.store.database import Transaction
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class NodeCare(NodeDesk):
             if place is None or place.sweep is None or node.reach != "reachable":
                 continue
             with contextlib.suppress(UserError):  # it fell silent: there is a next time
-                gone = await node.call(place.sweep, days, self._may_go)
+                gone = await node.call(place.sweep, days, self._may_go, self._is_over)
                 self._swept.add(node.name)
                 await self._note_gone(node.name, gone)
 
@@ -133,6 +133,10 @@ class NodeCare(NodeDesk):
     def _may_go(self, uid: str) -> bool:
         """Of a run that is not at work, or that is not known any more. Waits: for nodes' threads."""
         return not self.database.read_now(lambda c: nodes.at_work(c, uid))
+
+    def _is_over(self, uid: str, attempt: int) -> bool:
+        """Whether the history closed this attempt. Waits: for nodes' threads."""
+        return self.database.read_now(lambda c: attempts.is_over(c, uid, attempt))
 
     async def _examine(self, node: Node, examine: Examine) -> DoctorReport:
         name = node.name

@@ -40,9 +40,11 @@ class Places:
         link = open_link(profile, NodeSecrets(self._secrets))
         executor = DockerExecutor(link, profile, self._home, self.image, self._told)
 
-        def sweep(days: Mapping[str, float | None], may_go: Callable[[str], bool]) -> list[str]:
+        def sweep(
+            days: Mapping[str, float | None], may_go: Callable[[str], bool], is_over: Callable[[str, int], bool]
+        ) -> list[str]:
             executor.keep.drop_probes()
-            gone = executor.keep.sweep(may_go, days)
+            gone = executor.keep.sweep(may_go, days, is_over=is_over)
             executor.keep.drop_unused()
             return gone
 

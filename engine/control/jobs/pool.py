@@ -53,8 +53,9 @@ def _nothing() -> None:
 
 Examine = Callable[[Callable[[DoctorCheck], None], Sequence[CheckName]], DoctorReport]
 """Told step by step; only these checks, or all where none is named."""
-Sweep = Callable[[Mapping[str, float | None], Callable[[str], bool]], list[str]]
-"""Told how many days each run's remains stay (None: for good) and whether they may go; the runs whose went."""
+Sweep = Callable[[Mapping[str, float | None], Callable[[str], bool], Callable[[str, int], bool]], list[str]]
+"""Told how many days each run's remains stay (None: for good), whether they may go, and whether an attempt is over; the
+runs whose went."""
 BringImage = Callable[[str, Callable[[Transfer], None], EngineSource | None], None]
 """Told how far it is; from which engine (None: this computer's)."""
 

@@ -166,6 +166,14 @@ def first_step(transaction: Transaction, attempt_id: int, step: int) -> None:
     )
 
 
+def is_over(connection: sqlite3.Connection, uid: str, number: int) -> bool:
+    """Whether an attempt was closed; not one nobody knows."""
+    row = connection.execute(
+        "SELECT ended FROM attempt JOIN run ON run.id = run_id WHERE uid = ? AND n = ?", (uid, number)
+    ).fetchone()
+    return row is not None and row["ended"] is not None
+
+
 def of_run(connection: sqlite3.Connection, run_id: int) -> list[AttemptInfo]:
     """All starts of a run, first first."""
     rows = connection.execute(

@@ -74,9 +74,18 @@ class Keep:
         return found
 
     def sweep(
-        self, may_go: Callable[[str], bool], days: Mapping[str, float | None] | None = None, at: float | None = None
+        self,
+        may_go: Callable[[str], bool],
+        days: Mapping[str, float | None] | None = None,
+        at: float | None = None,
+        is_over: Callable[[str, int], bool] = lambda _uid, _attempt: False,
     ) -> list[str]:
-        """Remove what has had its time. `days`: other than its label says, None for good (a pinned run)."""
+        """Remove what has had its time. `days`: other than its label says, None for good (a pinned run).
+
+        `is_over`: the history closed this attempt. A worker of it that lives was started by an engine that answered
+        late, and nobody follows it: it is ended first.
+        """
+        self._end_strays(is_over)
         self._tidy_leftovers()
         gone = []
         for uid, left in self.remains().items():
@@ -102,6 +111,14 @@ class Keep:
             log.warning("%s: what is left of run %s could not be removed: %s", self.link.node, uid, error)
             return False
         return True
+
+    def _end_strays(self, is_over: Callable[[str, int], bool]) -> None:
+        for row in listed(self.link, CONTROLLER=self.controller):
+            uid, number = row["Labels"].get(names.RUN), row["Labels"].get(names.ATTEMPT, "")
+            if row["State"] in LIVE and uid and number.isdecimal() and is_over(uid, int(number)):
+                log.warning("%s: %s is ended: its attempt is over", self.link.node, row["Names"])
+                with contextlib.suppress(Refusal):
+                    Remote(self.link, row["Id"]).kill("SIGKILL")
 
     def fence(self, uid: str, lease: str) -> int:
         """End attempts of this run that work under another lease."""
