@@ -99,8 +99,9 @@ def test_that_the_new_run_opens_the_wizard_with_the_changes_marked(replay, qtbot
     qtbot.waitUntil(lambda: set(wizard.draft.marks) == {change.field for change in changes})
     for change in changes:
         assert wizard.draft.get(change.field) == change.value
+    qtbot.waitUntil(lambda: wizard.findChild(QLabel, "wizard.marks") is not None)
     note = wizard.findChild(QLabel, "wizard.marks")
-    assert note.isVisible()
+    qtbot.waitUntil(note.isVisible)
     assert "Target modules" in note.text()
     wizard.draft.set("tuner.targets", changes[0].was)
     qtbot.waitUntil(lambda: not note.isVisible())

@@ -220,9 +220,10 @@ def test_that_a_diagnosis_leads_to_a_new_run_with_its_changes_marked(replay, qtb
     wizard = replay.window.page
     qtbot.waitUntil(lambda: wizard.draft.get("training.micro_batch_size") == 4)
     assert wizard.draft.get("compute.limits.retries") == 0
+    qtbot.waitUntil(lambda: wizard.findChild(QWidget, "field.training.micro_batch_size") is not None)
     field = wizard.findChild(QWidget, "field.training.micro_batch_size").parentWidget()
     assert any("it was 8" in made.text() for made in field.findChildren(QLabel))
-    assert field.isVisible()
+    qtbot.waitUntil(field.isVisible)
 
 
 def test_that_a_failure_without_a_diagnosis_shows_the_end_of_the_log(replay, qtbot):
