@@ -214,7 +214,7 @@ class RunPage(Page):
         self._tabs.addWidget(whole)
 
     def _build_charts(self) -> None:
-        charts = self._charts = ChartsCard(self.model, self._preferences, self._actions.transfers, begins=False)
+        charts = self._charts = ChartsCard(self.model, self._preferences, self._actions.transfers)
         charts.told.connect(self._actions.told)
         charts.failed.connect(self._actions.failed)
         charts.step_wanted.connect(self.show_step)

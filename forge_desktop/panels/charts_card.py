@@ -58,7 +58,6 @@ class ChartsCard(Card):
         model: RunModel,
         preferences: Preferences | None = None,
         transfers: Transfers | None = None,
-        begins: bool = True,
     ) -> None:
         """It shows nothing before `begin`, which may come in a later turn."""
         super().__init__(word("metric", "loss"))
@@ -77,8 +76,6 @@ class ChartsCard(Card):
         self._build_charts()
         self.options.changed.connect(self._switched)
         self.link.zoomed.connect(self._keep_zoom)
-        if begins:
-            self.begin()
 
     def begin(self) -> None:
         """Show what there is, and what comes."""

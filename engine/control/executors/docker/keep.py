@@ -82,8 +82,7 @@ class Keep:
     ) -> list[str]:
         """Remove what has had its time. `days`: other than its label says, None for good (a pinned run).
 
-        `is_over`: the history closed this attempt. A worker of it that lives was started by an engine that answered
-        late, and nobody follows it: it is ended first.
+        `is_over`: the history closed this attempt. Nobody follows a worker of it that lives: it is ended first.
         """
         self._end_strays(is_over)
         self._tidy_leftovers()
