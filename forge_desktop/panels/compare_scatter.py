@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,17 +12,18 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelInd
 from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QPainter
 from PySide6.QtWidgets import QHeaderView, QMenu, QSizePolicy, QStackedWidget, QTableView, QToolTip, QWidget
 
-from forge_desktop.bridge.aside import Aside
+from engine.contract.errors import ErrorBody, UserError
 from forge_desktop.bridge.series_files import write_picture
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.run_picture import Picture, table_heads
 from forge_desktop.panels.chart_export import ChartExport
 from forge_desktop.theme.controls import column, label
 from forge_desktop.theme.language import explain, tr
+from forge_desktop.theme.slices import Slices
 from forge_desktop.theme.spoken import speak_as
+from forge_desktop.theme.staged_import import StagedPackage, name_slices
 
 if TYPE_CHECKING:
-    from engine.contract.errors import ErrorBody
     from forge_desktop.panels.scatter_plot import ScatterPlot
 
 HEIGHT = 300
@@ -53,8 +57,8 @@ class CompareScatter(QStackedWidget):
         self.addWidget(self._empty)
         self.addWidget(self.table)
         self.export = _PointsExport(session, self)
-        # A third of a second of Python: on a thread, so that the window goes on meanwhile.
-        Aside(self).do(_load, self._make_plot, self._no_plot)
+        self._slices = Slices(self)
+        self._slices.begin(self._coming(), now=False)
         self._refresh()
 
     def sizeHint(self) -> QSize:
@@ -99,7 +103,21 @@ class CompareScatter(QStackedWidget):
         if self.plot is not None:
             self.plot.reset_view()
 
-    def _make_plot(self, _library: Any) -> None:
+    def _coming(self) -> Iterator[Callable[[], object]]:
+        """A fifth of a second of Python, in slices."""
+        names = (name_slices(f"PySide6.{module}") for module in ("QtCore", "QtGui", "QtWidgets"))
+        for work in chain(*names, StagedPackage.of("pyqtgraph").slices()):
+            yield partial(self._try, work)
+        yield self._make_plot
+
+    def _try(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except ImportError as bug:
+            self._slices.stop()
+            self._no_plot(UserError("desktop.bug", detail=f"{type(bug).__name__}: {bug}").body())
+
+    def _make_plot(self) -> None:
         from forge_desktop.panels.scatter_plot import ScatterPlot  # not before somebody compares runs
 
         self.plot = plot = ScatterPlot()
@@ -184,12 +202,6 @@ class CompareScatter(QStackedWidget):
             self._open(self._chosen)
         else:
             super().keyPressEvent(event)
-
-
-def _load() -> object:
-    import pyqtgraph
-
-    return pyqtgraph
 
 
 class _Rows(QAbstractTableModel):

@@ -6,6 +6,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from engine.contract.api import RunSummary
 from engine.contract.errors import ErrorBody
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, button, column, label, row, scrolled
@@ -42,6 +43,10 @@ class Page(QWidget):
     def is_paintable(self) -> bool:
         """It has something to show; a page that makes its content in later turns is painted once it is there."""
         return True
+
+    def shown_run(self) -> RunSummary | None:
+        """The one run the page is about, if it is about one."""
+        return None
 
     def leave(self) -> None:
         """The page is no longer shown; let go of what it follows."""

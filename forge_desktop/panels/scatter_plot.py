@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, cast
 
 import numpy as np
-import pyqtgraph as pg
 from PySide6.QtCore import QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QFrame
@@ -13,6 +12,10 @@ from PySide6.QtWidgets import QFrame
 from forge_desktop.models.run_picture import Picture
 from forge_desktop.panels.compare_paint import colour_of, short, ticks
 from forge_desktop.theme.look import tokens, ui_font
+from forge_desktop.theme.staged_import import StagedPackage
+
+StagedPackage.of("pyqtgraph").finish()  # somebody may have begun and gone away
+import pyqtgraph as pg  # noqa: E402
 
 MANY = 2000
 REACH_PX = 12
