@@ -15,6 +15,7 @@ from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.nodes_model import NodesModel
 from forge_desktop.pages.runs_page import RunsPage
+from forge_desktop.panels.onboarding import OnboardingPage
 from forge_desktop.panels.page import Page
 from forge_desktop.panels.run_actions import RunActions
 
@@ -29,7 +30,6 @@ LATER = (
     "forge_desktop.pages.nodes_page",
     "forge_desktop.pages.instances_page",
     "forge_desktop.pages.settings_page",
-    "forge_desktop.panels.onboarding",
     "forge_desktop.panels.moves_card",
 )
 """Every page but the first."""
@@ -156,8 +156,6 @@ class WindowPages(QMainWindow):
         self.preferences.set("page", address)
 
     def _welcome_page(self, rest: str) -> Page:
-        from forge_desktop.panels.onboarding import OnboardingPage
-
         page = OnboardingPage(self.session, self.preferences, rest)
         page.look_wanted.connect(self.look_wanted)
         return page

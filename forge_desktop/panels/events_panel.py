@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QTimer, Slot
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer, Slot
+from PySide6.QtGui import QContextMenuEvent
+from PySide6.QtWidgets import QApplication, QLabel, QMenu, QVBoxLayout, QWidget
 
 from engine.contract.api import EventInfo
 from engine.contract.errors import ErrorBody
@@ -19,7 +20,7 @@ from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import ago, count_of, duration, figure, moment, percent, size
 from forge_desktop.theme.slices import Slices
 
-SHOWN = 200
+SHOWN = 60
 """Rows that are made at first; older ones when somebody asks for them."""
 AT_ONCE = 12
 """Rows made in one turn of the event loop."""
@@ -179,6 +180,24 @@ class EventsPanel(QWidget):
         return _row(event, text, when)
 
 
+class _Said(QLabel):
+    """A sentence that can be copied. One whose letters can be marked takes Qt thrice as long to lay out."""
+
+    def __init__(self, text: str, tone: str) -> None:
+        super().__init__(text)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setProperty("role", "body")
+        self.setProperty("tone", tone)
+        self.setWordWrap(True)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Qt's own hook."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction(tr("Copy"), lambda: QApplication.clipboard().setText(self.text())).setObjectName("event.copy")
+        menu.popup(event.globalPos())
+
+
 def _row(event: EventInfo, text: str, when: QLabel) -> QWidget:
     t = tokens()
     name, colour = ICONS.get(event.kind, "info"), t.muted
@@ -192,7 +211,7 @@ def _row(event: EventInfo, text: str, when: QLabel) -> QWidget:
     picture.setFixedWidth(20)
     when.setToolTip(moment(event.at))
     when.setFixedWidth(110)
-    said = label(text, wrap=True, select=True, tone=tone)
+    said = _Said(text, tone)
     made = QWidget()
     made.setObjectName(f"event.{event.cursor}")
     layout = row(picture, when, said, spacing=10, margins=(0, 7, 0, 7))

@@ -41,7 +41,9 @@ def main() -> int:
     for title, python, module in BENCHES:
         done = subprocess.run([python, "-m", module], capture_output=True, text=True)
         failed += done.returncode != 0
-        text = done.stdout.strip() if done.returncode == 0 else f"failed:\n\n```\n{done.stderr[-2000:]}\n```"
+        text = done.stdout.strip()
+        if done.returncode:  # 1 after a table: something took longer than it may
+            text += f"\n\nfailed ({done.returncode}):\n\n```\n{done.stderr[-2000:]}\n```"
         parts.append(f"## {title}\n\n{text}\n")
         print(parts[-1], flush=True)
     Path("bench").mkdir(exist_ok=True)
