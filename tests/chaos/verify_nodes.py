@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import docker.errors
+import psutil
 
 from engine.client.client import ControllerClient
 from engine.contract.api import Settings
@@ -51,7 +53,28 @@ def _at_work(engine: Engine) -> Iterator[str]:
 
 def _live(engine: Engine) -> list[str]:
     rows = engine.api.containers(all=True, filters={"label": f"{names.MANAGED}=1"})
-    return [f"container {row['Names'][0]} is {row['State']}" for row in rows if row["State"] in LIVE]
+    told = ((row["Names"][0], _state(engine, row["Id"])) for row in rows if row["State"] in LIVE)
+    return [
+        f"container {name} is {state['Status']} ({_process(state)})" for name, state in told if state["Status"] in LIVE
+    ]
+
+
+def _state(engine: Engine, container: str) -> dict[str, Any]:
+    """As the engine has it of this one: what it lists is old where its disk was full at the end."""
+    try:
+        return dict(engine.api.inspect_container(container)["State"])
+    except docker.errors.NotFound:
+        return {"Status": "gone"}
+
+
+def _process(state: dict[str, Any]) -> str:
+    """What the kernel says of its first process."""
+    try:
+        process = psutil.Process(state["Pid"])
+        kernel = f"{process.name()} {process.status()}, {len(process.children(recursive=True))} below it"
+    except psutil.Error as error:
+        kernel = type(error).__name__
+    return f"since {state['StartedAt']}, process {state['Pid']}: {kernel}"
 
 
 def _journals(engine: Engine, home: Home, known: set[str]) -> Iterator[str]:

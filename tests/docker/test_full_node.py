@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -10,16 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from engine.contract.clock import now
 from engine.contract.errors import UserError
 from engine.contract.states import EXIT_COMPLETED
 from engine.control.executors.base import Exit
 from engine.control.executors.docker import names
+from engine.control.executors.docker.keep import DAY_S, Keep
 from tests.chaos import number
 from tests.helpers.docker_bench import BUNDLED, docker_bench
 from tests.helpers.docker_engines import Engine, Engines
 from tests.helpers.docker_fleet import Fleet
 from tests.helpers.docker_image import thin_image
-from tests.helpers.docker_profiles import local_profile
+from tests.helpers.docker_profiles import linked, local_profile
 from tests.helpers.waiting import wait_until
 
 DISK = "500m"
@@ -148,3 +151,21 @@ def test_that_a_move_whose_checkpoint_finds_no_room_goes_back(fleet, tiny):
     assert fleet.client.run(uid).run.node == "here"
     goes_on_as_if_nothing_was(fleet, uid)
     assert [attempt.cause for attempt in fleet.client.run(uid).attempts] == ["first", "resume"]
+
+
+def test_that_an_end_on_a_full_disk_is_seen_though_the_engine_goes_on_listing_it(tiny, worker_image):
+    labels = {names.MANAGED: "1", names.CONTROLLER: "us", names.RUN: "one", names.ATTEMPT: "1", names.EXPIRES: "7"}
+    made = tiny.api.create_container(worker_image, ["sh", "-c", "read line"], labels=labels, stdin_open=True)
+    tiny.api.start(made["Id"])
+    ballast = data_root(tiny) / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"\0" * SMALLEST)
+    tiny.api.kill(made["Id"], "SIGKILL")
+    wait_until(lambda: tiny.api.inspect_container(made["Id"])["State"]["Status"] == "exited", what="it has ended")
+    ballast.unlink()
+    with linked(local_profile(tiny)) as link:
+        keep = Keep(link, "us")
+        assert not keep.remains()["one"].live
+        assert keep.sweep(lambda _uid: True, at=now() + 8 * DAY_S) == ["one"]
+    assert ours(tiny) == []

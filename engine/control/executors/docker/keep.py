@@ -15,12 +15,11 @@ from engine.contract.errors import UserError
 from engine.control.executors.docker import names
 from engine.control.executors.docker.link import LONG_S, Link
 from engine.control.executors.docker.outcome import moment
-from engine.control.executors.docker.remote import Refusal, Remote, listed, told
+from engine.control.executors.docker.remote import LIVE, Refusal, Remote, listed, told
 
 log = logging.getLogger(__name__)
 DAY_S = 86_400.0
 CACHE_DAYS = 7.0
-LIVE = ("running", "paused", "restarting")
 PROBE = "probe"
 
 

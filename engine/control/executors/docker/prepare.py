@@ -27,7 +27,7 @@ from engine.control.executors.docker.inputs import Inputs
 from engine.control.executors.docker.labels import PROTOCOL
 from engine.control.executors.docker.link import LONG_S, Link
 from engine.control.executors.docker.outcome import never_started
-from engine.control.executors.docker.remote import Refusal, Remote, granted, listed, told
+from engine.control.executors.docker.remote import LIVE, Refusal, Remote, granted, listed, told
 
 log = logging.getLogger(__name__)
 MOST_CHECKPOINTS = 2
@@ -108,7 +108,7 @@ class Preparation:
     def _fence(self, uid: str, name: str) -> None:
         """End other attempts of the run on this node: they would write into the same volume."""
         for other in listed(self.link, RUN=uid):
-            if f"/{name}" not in other["Names"] and other["State"] in ("running", "paused", "restarting"):
+            if f"/{name}" not in other["Names"] and other["State"] in LIVE:
                 log.warning("%s is ended: attempt %s takes its place", other["Names"], name)
                 Remote(self.link, other["Id"]).kill("SIGKILL")
 

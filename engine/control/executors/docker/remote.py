@@ -18,6 +18,8 @@ from engine.control.executors.docker.link import LONG_S, Link
 from engine.control.executors.docker.streams import carried_out, exit_code
 
 Answer = TypeVar("Answer")
+LIVE = ("running", "paused", "restarting")
+"""The worker is there."""
 NOT_RUNNING = 409
 """What the engine answers who wants something of a container that does not run."""
 TAIL_S = 30.0
@@ -71,7 +73,7 @@ class State:
     @property
     def live(self) -> bool:
         """The worker is there."""
-        return self.status in ("running", "paused", "restarting")
+        return self.status in LIVE
 
 
 class Remote:
@@ -165,6 +167,18 @@ class Remote:
 
 
 def listed(link: Link, **wanted: str) -> list[dict[str, Any]]:
-    """Containers of ours that carry these labels: what the engine lists of them."""
+    """Containers of ours that carry these labels: what the engine lists of them.
+
+    Those listed as alive are looked at once more: an engine whose disk was full when a container ended lists it as
+    running until it is started anew, and knows better when asked for that one.
+    """
     labels = [f"{names.MANAGED}=1", *(f"{getattr(names, name)}={value}" for name, value in wanted.items())]
-    return list(link.ask(lambda api: api.containers(all=True, filters={"label": labels})))
+    rows = []
+    for row in link.ask(lambda api: api.containers(all=True, filters={"label": labels})):
+        state = Remote(link, row["Id"]).state() if row["State"] in LIVE else None
+        if state is not None:
+            row["State"] = state.status
+        elif row["State"] in LIVE:
+            continue  # it went meanwhile
+        rows.append(row)
+    return rows
