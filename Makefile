@@ -61,6 +61,9 @@ ci: setup lint types imports test test-docker  ## what continuous integration ru
 bench: setup   ## timings as ratios against a peer or a baseline in the same run → bench/results.md
 	@$(PY) -m tests.bench
 
+bench-peers: setup  ## one training run here and with Trainer, trl, ms-swift and LLaMA-Factory (environments in bench/.peers)
+	@$(PY) -m tests.bench.training_peers | tee bench/peers.md
+
 matrix: setup  ## every stage with every tuner trains on the demo model → docs/matrix.md (PART="dpo lora" for some)
 	@HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1 $(WORKER) -m tests.matrix $(PART)
 
