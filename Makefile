@@ -4,7 +4,7 @@ PY := .venv/bin/python
 WORKER := .venv-worker/bin/python
 TEST_ENV := QT_QPA_PLATFORM=offscreen FORGE_WORKER_PYTHON=$(CURDIR)/$(WORKER) HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-.PHONY: chaos help setup demo app test test-docker worker-image check ci bench matrix docs contact-sheets screenshots coverage lint types imports newcomer clean-environments
+.PHONY: chaos help setup demo app test test-docker worker-image check ci bench bench-peers matrix docs contact-sheets screenshots coverage lint types imports newcomer clean-environments
 
 help:          ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## / — /' | sort

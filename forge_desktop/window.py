@@ -64,7 +64,7 @@ class Window(WindowPages):
         self.setWindowTitle("LoRAForge Desktop")
         self.setMinimumSize(1024, 700)
         self.resize(1440, 900)
-        self.actions_of_runs = RunActions(session, self)
+        self.actions_of_runs = RunActions(session, self, preferences)
         self.actions_of_runs.failed.connect(self._show_error)
         self.actions_of_runs.told.connect(self._show_news)
         self.address = ""

@@ -64,6 +64,8 @@ def _at_work(run: RunSummary) -> list[Deed]:
 
 def _keeping(run: RunSummary) -> list[Deed]:
     found = [Deed("copy", tr("Copy as draft"), "copy")]
+    if run.kind == "train":
+        found.append(Deed("template", tr("Save as template…"), "layers"))
     if run.attempt and run.cleaned is None:
         found.append(Deed("unpin", tr("Unpin"), "flag") if run.pinned else Deed("pin", tr("Pin"), "flag"))
         if run.state.ended:

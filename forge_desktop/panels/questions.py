@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QDialogButtonBox, QLabel, QMessageBox, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QInputDialog, QLabel, QLineEdit, QMessageBox, QWidget
 
 from forge_desktop.theme.language import tr
 
@@ -23,6 +23,20 @@ def ask_before(parent: QWidget, title: str, text: str, yes: str, name: str, do: 
     box.setDefaultButton(keep)
     box.finished.connect(lambda _code: do() if answer_to(box) == name else None)
     box.open()
+
+
+def ask_name(parent: QWidget, title: str, proposed: str, take: Callable[[str], object]) -> None:
+    """Ask for a name; nothing happens without one."""
+    dialog = QInputDialog(parent)
+    dialog.setObjectName("name")
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.setWindowTitle(title)
+    dialog.setLabelText(tr("Name"))
+    dialog.setTextEchoMode(QLineEdit.EchoMode.Normal)
+    dialog.setTextValue(proposed)
+    dialog.setMinimumWidth(360)
+    dialog.textValueSelected.connect(lambda name: take(name.strip()[:80]) if name.strip() else None)
+    dialog.open()
 
 
 def answer_to(box: QMessageBox) -> str:

@@ -15,14 +15,16 @@ from engine.contract.paths import Home
 from engine.contract.run_spec import RunConfig
 from engine.contract.states import RunState
 from forge_desktop.bridge.backend import Backend, Item
+from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import address_of_copy, changed_document
 from forge_desktop.models.moves_model import MovesModel
+from forge_desktop.models.presets import Presets
 from forge_desktop.models.transfers import Transfers
 from forge_desktop.panels.ask_dialog import AskDialog
 from forge_desktop.panels.interval_dialog import IntervalDialog
 from forge_desktop.panels.move_dialog import Movable, MoveDialog
-from forge_desktop.panels.questions import answer_to, ask_before, question
+from forge_desktop.panels.questions import answer_to, ask_before, ask_name, question
 from forge_desktop.panels.resume_dialog import ResumeDialog
 from forge_desktop.theme.language import tr, word
 
@@ -37,9 +39,10 @@ class RunActions(QObject):
     told = Signal(str)
     """Good news in a sentence."""
 
-    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+    def __init__(self, session: Session, parent: QObject | None = None, preferences: Preferences | None = None) -> None:
         super().__init__(parent)
         self._session = session
+        self._preferences = preferences
         self.transfers = Transfers(session, self)
         self.moves = MovesModel(session, self)
         self.moves.failed.connect(self.failed)
@@ -56,6 +59,7 @@ class RunActions(QObject):
             "delete": lambda: self.delete(run, parent),
             "delete_files": lambda: self.delete_files(run, parent),
             "copy": lambda: self.copy(run, navigate),
+            "template": lambda: self.save_template(run, parent),
             "move": lambda: self.move([Movable(run.uid, run.name, run.node)], parent),
             "ask": lambda: AskDialog(self._session, run, parent).open(),
             "log_every": lambda: IntervalDialog(
@@ -133,6 +137,29 @@ class RunActions(QObject):
         self._session.ask(
             lambda backend: backend.copy(run.uid), lambda copied: navigate(f"new/{copied.uid}"), self._fail, owner=self
         )
+
+    def save_template(self, run: RunSummary, parent: QWidget) -> None:
+        """Keep the recipe of a run under a name, to begin others with; one of that name is replaced when wished."""
+        if self._preferences is None:
+            return
+        presets = Presets(self._preferences, self)
+
+        def named(detail: RunDetail, name: str) -> None:
+            def keep() -> None:
+                presets.save(name, RunConfig.from_spec(detail.spec).document())
+                self.told.emit(tr("Template '{name}' is saved.", name=name))
+
+            if any(one.name == name for one in presets.own()):
+                text = tr("Runs made with it stay as they are.")
+                title = tr("Replace the template '{name}'?", name=name)
+                ask_before(parent, title, text, tr("Replace"), "template.replace", keep)
+            else:
+                keep()
+
+        def ask(detail: RunDetail) -> None:
+            ask_name(parent, tr("Save as template"), run.name, lambda name: named(detail, name))
+
+        self._session.ask(lambda backend: backend.run(run.uid), ask, self._fail, owner=self)
 
     def copy_with(self, detail: RunDetail, found: Diagnosis, navigate: Navigate) -> None:
         """Make a draft with what a diagnosis suggests, and open it with those settings marked."""

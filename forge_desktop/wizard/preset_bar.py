@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QLineEdit, QMenu, QWidget
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from forge_desktop.bridge.aside import Aside
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.models.preset_files import read_preset, write_preset
 from forge_desktop.models.presets import Preset, Presets, bundled_presets
-from forge_desktop.panels.questions import ask_before
+from forge_desktop.panels.questions import ask_before, ask_name
 from forge_desktop.theme.controls import Segments, button, column, label, row
 from forge_desktop.theme.flow import FlowLayout
 from forge_desktop.theme.language import count, labelled, tr, word
@@ -157,20 +156,6 @@ class PresetBar(QWidget):
         text = tr("Runs made with it stay as they are.")
         title = tr("Delete the template '{name}'?", name=preset.name)
         ask_before(self, title, text, tr("Delete"), "template.delete", lambda: self._presets.delete(preset.id))
-
-
-def ask_name(parent: QWidget, title: str, proposed: str, take: Callable[[str], object]) -> None:
-    """Ask for a name; nothing happens without one."""
-    dialog = QInputDialog(parent)
-    dialog.setObjectName("name")
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.setWindowTitle(title)
-    dialog.setLabelText(tr("Name"))
-    dialog.setTextEchoMode(QLineEdit.EchoMode.Normal)
-    dialog.setTextValue(proposed)
-    dialog.setMinimumWidth(360)
-    dialog.textValueSelected.connect(lambda name: take(name.strip()[:80]) if name.strip() else None)
-    dialog.open()
 
 
 def preset_name(preset: Preset) -> str:

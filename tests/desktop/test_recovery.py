@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QLabel, QMenu, QMessageBox, QPlainTextEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QInputDialog, QLabel, QMenu, QMessageBox, QPlainTextEdit, QPushButton, QWidget
 
 from engine.contract.api import ConfigChange, Diagnosis, ResumeRun
 from engine.contract.errors import UserError
+from engine.contract.run_spec import RunConfig
 from engine.contract.states import Mark, RunState
 from forge_desktop.models.deeds import deeds_of
+from forge_desktop.models.presets import Presets, recipe_of
 from forge_desktop.models.report import cleaned
 from forge_desktop.models.runs_model import status_text
 from forge_desktop.panels.ask_dialog import AskDialog
@@ -107,13 +109,36 @@ def test_that_each_state_offers_what_makes_sense(replay, qtbot):
     def offered() -> set[str]:
         return {deed.key for deed in deeds_of(replay.backend.run(uid).run) if not deed.why_not}
 
-    assert offered() == {"ask", "pause", "save", "log_every", "move", "stop", "copy", "pin"}
+    assert offered() == {"ask", "pause", "save", "log_every", "move", "stop", "copy", "template", "pin"}
     replay.backend.pause(uid)
-    assert offered() == {"resume", "resume_from", "extend", "stop", "copy", "pin", "delete"}
+    assert offered() == {"resume", "resume_from", "extend", "stop", "copy", "template", "pin", "delete"}
     replay.backend.play(uid, after_training())
-    assert offered() == {"extend", "resume_from", "copy", "pin", "delete_files", "delete"}
+    assert offered() == {"extend", "resume_from", "copy", "template", "pin", "delete_files", "delete"}
     replay.backend.delete_files(uid)
-    assert offered() == {"copy", "delete"}
+    assert offered() == {"copy", "template", "delete"}
+
+
+def test_that_the_recipe_of_a_run_becomes_a_template(replay, qtbot):
+    uid, page = open_run(replay, qtbot, FIRST)
+    actions = replay.window.actions_of_runs
+
+    def save(name: str) -> None:
+        actions.do("template", replay.backend.run(uid).run, page, lambda _address: None)
+        qtbot.waitUntil(lambda: page.findChild(QInputDialog) is not None)
+        dialog = page.findChild(QInputDialog)
+        dialog.setTextValue(name)
+        dialog.accept()
+        qtbot.waitUntil(lambda: page.findChild(QInputDialog) is None)
+
+    save("  Dates  ")
+    presets = Presets(replay.window.preferences)
+    (made,) = presets.own()
+    assert made.name == "Dates"
+    assert made.settings == recipe_of(RunConfig.from_spec(replay.backend.run(uid).spec).document())
+    presets.add("Dates", {"training.epochs": 9.0})
+    save("Dates")
+    click(qtbot, page.findChild(QMessageBox, "question"), "template.replace")
+    qtbot.waitUntil(lambda: Presets(replay.window.preferences).own() == [made])
 
 
 def test_that_pause_save_now_and_resume_reach_the_controller(replay, qtbot):
