@@ -95,6 +95,10 @@ def _time(found: Forecast) -> list[str]:
     if found.runs > 1:
         costs = f", {_money(found.cost.low, found)} to {_money(found.cost.high, found)}" if found.cost else ""
         said.append(f"Half of them would take {span(found.seconds.low)} to {span(found.seconds.high)}{costs}.")
+    if found.tokens is not None:
+        said.append(f"About {found.tokens.middle:,.0f} tokens pass through the model.")
+    if found.energy is not None:
+        said.append(f"Its GPUs draw about {found.energy.middle / 1000:.2f} kWh.")
     scaled = " Their steps were of another size; it is counted by rows." if found.scaled else ""
     said.append(f"Taken from {LIKENESS[found.likeness or 'model']} (node {found.node or 'unknown'}).{scaled}")
     if found.cost is None:

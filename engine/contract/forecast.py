@@ -103,6 +103,10 @@ class Forecast(_Body):
     seconds: Spread | None = None
     cost: Spread | None = None
     """None: no price is known."""
+    tokens: Spread | None = None
+    """That pass through the model; None: no such run has told how many."""
+    energy: Spread | None = None
+    """Watt hours its GPUs draw; None: no such run has readings of them."""
     currency: str = ""
     price: float | None = None
     """Of an hour."""
@@ -164,10 +168,22 @@ class Past:
     """Seconds from the first step's beginning to the last one's end."""
     around: float
     """Seconds before and after: start, loading, evaluating, saving."""
+    tokens: int | None = None
+    """Of its steps."""
+    watts: float | None = None
+    """Mean of all its GPUs together, from start to end."""
 
     def seconds_for(self, steps: int, rows: int) -> float:
         """What so many steps of so many rows would have taken it."""
         return self.around + steps * (self.training / self.steps) * (rows / self.shape.rows)
+
+    def tokens_for(self, steps: int, rows: int) -> float | None:
+        """Tokens of so many steps of so many rows, were they as long as its own."""
+        return None if self.tokens is None else self.tokens / self.steps * steps * rows / self.shape.rows
+
+    def energy_for(self, steps: int, rows: int) -> float | None:
+        """Watt hours of them at its pace."""
+        return None if self.watts is None else self.watts * self.seconds_for(steps, rows) / 3600
 
 
 def steps_of(training: TrainingConfig, rows: int | None, iterations: int = 1) -> int | None:
@@ -229,8 +245,17 @@ def forecast(planned: Shape, steps: int | None, past: Sequence[Past], price: flo
     seconds = spread([one.seconds_for(steps, planned.rows) for one in alike])
     cost = None if price is None else _each(seconds, lambda value: value / 3600.0 * price)
     scaled = any(one.shape.rows != planned.rows for one in alike)
-    found = {"runs": len(alike), "likeness": likeness, "scaled": scaled, "seconds": seconds, "cost": cost}
+    found = {
+        "runs": len(alike), "likeness": likeness, "scaled": scaled, "seconds": seconds, "cost": cost,
+        "tokens": _of_those([one.tokens_for(steps, planned.rows) for one in alike]),
+        "energy": _of_those([one.energy_for(steps, planned.rows) for one in alike]) if likeness != "model" else None,
+    }  # fmt: skip
     return known.model_copy(update=found)
+
+
+def _of_those(values: Sequence[float | None]) -> Spread | None:
+    told = [value for value in values if value is not None]
+    return spread(told) if told else None
 
 
 def _each(figures: Spread, change: Callable[[float], float]) -> Spread:

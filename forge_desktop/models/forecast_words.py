@@ -7,7 +7,7 @@ from collections.abc import Callable
 from engine.contract.forecast import Forecast, Spread
 from forge_desktop.models.node_words import title_of
 from forge_desktop.theme.language import count, sentences, tr
-from forge_desktop.theme.measures import duration, money
+from forge_desktop.theme.measures import count_of, duration, energy, money
 
 
 def time_text(found: Forecast) -> str:
@@ -50,6 +50,16 @@ def spread_text(found: Forecast) -> str:
         return tr("Half of them would take {times}.", times=times)
     costs = _between(found.cost, lambda value: money(value, found.currency))
     return tr("Half of them would take {times} and cost {costs}.", times=times, costs=costs)
+
+
+def amounts_text(found: Forecast) -> str:
+    """Tokens that pass through the model, and what its GPUs draw."""
+    said = []
+    if found.tokens is not None:
+        said.append(tr("About {n} tokens pass through the model.", n=count_of(round(found.tokens.middle))))
+    if found.energy is not None:
+        said.append(tr("Its GPUs draw about {energy}.", energy=energy(found.energy.middle)))
+    return sentences(*said)
 
 
 def basis_text(found: Forecast) -> str:

@@ -84,6 +84,11 @@ def percent(share: float | None, digits: int = 0) -> str:
     return "—" if share is None else f"{100 * share:.{digits}f}%"
 
 
+def energy(watt_hours: float) -> str:
+    """`240 Wh`, `1.2 kWh`."""
+    return f"{figure(watt_hours)} Wh" if watt_hours < 1000 else f"{figure(watt_hours / 1000)} kWh"
+
+
 def money(amount: float | None, currency: str) -> str:
     """`$9.42`, `¥12.00`, `CHF 3.10`; a dash for nothing."""
     if amount is None or not math.isfinite(amount):

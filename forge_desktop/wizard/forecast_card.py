@@ -28,7 +28,9 @@ class ForecastCard(Card):
         self._sign.setPixmap(icons.pixmap("triangle-alert", tokens().warn_text, 16))
         self._budget = label("", tone="warn", wrap=True, select=True)
         self._budget.setObjectName("wizard.forecast.budget")
-        for made in (self._what, self._spread):
+        self._amounts = label("", wrap=True, select=True)
+        self._amounts.setObjectName("wizard.forecast.amounts")
+        for made in (self._what, self._spread, self._amounts):
             self.body.addWidget(made)
         warning = row(self._sign, spacing=8)
         warning.addWidget(self._budget, 1)
@@ -48,6 +50,7 @@ class ForecastCard(Card):
         known = found is not None and found.seconds is not None
         spread = forecast_words.spread_text(found) if found is not None else ""
         budget = forecast_words.budget_text(found) if found is not None else ""
+        amounts = forecast_words.amounts_text(found) if found is not None else ""
         basis = ""
         if found is not None and known:
             basis = sentences(forecast_words.basis_text(found), forecast_words.price_text(found))
@@ -58,7 +61,12 @@ class ForecastCard(Card):
             basis = tr("Set a limit in steps, or use data whose rows can be counted.")
         elif error is not None:
             basis = sentences(*explain(error)[1:])
-        for made, text in ((self._spread, spread), (self._budget, budget), (self._basis, basis)):
+        for made, text in (
+            (self._spread, spread),
+            (self._amounts, amounts),
+            (self._budget, budget),
+            (self._basis, basis),
+        ):
             made.setText(text)
             made.setVisible(bool(text))
         self._sign.setVisible(bool(budget))

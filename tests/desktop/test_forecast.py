@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import QLabel
 
 from engine.contract.bundled import locate
-from engine.contract.forecast import Past, Shape, step_rows
+from engine.contract.forecast import Past, Shape, spread, step_rows
 from engine.contract.model import ModelConfig
 from engine.contract.model_shape import read_shape
 from forge_desktop.models import forecast_words, memory_words
@@ -62,6 +62,10 @@ def test_that_time_cost_and_spread_come_from_runs_like_it(replay, qtbot):
     qtbot.waitUntil(lambda: told(page) == "About 12 min · ¥0.80 (from 5 runs like it)")
     found = page.forecast.forecast
     assert forecast_words.spread_text(found) == "Half of them would take 10 min to 13 min and cost ¥0.72 to ¥0.88."
+    assert forecast_words.amounts_text(found) == ""
+    more = {"tokens": spread([3.2e6]), "energy": spread([1250.0])}
+    told_more = "About 3.2 M tokens pass through the model. Its GPUs draw about 1.250 kWh."
+    assert forecast_words.amounts_text(found.model_copy(update=more)) == told_more
     assert rail(page)["Time"] == "about 12 min"
     assert rail(page)["Cost"] == "about ¥0.80"
     assert rail(page)["Forecast"] == "from 5 runs like it"

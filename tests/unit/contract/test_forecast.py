@@ -100,6 +100,20 @@ def test_steps_of_another_size_are_counted_by_rows():
     assert found.seconds.middle == pytest.approx(10 + 200)
 
 
+def test_tokens_and_energy_come_from_runs_that_told_them():
+    told = replace(past(1.0, GPU), tokens=5000, watts=360.0)  # 100 steps, 20 s around them
+    found = forecast(replace(GPU, rows=2 * GPU.rows), 50, [told, replace(told, tokens=None, watts=None)], None, "USD")
+    assert found.tokens is not None
+    assert found.tokens.middle == pytest.approx(5000)  # half the steps of twice the rows
+    assert found.energy is not None
+    assert found.energy.middle == pytest.approx(360 * told.seconds_for(50, 2 * GPU.rows) / 3600)
+    silent = forecast(GPU, 50, [past(1.0, GPU)], None, "USD")
+    assert (silent.tokens, silent.energy) == (None, None)
+    elsewhere = forecast(replace(GPU, node="a2", device="another"), 50, [told], None, "USD")
+    assert elsewhere.tokens is not None
+    assert elsewhere.energy is None  # other devices draw something else
+
+
 def test_nothing_is_said_where_nothing_is_known():
     assert forecast(CPU, 100, [], 1.0, "USD").why_not == "no_runs"
     nothing = forecast(CPU, None, [past(1.0)], 1.0, "USD")

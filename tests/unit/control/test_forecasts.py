@@ -14,8 +14,9 @@ from engine.contract.ids import new_id
 from engine.contract.states import EndReason, RunState
 from engine.control.jobs import forecasting, transitions
 from engine.control.jobs.requests import Request
-from engine.control.store import attempts, events, forecasts, runs
+from engine.control.store import attempts, events, forecasts, metrics, runs
 from engine.control.store.database import Database, Transaction
+from engine.control.store.metrics import Block, Row
 from tests.helpers.controller import Bench, bench, make_spec, take_next
 
 __all__ = ["bench"]
@@ -78,6 +79,35 @@ def test_that_only_whole_runs_of_the_model_count_the_newest_first(tmp_path):
         database.close()
     assert [one.training for one in found] == [pytest.approx(25), pytest.approx(50)]
     assert none == []
+
+
+def test_that_tokens_and_what_its_gpus_drew_are_told(tmp_path):
+    database = Database(tmp_path / "history.sqlite3")
+
+    def gpus(t: Transaction) -> None:
+        (run_id, attempt_id) = t.one("SELECT run_id, id FROM attempt")
+        t.execute("UPDATE member SET devices = ? WHERE attempt_id = ?", ('["0", "1"]', attempt_id))
+        names = ("gpu0.power", "gpu1.power", "gpu1.temperature")
+        rows = [
+            Row(at, 1_000_000 * at, float(at), {"gpu0.power": 200.0 + at, "gpu1.power": 100.0, names[2]: 60.0})
+            for at in range(101)
+        ]
+        metrics.append(t, run_id, attempt_id, 0, [Block("time", names, rows)], last=True)
+        t.execute(
+            "INSERT INTO memory(attempt_id, run_id, at, device, forecast, tokens, steps, body) "
+            "VALUES (?, ?, 0, 'cuda', 1, 7000, 100, '{}')", (attempt_id, run_id),
+        )  # fmt: skip
+
+    try:
+        lay_down(database, tmp_path, 1000.0, 0.5)
+        database.write_now(gpus)
+        (found,) = database.read_now(lambda c: forecasts.past(c, "model"))
+        database.write_now(lambda t: t.execute('UPDATE member SET devices = \'["0", "1", "2"]\''))
+        (partly,) = database.read_now(lambda c: forecasts.past(c, "model"))
+    finally:
+        database.close()
+    assert (found.tokens, found.shape.gpus, found.watts) == (7000, 2, pytest.approx(250 + 100))
+    assert partly.watts is None  # one of its GPUs told nothing
 
 
 async def _forecast(bench: Bench) -> None:
