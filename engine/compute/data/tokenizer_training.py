@@ -41,6 +41,11 @@ def train_tokenizer(form: ScratchConfig, read: Callable[[], Iterable[str]]) -> s
     return json.dumps(content, ensure_ascii=False, indent=1)
 
 
+def passes_of(form: ScratchConfig) -> int:
+    """How often all texts are read: for their letters, for the tokens, and for how likely each is."""
+    return 2 + (ROUNDS if form.algorithm == "unigram" else 0)
+
+
 def _estimate(content: dict[str, Any], special: int, read: Callable[[], Iterable[str]]) -> None:
     """Likelihoods of the tokens from how often each is the best choice: the library's own differ from call to call."""
     from tokenizers import Tokenizer

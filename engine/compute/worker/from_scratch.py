@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.compute.data.loading import Loaded, load_sources
-from engine.compute.data.tokenizer_training import batched, train_tokenizer, wrapped
+from engine.compute.data.tokenizer_training import batched, passes_of, train_tokenizer, wrapped
 from engine.compute.inference.base import load_tokenizer
 from engine.compute.inference.fresh import write_fresh
 from engine.compute.worker.artifacts import publish_folder
@@ -34,6 +34,8 @@ class FromScratch:
 
     def __init__(self, job: TrainJob, folder: AttemptFolder, worker: Worker) -> None:
         self._job, self._folder, self._worker = job, folder.fresh_model, worker
+        self._done = 0
+        """Rows that were read for the tokenizer, each as often as it was."""
 
     def obtain(self, start: Start | None) -> Path:
         """The folder with config, weights and tokenizer."""
@@ -81,7 +83,7 @@ class FromScratch:
 
     def _texts(self, loaded: Sequence[Loaded]) -> Iterator[str]:
         """All texts of the training rows in their order; tells how far it is, and is a place to stop."""
-        whole, done = sum(len(source.content) for source in loaded), 0
+        whole, done = sum(len(source.content) for source in loaded) * passes_of(self._job.scratch), self._done
         for source in loaded:
             for begin in range(0, len(source.content), CHUNK):
                 places = range(begin, min(begin + CHUNK, len(source.content)))
@@ -90,6 +92,7 @@ class FromScratch:
                     yield from filter(None, [row.text, *(str(turn["content"]) for turn in row.turns)])
                 done += len(places)
                 self._worker.report.phase(Phase.MAKING_MODEL, done / whole)
+        self._done = done
 
     def _tell_tokenizer(self, made: Any, loaded: Sequence[Loaded]) -> None:
         """How well it fits: characters of a token, and what it does not know."""

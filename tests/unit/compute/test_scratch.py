@@ -145,7 +145,7 @@ def test_that_lower_case_is_a_choice():
         assert made.decode(made("One TWO")["input_ids"]) == expected
 
 
-@pytest.mark.parametrize("algorithm", ["bpe", "wordpiece"])
+@pytest.mark.parametrize("algorithm", ["bpe", "unigram", "wordpiece"])
 def test_that_a_vocabulary_the_rows_do_not_fill_is_refused_with_what_they_give(algorithm):
     form = ScratchConfig(algorithm=algorithm, vocabulary=50_000)
     with pytest.raises(UserError) as refused:
@@ -163,6 +163,21 @@ def test_that_a_vocabulary_without_room_for_the_letters_is_refused_with_what_has
     assert refused.value.params["least"] > 30
 
 
+@pytest.mark.parametrize("turn", [1, 2])
+def test_that_a_stop_while_texts_are_read_ends_the_training(turn):
+    texts, reads = demo_texts(), []
+
+    def read():
+        reads.append(1)
+        yield texts[0]
+        if len(reads) == turn:
+            raise KeyError("stop")
+        yield from texts
+
+    with pytest.raises(KeyError, match="stop"):
+        train_tokenizer(ScratchConfig(vocabulary=300), read)
+
+
 def test_that_rows_without_text_train_no_tokenizer():
     with pytest.raises(UserError) as refused:
         train_tokenizer(ScratchConfig(), lambda: ["", ""])
@@ -175,7 +190,9 @@ def test_that_a_run_learns_and_goes_on_bit_for_bit_without_training_the_tokenize
     assert whole.run() == 0, whole.end
     losses = curve(whole)
     assert losses[STEPS] < losses[1]
-    assert any(line.done == 1.0 for line in whole.of("phase") if line.phase == "making_model")
+    progress = [line.done for line in whole.of("phase") if line.phase == "making_model" and line.done is not None]
+    assert progress == sorted(progress)
+    assert progress[-1] == 1.0
     assert {"scratch.trained", "scratch.made"} <= {line.code for line in whole.of("note")}
     run = whole.folder.parent.parent
     trained = (run / "fresh-model" / "tokenizer.json").read_bytes()
@@ -229,6 +246,19 @@ def test_that_a_tokenizer_can_be_taken_over(scratch, model, source):
     folder = resources_folder() / "demo" / "model" if source == "base" else model
     assert ours == json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
     assert "scratch.trained" not in {line.code for line in made.of("note")}
+
+
+@pytest.mark.parametrize("algorithm", ["unigram", "wordpiece"])
+def test_that_what_a_tokenizer_does_not_know_is_told(scratch, tmp_path, algorithm):
+    words = "some plain words that come again and again in every row of the file"
+    rows = [{"text": f"{words} {'x' * 120 if n % 2 else 'short'}"} for n in range(40)]  # WordPiece reads no such word
+    path = tiny.write_jsonl(tmp_path / "plain.jsonl", rows)
+    form = {"algorithm": algorithm, "vocabulary": {"unigram": 40, "wordpiece": 60}[algorithm]}
+    made = scratch(scratch=form, data={"train": [{"path": str(path)}]}, training={"max_steps": 2})
+    assert made.run() == 0, made.end
+    unknown = [line.params["percent"] for line in made.of("note") if line.code == "scratch.unknown"]
+    assert len(unknown) == (1 if algorithm == "wordpiece" else 0)
+    assert all(float(percent) > 0 for percent in unknown)
 
 
 def test_that_a_vocabulary_too_large_for_the_rows_ends_the_run_in_plain_words(scratch):
