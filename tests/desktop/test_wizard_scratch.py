@@ -47,6 +47,9 @@ def test_that_the_button_makes_it_a_run_from_scratch(begun):
     assert (draft.get("model.hub"), draft.get("stage"), draft.get("tuner.kind")) == ("scratch", "pretrain", "full")
     assert [one for one in draft.problems if one.field.startswith(("model", "scratch", "stage", "tuner"))] == []
     assert not begun.findChild(QPushButton, "wizard.scratch.take").isVisible()
+    said = [made.text() for made in begun.findChildren(QLabel)]
+    assert any("The model's form is whole." in text for text in said)
+    assert not any("files fit together" in text for text in said)
 
 
 def test_that_the_parameters_follow_the_form(begun, qtbot):
