@@ -13,6 +13,7 @@ from engine.contract.paths import code_root
 from engine.contract.run_spec import RunSpec
 from engine.contract.scratch import ScratchConfig
 from engine.contract.scratch_shape import parameters_of
+from forge_desktop.models.phases import stages_of
 from tests.helpers.controller import ControllerProcess
 
 WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
@@ -51,6 +52,9 @@ def test_that_a_model_is_made_taught_done_again_and_tuned(real: ControllerProces
     assert real.until(run.uid, "completed", "failed", timeout=300).run.state == "completed"
     detail = real.client.run(run.uid)
     assert detail.run.model == "my-first"
+    shown = [stage.key for stage in stages_of(detail)]
+    assert shown.index("making_model") < shown.index("loading")
+    assert "downloading" not in shown
     assert {"scratch.trained", "scratch.made"} <= {one.body.get("code") for one in detail.events}
     assert [sample.prompt for sample in detail.samples if sample.when == "checkpoint"] == ["2020"]
     curves = real.client.series(run.uid)
