@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from engine.contract import guards, optimizers, stopping, watching
+from engine.contract import guards, optimizers, scratch, stopping, watching
 from engine.contract.config_text import Location, Plain, load, read_text
 from engine.contract.datasets import ImportJob
 from engine.contract.errors import Problem, Refused
@@ -73,6 +73,9 @@ def anchored(config: RunConfig, folder: Path) -> RunConfig:
     for name in ("path", "adapter"):
         if teacher[name] and (name == "adapter" or teacher["hub"] == "local"):
             teacher[name] = str(folder.absolute() / Path(teacher[name]).expanduser())
+    made = document["scratch"]
+    if made["tokenizer"] == "folder" and made["tokenizer_path"]:
+        made["tokenizer_path"] = str(folder.absolute() / Path(made["tokenizer_path"]).expanduser())
     for reward in document["rollouts"]["rewards"]:
         if reward["path"]:
             reward["path"] = str(folder.absolute() / Path(reward["path"]).expanduser())
@@ -136,6 +139,7 @@ def _contradictions(document: dict[str, Any]) -> Iterator[Problem]:
     if isinstance(guarded, dict):
         yield from guards.contradictions(guarded, saved if isinstance(saved, dict) else {})
     yield from stopping.contradictions(document)
+    yield from scratch.contradictions(document)
     watched = document.get("watching")
     if isinstance(watched, dict):
         yield from watching.contradictions(watched)

@@ -80,7 +80,8 @@ class Step(_Line):
     values: loss, learning_rate, grad_norm, tokens_per_second, samples_per_second, step_seconds,
     data_wait_seconds, tokens_seen; of preferences also rewards/chosen, rewards/rejected, rewards/margins,
     rewards/accuracies, logps/chosen, logps/rejected and others, the means since the line before; of own answers
-    reward, reward_std, rewards/NAME of each reward, kl, clip_ratio, entropy, answer_length, answers_cut, groups_alike.
+    reward, reward_std, rewards/NAME of each reward, kl, clip_ratio, entropy, answer_length, answers_cut, groups_alike;
+    of a mixture of experts balance_loss, expert_load/most (1: all are used alike), expert_load/idle (share unused).
     """
 
     kind: Literal["step"] = "step"

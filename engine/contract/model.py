@@ -10,6 +10,7 @@ from engine.contract.templates import template_choices
 from engine.contract.tuners import RUNNABLE_QUANTISATION, Quantisation
 
 Hub = Literal["local", "bundled", "huggingface", "modelscope", "url"]
+ModelHub = Literal["local", "bundled", "huggingface", "modelscope", "url", "scratch"]
 RUNNABLE_HUBS = ("local", "bundled")
 """Where datasets may come from."""
 
@@ -30,13 +31,19 @@ class ModelConfig(Settings):
 
     path: str = setting(
         ...,
-        "A folder on the worker's computer, a hub id, an address, or the name of a bundled model.",
+        "A folder on the worker's computer, a hub id, an address, the name of a bundled model, or what a model from "
+        "scratch is called.",
         label="Model",
         basic=True,
         min_length=1,
         max_length=4096,
     )
-    hub: Hub = setting("local", "Where the path is looked up.", label="Source", basic=True)
+    hub: ModelHub = setting(
+        "local",
+        "Where the path is looked up; scratch: nowhere, the model begins with fresh weights.",
+        label="Source",
+        basic=True,
+    )
     revision: str | None = setting(
         None,
         "Branch, tag or commit on the hub; of an address, the sha256 its archive must have.",

@@ -83,6 +83,8 @@ def shape_of(config: Mapping[str, Any], tensors: Sequence[Tensor] = ()) -> Model
     heads = _number(text, "num_attention_heads", "n_head") or 1
     kv_heads = _number(text, "num_key_value_heads") or heads
     head_dim = _number(text, "head_dim") or hidden // heads
+    if _number(text, "kv_lora_rank"):  # MLA: its heads have a part with a position and one without
+        head_dim = (_number(text, "qk_nope_head_dim") or 0) + (_number(text, "qk_rope_head_dim") or 0)
     inner_width = _inner_width(text, hidden)
     names = [name for name, _sizes in tensors]
     gated = any(".gate_proj." in name or ".w1." in name for name in names) if names else "n_embd" not in text

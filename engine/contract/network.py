@@ -8,7 +8,7 @@ from engine.contract.model import ModelConfig
 from engine.contract.run_spec import Job, RunSpec, TrainJob
 from engine.contract.stages import stage_of
 
-LOCAL_HUBS = ("local", "bundled")
+LOCAL_HUBS = ("local", "bundled", "scratch")
 
 
 def network_of(spec: RunSpec) -> tuple[str, dict[str, Any]]:

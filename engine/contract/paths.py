@@ -220,6 +220,11 @@ class AttemptFolder:
         return self.run / "model.json"
 
     @property
+    def fresh_model(self) -> Path:
+        """The base model of a run that begins from scratch, made by its first attempt."""
+        return self.run / "fresh-model"
+
+    @property
     def teacher_choice(self) -> Path:
         """The same of its teacher."""
         return self.run / "teacher.json"

@@ -23,6 +23,7 @@ from engine.contract.model import ModelConfig
 from engine.contract.reward_files import check_rewards
 from engine.contract.rollouts import RolloutConfig
 from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
+from engine.contract.scratch import HUB, ScratchConfig
 from engine.contract.stages import stage_of
 from engine.contract.teacher import TeacherConfig
 from engine.contract.vocabulary import difference
@@ -50,6 +51,8 @@ def check_files(spec: RunSpec) -> list[Problem]:
     if not isinstance(job, TrainJob):
         return []
     problems = list(_check_model(job.model))
+    if job.from_scratch:
+        problems += _check_tokenizer(job.scratch)
     for group, sources in (
         ("data.train", job.data.train),
         ("data.validation", job.data.validation),
@@ -75,6 +78,10 @@ def _check_places(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
     model = _source(ModelConfig, document.get("model"), folder)
     if isinstance(model, ModelConfig):
         yield from _check_model(model)
+    if isinstance(model, ModelConfig) and model.hub == HUB:
+        form = _form(document.get("scratch", {}), folder)
+        if form is not None:
+            yield from _check_tokenizer(form)
     for group, name in (("data", "train"), ("data", "validation"), ("evaluation", "data")):
         inside = document.get(group)
         listed = inside.get(name) if isinstance(inside, dict) else None
@@ -88,6 +95,17 @@ def _check_places(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
         teacher = _teacher(document.get("teacher"), folder)
         if teacher is not None:
             yield from _check_teacher(teacher, model if isinstance(model, ModelConfig) else None)
+
+
+def _form(entry: Any, folder: Path) -> ScratchConfig | None:
+    try:
+        form = ScratchConfig.model_validate(entry)
+        if form.tokenizer != "folder" or not form.tokenizer_path:
+            return form
+        place = str(folder.absolute() / Path(form.tokenizer_path).expanduser())
+    except (ValidationError, RuntimeError):  # the schema's problems are found elsewhere
+        return None
+    return form.model_copy(update={"tokenizer_path": place})
 
 
 def _teacher(entry: Any, folder: Path) -> TeacherConfig | None:
@@ -115,6 +133,17 @@ def _check_teacher(teacher: TeacherConfig, model: ModelConfig | None) -> Iterato
             yield Problem(code="teacher.vocabulary", field="teacher.path", params=params)
     if teacher.adapter:
         yield from _check_adapter(teacher.adapter, "teacher.adapter")
+
+
+def _check_tokenizer(form: ScratchConfig) -> Iterator[Problem]:
+    """Where a tokenizer is taken over: that it is there."""
+    field, value = "scratch.tokenizer_path", form.tokenizer_path
+    if form.tokenizer == "trained" or not value:
+        return  # that one is needed is said elsewhere
+    path, problems = _place(ModelConfig(path=value, hub="bundled" if form.tokenizer == "base" else "local"), field)
+    yield from problems
+    if path is not None and not problems and not any((path / name).is_file() for name in TOKENIZER_FILES):
+        yield Problem(code="scratch.tokenizer_missing", field=field, params={"value": value})
 
 
 def _check_adapter(value: str, field: str) -> Iterator[Problem]:

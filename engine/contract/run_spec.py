@@ -24,6 +24,7 @@ from engine.contract.hubs import HubAccess
 from engine.contract.model import ModelConfig
 from engine.contract.objective import ObjectiveConfig
 from engine.contract.rollouts import RolloutConfig
+from engine.contract.scratch import HUB, ScratchConfig
 from engine.contract.setting import Settings, setting
 from engine.contract.stages import RUNNABLE_STAGES, StageName, stage_of
 from engine.contract.states import Lane
@@ -43,6 +44,7 @@ class TrainJob(Settings):
 
     kind: Literal["train"] = "train"
     model: ModelConfig
+    scratch: ScratchConfig = ScratchConfig()
     data: DataConfig
     stage: StageName = "sft"
     objective: ObjectiveConfig = ObjectiveConfig()
@@ -58,6 +60,11 @@ class TrainJob(Settings):
     watching: WatchingConfig = WatchingConfig()
     forensics: ForensicsConfig = ForensicsConfig()
     outputs: OutputConfig = OutputConfig()
+
+    @property
+    def from_scratch(self) -> bool:
+        """The model is made by the run."""
+        return self.model.hub == HUB
 
     @property
     def quantisation(self) -> Quantisation:
@@ -142,6 +149,9 @@ class RunConfig(Settings):
     )
     tags: list[str] = setting(list, "Words to find the run by.", label="Tags", max_length=50)
     model: ModelConfig = setting(..., "The base model.", label="Model")
+    scratch: ScratchConfig = setting(
+        ScratchConfig, "The form of a model that begins with fresh weights, and its tokenizer.", label="From scratch"
+    )
     data: DataConfig = setting(..., "Training and validation rows.", label="Dataset")
     stage: StageName = setting(
         "sft",
@@ -187,6 +197,7 @@ class RunConfig(Settings):
         place = {name: getattr(self.compute, name) for name in Placement.model_fields}
         job = TrainJob(
             model=self.model,
+            scratch=self.scratch,
             data=self.data,
             stage=self.stage,
             objective=self.objective,
@@ -226,6 +237,7 @@ class RunConfig(Settings):
             project=spec.project,
             tags=spec.tags,
             model=job.model,
+            scratch=job.scratch,
             data=job.data,
             stage=job.stage,
             objective=job.objective,

@@ -85,6 +85,8 @@ class Phase(StrEnum):
     DOWNLOADING = "downloading"
     READING = "reading"
     CHECKING = "checking"
+    MAKING_MODEL = "making_model"
+    """Of a run from scratch: its tokenizer is trained, its weights are drawn."""
     LOADING = "loading"
     TOKENISING = "tokenising"
     BEGINNING = "beginning"

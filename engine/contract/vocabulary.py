@@ -19,7 +19,7 @@ def difference(one: Path, other: Path) -> str:
         texts = [file.read_bytes() for file in files]
         if texts[0] == texts[1]:
             return ""
-        ours, theirs = (_tokens(json.loads(text)) for text in texts)
+        ours, theirs = (tokens_of(json.loads(text)) for text in texts)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):  # the worker says what is wrong
         return ""
     return apart(ours, theirs) if ours and theirs else ""
@@ -35,7 +35,8 @@ def apart(ours: dict[str, int], theirs: dict[str, int]) -> str:
     return f"token {ours[token]} is {token!r} in the model only"
 
 
-def _tokens(file: dict[str, Any]) -> dict[str, int]:
+def tokens_of(file: dict[str, Any]) -> dict[str, int]:
+    """Every token with its number, of a tokenizer.json."""
     listed = file["model"]["vocab"]
     if isinstance(listed, dict):
         found = {str(token): int(number) for token, number in listed.items()}

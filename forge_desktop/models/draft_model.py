@@ -15,6 +15,7 @@ from engine.contract.forecast import rows_of, steps_of
 from engine.contract.model_shape import ModelShape
 from engine.contract.recommended import learning_rate
 from engine.contract.run_spec import RunConfig
+from engine.contract.scratch import HUB, preset
 from engine.contract.setting import extra
 from forge_desktop.bridge.backend import Backend
 from forge_desktop.bridge.session import Session
@@ -31,6 +32,7 @@ from forge_desktop.models.draft_document import (
     suggested_name,
 )
 from forge_desktop.models.draft_queries import DraftQueries
+from forge_desktop.models.draft_scratch import NEW_MODEL, facts_of
 from forge_desktop.models.presets import Preset, bundled_presets, scope
 
 __all__ = ["DraftModel", "address_of_copy", "blank_document", "changed_document", "groups", "marks_of", "setting_of"]
@@ -84,6 +86,29 @@ class DraftModel(DraftQueries):
         self._check()
         self.changed.emit("model.path")
         self.inspect()
+
+    def set_scratch(self) -> None:
+        """A model with fresh weights, and what else such a run cannot be without."""
+        if self.get("model.hub") == HUB:
+            return
+        values = {"model.path": NEW_MODEL, "model.hub": HUB, "model.revision": None, "model.trust_remote_code": False}
+        for path, value in {**values, "stage": "pretrain", "objective.loss": "auto", "tuner.kind": "full"}.items():
+            put(self.document, path, value)
+        self._suggest_name()
+        self._check()
+        self.changed.emit("")
+        self.inspect()
+
+    def set_size(self, size: str) -> None:
+        """The form of a size, in the family that is chosen."""
+        for name, value in preset(str(self.get("scratch.family")), size).items():
+            put(self.document, f"scratch.{name}", value)
+        self._check()
+        self.changed.emit("scratch")
+
+    def made_facts(self) -> dict[str, Any]:
+        """Of a model with fresh weights: its measures, where its vocabulary is known without a look at files."""
+        return facts_of(self.document)
 
     def set_data(self, path: str, hub: str, held_out: str = "", validation: str = "") -> None:
         """Another first dataset, with the held-out and validation data that belong to it; a person's own stay."""
@@ -256,6 +281,10 @@ class DraftModel(DraftQueries):
     def _gather(self) -> None:
         """All that is wrong: the form, the files, the rows; one of each for a setting."""
         self.config, found = check_document(self.document)
+        made = self.made_facts()
+        if made and made != self.model_facts:
+            self.model_facts = made
+            self.inspected.emit()
         for more in (self._file_problems, self._row_problems()):
             known = {problem.field for problem in found}
             found += [problem for problem in more if problem.field not in known]

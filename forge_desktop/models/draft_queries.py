@@ -117,7 +117,7 @@ class DraftQueries(QObject):
     def inspect(self) -> None:
         """Have a helper read the model's config."""
         path, hub = self.get("model.path"), self.get("model.hub")
-        self.model_facts, self.model_error = {}, None
+        self.model_facts, self.model_error = self.made_facts(), None
         self._inspect_asked += 1
         number = self._inspect_asked
         self.inspecting = bool(path) and hub in ASKED
@@ -132,6 +132,10 @@ class DraftQueries(QObject):
                 lambda error: self._got_model(number, {}, error),
                 owner=self,
             )
+
+    def made_facts(self) -> dict[str, Any]:
+        """Hook: what is known of a model that the run makes; empty of all others."""
+        return {}
 
     def _got_model(self, number: int, facts: dict[str, Any], error: ErrorBody | None = None) -> None:
         if number != self._inspect_asked:

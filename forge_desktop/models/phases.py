@@ -97,7 +97,7 @@ def _now(key: str, seconds: float | None, info: AttemptInfo, detail: RunDetail, 
     share = moved[1] if moved[0] == key else _told(detail.events, key, info.n)
     if share is None:
         return Stage(key, "now", seconds)
-    bare = key in (Phase.SAVING, Phase.BEGINNING)
+    bare = key in (Phase.SAVING, Phase.BEGINNING, Phase.MAKING_MODEL)
     total = info.plan.get("rows" if key == Phase.TOKENISING else "held_out_rows") if not bare else None
     if isinstance(total, int) and total > 0:
         return Stage(key, "now", seconds, share, round(share * total), total)
@@ -141,6 +141,8 @@ def _belongs(key: str, detail: RunDetail) -> bool:
         return key in OF_IMPORT
     if key in ONLY_OF_IMPORT:
         return False
+    if key == Phase.MAKING_MODEL:
+        return isinstance(detail.spec.job, TrainJob) and detail.spec.job.from_scratch
     if key == Phase.BEGINNING:
         return _begins(detail.spec.job)
     return key not in MEASURING or _measures(detail)
@@ -153,7 +155,7 @@ def _begins(job: object) -> bool:
 def _downloads(job: object) -> bool:
     if isinstance(job, ImportJob):
         return job.source.needs_network
-    return isinstance(job, TrainJob) and job.model.hub not in ("local", "bundled")
+    return isinstance(job, TrainJob) and job.model.hub not in ("local", "bundled", "scratch")
 
 
 def _queued_at(events: list[EventInfo], before: float | None) -> float | None:

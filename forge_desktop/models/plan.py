@@ -36,7 +36,7 @@ def plan_of(draft: DraftModel, now: Resources | None) -> Plan:
     listed = draft.listed
     whole = draft.model_facts.get("parameters") or (listed.size.parameters if listed else None)
     hub = draft.get("model.hub")
-    download = 0 if hub in ("local", "bundled") else listed.size.weight_bytes() if listed else None
+    download = 0 if hub in ("local", "bundled", "scratch") else listed.size.weight_bytes() if listed else None
     gpu = now.names.get("gpu0", "") if now is not None and draft.get("compute.gpus") != 0 else ""
     device = gpu or (now.names.get("cpu", "") if now is not None else "")
     return Plan(

@@ -10,16 +10,25 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from engine.contract.catalogue import well_formed
+from engine.contract.scratch import HUB
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.models.recents import Recents
 from forge_desktop.theme.controls import Card, Field, Segments, button, column, label, restyle, row
 from forge_desktop.theme.language import problem_text, tr, word
+from forge_desktop.theme.later import Later
 from forge_desktop.wizard.catalogue_panel import CataloguePanel
 from forge_desktop.wizard.fields import SettingField, sign_of
 from forge_desktop.wizard.places import pick_folder, recent_button
+from forge_desktop.wizard.scratch_panel import ScratchPanel
 
-WAYS = (("catalogue", "Catalogue"), ("local", "Folder"), ("hub", "Hub id"), ("url", "Web address"))
+WAYS = (
+    ("catalogue", "Catalogue"),
+    ("local", "Folder"),
+    ("hub", "Hub id"),
+    ("url", "Web address"),
+    ("scratch", "From scratch"),
+)
 HUBS = ("huggingface", "modelscope")
 
 
@@ -42,6 +51,8 @@ class ModelSource(Card):
         self.body.addWidget(self._catalogue, 1)
         self._place = self._place_form()
         self.body.addWidget(self._place)
+        self._scratch = Later(lambda: ScratchPanel(draft))
+        self.body.addWidget(self._scratch)
         draft.changed.connect(self._refresh)
         draft.checked.connect(self._say_problem)
         self._way.set_value(self._way_of_draft())
@@ -83,6 +94,8 @@ class ModelSource(Card):
 
     def _way_of_draft(self) -> str:
         hub, path = str(self._draft.get("model.hub")), str(self._draft.get("model.path"))
+        if hub == HUB:
+            return hub
         if not path or hub == "bundled" or self._draft.listed is not None:
             return "catalogue"
         return "hub" if hub in HUBS else hub
@@ -90,6 +103,10 @@ class ModelSource(Card):
     @Slot(str)
     def _show_way(self, way: str) -> None:
         self._catalogue.setVisible(way == "catalogue")
+        if way == HUB:
+            self._scratch.made()
+        self._scratch.setVisible(way == HUB)
+        self._place.setVisible(way != HUB)
         self._hub.setVisible(way == "hub")
         self._browse.setVisible(way == "local")
         self._path.setVisible(way != "catalogue")

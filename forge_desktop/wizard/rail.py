@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from engine.contract.scratch import HUB
 from engine.contract.stream import Resources
 from forge_desktop.bridge.session import Session
 from forge_desktop.models import forecast_words, memory_words
@@ -158,7 +159,9 @@ class Rail(QWidget):
         if not draft.problems and not self._no_worker:
             found.append(("ok", tr("Settings are complete and can run."), ""))
         if draft.model_facts and not draft.model_facts.get("problems"):
-            found.append(("ok", tr("The model's files fit together."), ""))
+            made = draft.get("model.hub") == HUB
+            said = tr("The model's form is whole.") if made else tr("The model's files fit together.")
+            found.append(("ok", said, ""))
         if (
             draft.data_facts
             and draft.data_error is None

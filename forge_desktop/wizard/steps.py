@@ -20,7 +20,7 @@ from forge_desktop.wizard.step_review import ReviewStep
 from forge_desktop.wizard.step_training import TrainingStep
 
 STEPS = (
-    ("model", "Model", ("model",)),
+    ("model", "Model", ("model", "scratch")),
     ("data", "Dataset", ("data", "evaluation.data")),
     (
         "training",

@@ -17,6 +17,8 @@ def story(config: RunConfig, plan: Plan) -> list[str]:
 
 
 def _fetching(config: RunConfig, plan: Plan) -> str:
+    if config.model.hub == "scratch":
+        return tr("Nothing is downloaded: the model begins with fresh weights, the data is on this computer.")
     if config.model.hub in ("local", "bundled"):
         return tr("Nothing is downloaded: model and data are on this computer.")
     hub = word("choice", config.model.hub)

@@ -27,7 +27,7 @@ another rank, or no init, changes what is trained (— : it has neither).
 
 def begin_of(cell: Cell) -> str:
     """What a row of the table begins with."""
-    return f"| {cell.stage} | {f'{cell.tuner}, {cell.init}' if cell.init else cell.tuner} |"
+    return f"| {cell.stage} | {cell.variant} |"
 
 
 def line(found: Found) -> str:

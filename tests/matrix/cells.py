@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.contract.scratch_shape import ARCHITECTURES
 from engine.contract.stages import STAGES, Stage
 from engine.contract.tuner import RUNNABLE_TUNERS
 from engine.contract.tuners import TUNERS
@@ -40,6 +41,12 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 """What a tuner needs instead of its usual values, for a small model."""
 
+SCRATCH: dict[str, Any] = {
+    "hidden": 64, "layers": 2, "intermediate": 128, "experts": 4, "expert_size": 64, "context": 128,
+    "tokenizer": "base", "tokenizer_path": "demo",
+}  # fmt: skip
+"""The form of a model from scratch."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -49,11 +56,18 @@ class Cell:
     tuner: str
     init: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    family: str = ""
+    """Of a model that begins with fresh weights."""
 
     @property
     def name(self) -> str:
         """As the table and the tests call it."""
-        return " ".join(part for part in (self.stage, self.tuner, self.init) if part)
+        return " ".join(part for part in (self.stage, self.tuner, self.init, self.family) if part)
+
+    @property
+    def variant(self) -> str:
+        """The tuner with what is other about it, as the table has it."""
+        return ", ".join(filter(None, (self.tuner, self.init, self.family and f"{self.family} from scratch")))
 
     @property
     def tuner_settings(self) -> dict[str, Any]:
@@ -90,3 +104,6 @@ def cells() -> Iterator[Cell]:
     yield from (Cell(first, tuner) for tuner in RUNNABLE_TUNERS if tuner not in MAIN_TUNERS)
     yield from (Cell(first, "lora", init) for init in INITS)
     yield Cell(first, "qlora", "loftq")
+    for family in ARCHITECTURES:
+        begun = {"model": {"path": "matrix", "hub": "scratch"}, "scratch": {**SCRATCH, "family": family}}
+        yield Cell("pretrain", "full", settings=begun, family=family)

@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from engine.compute.inference.base import load_tokenizer
+from engine.compute.inference.fresh import fresh_model
 from engine.compute.training.beginnings import begin_again
 from engine.compute.training.checkpoint import load_weights
 from engine.compute.worker.commands import StopFlag
@@ -129,6 +131,8 @@ def fresh(cell: Cell, **tuner: Any) -> Any:
     job = job_of(cell)
     spec = RunSpec.model_validate({"name": "fresh", "job": {**job, "tuner": {**job["tuner"], **tuner}}})
     assert isinstance(spec.job, TrainJob)
+    if spec.job.from_scratch:
+        return fresh_model(spec.job.scratch, load_tokenizer(MODEL), spec.job.training.seed)
     torch.manual_seed(spec.job.training.seed)
     return gather(spec, spec.job, MODEL, Silent(), lambda: None).model  # type: ignore[arg-type]
 

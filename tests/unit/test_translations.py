@@ -29,6 +29,7 @@ from engine.contract.model import ModelConfig
 from engine.contract.objective import ObjectiveConfig
 from engine.contract.rollouts import RewardConfig, RolloutConfig
 from engine.contract.run_spec import RunConfig
+from engine.contract.scratch import ScratchConfig
 from engine.contract.setting import extra
 from engine.contract.states import EndReason, Phase, RunState
 from engine.contract.stopping import StoppingConfig
@@ -84,6 +85,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     HeadConfig,
     RewardConfig,
     RolloutConfig,
+    ScratchConfig,
     TeacherConfig,
     TrainingConfig,
     EvaluationConfig,

@@ -88,10 +88,15 @@ class Stage:
 
     def objective(self, job: TrainJob, model: Any) -> Objective:
         """What its steps make smaller. The model stands as it is before its first step, also where the run goes on."""
+        from engine.compute.training.experts import Balanced
         from engine.compute.training.reference import Reference
 
         module, _, name = self.declared.objective.rpartition(".")
-        made: Objective = getattr(importlib.import_module(module), name)(self.declared, job.objective, job.rollouts)
+        mixture = job.from_scratch and job.scratch.mixture
+        kind = Balanced if mixture else getattr(importlib.import_module(module), name)
+        made: Objective = kind(self.declared, job.objective, job.rollouts)
+        if isinstance(made, Balanced):
+            made.weight = job.scratch.balance
         made.head = job.head
         made.meet(model)
         if self.declared.reference:

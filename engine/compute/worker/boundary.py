@@ -14,6 +14,7 @@ from engine.compute.training.checkpoint import Chance, save_state
 from engine.compute.training.trainer import ForgeTrainer, Outcome
 from engine.compute.worker import heads
 from engine.compute.worker.course import ranked
+from engine.compute.worker.from_scratch import keep_tokenizer
 from engine.compute.worker.identity import IdentityInMaking
 from engine.compute.worker.lessons import Lessons
 from engine.compute.worker.materials import Materials
@@ -139,6 +140,7 @@ class Boundary:
             self._materials.begun.save(folder)
         if TUNERS[self._session.job.tuner.kind].whole_model:
             save_tokenizer(self._materials, folder)
+            keep_tokenizer(self._materials, folder)
 
     def _stop_failed(self, step: int) -> None:
         """A stop or pause whose state could not be saved: a pause is given up, a stop goes on to what it can save."""

@@ -12,12 +12,15 @@ from engine.contract.checkpoints import Identity
 from engine.contract.data import DataConfig
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
+FORM = "scratch.json"
+"""In the folder of a model with fresh weights: the form and the seed it was made by."""
 
 
 def model_fingerprint(folder: Path) -> str:
-    """sha256 over the names and contents of a model folder's files."""
+    """sha256 over the names and contents of a model folder's files; of fresh weights their form and seed suffice."""
     whole = hashlib.sha256()
-    found = {path for pattern in MODEL_FILES for path in folder.glob(pattern) if path.is_file()}
+    patterns = MODEL_FILES[1:] if (folder / FORM).is_file() else MODEL_FILES
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
     for path in sorted(found):
         with path.open("rb") as file:
             whole.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())

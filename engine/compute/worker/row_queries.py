@@ -97,7 +97,7 @@ def _looked(asked: TokenLosses) -> tuple[Tokeniser, Looked]:
     from engine.compute.data.row_source import RowSource
     from engine.compute.data.rows import with_system
     from engine.compute.data.templates import choose_template
-    from engine.compute.inference.base import load_tokenizer, model_folder
+    from engine.compute.inference.base import load_tokenizer
     from engine.compute.training.stages import STAGES
 
     source = RowSource(asked.source)
@@ -105,9 +105,7 @@ def _looked(asked: TokenLosses) -> tuple[Tokeniser, Looked]:
     if record is None:
         raise UserError("rows.not_found", line=asked.line, name=asked.source.path)
     examples = with_system([convert(record, source.form, 0, source.mapping)], asked.model.system)
-    template = choose_template(
-        load_tokenizer(model_folder(asked.model)), asked.model.template, thinking=asked.model.thinking
-    )
+    template = choose_template(load_tokenizer(_base(asked)), asked.model.template, thinking=asked.model.thinking)
     tokeniser = STAGES[asked.stage].tokeniser(template, asked.max_length, asked.assistant_only_loss)
     return tokeniser, tokeniser.look(examples)[0]
 
@@ -116,7 +114,7 @@ def _model(asked: TokenLosses) -> Any:
     """The base model, or it with a state of training in it."""
     import torch
 
-    from engine.compute.inference.base import load_model, load_tokenizer, model_folder
+    from engine.compute.inference.base import load_model, load_tokenizer
     from engine.compute.training.beginnings import begin_again
     from engine.compute.training.checkpoint import load_weights
     from engine.compute.training.tuners import apply_tuner
@@ -127,7 +125,7 @@ def _model(asked: TokenLosses) -> Any:
     folder = _state(asked)
     if folder is not None and folder.name == "model":
         return load_model(folder, torch.float32, attention, device)
-    model = load_model(model_folder(asked.model), torch.float32, attention, device)
+    model = load_model(_base(asked), torch.float32, attention, device)
     if folder is None:
         return model
     try:
@@ -136,12 +134,27 @@ def _model(asked: TokenLosses) -> Any:
 
             return PeftModel.from_pretrained(model, str(folder))
         tuner = TunerConfig.model_validate(asked.tuner)
-        tuned = apply_tuner(model, tuner, tokenizer=load_tokenizer(model_folder(asked.model)))
+        tuned = apply_tuner(model, tuner, tokenizer=load_tokenizer(_base(asked)))
         tuned = begin_again(tuned, tuner, folder).model
         load_weights(tuned, folder)
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError("rows.state_unusable", state=asked.state, detail=str(error)[:300]) from error
     return tuned
+
+
+def _base(asked: TokenLosses) -> Path:
+    """The base model's files; one with fresh weights lies in its run's folder, as long as that is kept."""
+    from engine.compute.inference.base import model_folder
+    from engine.contract.paths import Home
+    from engine.contract.scratch import HUB
+
+    if asked.model.hub != HUB:
+        return model_folder(asked.model)
+
+    found = Home.find().attempt(asked.run, 1).fresh_model
+    if not asked.run.isalnum() or not found.is_dir():
+        raise UserError("rows.state_gone", state=found.name)
+    return found
 
 
 def _state(asked: TokenLosses) -> Path | None:
@@ -173,7 +186,7 @@ def reproduction_facts(order: QueryOrder) -> dict[str, Any]:
     if order.params.get("program_only"):
         return found.model_dump()
     folder = locate(job.model)
-    if folder is None:
+    if folder is None and not job.from_scratch:
         raise UserError("model.not_here", path=job.model.path, choices=", ".join(MODELS))
     data, seed = job.data, job.training.seed
     by_group = data.validation_by == "group" and data.validation_share > 0 and not data.validation
@@ -183,7 +196,7 @@ def reproduction_facts(order: QueryOrder) -> dict[str, Any]:
     return found.model_copy(
         update={
             "config": manifest.of_job(job),
-            "model": model_fingerprint(folder),
+            "model": model_fingerprint(folder) if folder is not None else "",
             "data": manifest.of_rows(groups, [loaded.name for loaded in train]),
             "rows": data_fingerprint(groups, data),
             "seed": seed,

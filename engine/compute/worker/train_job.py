@@ -24,6 +24,7 @@ from engine.compute.worker.comparing import compare
 from engine.compute.worker.course import Course, rating
 from engine.compute.worker.environment import describe
 from engine.compute.worker.forensics import Forensics
+from engine.compute.worker.from_scratch import FromScratch, write_card
 from engine.compute.worker.heads import save_head, score
 from engine.compute.worker.identity import IdentityInMaking
 from engine.compute.worker.judging import Judging
@@ -52,6 +53,7 @@ class TrainSession:
         self.checkpoints = Checkpoints(
             folder.checkpoints, job.checkpoints, order.attempt, worker.report, lambda made: rating(made, job.stopping)
         )
+        self.fresh = job.from_scratch
         self.course: Course
         self.judging: Judging
         self.teaching = Teaching(order, job, folder, worker)
@@ -63,7 +65,7 @@ class TrainSession:
         refuse_missing(self.job.watching)
         self._settle(start)
         model = ModelSource(self.order, self.job.model, self.folder, self.worker)
-        folder = model.obtain()
+        folder = FromScratch(self.job, self.folder, self.worker).obtain(start) if self.fresh else model.obtain()
         self.teaching.obtain()
         self.report.phase(Phase.LOADING)
         materials = gather(self.spec, self.job, folder, self.report, self.worker.check)
@@ -92,6 +94,7 @@ class TrainSession:
         self.report.phase(Phase.SAVING)
         step = self.course.result(materials.model, outcome.steps)
         beside = partial(save_head, self.job, materials) if stage_of(self.job.stage).head else None
+        beside = partial(write_card, self.job, materials) if self.fresh else beside
         save_weights(self.job.tuner.kind, materials, self.folder.outputs, step, self.report, beside)
         self.worker.check()
         self._evaluate("after", materials, lessons)

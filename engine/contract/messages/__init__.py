@@ -35,6 +35,7 @@ from engine.contract.messages.nodes import NODES
 from engine.contract.messages.placement import PLACEMENT
 from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.rewards import REWARDS
+from engine.contract.messages.scratch import SCRATCH
 from engine.contract.messages.stages import STAGES
 from engine.contract.messages.teacher import TEACHER
 from engine.contract.messages.tuners import TUNERS
@@ -74,6 +75,7 @@ MESSAGES: dict[str, Message] = {
     **HEADS,
     **REWARDS,
     **TEACHER,
+    **SCRATCH,
     **TUNERS,
     **GUARDS,
 }

@@ -11,6 +11,7 @@ from engine.contract.estimate import estimate, load_of
 from engine.contract.forecast import AskForecast, MemoryForecast
 from engine.contract.nodes import NodeView
 from engine.contract.run_spec import TrainJob
+from engine.contract.scratch_shape import shape_of_job
 from engine.contract.stages import stage_of
 from engine.control.jobs.need import Needs
 from engine.control.store import memory, runs
@@ -28,7 +29,8 @@ async def forecast(
     desk: Desk, asked: AskForecast, job: TrainJob, node: NodeView | None, gpus: int
 ) -> MemoryForecast | None:
     """By the model's shape and what runs like it told; None where the shape is not known."""
-    shape = asked.shape or await asyncio.to_thread(desk.needs.shape, job.model)
+    shape = asked.shape or await asyncio.to_thread(shape_of_job, job)
+    shape = shape or await asyncio.to_thread(desk.needs.shape, job.model)
     if shape is None:
         return None
     device: Literal["cpu", "cuda"] = "cuda" if gpus else "cpu"

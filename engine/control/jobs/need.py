@@ -11,7 +11,6 @@ import contextlib
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from engine.contract.bundled import locate
 from engine.contract.estimate import CONTEXT_BYTES, estimate, load_of
@@ -20,6 +19,7 @@ from engine.contract.model_cache import Shelf
 from engine.contract.model_shape import ModelShape, read_shape
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.scratch_shape import shape_of_job
 from engine.control.jobs.queue import Model
 
 BYTES = {"F64": 8, "F32": 4}
@@ -37,12 +37,12 @@ class Needs:
         self._shapes: dict[Model, ModelShape | None] = {}
 
     def of(self, recipe: str) -> int | None:
-        """Bytes of a run, where they are known; `recipe` as the queue has it: model, tuner and training as JSON."""
+        """Bytes of a run, where they are known; `recipe` as the queue has it: parts of the job as JSON."""
         job = _read(recipe)
         if job is None:
             return None
         model = (job.model.hub, job.model.path, job.model.revision)
-        shape = self._shapes.get(model)
+        shape = _made(recipe) if job.from_scratch else self._shapes.get(model)
         return _least(shape, recipe) if shape is not None else self._known.get(model)
 
     def shape(self, model: ModelConfig) -> ModelShape | None:
@@ -82,17 +82,25 @@ def recipe_of(spec: RunSpec) -> str:
     job = spec.job
     if not isinstance(job, TrainJob):
         return ""
-    return json.dumps([part.model_dump(mode="json") for part in (job.model, job.tuner, job.training)])
+    return json.dumps([part.model_dump(mode="json") for part in (job.model, job.tuner, job.training, job.scratch)])
 
 
 @lru_cache(2000)
 def _read(recipe: str) -> TrainJob | None:
     try:
-        model, tuner, training = json.loads(recipe)
-        no_data: dict[str, Any] = {"train": [{"path": "-"}]}
-        return TrainJob.model_validate({"model": model, "tuner": tuner, "training": training, "data": no_data})
+        model, tuner, training, scratch = json.loads(recipe)
+        parts = {"model": model, "tuner": tuner, "training": training}
+        parts["scratch"] = scratch or {}  # an order from before there was such a group has none
+        return TrainJob.model_validate({**parts, "data": {"train": [{"path": "-"}]}})
     except (ValueError, TypeError):  # a job of another kind
         return None
+
+
+@lru_cache(2000)
+def _made(recipe: str) -> ModelShape | None:
+    """Of a model from scratch, where no file has to be read for its vocabulary."""
+    job = _read(recipe)
+    return shape_of_job(job) if job is not None and job.scratch.tokenizer == "trained" else None
 
 
 @lru_cache(2000)

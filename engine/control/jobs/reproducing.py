@@ -28,7 +28,9 @@ NAME_LENGTH = 120
 async def check(desk: Desk, uid: str, ask: Ask) -> ReproductionCheck:
     """Compare what the run told with what is here now, as far as a helper can look at it in its time."""
     _row, spec, attempt, was, node = await _told(desk, uid)
-    why = ""
+    why, later = "", LATER
+    if isinstance(spec.job, TrainJob) and spec.job.from_scratch:
+        later = [*LATER, "model"]  # made by the run
     if node != LOCAL:  # what is installed there cannot be seen from here
         return ReproductionCheck(run=uid, attempt=attempt, unchecked=_all_fields())
     for whole in (True, False):
@@ -36,7 +38,7 @@ async def check(desk: Desk, uid: str, ask: Ask) -> ReproductionCheck:
         answer = await ask(QueryRequest(kind="reproduction_facts", params=params))
         if answer.error is None:
             now = RunManifest.model_validate(answer.result)
-            left = LATER if whole else [*LATER, "config", "model", "data", "rows", "seed"]
+            left = later if whole else [*LATER, "config", "model", "data", "rows", "seed"]
             found = differences(was, now, [*left, "image"])
             return ReproductionCheck(run=uid, attempt=attempt, differences=found, unchecked=left, error=why)
         why = answer.error.what

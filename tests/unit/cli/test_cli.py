@@ -132,3 +132,12 @@ def test_tables_and_numbers():
     assert output.table(("a",), []) == "a"
     assert (output.span(3.25), output.span(75), output.span(7300)) == ("3.2 s", "1 min 15 s", "2 h 01 min")
     assert output.number(None) == "–"
+
+
+def test_that_sizes_of_models_from_scratch_are_told(capsys):
+    assert main(["scratch", "--family", "qwen3_moe", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["size"] for one in found] == ["2m", "20m", "125m", "350m"]
+    assert all(0 < one["active"] < one["total"] for one in found)
+    assert main(["scratch"]) == 0
+    assert f"{found[0]['total']:,}" in capsys.readouterr().out

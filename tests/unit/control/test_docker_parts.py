@@ -276,6 +276,30 @@ def test_that_a_version_of_the_library_goes_to_a_node_as_a_folder(tmp_path):
     assert (missing.hub, missing.version) == ("library", "0" * 64)  # its worker says that it is not there
 
 
+def test_that_the_tokenizer_of_a_model_from_scratch_goes_to_a_node_where_a_folder_has_it(tmp_path):
+    (tmp_path / "tok").mkdir()
+    (tmp_path / "tok" / "tokenizer.json").write_text("{}")
+    profile = NodeProfile.model_validate({"name": "far", "kind": "docker_local"})
+    sums = Sums(tmp_path / "sums.json")
+    inputs = Inputs(Home(tmp_path / "home"), profile, None, sums)  # type: ignore[arg-type] # nothing is copied here
+
+    def moved(**scratch):
+        job = {
+            "kind": "train", "model": {"path": "new", "hub": "scratch"}, "stage": "pretrain", "tuner": {"kind": "full"},
+            "data": {"train": [{"path": "demo", "hub": "bundled"}]}, "scratch": scratch,
+        }  # fmt: skip
+        spec = RunSpec.model_validate({"name": "x", "job": job})
+        order = AttemptOrder(protocol=1, run="r", attempt=1, lease="l", spec=spec)
+        found, mounted = inputs.find(order, lambda: None)
+        return found.spec.job.scratch.tokenizer_path, mounted
+
+    path, mounted = moved(tokenizer="folder", tokenizer_path=str(tmp_path / "tok"))
+    assert [path] == list(mounted.values())
+    assert path.startswith(str(names.INPUTS))
+    assert moved() == ("", {})
+    assert moved(tokenizer="base", tokenizer_path="demo") == ("demo", {})
+
+
 def test_that_a_teacher_and_its_adapter_go_to_a_node_and_a_hubs_is_fetched_there(tmp_path):
     for name in ("big", "adapter"):
         (tmp_path / name).mkdir()

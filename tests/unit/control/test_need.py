@@ -4,7 +4,11 @@ import json
 
 import pytest
 
+from engine.contract.estimate import CONTEXT_BYTES
 from engine.contract.paths import Home
+from engine.contract.run_spec import RunSpec
+from engine.contract.scratch import preset
+from engine.contract.scratch_shape import parameters_of
 from engine.control.jobs.need import Needs, recipe_of
 from tests.helpers.controller import make_spec
 
@@ -33,3 +37,18 @@ def test_that_what_cannot_be_read_is_not_known_and_keeps_nobody_waiting(tmp_path
     (tmp_path / "model" / "model.safetensors").unlink()
     needs.learn(away)
     assert needs.of(recipe_of(away)) is None
+
+
+def test_that_a_model_from_scratch_needs_what_its_form_comes_to(tmp_path):
+    base = make_spec(tmp_path).model_dump(mode="json")
+    base["job"] |= {"model": {"path": "new", "hub": "scratch"}, "stage": "pretrain", "tuner": {"kind": "full"}}
+    needs, found = Needs(Home(tmp_path / "home")), []
+    for size in ("2m", "20m"):
+        spec = RunSpec.model_validate({**base, "job": {**base["job"], "scratch": preset("llama", size)}})
+        numbers = parameters_of(spec.job.scratch, spec.job.scratch.vocabulary).total
+        found.append(needs.of(recipe_of(spec)))
+        assert found[-1] == CONTEXT_BYTES + 16 * numbers  # weights, gradients and two moments in fp32
+    assert found[0] < found[1]
+    taken = {**preset("llama", "2m"), "tokenizer": "folder", "tokenizer_path": "/far"}
+    spec = RunSpec.model_validate({**base, "job": {**base["job"], "scratch": taken}})
+    assert needs.of(recipe_of(spec)) is None

@@ -20,6 +20,7 @@ from engine.contract.nodes import NodeProfile, Transfer
 from engine.contract.paths import Home
 from engine.contract.rollouts import RewardConfig
 from engine.contract.run_spec import AttemptOrder, TrainJob
+from engine.contract.scratch import ScratchConfig
 from engine.contract.stages import stage_of
 from engine.contract.teacher import TeacherConfig
 from engine.control.executors.docker import names
@@ -112,6 +113,7 @@ class Inputs:
         changed = job.model_copy(update={"model": model, "data": data, "evaluation": evaluation})
         rollouts = job.rollouts.model_copy(update={"rewards": rewards})
         changed = changed.model_copy(update={"rollouts": rollouts, "teacher": teacher})
+        changed = changed.model_copy(update={"scratch": self._of_scratch(job, check)})
         rewritten = order.model_copy(update={"spec": order.spec.model_copy(update={"job": changed})})
         return rewritten, {entry.volume: target for target, entry in self.entries.items()}
 
@@ -161,6 +163,15 @@ class Inputs:
         if adapter:
             moved["adapter"] = self._moved(ModelConfig(path=adapter), check).path
         return job.teacher.model_copy(update=moved)
+
+    def _of_scratch(self, job: TrainJob, check: Callable[[], None]) -> ScratchConfig:
+        """The tokenizer of a model that is made over there, where a folder has it."""
+        form = job.scratch
+        if not job.from_scratch or form.tokenizer != "folder":
+            return form
+        return form.model_copy(
+            update={"tokenizer_path": self._moved(ModelConfig(path=form.tokenizer_path), check).path}
+        )
 
     def _of_library(self, source: DataSource, check: Callable[[], None]) -> DataSource:
         """A version goes there as a folder; what lies in it says how its rows are read, wherever it is."""
