@@ -80,6 +80,8 @@ class Chance:
 def save_state(trainer: ForgeTrainer, folder: Path) -> None:
     """Everything the next step depends on, chance as it was at the call. Call it at a boundary, after the report."""
     chance = Chance.now()
+    if trainer.members is not None:
+        trainer.members.ask("chance", folder=str(folder))
     save_weights(trainer.accelerator.unwrap_model(trainer.model), folder)
     torch.save(plain_state(trainer.optimizer.state_dict()), folder / OPTIMISER)
     schedule = {"schedule": trainer.lr_scheduler.state_dict()}

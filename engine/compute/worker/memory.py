@@ -43,7 +43,8 @@ class MemoryBook:
         shape = self._shape
         if shape is None:
             return
-        longest = probe.longest_batch(self.trainer.loader, self.trainer.objective)
+        members = self.trainer.members
+        longest = probe.longest_batch(self.trainer.loader, self.trainer.objective, members.count if members else 1)
         width = min(longest.width, self._job.data.max_length)
         load = self._load(device, width, longest)
         process = max(0, resident() - probe.tensor_bytes(model)) if device == "cpu" else 0
