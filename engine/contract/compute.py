@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from engine.contract.members import RUNNABLE_STRATEGIES, Strategy, members_of
+from engine.contract.members import Strategy, members_of
 from engine.contract.setting import Settings, setting
 
 
@@ -73,10 +73,9 @@ class Placement(Settings):
     )
     strategy: Strategy = setting(
         "ddp",
-        "How several share the work: ddp keeps the whole model in each and adds up gradients; the others part weights, "
-        "gradients or the optimiser's state.",
+        "How several share the work: ddp keeps the whole model in each and adds up gradients; fsdp2 parts weights, "
+        "gradients and the optimiser's state; zero2 and zero3 (DeepSpeed) do not run yet.",
         label="Sharing the work",
-        executable=RUNNABLE_STRATEGIES,
     )
     wait_minutes: float = setting(
         10.0,

@@ -119,8 +119,11 @@ def load_of(
     width: int | None = None,
     trained: float | None = None,
     teacher: ModelShape | None = None,
+    members: int = 1,
 ) -> Load:
     """What a worker makes of a job. Without a `width` rows are as long as they may be; a `teacher` counts if known.
+
+    Of several members it is what one has: the whole model, and its share of the rows.
 
     Of a pair both answers count. Passes of the reference, of which nothing is kept, come before those that learn and
     are not counted: they are smaller.
@@ -138,7 +141,7 @@ def load_of(
     held = job.model.dtype if job.model.dtype != "auto" else "fp32" if full else arithmetic
     return Load(
         full=full, rank=rank, targets=() if tuner.virtual else tuple(job.tuner.targets), dropout=job.tuner.dropout,
-        rows=rows_at_once(job),
+        rows=rows_at_once(job, members),
         width=min(width or job.data.max_length, job.data.max_length), trained=1.0 if trained is None else trained,
         accumulation=training.accumulation * training.micro_batch_parts,
         checkpointing=training.gradient_checkpointing, attention=job.model.attention, arithmetic=arithmetic,
@@ -156,9 +159,9 @@ def _teacher_bytes(job: TrainJob, arithmetic: str, shape: ModelShape | None) -> 
     return 0 if shape is None else round(shape.parameters * BYTES[held])
 
 
-def rows_at_once(job: TrainJob) -> int:
+def rows_at_once(job: TrainJob, members: int = 1) -> int:
     """Rows of tokens that pass through the model together; own answers can be parted one by one, pairs cannot."""
-    size, parts = job.training.micro_batch_size, job.training.micro_batch_parts
+    size, parts = math.ceil(job.training.micro_batch_size / members), job.training.micro_batch_parts
     if stage_of(job.stage).grouped:
         return math.ceil(size * job.sequences / parts)
     return math.ceil(size / parts) * job.sequences

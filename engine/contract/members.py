@@ -6,10 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from engine.contract.errors import Problem
+from engine.contract.optimizers import OPTIMIZERS
 from engine.contract.stages import STAGES, WHOLE_BATCH, loss_of, stage_of
+from engine.contract.tuners import HOLDINGS, TUNERS
 
 Strategy = Literal["ddp", "fsdp2", "zero2", "zero3"]
-RUNNABLE_STRATEGIES: tuple[str, ...] = ("ddp",)
+
+PARTED_STAGES = ("sft", "pretrain", "dpo")
+PARTED_TUNERS = ("lora", "full")
+PARTED_OPTIMIZERS = ("adamw_torch", "adamw_torch_fused")
+"""With which weights can be parted: tried, and known to look at each number by itself."""
 
 
 def members_of(gpus: int | None, processes: int) -> int:
@@ -20,14 +26,17 @@ def members_of(gpus: int | None, processes: int) -> int:
 def contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
     """What of an order for several members does not go together, in a document that may not validate."""
     compute, training = _group(document, "compute"), _group(document, "training")
+    if compute.get("strategy") in ("zero2", "zero3"):
+        yield Problem(code="config.zero_package", field="compute.strategy", params={"strategy": compute["strategy"]})
+        return
     gpus, processes = _whole(compute.get("gpus"), 0), _whole(compute.get("processes", 1), 1)
     if processes is not None and processes > 1 and gpus != 0:
         yield Problem(code="config.processes_gpus", field="compute.processes", params={"processes": processes})
         return
     count = members_of(gpus, processes or 1)
     if count < 2:
-        if compute.get("strategy", "ddp") in ("fsdp2", "zero2", "zero3"):
-            params = {"strategy": str(compute["strategy"])}
+        if compute.get("strategy", "ddp") == "fsdp2":
+            params = {"strategy": "fsdp2"}
             yield Problem(code="config.strategy_alone", field="compute.strategy", params=params)
         return
     field = "compute.gpus" if gpus else "compute.processes"
@@ -41,6 +50,33 @@ def contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(code="config.members_stage", field=field, params={"stage": stage.name})
         return
     yield from _loss(document, stage.name, field)
+    if compute.get("strategy", "ddp") == "fsdp2":
+        yield from _parted(document, stage.name)
+
+
+def _parted(document: Mapping[str, Any], stage: str) -> Iterator[Problem]:
+    """What cannot be done with weights of which each member has a part only."""
+    tuner, model, training = (_group(document, name) for name in ("tuner", "model", "training"))
+    params = {"strategy": "fsdp2"}
+    if stage not in PARTED_STAGES:
+        yield Problem(code="config.parted", field="stage", params={**params, "value": stage,
+                      "choices": ", ".join(PARTED_STAGES)})  # fmt: skip
+    kind = str(tuner.get("kind", "lora"))
+    if kind in TUNERS and kind not in PARTED_TUNERS:
+        yield Problem(code="config.parted", field="tuner.kind", params={**params, "value": kind,
+                      "choices": ", ".join(PARTED_TUNERS)})  # fmt: skip
+    held = model.get("quantisation", "none")
+    if held in HOLDINGS and held not in ("none", "auto"):
+        yield Problem(code="config.parted", field="model.quantisation", params={**params, "value": held,
+                      "choices": "none"})  # fmt: skip
+    optimizer = training.get("optimizer", "adamw_torch_fused")
+    if optimizer in OPTIMIZERS and optimizer not in PARTED_OPTIMIZERS:
+        yield Problem(code="config.parted", field="training.optimizer", params={**params, "value": optimizer,
+                      "choices": ", ".join(PARTED_OPTIMIZERS)})  # fmt: skip
+    for name, action in _group(document, "guards").items():
+        if action == "roll_back":
+            yield Problem(code="config.parted", field=f"guards.{name}", params={**params, "value": "roll_back",
+                          "choices": "skip, stop"})  # fmt: skip
 
 
 def _loss(document: Mapping[str, Any], stage: str, field: str) -> Iterator[Problem]:

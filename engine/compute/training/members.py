@@ -26,6 +26,7 @@ import torch.distributed as dist
 
 from engine.compute.training.batches import Batch, rows_between, rows_of
 from engine.compute.training.checkpoint import Chance
+from engine.contract.members import Strategy
 
 FOREVER = timedelta(days=90)
 BUCKET = 16 << 20
@@ -48,9 +49,17 @@ class MemberLost(Exception):
 class Members:
     """All of them, as one of them sees it."""
 
-    def __init__(self, number: int, count: int, meeting: Path, patience: float) -> None:
+    def __init__(self, number: int, count: int, meeting: Path, patience: float, strategy: Strategy = "ddp") -> None:
         """`meeting` is a file in the attempt's folder; `patience` in seconds, of the first member."""
         self.number, self.count = number, count
+        self.shards = strategy == "fsdp2"
+        """Weights are parted: all must pass through the model equally often."""
+        self.spare: Batch = {}
+        """A row to pass through the model where none is left."""
+        self.idle = False
+        """It is passed through now, and counts nothing."""
+        self.passes: list[int] = []
+        """Of each micro batch that is to come in this step."""
         self.store = dist.FileStore(str(meeting), count)
         self.store.set_timeout(FOREVER)
         self._patience = timedelta(seconds=patience) if number == 0 else FOREVER
@@ -121,11 +130,14 @@ class Members:
             dist.recv(data, src=number, group=self._talk)
         return _unpacked(data)
 
-    def ask(self, what: str, **more: Any) -> None:
-        """Have all others do something between two steps, and wait until it is done."""
-        if self.listening:
-            self.tell(what=what, **more)
-            self.hear_all()
+    def ask(self, what: str, meanwhile: Callable[[], Any] = lambda: None, **more: Any) -> Any:
+        """Have all others do something between two steps, and wait until it is done; what came of `meanwhile`."""
+        if not self.listening:
+            return meanwhile()
+        self.tell(what=what, **more)
+        found = meanwhile()
+        self.hear_all()
+        return found
 
     def release(self, stop: bool) -> None:
         """The first member has done what was to be done between two steps."""
@@ -155,12 +167,11 @@ class Members:
         """Rows of the largest share."""
         return -(-rows // self.count)
 
-    def add_up(self, weights: Sequence[torch.Tensor], loss: torch.Tensor | float) -> torch.Tensor:
+    def add_up(self, weights: Sequence[torch.Tensor], loss: torch.Tensor | float, device: torch.device) -> torch.Tensor:
         """Make every gradient the sum over all members, and return that of the loss.
 
         A weight that no member has a gradient for stays without one: optimisers pass over those.
         """
-        device = weights[0].device if weights else torch.device("cpu")
         there = [float(weight.grad is not None) for weight in weights]
         head = torch.tensor([0.0, *there], dtype=torch.float64, device=device)
         head[0] = torch.as_tensor(loss, device=device).double()

@@ -29,7 +29,7 @@ from engine.compute.training.objectives import Figures, Objective, Tokens
 from engine.compute.training.optimizers import optimizer_arguments, schedule_arguments
 from engine.compute.training.precision import Precision
 from engine.compute.training.row_losses import RowLosses, keeping
-from engine.compute.training.together import exchange, follow
+from engine.compute.training.together import exchange, fill_up, follow, put_apart, shared_out, whole
 from engine.contract.faults import fault, spoilt
 from engine.contract.objective import ObjectiveConfig
 from engine.contract.stages import STAGES
@@ -155,6 +155,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         )
         self.remove_callback(PrinterCallback)
         self.selective = self.objective.selects(self.model)
+        put_apart(self)
         self.objective.autocast = self.accelerator.autocast
         self._validated_at = -1
         self._boundary_at = -1
@@ -201,7 +202,8 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         }
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        load_weights(model or self.model, Path(resume_from_checkpoint))
+        if self.members is None or not self.members.shards:  # else they were loaded before they were parted
+            load_weights(model or self.model, Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
@@ -256,7 +258,8 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         if self.members is None:
             return
         self.members.join(self.args.device)
-        self.members.same(self._learning(model))
+        if not self.members.shards:
+            self.members.same(self._learning(model))
         if afresh:
             self.members.draw_apart(self.args.seed, 0)
 
@@ -295,9 +298,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         self.pace.rows += sum(map(rows_of, batches)) // self.objective.answers
         self._trained, self._step_loss, self._loss_before = trained, 0.0, self._tr_loss.clone()
         if self.members is not None:
-            if self.rows is not None:
-                self.rows.describe(batches)
-            batches = [self.members.share(batch) for batch in batches]
+            batches = shared_out(self, self.members, batches)
         return batches, torch.tensor(max(trained, 1), device=device)
 
     def compute_loss(
@@ -312,6 +313,8 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         self.objective.tell = self.rows.taking if self.rows else None
         loss, told = self.objective.loss(model, inputs, self.selective)
         self.objective.tell = None
+        if self.members is not None and self.members.idle:
+            return loss * 0.0
         self.figures.add(told)
         if self.ranks is not None and model.training:  # once a step, in as many parts as the step has
             loss = loss + self.ranks.penalty() * self.objective.count(inputs)
@@ -320,9 +323,11 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
     def training_step(self, model: Any, inputs: Batch, num_items_in_batch: torch.Tensor | int | None = None) -> Any:
         """A micro batch, in as many parts as asked for: a sum of losses is the same sum in parts."""
         fault("training.before_batch")
-        losses = []
-        for part in self.cut(inputs):
-            with keeping(self.rows, part) as content:
+        losses, parts = [], self.cut(inputs)
+        for place, part in enumerate(parts if self.members is None else fill_up(self.members, parts)):
+            if self.members is not None:
+                self.members.idle = place >= len(parts)
+            with keeping(self.rows if place < len(parts) else None, part) as content:
                 losses.append(super().training_step(model, content, num_items_in_batch))
         if not losses:  # none of the rows is this member's
             losses.append(torch.zeros((), device=self.args.device))
@@ -334,7 +339,8 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         """The trainer's own, of a gradient that a test may spoil."""
         self._add_up(model)
         self._spoil_gradient(model)
-        return super()._clip_grad_norm(model)
+        norm = super()._clip_grad_norm(model)
+        return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
 
     def _add_up(self, model: Any) -> None:
         """Gradient and loss of the step become those of all members, once."""
@@ -342,7 +348,8 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
             return
         self._joined_at = self.state.global_step
         exchange(self, self.members)
-        self._step_loss = self.members.add_up(self._learning(model), self._step_loss).to(self.args.device)
+        weights = self.objective.parameters() if self.members.shards else self._learning(model)
+        self._step_loss = self.members.add_up(weights, self._step_loss, self.args.device)
         if self._loss_before is not None:
             self._tr_loss.copy_(self._loss_before + self._step_loss)
 
@@ -352,6 +359,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
             self._add_up(model)
             self._spoil_gradient(model)
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
         loss = torch.as_tensor(self._step_loss, device=self.args.device, dtype=torch.float32)
         figures = torch.stack([loss, torch.as_tensor(norm, device=loss.device, dtype=torch.float32)]).tolist()
         step = self.state.global_step + 1
@@ -378,9 +386,14 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
 
     def cut(self, batch: Batch) -> list[Batch]:
         """A batch in parts of as many rows each as fit into the model at once."""
-        rows = self.loader.size if self.members is None else self.members.most(self.loader.size)
-        size = max(1, math.ceil(rows * self.objective.answers / self.parts))
+        size = self.rows_at_once
         return [rows_between(batch, at, at + size) for at in range(0, rows_of(batch), size)]
+
+    @property
+    def rows_at_once(self) -> int:
+        """That pass through the model together, of one member."""
+        rows = self.loader.size if self.members is None else self.members.most(self.loader.size)
+        return max(1, math.ceil(rows * self.objective.answers / self.parts))
 
     def go_back(self, folder: Path, rate: float) -> None:
         """Weights and optimiser as in a checkpoint; steps, schedule, data and chance go on from here."""
@@ -423,8 +436,10 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         if self._validated_at == self.state.global_step:
             return {}
         self._validated_at = self.state.global_step
-        found = self.objective.measure(self.model, self.validation)
-        loss, told = found or mean_loss(self.model, self.validation, self.args.device, self.selective, self.objective)
+        model, rows = self.model, self.validation
+        with whole(self):
+            found = self.objective.measure(model, rows)
+            loss, told = found or mean_loss(model, rows, self.args.device, self.selective, self.objective)
         told = {f"validation_{name}": value for name, value in told.items()}
         self.watch.validation(self.state.global_step, {"validation_loss": loss, **told})
         self.pace.restart()

@@ -58,7 +58,7 @@ class MemberSession(TrainSession):
     def __init__(self, order: AttemptOrder, job: TrainJob, folder: AttemptFolder, worker: Worker, number: int) -> None:
         super().__init__(order, job, folder, worker)
         place = order.spec.compute
-        self.members = Members(number, place.members, folder.meeting, 60 * place.wait_minutes)
+        self.members = Members(number, place.members, folder.meeting, 60 * place.wait_minutes, place.strategy)
 
     def run(self) -> None:
         """Load what the first member loads, learn with it, and end when it says so."""
@@ -75,7 +75,7 @@ class MemberSession(TrainSession):
         watch = Watch(lambda *_point: None, lambda *_found: None, lambda: False)
         objective = self._objective(materials)
         rows = RowLosses() if self.job.forensics.row_losses and objective.of_tokens else None
-        trainer = self._trainer(materials, lessons, objective, watch, validates=False, rows=rows)
+        trainer = self._trainer(materials, lessons, objective, watch, validates=False, rows=rows, start=start)
         if start is None or start.manifest.step < lessons.steps:
             train(trainer, start.folder if start is not None else None)
             if members.heard_last != "end":

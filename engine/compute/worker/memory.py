@@ -55,7 +55,7 @@ class MemoryBook:
             "shape": shape.model_dump(mode="json"),
         }  # fmt: skip
         self._report.memory_forecast(**content)  # before the probe, which may be where memory runs out
-        if self._job.training.memory_probe:
+        if self._job.training.memory_probe and not (members and members.shards):  # all would have to pass through
             self._report.memory_forecast(**content, **self._measured(model, shape, load, longest, device))
 
     def _load(self, device: Literal["cpu", "cuda"], width: int, longest: probe.LongestBatch) -> Load:

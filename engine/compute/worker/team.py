@@ -42,7 +42,7 @@ class Team:
         self._folder, self._devices = folder, devices
         place = order.spec.compute
         self.count = place.members
-        self._minutes = place.wait_minutes
+        self._minutes, self._strategy = place.wait_minutes, place.strategy
         self._processes: list[subprocess.Popen[bytes]] = []
         self.members: Members | None = None
 
@@ -53,7 +53,7 @@ class Team:
         meeting = self._folder.meeting
         with contextlib.suppress(FileNotFoundError):
             meeting.unlink()
-        self.members = Members(0, self.count, meeting, 60 * self._minutes)
+        self.members = Members(0, self.count, meeting, 60 * self._minutes, self._strategy)
         point = {"path": start.point.path, "attempt": start.point.attempt} if start is not None else None
         self.members.store.set("start", json.dumps(point))
         for number in range(1, self.count):

@@ -20,6 +20,7 @@ from engine.compute.training.precision import device_name, nvml_names
 from engine.compute.training.prompts import as_base
 from engine.compute.training.row_losses import RowLosses
 from engine.compute.training.stages import STAGES
+from engine.compute.training.together import restore
 from engine.compute.training.trainer import ForgeTrainer, Outcome, arguments, outcome_of, train
 from engine.compute.training.tuners import count_parameters
 from engine.compute.worker.boundary import Boundary
@@ -207,7 +208,7 @@ class TrainSession:
         book = MemoryBook(self.job, materials.folder, self.report, self.order.memory)
         record = Forensics(self, materials, lessons, identity, boundary, objective.of_tokens)
         watch = Watch(boundary.stepped, boundary.validated, self._should_stop, record, self.course.go_back, book.begin)
-        trainer = self._trainer(materials, lessons, objective, watch, bool(lessons.validation), record.losses)
+        trainer = self._trainer(materials, lessons, objective, watch, bool(lessons.validation), record.losses, start)
         boundary.trainer = book.trainer = trainer
         if not trainer.selective:
             architecture = type(trainer.model).__name__
@@ -223,6 +224,7 @@ class TrainSession:
         book.end()
         record.end()
         boundary.finish(outcome)
+        restore(trainer)
         self.team.finish()
         if lessons.loader.pool.lazy:
             tell_tally(lessons.tokeniser, self.report)
@@ -241,8 +243,11 @@ class TrainSession:
         watch: Watch,
         validates: bool,
         rows: RowLosses | None = None,
+        start: Start | None = None,
     ) -> ForgeTrainer:
         """The same in every member."""
+        if self.members is not None and self.members.shards:
+            self._part(materials, self.members, start)
         args = arguments(
             self.job.training, lessons.steps, materials.precision, materials.device, self.folder.outputs, validates,
             _noise(self.job),
@@ -258,6 +263,16 @@ class TrainSession:
         trainer.keeps = self.course
         self.course.trainer = trainer
         return trainer
+
+    def _part(self, materials: Materials, members: Members, start: Start | None) -> None:
+        """Part the weights among the members, as they are to begin or to go on."""
+        from engine.compute.training.sharded import shard
+
+        if start is not None:
+            load_weights(materials.model, start.folder)
+        members.join(materials.device)
+        members.same(weight for weight in materials.model.parameters() if weight.requires_grad)
+        shard(materials.model)
 
     def _ranks(self, materials: Materials, lessons: Lessons) -> Allocation | None:
         """Who moves ranks between modules, where the method does."""

@@ -18,6 +18,16 @@ MEMBERS: dict[str, Message] = {
         "{members} processes share the rows of a micro batch, and it has {rows}.",
         "Set training.micro_batch_size to {members} or more: it counts the rows of all together.",
     ),
+    "config.parted": Message(
+        "",
+        "With strategy {strategy} each member has a part of the weights, and '{value}' needs all of them.",
+        "Choose: {choices}; or set compute.strategy to ddp.",
+    ),
+    "config.zero_package": Message(
+        "",
+        "{strategy} is DeepSpeed's, and this version does not start its package, deepspeed.",
+        "Set compute.strategy to fsdp2, which parts the same things, or to ddp.",
+    ),
     "config.too_few_gpus": Message(
         "", "The run asks for {wanted} GPUs on one node, and {node} has {gpus}.", "Set compute.gpus to {gpus} or less."
     ),

@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+from pathlib import Path
 
 import psutil
 import pytest
+import tiny
 from helpers import Attempt
 from safetensors.torch import load_file
 
@@ -50,8 +52,11 @@ def test_that_every_row_is_exactly_one_members(rows, count):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["lora", "full", "dpo"])
-def test_that_the_curve_is_that_of_one_process(attempt, case):
+@pytest.mark.parametrize(
+    ("case", "strategy"), [("lora", "ddp"), ("full", "ddp"), ("dpo", "ddp"), ("lora", "fsdp2"), ("full", "fsdp2"),
+                           ("dpo", "fsdp2")]
+)  # fmt: skip
+def test_that_the_curve_is_that_of_one_process(attempt, case, strategy):
     job = {
         "rows": preferences(21) if case == "dpo" else uneven(21),  # the last batch of an epoch has a single row
         "training": {
@@ -61,7 +66,8 @@ def test_that_the_curve_is_that_of_one_process(attempt, case):
         "tuner": {"kind": "full"} if case == "full" else {"kind": "lora", "rank": 4},
         "stage": "dpo" if case == "dpo" else "sft",
     }  # fmt: skip
-    one, two = attempt(**job, name="one"), attempt(**job, name="two", spec=TWO)
+    spec = {"compute": {**TWO["compute"], "strategy": strategy}}
+    one, two = attempt(**job, name="one"), attempt(**job, name="two", spec=spec)
     assert (one.run(), two.run()) == (0, 0), two.end
     told = ["loss", "grad_norm", "learning_rate", "tokens_seen"]
     near(curve(two, *told), curve(one, *told))
@@ -101,6 +107,10 @@ def again(made: Attempt, step: int, number: int, **compute) -> Attempt:
     return Attempt(folder)
 
 
+def rows_file(rows: list[dict], folder: Path) -> str:
+    return str(tiny.write_jsonl(folder / "rows.jsonl", rows))
+
+
 def after(made: Attempt, step: int) -> list[list[float]]:
     return [[line.values["loss"], line.values["grad_norm"]] for line in made.of("step") if line.step > step]
 
@@ -117,16 +127,24 @@ def test_that_two_go_on_bit_for_bit_where_they_were(attempt):
 
 
 @pytest.mark.slow
-def test_that_a_run_goes_on_with_another_number_of_members(attempt):
-    job = recipe(tuner={"kind": "lora", "rank": 4})  # nothing is left to chance
+@pytest.mark.parametrize(("kind", "strategy"), [("lora", "ddp"), ("lora", "fsdp2"), ("full", "fsdp2")])
+def test_that_a_run_goes_on_with_another_number_of_members(attempt, tmp_path, kind, strategy):
+    watching = {"prompts": ["say 1"], "prompt_tokens": 4}
+    job = recipe(tuner={"kind": kind, **({"rank": 4} if kind == "lora" else {})}, watching=watching)
+    job["training"] |= {"validate_every": 2, **({"learning_rate": 1e-3} if kind == "full" else {})}
+    job["data"] = {"train": [{"path": rows_file(job["rows"], tmp_path)}], "validation_share": 0.2}
     one = attempt(**job)
     assert one.run() == 0
-    two = again(one, 2, 2, processes=2)
+    two = again(one, 2, 2, processes=2, strategy=strategy)
     assert two.run() == 0, two.end
     near(after(two, 2), after(one, 2))
     back = again(two, 4, 3)
     assert back.run() == 0, back.end
+    found, expected = ([line.values["validation_loss"] for line in made.of("validation")] for made in (two, one))
+    assert len(found) == 2
+    assert found == pytest.approx(expected[1:], rel=1e-4)
     near(after(back, 4), after(one, 4))
+    assert [line.answer for line in two.of("sample")] == [line.answer for line in one.of("sample")][1:]
     (note,) = [note for note in two.of("note") if note.code == "checkpoint.not_exact"]
     assert "members 1 → 2" in note.params["differences"]
 

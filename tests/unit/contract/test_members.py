@@ -11,7 +11,8 @@ from engine.contract.members import members_of
 
 def document(compute, **more):
     data = {"train": [{"path": "demo", "hub": "bundled"}]}
-    return {"name": "a", "model": {"path": "demo", "hub": "bundled"}, "data": data, "compute": compute, **more}
+    model = {"path": "demo", "hub": "bundled"}
+    return {"name": "a", "model": model, "data": data, "compute": compute, **more}
 
 
 def codes(compute, **more):
@@ -47,6 +48,7 @@ def test_that_what_does_not_go_together_is_refused_by_its_setting(compute, more,
     ("compute", "more"),
     [
         ({"gpus": 8}, {}),
+        ({"gpus": 8, "strategy": "fsdp2"}, {}),
         ({"gpus": 0, "processes": 2}, {"stage": "dpo"}),
         ({"gpus": 2}, {"stage": "cpo", "objective": {"cpo_alpha": 0.0}}),
         ({"gpus": 2}, {"stage": "simpo"}),
