@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from engine.contract.calibration import Calibration
+from engine.contract.compute import Placement
 from engine.contract.model_shape import Linear, ModelShape
 from engine.contract.optimizers import OPTIMIZERS
 from engine.contract.run_spec import TrainJob
@@ -84,6 +85,9 @@ class Load(BaseModel):
     beside: int = 0
     """Bytes of other frozen models, such as a teacher."""
 
+    parted: int = 1
+    """Members that have a part each of gradients and the optimiser's state; each loads all the weights first."""
+
     @property
     def tokens(self) -> int:
         """Of a micro batch, filling and virtual tokens included."""
@@ -119,7 +123,7 @@ def load_of(
     width: int | None = None,
     trained: float | None = None,
     teacher: ModelShape | None = None,
-    members: int = 1,
+    place: Placement = Placement(),
 ) -> Load:
     """What a worker makes of a job. Without a `width` rows are as long as they may be; a `teacher` counts if known.
 
@@ -141,7 +145,7 @@ def load_of(
     held = job.model.dtype if job.model.dtype != "auto" else "fp32" if full else arithmetic
     return Load(
         full=full, rank=rank, targets=() if tuner.virtual else tuple(job.tuner.targets), dropout=job.tuner.dropout,
-        rows=rows_at_once(job, members),
+        rows=rows_at_once(job, place.members), parted=place.members if place.strategy == "fsdp2" else 1,
         width=min(width or job.data.max_length, job.data.max_length), trained=1.0 if trained is None else trained,
         accumulation=training.accumulation * training.micro_batch_parts,
         checkpointing=training.gradient_checkpointing, attention=job.model.attention, arithmetic=arithmetic,
@@ -175,6 +179,7 @@ def estimate(shape: ModelShape, load: Load, known: Calibration | None = None) ->
     gradients = 4.0 * trained if load.weights == "fp32" or not load.full else BYTES[load.weights] * trained
     optimizer = OPTIMIZERS.get(load.optimiser, OPTIMIZERS["adamw_torch_fused"])
     state = optimizer.state * trained * (min(1.0, load.directions / shape.hidden) if load.directions else 1.0)
+    gradients, state = gradients / load.parted, state / load.parted
     begin_grads = gradients if load.accumulation > 1 else shape.embedding * 4.0 if load.full and shape.tied else 0.0
     kept, working = factor * _activations(shape, load), factor * _working(shape, load)
     logits = _logits(shape, load)

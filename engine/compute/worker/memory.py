@@ -13,6 +13,7 @@ from engine.compute.training import probe
 from engine.compute.training.trainer import ForgeTrainer
 from engine.compute.worker.reporter import Reporter
 from engine.contract.calibration import Calibration
+from engine.contract.compute import Placement
 from engine.contract.estimate import Load, estimate, factor_of, load_of
 from engine.contract.model_shape import ModelShape, read_shape
 from engine.contract.run_spec import TrainJob
@@ -24,7 +25,15 @@ STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 class MemoryBook:
     """Of one attempt's training."""
 
-    def __init__(self, job: TrainJob, folder: Path, report: Reporter, known: Calibration | None) -> None:
+    def __init__(
+        self,
+        job: TrainJob,
+        folder: Path,
+        report: Reporter,
+        known: Calibration | None,
+        place: Placement = Placement(),
+    ) -> None:
+        self._place = place
         self._job, self._report = job, report
         self._known = known or Calibration()
         self._shape = read_shape(folder)
@@ -60,7 +69,7 @@ class MemoryBook:
 
     def _load(self, device: Literal["cpu", "cuda"], width: int, longest: probe.LongestBatch) -> Load:
         """As the estimate knows it, with the formats that were really chosen."""
-        load = load_of(self._job, device, width, longest.trained)
+        load = load_of(self._job, device, width, longest.trained, place=self._place)
         args, weights = self.trainer.args, next(iter(self.trainer.model.parameters())).dtype
         held = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}.get(weights, "fp32")
         arithmetic = "bf16" if args.bf16 else "fp16" if args.fp16 else "fp32"

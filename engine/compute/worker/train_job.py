@@ -205,7 +205,7 @@ class TrainSession:
         self.judging.equip(objective)
         self.teaching.equip(objective, materials, lessons.tokeniser)
         boundary = Boundary(self, materials, lessons, identity, environment, start)
-        book = MemoryBook(self.job, materials.folder, self.report, self.order.memory)
+        book = MemoryBook(self.job, materials.folder, self.report, self.order.memory, self.spec.compute)
         record = Forensics(self, materials, lessons, identity, boundary, objective.of_tokens)
         watch = Watch(boundary.stepped, boundary.validated, self._should_stop, record, self.course.go_back, book.begin)
         trainer = self._trainer(materials, lessons, objective, watch, bool(lessons.validation), record.losses, start)

@@ -6,7 +6,11 @@ import pytest
 
 from engine.contract.compute import Placement
 from engine.contract.config_file import check_document
+from engine.contract.estimate import estimate, load_of
 from engine.contract.members import members_of
+from engine.contract.model_shape import read_shape
+from engine.contract.paths import resources_folder
+from engine.contract.run_spec import RunConfig
 
 
 def document(compute, **more):
@@ -63,3 +67,15 @@ def test_that_what_goes_together_is_not_refused(compute, more):
 def test_that_orders_of_earlier_versions_are_read():
     assert Placement.model_validate({"gpus": 1, "ddp": False}) == Placement(gpus=1)
     assert ("config.unknown_key_plain", "compute.ddp") in codes({"ddp": True})
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_that_a_member_takes_its_share(strategy):
+    spec = RunConfig.model_validate(document({"gpus": 4, "strategy": strategy}, tuner={"kind": "full"})).to_spec()
+    alone, shared = load_of(spec.job, "cuda"), load_of(spec.job, "cuda", place=spec.compute)
+    assert (alone.rows, shared.rows) == (8, 2)
+    shape = read_shape(resources_folder() / "demo" / "model")
+    whole, part = (estimate(shape, load).parts for load in (alone, shared))
+    assert part["weights"] == whole["weights"]
+    assert part["optimiser"] == whole["optimiser"] // (4 if strategy == "fsdp2" else 1)
+    assert part["activations"] < whole["activations"]
