@@ -1,7 +1,10 @@
 """Where a run works, how urgent it is, and where it must stop."""
 
-from typing import Literal
+from typing import Any, Literal
 
+from pydantic import model_validator
+
+from engine.contract.members import Strategy, members_of
 from engine.contract.setting import Settings, setting
 
 
@@ -55,14 +58,33 @@ class Placement(Settings):
     )
     gpus: int | None = setting(
         None,
-        "GPUs to use; empty: one if there is one, else the processor.",
+        "GPUs to use, all on one node; empty: one if there is one, else the processor. Several share each micro batch.",
         label="GPUs",
         basic=True,
         ge=0,
-        le=1,
-        executable=None,
+        le=64,
     )
-    ddp: bool = setting(False, "Train on several GPUs at once.", label="Several GPUs", executable=(False,))
+    processes: int = setting(
+        1,
+        "With gpus: 0, processes that share each micro batch on the processor; on GPUs there is one for each.",
+        label="Processes",
+        ge=1,
+        le=64,
+    )
+    strategy: Strategy = setting(
+        "ddp",
+        "How several share the work: ddp keeps the whole model in each and adds up gradients; fsdp2 parts weights, "
+        "gradients and the optimiser's state; zero2 and zero3 (DeepSpeed) do not run yet.",
+        label="Sharing the work",
+    )
+    wait_minutes: float = setting(
+        10.0,
+        "Of several that work together, one that the others wait for so long within a step counts as hung.",
+        label="Waiting for a member",
+        unit="min",
+        gt=0,
+        le=1440,
+    )
     share: bool = setting(False, "Let another run that also allows it use the same GPU.", label="Share the GPU")
     image: str | None = setting(
         None, "Container image of the worker; empty: the node's.", label="Image", max_length=500
@@ -74,6 +96,19 @@ class Placement(Settings):
         label="Network",
     )
     labels: dict[str, str] = setting(dict, "Labels a node must have to be chosen.", label="Node labels", max_length=50)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_ddp(cls, content: Any) -> Any:
+        """Orders of earlier versions say that they do not use several GPUs."""
+        if isinstance(content, dict) and content.get("ddp") is False:
+            return {name: value for name, value in content.items() if name != "ddp"}
+        return content
+
+    @property
+    def members(self) -> int:
+        """Processes that train together."""
+        return members_of(self.gpus, self.processes)
 
 
 class ComputeConfig(Placement):

@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from engine.contract.calibration import Calibration
+from engine.contract.compute import Placement
 from engine.contract.model_shape import Linear, ModelShape
 from engine.contract.optimizers import OPTIMIZERS
 from engine.contract.run_spec import TrainJob
@@ -84,6 +85,9 @@ class Load(BaseModel):
     beside: int = 0
     """Bytes of other frozen models, such as a teacher."""
 
+    parted: int = 1
+    """Members that have a part each of gradients and the optimiser's state; each loads all the weights first."""
+
     @property
     def tokens(self) -> int:
         """Of a micro batch, filling and virtual tokens included."""
@@ -119,8 +123,11 @@ def load_of(
     width: int | None = None,
     trained: float | None = None,
     teacher: ModelShape | None = None,
+    place: Placement = Placement(),
 ) -> Load:
     """What a worker makes of a job. Without a `width` rows are as long as they may be; a `teacher` counts if known.
+
+    Of several members it is what one has: the whole model, and its share of the rows.
 
     Of a pair both answers count. Passes of the reference, of which nothing is kept, come before those that learn and
     are not counted: they are smaller.
@@ -138,7 +145,7 @@ def load_of(
     held = job.model.dtype if job.model.dtype != "auto" else "fp32" if full else arithmetic
     return Load(
         full=full, rank=rank, targets=() if tuner.virtual else tuple(job.tuner.targets), dropout=job.tuner.dropout,
-        rows=rows_at_once(job),
+        rows=rows_at_once(job, place.members), parted=place.members if place.strategy == "fsdp2" else 1,
         width=min(width or job.data.max_length, job.data.max_length), trained=1.0 if trained is None else trained,
         accumulation=training.accumulation * training.micro_batch_parts,
         checkpointing=training.gradient_checkpointing, attention=job.model.attention, arithmetic=arithmetic,
@@ -156,9 +163,9 @@ def _teacher_bytes(job: TrainJob, arithmetic: str, shape: ModelShape | None) -> 
     return 0 if shape is None else round(shape.parameters * BYTES[held])
 
 
-def rows_at_once(job: TrainJob) -> int:
+def rows_at_once(job: TrainJob, members: int = 1) -> int:
     """Rows of tokens that pass through the model together; own answers can be parted one by one, pairs cannot."""
-    size, parts = job.training.micro_batch_size, job.training.micro_batch_parts
+    size, parts = math.ceil(job.training.micro_batch_size / members), job.training.micro_batch_parts
     if stage_of(job.stage).grouped:
         return math.ceil(size * job.sequences / parts)
     return math.ceil(size / parts) * job.sequences
@@ -172,6 +179,7 @@ def estimate(shape: ModelShape, load: Load, known: Calibration | None = None) ->
     gradients = 4.0 * trained if load.weights == "fp32" or not load.full else BYTES[load.weights] * trained
     optimizer = OPTIMIZERS.get(load.optimiser, OPTIMIZERS["adamw_torch_fused"])
     state = optimizer.state * trained * (min(1.0, load.directions / shape.hidden) if load.directions else 1.0)
+    gradients, state = gradients / load.parted, state / load.parted
     begin_grads = gradients if load.accumulation > 1 else shape.embedding * 4.0 if load.full and shape.tied else 0.0
     kept, working = factor * _activations(shape, load), factor * _working(shape, load)
     logits = _logits(shape, load)

@@ -1,6 +1,7 @@
 """Named places where a test may let the program die, fail or wait. They do nothing unless FORGE_FAULT is set.
 
-    FORGE_FAULT=NAME[:ACTION[:N[+]]]  at the Nth time (the first, without N) NAME is reached; N+: from then on
+    FORGE_FAULT=NAME[:ACTION[:N[+]]][@M]  at the Nth time (the first, without N) NAME is reached; N+: from then on;
+                                          @M: only in member M of an attempt of several
 
 ACTION is kill (SIGKILL to this process, the usual one), exit (code 70, nothing is cleaned up), ENOSPC or EIO
 (that OSError is raised), memory (there is none left), sleep (for an hour), or pause (for three seconds). A place that
@@ -18,6 +19,8 @@ import time
 from typing import Literal, get_args
 
 VARIABLE = "FORGE_FAULT"
+MEMBER_VARIABLE = "FORGE_MEMBER"
+"""The number of a member, the first aside."""
 EXIT_CODE = 70
 SLEEP_S = 3600.0
 
@@ -82,14 +85,22 @@ def parse(text: str) -> tuple[str, str, int]:
     return name, action, -int(count or 1) if on else int(count or 1)
 
 
-_name, _action, _count = parse(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else ("", "", 0)
+def _meant(text: str) -> tuple[str, str, int]:
+    """What this process is to do of it."""
+    text, _, member = text.partition("@")
+    if not text or (member and member != os.environ.get(MEMBER_VARIABLE, "0")):
+        return "", "", 0
+    return parse(text)
+
+
+_name, _action, _count = _meant(os.environ.get(VARIABLE, ""))
 _reached = 0
 
 
 def arm(text: str) -> None:
     """As if the program had been started with FORGE_FAULT=text; empty: with none."""
     global _name, _action, _count, _reached
-    _name, _action, _count = parse(text) if text else ("", "", 0)
+    _name, _action, _count = _meant(text)
     _reached = 0
 
 

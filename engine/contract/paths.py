@@ -194,6 +194,19 @@ class AttemptFolder:
         return self.root / "worker.log"
 
     @property
+    def meeting(self) -> Path:
+        """Where the members of an attempt find each other."""
+        return self.root / ".members"
+
+    def member_log(self, number: int) -> Path:
+        """Output of another member than the first."""
+        return self.root / f"worker-{number}.log"
+
+    def member_error(self, number: int) -> Path:
+        """Why it failed (JSON), where it could say so."""
+        return self.root / f"worker-{number}.error.json"
+
+    @property
     def exit(self) -> Path:
         """How the worker's process ended, written by its monitor (JSON)."""
         return self.root / "exit.json"

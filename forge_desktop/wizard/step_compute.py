@@ -42,8 +42,10 @@ class ComputeStep(QWidget):
         options = Card(tr("Order and devices"))
         self._options = Form(draft, ["compute.gpus", "compute.priority"])
         options.body.addWidget(self._options)
+        several = ["compute.processes", "compute.strategy", "compute.wait_minutes"]
         self.folds = [
-            FoldedForm(draft, tr("Retries and limits"), paths_of("compute.limits", basic=False), "wizard.fold.limits")
+            FoldedForm(draft, tr("Several GPUs or processes"), several, "wizard.fold.members"),
+            FoldedForm(draft, tr("Retries and limits"), paths_of("compute.limits", basic=False), "wizard.fold.limits"),
         ]
         self._place = place
         self.setLayout(column(place, options, *self.folds, None, spacing=14))

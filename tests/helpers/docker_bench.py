@@ -116,12 +116,12 @@ class DockerBench:
 
     def attempt(
         self, name: str = "steps=10 delay=0.05 every=5 seed=1", uid: str = "", n: int = 1, lease: str = "",
-        resume: list[ResumePoint] | None = None, **job: Any,
+        resume: list[ResumePoint] | None = None, compute: dict[str, Any] | None = None, **job: Any,
     ) -> Attempt:  # fmt: skip
         """Its folder and order, as the controller makes them."""
         uid = uid or f"r{secrets.token_hex(5)}"
         found = {"kind": "train", "model": BUNDLED, "data": {"train": [BUNDLED]}, **job}
-        spec = RunSpec.model_validate({"name": name, "owner": "ada", "job": found})
+        spec = RunSpec.model_validate({"name": name, "owner": "ada", "job": found, "compute": compute or {}})
         folder = self.home.attempt(uid, n)
         folder.control.mkdir(parents=True)
         folder.outputs.mkdir()

@@ -86,12 +86,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "generations_group": {"training": {"micro_batch_size": 3}},
     "hub_away": {"model": {"hub": "huggingface", "path": "demo-owner/demo-model"}, "compute": {"network": "none"}},
     "no_gradient": {"training": {"gradient_checkpointing": True}},
-    "port_taken": {"compute": {"ddp": True}},
+    "port_taken": {"compute": {"gpus": 2}},
     "preference_columns": {"stage": "dpo"},
     "recomputed_otherwise": {"training": {"gradient_checkpointing": True}},
     "target_unsupported": {"tuner": {"targets": ["mlp"]}},
     "targets_absent": {"tuner": {"targets": ["query_key_value", "c_attn"]}},
-    "unused_parameters": {"compute": {"ddp": True}},
+    "unused_parameters": {"compute": {"gpus": 2}},
 }
 """The config under which a library fails so, where it is not the usual one."""
 QUOTED = ("meeting_timeout",)

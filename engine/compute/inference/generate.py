@@ -84,6 +84,7 @@ class Generator:
             max_new_tokens=max_new_tokens,
             do_sample=False,
             use_cache=True,
+            synced_gpus=False,  # one member alone asks the model
             pad_token_id=self.pad,
             eos_token_id=self.ends or None,
             stopping_criteria=[Interruption(check)],

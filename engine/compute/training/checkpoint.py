@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, load_model, save_model
+from safetensors.torch import load_file, load_model, save_file, save_model
 
 from engine.compute.training.allocation import all_ranks
 from engine.compute.training.optimizers import plain_state, whole_state
@@ -79,9 +79,14 @@ class Chance:
 
 def save_state(trainer: ForgeTrainer, folder: Path) -> None:
     """Everything the next step depends on, chance as it was at the call. Call it at a boundary, after the report."""
+    from engine.compute.training.together import learned
+
     chance = Chance.now()
-    save_weights(trainer.accelerator.unwrap_model(trainer.model), folder)
-    torch.save(plain_state(trainer.optimizer.state_dict()), folder / OPTIMISER)
+    if trainer.members is not None:
+        trainer.members.ask("chance", folder=str(folder))
+    weights, state = learned(trainer)
+    save_weights(trainer.accelerator.unwrap_model(trainer.model), folder, weights)
+    torch.save(plain_state(state), folder / OPTIMISER)
     schedule = {"schedule": trainer.lr_scheduler.state_dict()}
     if trainer.accelerator.scaler is not None:
         schedule["scaler"] = trainer.accelerator.scaler.state_dict()
@@ -95,9 +100,17 @@ def save_state(trainer: ForgeTrainer, folder: Path) -> None:
     chance.restore()
 
 
-def save_weights(model: Any, folder: Path) -> None:
-    """What is trained: the adapter as peft reads it, or the whole model as transformers does."""
-    if hasattr(model, "peft_config"):
+def save_weights(model: Any, folder: Path, weights: dict[str, Any] | None = None) -> None:
+    """What is trained: the adapter as peft reads it, or the whole model as transformers does.
+
+    `weights` are given, by name, where the model itself has parts of them only.
+    """
+    if weights is not None and hasattr(model, "peft_config"):
+        model.save_pretrained(str(folder), save_embedding_layers=False, state_dict=weights)
+    elif weights is not None:
+        save_file(weights, str(folder / MODEL), metadata={"format": "pt"})
+        model.config.save_pretrained(str(folder))
+    elif hasattr(model, "peft_config"):
         with all_ranks(model):
             model.save_pretrained(str(folder), save_embedding_layers=False)
         if learns_prompt(model):  # peft writes what its network makes, not the network
@@ -141,6 +154,10 @@ def load_optimiser_only(trainer: ForgeTrainer, folder: Path) -> None:
     """Its moments, and its learning rates as they were then."""
     saved = torch.load(folder / OPTIMISER, map_location="cpu", weights_only=True)
     trainer.optimizer.load_state_dict(whole_state(saved))
+    if trainer.members is not None and trainer.members.shards:
+        from engine.compute.training.sharded import part_state
+
+        part_state(trainer.optimizer.optimizer)
 
 
 def load_progress(folder: Path) -> dict[str, Any]:

@@ -36,6 +36,12 @@ class Figures:
             total, count = self._sums.get(name, (0.0, 0))
             self._sums[name] = (values.detach().double().sum() + total, count + values.numel())
 
+    def merge(self, state: Mapping[str, list[float]]) -> None:
+        """What another member's batches told."""
+        for name, (more, count) in state.items():
+            total, before = self._sums.get(name, (0.0, 0))
+            self._sums[name] = (float(total) + more, before + int(count))
+
     def lap(self) -> dict[str, float]:
         """The means, which begin anew."""
         found = {name: float(total) / count for name, (total, count) in self._sums.items() if count}

@@ -36,10 +36,10 @@ class LongestBatch:
         return int(self.batch["labels"].shape[1])
 
 
-def longest_batch(loader: BatchLoader, objective: Objective | None = None) -> LongestBatch:
-    """The longest rows side by side: no batch of any epoch takes more."""
+def longest_batch(loader: BatchLoader, objective: Objective | None = None, members: int = 1) -> LongestBatch:
+    """The longest rows side by side: no batch of any epoch takes more, nor the share of one of several members."""
     lengths = np.asarray(loader.pool.lengths)
-    size = min(loader.size, len(lengths))
+    size = min(-(-loader.size // members), len(lengths))
     chosen = np.argpartition(lengths, len(lengths) - size)[len(lengths) - size :]
     batch = collate(loader.pool.fetch(chosen.tolist()), loader.pad, loader.multiple)
     batch = batch if objective is None else objective.fullest(batch)

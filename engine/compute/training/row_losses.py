@@ -61,6 +61,22 @@ class RowLosses:
         spread = torch.zeros(mask.shape, dtype=losses.dtype, device=losses.device).masked_scatter_(mask, losses)
         self._step.append(_Part(self._places, spread.sum(1), mask.sum(1)))
 
+    def describe(self, batches: list[Batch]) -> None:
+        """Whole batches, of whose rows other members tell."""
+        if self.wanted:
+            self.batches += [batch for batch in batches if PLACES in batch]
+
+    def hand_over(self) -> list[list[list[float]]]:
+        """What the passes of this step told, as plain data for the first member."""
+        found = [[part.places.tolist(), part.losses.tolist(), part.tokens.tolist()] for part in self._step]
+        self._step, self.batches = [], []
+        return found
+
+    def take_over(self, parts: list[list[list[float]]]) -> None:
+        """What another member handed over."""
+        for places, losses, tokens in parts if self.wanted else ():
+            self._step.append(_Part(torch.tensor(places), torch.tensor(losses), torch.tensor(tokens)))
+
     def stepped(self, step: int) -> None:
         """The passes since the last call were this step."""
         if self._step:

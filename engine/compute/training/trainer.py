@@ -24,10 +24,12 @@ from engine.compute.training.checkpoint import (
     load_weights,
 )
 from engine.compute.training.guards import Guards
+from engine.compute.training.members import Members
 from engine.compute.training.objectives import Figures, Objective, Tokens
 from engine.compute.training.optimizers import optimizer_arguments, schedule_arguments
 from engine.compute.training.precision import Precision
 from engine.compute.training.row_losses import RowLosses, keeping
+from engine.compute.training.together import exchange, fill_up, follow, put_apart, shared_out, whole
 from engine.contract.faults import fault, spoilt
 from engine.contract.objective import ObjectiveConfig
 from engine.contract.stages import STAGES
@@ -131,16 +133,17 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         rows: RowLosses | None = None,
         objective: Objective | None = None,
         ranks: Allocation | None = None,
+        members: Members | None = None,
         **rest: Any,
     ) -> None:
         self.objective, self.figures = objective or Tokens(STAGES["sft"], ObjectiveConfig()), Figures()
         self.loader, self.validation, self.watch = loader, validation, watch
         self.parts, self.plus_ratio, self.muon, self.rows = parts, plus_ratio, muon, rows
-        self.ranks = ranks
+        self.ranks, self.members = ranks, members
         self.pace, self.guards = Pace(loader), guards or Guards()
         self._step_loss: torch.Tensor | float = 0.0
         self._loss_before: torch.Tensor | None = None
-        self._trained = 0
+        self._trained, self._joined_at = 0, -1
         self.ended = False
         """Training is to end at this step, though nobody asked at its boundary."""
         self.keeps: Keeps | None = None
@@ -152,6 +155,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         )
         self.remove_callback(PrinterCallback)
         self.selective = self.objective.selects(self.model)
+        put_apart(self)
         self.objective.autocast = self.accelerator.autocast
         self._validated_at = -1
         self._boundary_at = -1
@@ -194,10 +198,12 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
             "guards": self.guards.state(),
             "course": self.keeps.state() if self.keeps else {},
             "figures": self.figures.state(),
+            "members": self.members.count if self.members else 1,
         }
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        load_weights(model or self.model, Path(resume_from_checkpoint))
+        if self.members is None or not self.members.shards:  # else they were loaded before they were parted
+            load_weights(model or self.model, Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
@@ -210,8 +216,13 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         """Loaded with the optimiser."""
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        if checkpoint is not None:
+        if checkpoint is None:
+            return
+        if self.members is None or self.members.leads:
             Chance.load(Path(checkpoint) / CHANCE).restore()
+            return
+        made_by = int(load_progress(Path(checkpoint)).get("members", 1))
+        self.members.go_on_drawing(Path(checkpoint), made_by, self.args.seed, self.state.global_step)
 
     def _init_training_state(
         self, max_steps: int, updates: int, epochs: int, resume_from_checkpoint: str | None, trial: Any
@@ -234,11 +245,26 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
             self.guards.load(found.get("guards", {}))
             if self.keeps is not None:
                 self.keeps.load(found.get("course", {}))
-            self.figures.load(found.get("figures", {}))
+            if self.members is None or self.members.leads:
+                self.figures.load(found.get("figures", {}))
         if place["epoch"] == place["epochs_trained"]:
             self.watch.ready(place["model"])
+            self._meet(place["model"], checkpoint is None)
             self.pace.restart()
         super()._run_epoch(**place)
+
+    def _meet(self, model: Any, afresh: bool) -> None:
+        """Every member is ready: all begin with the same weights, and each draws for itself."""
+        if self.members is None:
+            return
+        self.members.join(self.args.device)
+        if not self.members.shards:
+            self.members.same(self._learning(model))
+        if afresh:
+            self.members.draw_apart(self.args.seed, 0)
+
+    def _learning(self, model: Any) -> list[torch.nn.Parameter]:
+        return [weight for weight in (*model.parameters(), *self.objective.parameters()) if weight.requires_grad]
 
     def _maybe_log_save_evaluate(self, *rest: Any, **named: Any) -> None:
         """Report and measure as ever; then the step's boundary, once."""
@@ -249,9 +275,11 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
             super()._maybe_log_save_evaluate(*rest, **named)
         if self._boundary_at != self.state.global_step:
             self._boundary_at = self.state.global_step
-            if self.guards.going_back is not None:
+            if self.guards.going_back is not None and (self.members is None or self.members.leads):
                 self.guards.went_back(self.watch.go_back())
             self.watch.boundary(self.state.global_step)
+            if self.members is not None:
+                follow(self, self.members)
             self.pace.restart()
 
     def get_batch_samples(
@@ -269,6 +297,8 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         trained = sum(self.objective.count(batch) for batch in batches)
         self.pace.rows += sum(map(rows_of, batches)) // self.objective.answers
         self._trained, self._step_loss, self._loss_before = trained, 0.0, self._tr_loss.clone()
+        if self.members is not None:
+            batches = shared_out(self, self.members, batches)
         return batches, torch.tensor(max(trained, 1), device=device)
 
     def compute_loss(
@@ -283,6 +313,8 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         self.objective.tell = self.rows.taking if self.rows else None
         loss, told = self.objective.loss(model, inputs, self.selective)
         self.objective.tell = None
+        if self.members is not None and self.members.idle:
+            return loss * 0.0
         self.figures.add(told)
         if self.ranks is not None and model.training:  # once a step, in as many parts as the step has
             loss = loss + self.ranks.penalty() * self.objective.count(inputs)
@@ -291,24 +323,43 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
     def training_step(self, model: Any, inputs: Batch, num_items_in_batch: torch.Tensor | int | None = None) -> Any:
         """A micro batch, in as many parts as asked for: a sum of losses is the same sum in parts."""
         fault("training.before_batch")
-        losses = []
-        for part in self.cut(inputs):
-            with keeping(self.rows, part) as content:
+        losses, parts = [], self.cut(inputs)
+        for place, part in enumerate(parts if self.members is None else fill_up(self.members, parts)):
+            if self.members is not None:
+                self.members.idle = place >= len(parts)
+            with keeping(self.rows if place < len(parts) else None, part) as content:
                 losses.append(super().training_step(model, content, num_items_in_batch))
+        if not losses:  # none of the rows is this member's
+            losses.append(torch.zeros((), device=self.args.device))
         loss = spoil("training.loss", losses[0] if len(losses) == 1 else torch.stack(losses).sum())
         self._step_loss = self._step_loss + loss
         return loss
 
     def _clip_grad_norm(self, model: Any) -> Any:
         """The trainer's own, of a gradient that a test may spoil."""
+        self._add_up(model)
         self._spoil_gradient(model)
-        return super()._clip_grad_norm(model)
+        norm = super()._clip_grad_norm(model)
+        return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+
+    def _add_up(self, model: Any) -> None:
+        """Gradient and loss of the step become those of all members, once."""
+        if self.members is None or self._joined_at == self.state.global_step:
+            return
+        self._joined_at = self.state.global_step
+        exchange(self, self.members)
+        weights = self.objective.parameters() if self.members.shards else self._learning(model)
+        self._step_loss = self.members.add_up(weights, self._step_loss, self.args.device)
+        if self._loss_before is not None:
+            self._tr_loss.copy_(self._loss_before + self._step_loss)
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """The gradient is whole and the weights are not updated yet: the guards look at the step."""
         if grad_norm is None:
+            self._add_up(model)
             self._spoil_gradient(model)
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
         loss = torch.as_tensor(self._step_loss, device=self.args.device, dtype=torch.float32)
         figures = torch.stack([loss, torch.as_tensor(norm, device=loss.device, dtype=torch.float32)]).tolist()
         step = self.state.global_step + 1
@@ -335,11 +386,19 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
 
     def cut(self, batch: Batch) -> list[Batch]:
         """A batch in parts of as many rows each as fit into the model at once."""
-        size = max(1, math.ceil(self.loader.size * self.objective.answers / self.parts))
+        size = self.rows_at_once
         return [rows_between(batch, at, at + size) for at in range(0, rows_of(batch), size)]
+
+    @property
+    def rows_at_once(self) -> int:
+        """That pass through the model together, of one member."""
+        rows = self.loader.size if self.members is None else self.members.most(self.loader.size)
+        return max(1, math.ceil(rows * self.objective.answers / self.parts))
 
     def go_back(self, folder: Path, rate: float) -> None:
         """Weights and optimiser as in a checkpoint; steps, schedule, data and chance go on from here."""
+        if self.members is not None:
+            self.members.ask("back", folder=str(folder), rate=rate)
         rates = [(group["lr"], group.get("initial_lr")) for group in self.optimizer.param_groups]
         load_weights(self.accelerator.unwrap_model(self.model), folder)
         load_optimiser_only(self, folder)
@@ -361,7 +420,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """A point of the curve; the trainer's closing summary is not one."""
         del start_time
-        if "loss" not in logs:
+        if "loss" not in logs or (self.members is not None and not self.members.leads):
             return
         values: dict[str, float] = {
             name: float(logs[name]) for name in ("loss", "learning_rate", "grad_norm") if name in logs
@@ -377,8 +436,10 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         if self._validated_at == self.state.global_step:
             return {}
         self._validated_at = self.state.global_step
-        found = self.objective.measure(self.model, self.validation)
-        loss, told = found or mean_loss(self.model, self.validation, self.args.device, self.selective, self.objective)
+        model, rows = self.model, self.validation
+        with whole(self):
+            found = self.objective.measure(model, rows)
+            loss, told = found or mean_loss(model, rows, self.args.device, self.selective, self.objective)
         told = {f"validation_{name}": value for name, value in told.items()}
         self.watch.validation(self.state.global_step, {"validation_loss": loss, **told})
         self.pace.restart()

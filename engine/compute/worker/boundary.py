@@ -11,6 +11,7 @@ from engine.compute.data.store import is_version
 from engine.compute.evaluation.exact_match import measure
 from engine.compute.inference.generate import Generator
 from engine.compute.training.checkpoint import Chance, save_state
+from engine.compute.training.together import whole
 from engine.compute.training.trainer import ForgeTrainer, Outcome
 from engine.compute.worker import heads
 from engine.compute.worker.course import ranked
@@ -190,10 +191,11 @@ class Boundary:
             return found.value
         generator = Generator(model, self._materials.tokenizer, self._materials.template.stops)
         try:
-            answered = measure(
-                generator, self._materials.template, self._lessons.questions, settings.max_new_tokens,
-                lambda _done: None, self._session.worker.listen,
-            )  # fmt: skip
+            with whole(self.trainer):
+                answered = measure(
+                    generator, self._materials.template, self._lessons.questions, settings.max_new_tokens,
+                    lambda _done: None, self._session.worker.listen,
+                )  # fmt: skip
         finally:
             chance.restore()
         return sum(answer.correct for answer in answered) / max(len(answered), 1)
@@ -207,9 +209,10 @@ class Boundary:
         generator = Generator(model, self._materials.tokenizer, template.stops)
         prompts = [template.render(({"role": "user", "content": text},), prompt=True) for text in asked.prompts]
         try:
-            answers = generator.answers(
-                prompts, asked.max_new_tokens, lambda _done: None, self._session.worker.listen
-            )  # fmt: skip
+            with whole(self.trainer):
+                answers = generator.answers(
+                    prompts, asked.max_new_tokens, lambda _done: None, self._session.worker.listen
+                )  # fmt: skip
         finally:
             chance.restore()
         for index, (prompt, answer) in enumerate(zip(asked.prompts, answers, strict=True)):

@@ -29,6 +29,8 @@ CODES = {
     "tracking.missing": EndReason.WORKER_ENVIRONMENT,
     "training.gradient_not_finite": EndReason.LOSS_NOT_FINITE,
     "worker.other_protocol": EndReason.WORKER_ENVIRONMENT,
+    "worker.member_lost": EndReason.WORKER_KILLED,
+    "worker.member_hung": EndReason.HANG,
     "worker.no_order": EndReason.BAD_CONFIG,
     "checkpoint.model_changed": EndReason.BAD_MODEL,
     "checkpoint.data_changed": EndReason.BAD_DATA,
@@ -39,10 +41,20 @@ DISK_FULL_SIGNS = ("No space left on device", "enforce fail at inline_container.
 """What libraries make of it; torch.save does not say why a write failed, and a full disk is why."""
 
 
+class MemberFailed(Exception):
+    """Another member of the attempt failed, and said why."""
+
+    def __init__(self, reason: EndReason, body: ErrorBody) -> None:
+        super().__init__(body.code)
+        self.reason, self.body = reason, body
+
+
 def explain(
     error: BaseException, micro_batch_size: int | None = None, folder: Path | None = None
 ) -> tuple[EndReason, ErrorBody]:
     """Reason and error body for whatever ended a session that worked in a folder."""
+    if isinstance(error, MemberFailed):
+        return error.reason, error.body
     if isinstance(error, UserError):
         prefix = error.code.partition(".")[0]
         return CODES.get(error.code) or REASONS.get(prefix, EndReason.BAD_CONFIG), error.body()

@@ -13,6 +13,7 @@ from engine.compute.training import probe
 from engine.compute.training.trainer import ForgeTrainer
 from engine.compute.worker.reporter import Reporter
 from engine.contract.calibration import Calibration
+from engine.contract.compute import Placement
 from engine.contract.estimate import Load, estimate, factor_of, load_of
 from engine.contract.model_shape import ModelShape, read_shape
 from engine.contract.run_spec import TrainJob
@@ -24,7 +25,15 @@ STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 class MemoryBook:
     """Of one attempt's training."""
 
-    def __init__(self, job: TrainJob, folder: Path, report: Reporter, known: Calibration | None) -> None:
+    def __init__(
+        self,
+        job: TrainJob,
+        folder: Path,
+        report: Reporter,
+        known: Calibration | None,
+        place: Placement = Placement(),
+    ) -> None:
+        self._place = place
         self._job, self._report = job, report
         self._known = known or Calibration()
         self._shape = read_shape(folder)
@@ -43,7 +52,8 @@ class MemoryBook:
         shape = self._shape
         if shape is None:
             return
-        longest = probe.longest_batch(self.trainer.loader, self.trainer.objective)
+        members = self.trainer.members
+        longest = probe.longest_batch(self.trainer.loader, self.trainer.objective, members.count if members else 1)
         width = min(longest.width, self._job.data.max_length)
         load = self._load(device, width, longest)
         process = max(0, resident() - probe.tensor_bytes(model)) if device == "cpu" else 0
@@ -54,12 +64,12 @@ class MemoryBook:
             "shape": shape.model_dump(mode="json"),
         }  # fmt: skip
         self._report.memory_forecast(**content)  # before the probe, which may be where memory runs out
-        if self._job.training.memory_probe:
+        if self._job.training.memory_probe and not (members and members.shards):  # all would have to pass through
             self._report.memory_forecast(**content, **self._measured(model, shape, load, longest, device))
 
     def _load(self, device: Literal["cpu", "cuda"], width: int, longest: probe.LongestBatch) -> Load:
         """As the estimate knows it, with the formats that were really chosen."""
-        load = load_of(self._job, device, width, longest.trained)
+        load = load_of(self._job, device, width, longest.trained, place=self._place)
         args, weights = self.trainer.args, next(iter(self.trainer.model.parameters())).dtype
         held = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}.get(weights, "fp32")
         arithmetic = "bf16" if args.bf16 else "fp16" if args.fp16 else "fp32"

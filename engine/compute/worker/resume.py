@@ -13,7 +13,7 @@ from engine.contract.checkpoints import Identity, Manifest, ResumePoint
 from engine.contract.errors import UserError
 from engine.contract.run_spec import AttemptOrder
 
-EXACT = ("torch", "transformers", "peft", "processor", "device", "threads")
+EXACT = ("torch", "transformers", "peft", "processor", "device", "threads", "members")
 """What must be the same for the curve to go on bit for bit."""
 
 
@@ -61,7 +61,7 @@ def check_identity(start: Start, ours: Identity, tuner: str, model_path: str) ->
 
 def differences(start: Start, environment: dict[str, Any]) -> list[str]:
     """What is other than when the checkpoint was made and may change the last bits of a sum."""
-    theirs = start.manifest.environment
+    theirs = {"members": 1, **start.manifest.environment}
     return [
         f"{name} {theirs.get(name)} → {environment.get(name)}"
         for name in EXACT

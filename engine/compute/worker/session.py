@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from engine.compute.worker.commands import Commands, StopFlag, StopRequest
 from engine.compute.worker.environment import describe
 from engine.compute.worker.failures import explain
+from engine.compute.worker.gpus import keep_to_own_gpu
 from engine.compute.worker.journal import Journal
 from engine.compute.worker.reporter import Reporter
 from engine.compute.worker.secrets import take_secrets
@@ -70,9 +71,10 @@ def _guarded(folder: AttemptFolder, worker: Worker) -> int:
         job = order.spec.job
         recipe = job.training if isinstance(job, TrainJob) else None
         batch = recipe.micro_batch_size if recipe else None
+        devices = keep_to_own_gpu(order)
         reporter.started(os.getpid(), describe(recipe.threads if recipe else None))
         reporter.phase(Phase.STARTING)
-        _carry_out(order, folder, worker)
+        _carry_out(order, folder, worker, devices)
     except StopRequest:
         worker.commands.poll()  # a signal may come before the file that says whose wish it is
         return _last_word(reporter, *worker.stop.ending, None)
@@ -84,7 +86,7 @@ def _guarded(folder: AttemptFolder, worker: Worker) -> int:
     return _last_word(reporter, *(worker.ending or (RunState.COMPLETED, EndReason.FINISHED, None)))
 
 
-def _carry_out(order: AttemptOrder, folder: AttemptFolder, worker: Worker) -> None:
+def _carry_out(order: AttemptOrder, folder: AttemptFolder, worker: Worker, devices: list[str]) -> None:
     worker.check()
     job = order.spec.job
     if isinstance(job, ImportJob):
@@ -96,7 +98,7 @@ def _carry_out(order: AttemptOrder, folder: AttemptFolder, worker: Worker) -> No
         raise UserError("config.kind_not_yet", value=order.spec.kind)
     from engine.compute.worker.train_job import TrainSession  # torch and its kin come with it
 
-    TrainSession(order, job, folder, worker).run()
+    TrainSession(order, job, folder, worker, devices).run()
 
 
 def read_order(folder: AttemptFolder) -> AttemptOrder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -95,19 +96,28 @@ class MachineSampler:
 
     def __init__(self) -> None:
         self._process = psutil.Process()
+        self.others: list[psutil.Process] = []
         self._process.cpu_percent(None)
         psutil.cpu_percent(None)
 
     def read(self) -> Reading:
         """Utilisation in %, memory in bytes; the first reading after a start covers the time since then."""
-        memory = psutil.virtual_memory()
+        memory, everyone = psutil.virtual_memory(), [self._process, *self.others]
         return {
             "cpu.utilisation": psutil.cpu_percent(None),
-            "cpu.process": self._process.cpu_percent(None),
+            "cpu.process": sum(_of_process(one, lambda p: float(p.cpu_percent(None))) for one in everyone),
             "ram.used": float(memory.total - memory.available),
             "ram.total": float(memory.total),
-            "ram.process": float(self._process.memory_info().rss),
+            "ram.process": sum(_of_process(one, lambda p: float(p.memory_info().rss)) for one in everyone),
         }
+
+
+def _of_process(process: psutil.Process, ask: Callable[[psutil.Process], float]) -> float:
+    """A reading of a process; nothing of one that has gone."""
+    try:
+        return ask(process)
+    except psutil.Error:
+        return 0.0
 
 
 class Telemetry:
@@ -123,6 +133,11 @@ class Telemetry:
         """Read these GPUs from now on."""
         self._names = {**self._names, **sampler.names}
         self._gpus = sampler
+
+    def watch_processes(self, others: Sequence[int]) -> None:
+        """Count these processes to this one."""
+        with contextlib.suppress(psutil.Error):
+            self._machine.others = [psutil.Process(pid) for pid in others]
 
     def tick(self) -> None:
         """Take a reading and tell it; names go with the first reading that has them."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import torch
 import transformers
@@ -11,10 +13,14 @@ from engine.compute.training.allocation import Allocation
 from engine.compute.training.beginnings import begin_again, begin_by_rows, has_pass
 from engine.compute.training.callbacks import Watch
 from engine.compute.training.checkpoint import load_weights
+from engine.compute.training.members import Members
+from engine.compute.training.objectives import Objective
 from engine.compute.training.optimizers import make_muon
 from engine.compute.training.precision import device_name, nvml_names
 from engine.compute.training.prompts import as_base
+from engine.compute.training.row_losses import RowLosses
 from engine.compute.training.stages import STAGES
+from engine.compute.training.together import restore
 from engine.compute.training.trainer import ForgeTrainer, Outcome, arguments, outcome_of, train
 from engine.compute.training.tuners import count_parameters
 from engine.compute.worker.boundary import Boundary
@@ -35,6 +41,7 @@ from engine.compute.worker.model_source import ModelSource
 from engine.compute.worker.results import When, evaluate, save_weights
 from engine.compute.worker.resume import Start, check_identity, choose, differences
 from engine.compute.worker.teaching import Teaching
+from engine.compute.worker.team import Team
 from engine.compute.worker.telemetry import gpu_sampler
 from engine.compute.worker.trackers import Trackers, refuse_missing
 from engine.compute.worker.worker import Worker
@@ -47,7 +54,15 @@ from engine.contract.states import Phase
 class TrainSession:
     """Composes data, training, evaluation and saving for one attempt."""
 
-    def __init__(self, order: AttemptOrder, job: TrainJob, folder: AttemptFolder, worker: Worker) -> None:
+    def __init__(
+        self,
+        order: AttemptOrder,
+        job: TrainJob,
+        folder: AttemptFolder,
+        worker: Worker,
+        devices: Sequence[str] = (),
+    ) -> None:
+        """`devices`: what the members' GPUs are called, where there are several."""
         self.order, self.spec, self.job, self.folder = order, order.spec, job, folder
         self.worker, self.report, self.stop = worker, worker.report, worker.stop
         self.checkpoints = Checkpoints(
@@ -57,25 +72,45 @@ class TrainSession:
         self.course: Course
         self.judging: Judging
         self.teaching = Teaching(order, job, folder, worker)
+        self.team = Team(order, folder, list(devices))
+        self.members: Members | None = None
 
     def run(self) -> None:
         """The whole attempt; raises StopRequest when it was asked to end."""
         start = choose(self.order, self.folder.run, self.report)
         self.course = Course(self, start)
         refuse_missing(self.job.watching)
-        self._settle(start)
-        model = ModelSource(self.order, self.job.model, self.folder, self.worker)
-        folder = FromScratch(self.job, self.folder, self.worker).obtain(start) if self.fresh else model.obtain()
-        self.teaching.obtain()
+        with self.team:
+            self.team.start(start)
+            self.members = self.team.members
+            self._settle(start)
+            model = ModelSource(self.order, self.job.model, self.folder, self.worker)
+            folder = FromScratch(self.job, self.folder, self.worker).obtain(start) if self.fresh else model.obtain()
+            self.team.tell_model(folder)
+            self.teaching.obtain()
+            self._load(start, folder, model.commit)
+
+    def _load(self, start: Start | None, folder: Path, commit: str) -> None:
+        """The model's files are there: everything else, and training."""
         self.report.phase(Phase.LOADING)
         materials = gather(self.spec, self.job, folder, self.report, self.worker.check)
-        self.worker.telemetry.watch_gpus(gpu_sampler(nvml_names(materials.device)))
+        self._watch_devices(materials)
         self.teaching.load(materials)
         self.report.phase(Phase.TOKENISING)
         lessons = prepare(self.job, materials, self.report, self._progress)
         self.judging = Judging(self.job, materials, lessons, self.folder.outputs, self.worker)
         with self.judging:
-            self._learn(start, materials, lessons, model.commit)
+            self._learn(start, materials, lessons, commit)
+
+    def _watch_devices(self, materials: Materials) -> None:
+        """Readings of this process's GPU, and of the other members' once they are there."""
+        names, telemetry = nvml_names(materials.device), self.worker.telemetry
+        telemetry.watch_gpus(gpu_sampler(names))
+        telemetry.watch_processes(self.team.processes)
+        if self.members is not None and names:
+            self.members.joined = lambda told: telemetry.watch_gpus(
+                gpu_sampler([*names, *(name for one in told for name in one.get("gpus", ()))])
+            )
 
     def _learn(self, start: Start | None, materials: Materials, lessons: Lessons, commit: str) -> None:
         """Everything is there: measure, train, save, measure again."""
@@ -119,8 +154,9 @@ class TrainSession:
     def _settle(self, start: Start | None) -> None:
         """Threads, silence and chance, before anything is made."""
         threads = self.job.training.threads or (start.manifest.environment.get("threads") if start else None)
-        if threads:
-            torch.set_num_threads(int(threads))
+        count = self.spec.compute.members
+        if threads or count > 1:
+            torch.set_num_threads(int(threads or max(1, torch.get_num_threads() // count)))
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         transformers.set_seed(self.job.training.seed)
@@ -161,32 +197,22 @@ class TrainSession:
     def _train(
         self, materials: Materials, lessons: Lessons, identity: IdentityInMaking, start: Start | None
     ) -> Outcome:
-        environment = {**describe(), "threads": torch.get_num_threads(), "device": device_name(materials.device)}
+        environment = {**describe(), "threads": torch.get_num_threads(), "device": device_name(materials.device),
+                       "members": self.team.count}  # fmt: skip
         if start is not None:
             self._go_on(start, identity, environment)
             if start.manifest.step >= lessons.steps:  # only what comes after training is left to do
                 load_weights(materials.model, start.folder)
                 return Outcome(start.manifest.step, True)
-        objective = STAGES[self.job.stage].objective(self.job, materials.model)  # as the model is before its first step
+        objective = self._objective(materials)
         self.judging.equip(objective)
         self.teaching.equip(objective, materials, lessons.tokeniser)
         boundary = Boundary(self, materials, lessons, identity, environment, start)
-        args = arguments(
-            self.job.training, lessons.steps, materials.precision, materials.device, self.folder.outputs,
-            bool(lessons.validation), _noise(self.job),
-        )  # fmt: skip
-        book = MemoryBook(self.job, materials.folder, self.report, self.order.memory)
+        book = MemoryBook(self.job, materials.folder, self.report, self.order.memory, self.spec.compute)
         record = Forensics(self, materials, lessons, identity, boundary, objective.of_tokens)
         watch = Watch(boundary.stepped, boundary.validated, self._should_stop, record, self.course.go_back, book.begin)
-        trainer = ForgeTrainer(
-            model=materials.model, args=args, loader=lessons.loader, validation=lessons.validation, watch=watch,
-            parts=self.job.training.micro_batch_parts, plus_ratio=self.job.tuner.plus_ratio,
-            muon=partial(make_muon, config=self.job.training) if self.job.training.optimizer == "muon" else None,
-            guards=self.course.guards, rows=record.losses, objective=objective,
-            ranks=self._ranks(materials, lessons),
-        )  # fmt: skip
-        boundary.trainer = book.trainer = self.course.trainer = trainer
-        trainer.keeps = self.course
+        trainer = self._trainer(materials, lessons, objective, watch, bool(lessons.validation), record.losses, start)
+        boundary.trainer = book.trainer = trainer
         if not trainer.selective:
             architecture = type(trainer.model).__name__
             self.report.note("training.full_logits", "warning", architecture=architecture)
@@ -201,10 +227,55 @@ class TrainSession:
         book.end()
         record.end()
         boundary.finish(outcome)
+        restore(trainer)
+        self.team.finish()
         if lessons.loader.pool.lazy:
             tell_tally(lessons.tokeniser, self.report)
         materials.model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
         return outcome
+
+    def _objective(self, materials: Materials) -> Objective:
+        """With the model as it is before its first step."""
+        return STAGES[self.job.stage].objective(self.job, materials.model)
+
+    def _trainer(
+        self,
+        materials: Materials,
+        lessons: Lessons,
+        objective: Objective,
+        watch: Watch,
+        validates: bool,
+        rows: RowLosses | None = None,
+        start: Start | None = None,
+    ) -> ForgeTrainer:
+        """The same in every member."""
+        if self.members is not None and self.members.shards:
+            self._part(materials, self.members, start)
+        args = arguments(
+            self.job.training, lessons.steps, materials.precision, materials.device, self.folder.outputs, validates,
+            _noise(self.job),
+        )  # fmt: skip
+        trainer = ForgeTrainer(
+            model=materials.model, args=args, loader=lessons.loader,
+            validation=lessons.validation if validates else (), watch=watch,
+            parts=self.job.training.micro_batch_parts, plus_ratio=self.job.tuner.plus_ratio,
+            muon=partial(make_muon, config=self.job.training) if self.job.training.optimizer == "muon" else None,
+            guards=self.course.guards, rows=rows, objective=objective, ranks=self._ranks(materials, lessons),
+            members=self.members,
+        )  # fmt: skip
+        trainer.keeps = self.course
+        self.course.trainer = trainer
+        return trainer
+
+    def _part(self, materials: Materials, members: Members, start: Start | None) -> None:
+        """Part the weights among the members, as they are to begin or to go on."""
+        from engine.compute.training.sharded import shard
+
+        if start is not None:
+            load_weights(materials.model, start.folder)
+        members.join(materials.device)
+        members.same(weight for weight in materials.model.parameters() if weight.requires_grad)
+        shard(materials.model)
 
     def _ranks(self, materials: Materials, lessons: Lessons) -> Allocation | None:
         """Who moves ranks between modules, where the method does."""

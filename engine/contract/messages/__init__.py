@@ -30,6 +30,7 @@ from engine.contract.messages.house import HOUSE
 from engine.contract.messages.hubs import HUBS
 from engine.contract.messages.images import IMAGES
 from engine.contract.messages.listing import LISTING
+from engine.contract.messages.members import MEMBERS
 from engine.contract.messages.memory import MEMORY
 from engine.contract.messages.nodes import NODES
 from engine.contract.messages.placement import PLACEMENT
@@ -58,6 +59,7 @@ MESSAGES: dict[str, Message] = {
     **PLACEMENT,
     **DOCKER,
     **MEMORY,
+    **MEMBERS,
     **FORENSICS,
     **NODES,
     **DOCTOR,

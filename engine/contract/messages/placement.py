@@ -29,6 +29,16 @@ PLACEMENT: dict[str, Message] = {
         "All {gpus} are held by other runs.",
         "It starts when one is free. Runs that allow it (compute.share) can use one together.",
     ),
+    "placement.gpus_wanted": Message(
+        "Too few GPUs of {node} are free.",
+        "The run wants {wanted} at once; {free} can be had now.",
+        "It starts when so many are free; nobody who came later takes one before.",
+    ),
+    "placement.too_few_gpus": Message(
+        "{node} has too few GPUs.",
+        "The run wants {wanted} on one node, and there are {gpus}.",
+        "Set compute.gpus lower, or choose another node.",
+    ),
     "placement.no_gpu": Message("{node} has no GPU.", "The run wants one.", "Set compute.gpus to 0 for the processor."),
     "placement.memory": Message(
         "The GPUs of {node} have too little free memory.",

@@ -42,10 +42,12 @@ async def forecast(
     width, trained, source = _width(asked, known, job.data.max_length)
     taught = job.teacher.source if stage_of(job.stage).teacher else None
     teacher = await asyncio.to_thread(desk.needs.shape, taught) if taught is not None else None
-    load = load_of(job, device, width, trained, teacher)
+    place = asked.spec.compute
+    load = load_of(job, device, width, trained, teacher, place)
     found = estimate(shape, load, known)
     capacity, free = _room(node, gpus)
-    parts = {str(part): size for part, size in found.parts.items()}
+    together = 1 if gpus else place.members  # each has a GPU of its own; the processor's memory is everybody's
+    parts = {str(part): size * together for part, size in found.parts.items()}
     return MemoryForecast(
         parts=parts, device=device, capacity=capacity, free=free, rows=load.rows, width=load.width,
         width_from=source, measured=known.factor != 1.0, error=statistics.median(errors) if errors else None,

@@ -193,7 +193,8 @@ class NodeDesk(ListDesk):
 
     def placement_problems(self, spec: RunSpec) -> list[Problem]:
         """What an order asks of nodes that none can ever give."""
-        return placement_check.problems_of(spec.compute, [node.profile for node in self.pool])
+        known = {node.name: len(node.gpus) for node in self.pool if node.gpus or node.profile.kind == "process"}
+        return placement_check.problems_of(spec.compute, [node.profile for node in self.pool], known)
 
     def _tell_transfer(self, transfer: Transfer) -> None:
         """From any thread but the loop's: how a copy to a node gets on."""

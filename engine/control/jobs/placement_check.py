@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from engine.contract.compute import Placement
 from engine.contract.errors import Problem
@@ -13,8 +13,13 @@ from engine.control.jobs.scheduler import AUTO
 NODE, EXECUTOR, IMAGE, LABELS = "compute.node", "compute.executor", "compute.image", "compute.labels"
 
 
-def problems_of(place: Placement, profiles: Sequence[NodeProfile]) -> list[Problem]:
-    """Everything that contradicts itself or names what is not there. A node that is only busy or away is no problem."""
+def problems_of(
+    place: Placement, profiles: Sequence[NodeProfile], gpus: Mapping[str, int] | None = None
+) -> list[Problem]:
+    """Everything that contradicts itself or names what is not there. A node that is only busy or away is no problem.
+
+    `gpus`: how many a node has, of those where that is known.
+    """
     if place.node == AUTO:
         docker = {profile.kind != "process" for profile in profiles}
         if place.executor != "auto" and (place.executor == "docker") not in docker:
@@ -23,7 +28,15 @@ def problems_of(place: Placement, profiles: Sequence[NodeProfile]) -> list[Probl
     named = next((profile for profile in profiles if profile.name == place.node), None)
     if named is None:
         return [_unknown(place.node, [AUTO, *(profile.name for profile in profiles)])]
-    return _contradictions(place, named)
+    return [*_contradictions(place, named), *_too_few(place, named.name, gpus or {})]
+
+
+def _too_few(place: Placement, node: str, gpus: Mapping[str, int]) -> list[Problem]:
+    wanted = place.gpus or 0
+    if wanted < 2 or gpus.get(node, wanted) >= wanted:
+        return []
+    params = {"node": node, "gpus": gpus[node], "wanted": wanted}
+    return [Problem(code="config.too_few_gpus", field="compute.gpus", params=params)]
 
 
 def _unknown(name: str, known: list[str]) -> Problem:

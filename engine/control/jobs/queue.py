@@ -275,7 +275,7 @@ def _claim(transaction: Transaction, row: sqlite3.Row, lane: Lane, choice: Choic
         "cause": begin.cause, "lease": lease, "spec": text, "at": at, "resumed_from": begin.intention()
     }  # fmt: skip
     attempt_id, n = attempts.reopen(transaction, row["id"], **made) or attempts.insert(transaction, row["id"], **made)
-    devices = [choice.device] if choice.device else []
+    devices = list(choice.devices or ())
     for device in devices:
         _lease(transaction, offer.id, device, attempt_id)
     attempts.add_member(transaction, attempt_id, offer.executor, offer.id, devices)

@@ -82,12 +82,18 @@ class Choice:
     """Where a run goes, on what, and why; or why it waits."""
 
     offer: Offer | None
-    device: str | None
+    devices: tuple[str, ...] | None
+    """All on its node; empty where the work takes none."""
     code: str
     params: Mapping[str, Any]
     candidates: Sequence[Candidate]
     blocked: frozenset[str] = frozenset()
     """Nodes whose next free GPU is this run's: nobody who came later may make one fuller."""
+
+    @property
+    def device(self) -> str | None:
+        """The first of them."""
+        return next(iter(self.devices or ()), None)
 
     def answer(self) -> PlacementAnswer:
         """The same for people."""
@@ -105,17 +111,21 @@ def choose(
     looked = [offer for offer in offers if asked in (AUTO, offer.name)]
     join = {offer.name for offer in offers} if joinable is None else set(joinable)
     gpus_somewhere = any(offer.gpus and _may(offer, demand) is None for offer in looked)
-    found: list[tuple[Offer, Candidate, str | None]] = []
+    found: list[tuple[Offer, Candidate, tuple[str, ...] | None]] = []
     for offer in looked:
         load = loads.get(offer.name, Load())
-        device, code, params = _look(offer, load, demand, offer.name in join, gpus_somewhere)
-        found.append((offer, _candidate(offer, load, demand, device, code, params), device))
-    candidates = [candidate for _offer, candidate, _device in found]
+        devices, code, params = _look(offer, load, demand, offer.name in join, gpus_somewhere)
+        found.append((offer, _candidate(offer, load, demand, devices, code, params), devices))
+    candidates = [candidate for _offer, candidate, _devices in found]
     fitting = sorted(
         (entry for entry in found if entry[1].fits), key=lambda entry: (-entry[1].score, _price(entry[0]), entry[0].id)
     )
     if not fitting:
-        blocked = frozenset(one.node for one in candidates if one.code in ("placement.gpus_busy", "placement.slots"))
+        blocked = frozenset(
+            one.node
+            for one in candidates
+            if one.code in ("placement.gpus_busy", "placement.gpus_wanted", "placement.slots")
+        )
         code, params = _why_waiting(asked, candidates)
         return Choice(None, None, code, params, candidates, blocked)
     best, second = fitting[0], fitting[1] if len(fitting) > 1 else None
@@ -145,8 +155,8 @@ def _may(offer: Offer, demand: Demand) -> tuple[str, dict[str, Any]] | None:
 
 def _look(
     offer: Offer, load: Load, demand: Demand, join: bool, gpus_somewhere: bool
-) -> tuple[str | None, str, dict[str, Any]]:
-    """The device it would have there; else why none."""
+) -> tuple[tuple[str, ...] | None, str, dict[str, Any]]:
+    """The devices it would have there; else why none."""
     no = _may(offer, demand)
     if no is not None:
         return None, *no
@@ -155,37 +165,42 @@ def _look(
     if used >= slots:
         return None, "placement.slots", {**node, "slots": slots}
     if demand.lane != Lane.GPU:
-        return "", "placement.fits", node
+        return (), "placement.fits", node
     wanted = demand.placement.gpus
+    if (wanted or 0) > 1 and len(offer.gpus) < (wanted or 0):
+        return None, "placement.too_few_gpus", {**node, "gpus": len(offer.gpus), "wanted": wanted}
     if wanted == 0 or not offer.gpus:
         free_choice = demand.placement.node == AUTO and wanted != 0
         if free_choice and (wanted or gpus_somewhere):
             return None, "placement.no_gpu", node
-        return CPU, "placement.fits", node
-    return _gpu(offer, load, demand, join)
+        return (CPU,), "placement.fits", node
+    return _gpus(offer, load, demand, join)
 
 
-def _gpu(offer: Offer, load: Load, demand: Demand, join: bool) -> tuple[str | None, str, dict[str, Any]]:
-    """The GPU with the fewest holders, of these the coolest."""
+def _gpus(offer: Offer, load: Load, demand: Demand, join: bool) -> tuple[tuple[str, ...] | None, str, dict[str, Any]]:
+    """The GPUs with the fewest holders, of these the coolest; as many as are asked for, or none."""
+    count = demand.placement.gpus or 1
     node, elsewhere = {"node": offer.name}, demand.placement.node == AUTO
     free = [gpu for gpu in offer.gpus if _may_have(load.leases.get(gpu, ()), offer, demand, join)]
     if not free:
         return None, "placement.gpus_busy", {**node, "gpus": len(offer.gpus)}
+    if len(free) < count:
+        return None, "placement.gpus_wanted", {**node, "free": len(free), "wanted": count}
     large = [gpu for gpu in free if demand.need is None or offer.free_memory.get(gpu, demand.need) >= demand.need]
-    if elsewhere and not large:
+    if elsewhere and len(large) < count:
         most = max(offer.free_memory.get(gpu, 0) for gpu in free)
         return None, "placement.memory", {**node, "need": _gb(demand.need or 0), "free": _gb(most)}
-    free = large or free
+    free = large if len(large) >= count else free
     cool = [gpu for gpu in free if offer.temperature.get(gpu, 0.0) < HOT]
-    if elsewhere and not cool:
+    if elsewhere and len(cool) < count:
         coolest = min(offer.temperature.get(gpu, 0.0) for gpu in free)
         return None, "placement.hot", {**node, "temperature": round(coolest), "limit": round(HOT)}
     order = {gpu: place for place, gpu in enumerate(offer.gpus)}
-    best = min(
-        cool or free,
+    best = sorted(
+        cool if len(cool) >= count else free,
         key=lambda gpu: (len(load.leases.get(gpu, ())), _warmth(offer.temperature.get(gpu)), order[gpu]),
     )
-    return best, "placement.fits", {**node, "gpu": best}
+    return tuple(best[:count]), "placement.fits", {**node, "gpu": ", ".join(best[:count])}
 
 
 def _may_have(holders: tuple[bool, ...], offer: Offer, demand: Demand, join: bool) -> bool:
@@ -194,25 +209,27 @@ def _may_have(holders: tuple[bool, ...], offer: Offer, demand: Demand, join: boo
 
 
 def _candidate(
-    offer: Offer, load: Load, demand: Demand, device: str | None, code: str, params: dict[str, Any]
+    offer: Offer, load: Load, demand: Demand, devices: tuple[str, ...] | None, code: str, params: dict[str, Any]
 ) -> Candidate:
     free = [gpu for gpu in offer.gpus if not load.leases.get(gpu)]
     known = [offer.free_memory[gpu] for gpu in offer.gpus if gpu in offer.free_memory]
     warm = [offer.temperature[gpu] for gpu in offer.gpus if gpu in offer.temperature]
-    marks = _marks(offer, load, demand, device)
+    marks = _marks(offer, load, demand, devices)
     score = (
-        sum(weight * mark for (_name, weight), mark in zip(_WEIGHTS, marks, strict=True)) if device is not None else 0
+        sum(weight * mark for (_name, weight), mark in zip(_WEIGHTS, marks, strict=True)) if devices is not None else 0
     )
     return Candidate(
-        node=offer.name, fits=device is not None, code=code, params=params, score=round(score, 3),
+        node=offer.name, fits=devices is not None, code=code, params=params, score=round(score, 3),
         free_gpus=len(free), gpus=len(offer.gpus), free_memory=max(known, default=None),
         temperature=max(warm, default=None), price=offer.price, currency=offer.currency, data_there=load.data_there,
     )  # fmt: skip
 
 
-def _marks(offer: Offer, load: Load, demand: Demand, device: str | None) -> tuple[float, float, float, float]:
+def _marks(
+    offer: Offer, load: Load, demand: Demand, devices: tuple[str, ...] | None
+) -> tuple[float, float, float, float]:
     """What speaks for a node, each from 0 to 1 (a step of ten degrees counts) or to 9."""
-    temperature = offer.temperature.get(device or "")
+    temperature = max((offer.temperature[one] for one in devices or () if one in offer.temperature), default=None)
     return (
         float(offer.name != demand.avoid),
         float(load.data_there),
@@ -232,8 +249,8 @@ def _price(offer: Offer) -> float:
 
 
 def _reason(
-    best: tuple[Offer, Candidate, str | None],
-    second: tuple[Offer, Candidate, str | None] | None,
+    best: tuple[Offer, Candidate, tuple[str, ...] | None],
+    second: tuple[Offer, Candidate, tuple[str, ...] | None] | None,
     loads: Mapping[str, Load],
     demand: Demand,
 ) -> str:
@@ -243,7 +260,7 @@ def _reason(
     ours, theirs = (_marks(one[0], loads.get(one[0].name, Load()), demand, one[2]) for one in (best, second))
     for (name, _weight), mine, other in zip(_WEIGHTS, ours, theirs, strict=True):
         if mine > other:
-            unknown = name == "cooler" and (best[2] or "") not in best[0].temperature
+            unknown = name == "cooler" and not set(best[2] or ()) & best[0].temperature.keys()
             return "placement.first" if unknown else f"placement.{name}"
     return "placement.cheaper" if _price(best[0]) < _price(second[0]) else "placement.first"
 
@@ -255,7 +272,7 @@ def _why_waiting(asked: str, candidates: Sequence[Candidate]) -> tuple[str, dict
     if len(candidates) == 1:
         return candidates[0].code, candidates[0].params
     codes = {candidate.code for candidate in candidates}
-    if codes <= {"placement.slots", "placement.gpus_busy"}:
+    if codes <= {"placement.slots", "placement.gpus_busy", "placement.gpus_wanted"}:
         return "placement.all_busy", {"nodes": len(candidates)}
     return "placement.nowhere", {"nodes": len(candidates)}
 

@@ -76,6 +76,14 @@ def gradients_flow(evidence: Evidence) -> Changes:
     return changed(evidence, ("tuner.targets", ["all-linear"])) if "targets" in TUNERS[job.tuner.kind].settings else ()
 
 
+def alone(evidence: Evidence) -> Changes:
+    """One process: on one GPU, or on the processor."""
+    place = evidence.spec.compute
+    if place.members < 2:
+        return ()
+    return changed(evidence, ("compute.gpus", 1)) if place.gpus else changed(evidence, ("compute.processes", 1))
+
+
 def longer_rows(evidence: Evidence) -> Changes:
     """Rows cut four times as late."""
     job: TrainJob | None = evidence.job

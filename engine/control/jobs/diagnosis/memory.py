@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.contract.states import EndReason
-from engine.control.jobs.diagnosis.changes import BATCH, changed, setting, smaller_batch
+from engine.control.jobs.diagnosis.changes import BATCH, alone, changed, setting, smaller_batch
 from engine.control.jobs.diagnosis.evidence import Evidence
 from engine.control.jobs.diagnosis.rule import Finding, Rule, signs
 
@@ -147,8 +147,8 @@ MEMORY: tuple[Rule, ...] = (
         (r"exitcode {0,4}: -9\b", r"Signal 9 \(SIGKILL\) received by PID \d"),
         "torchrun tells that one of its processes was killed by the system",
         "https://github.com/lzhxmu/CPPO/issues/6",
-        setting(("compute.ddp", False)),
-        ("compute.ddp",),
+        alone,
+        ("compute.gpus", "compute.processes"),
     ),
     Rule(
         "killed_memory",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from engine.control.jobs.diagnosis.changes import setting
+from engine.control.jobs.diagnosis.changes import alone
 from engine.control.jobs.diagnosis.rule import Rule, signs
 
-ALONE = setting(("compute.ddp", False))
-DDP = ("compute.ddp",)
+PROCESSES = ("compute.gpus", "compute.processes")
 
 SEVERAL: tuple[Rule, ...] = (
     signs(
@@ -15,8 +14,8 @@ SEVERAL: tuple[Rule, ...] = (
         r"Duplicate GPU detected : rank (?P<one>\d{1,5}) and rank (?P<other>\d{1,5})",
         "two processes use the same GPU",
         "https://github.com/verl-project/verl/issues/161",
-        ALONE,
-        DDP,
+        alone,
+        PROCESSES,
     ),
     signs(
         "nccl_shared_memory",
@@ -38,8 +37,8 @@ SEVERAL: tuple[Rule, ...] = (
         "nccl",
         (r"port: (?P<port>\d{1,5})[^\n]{0,80}EADDRINUSE", r"EADDRINUSE"),
         "the port at which processes meet belongs to another program",
-        advice=ALONE,
-        settings=DDP,
+        advice=alone,
+        settings=PROCESSES,
         params={"port": "?"},
     ),
     signs(
@@ -48,15 +47,15 @@ SEVERAL: tuple[Rule, ...] = (
         r"The client socket has timed out after \w{1,20} while trying to connect to \((?P<address>[^)\n]{1,80})\)",
         "a process did not find the others",
         "https://github.com/lllyasviel/ControlNet/issues/382",
-        ALONE,
-        DDP,
+        alone,
+        PROCESSES,
     ),
     signs(
         "unused_parameters",
         "nccl",
         r"Expected to have finished reduction in the prior iteration",
         "several processes wait for the gradient of weights that took no part",
-        advice=ALONE,
-        settings=DDP,
+        advice=alone,
+        settings=PROCESSES,
     ),
 )

@@ -1,0 +1,271 @@
+"""Several processes that train one run: the curve is that of one, whatever each has of the rows."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+import tiny
+from helpers import Attempt
+from safetensors.torch import load_file
+
+from engine.compute.training.members import share_of
+from engine.compute.worker.commands import StopFlag
+from engine.contract import row_losses
+
+TWO = {"compute": {"gpus": 0, "processes": 2}}
+
+
+def uneven(count: int) -> list[dict]:
+    """Rows in which answers are of very different lengths, so that no two members have as many tokens."""
+    return [
+        {"messages": [{"role": "user", "content": "say"}, {"role": "assistant", "content": "ja " * (1 + (n * n) % 13)}]}
+        for n in range(count)
+    ]
+
+
+def preferences(count: int) -> list[dict]:
+    return [{"prompt": f"say {n}", "chosen": "yes " * (1 + n % 5), "rejected": f"no {n % 7}"} for n in range(count)]
+
+
+def curve(made: Attempt, *names: str) -> list[list[float]]:
+    return [[line.values[name] for name in names] for line in made.of("step")]
+
+
+def near(ours, theirs, relative=2e-4):
+    assert len(ours) == len(theirs) > 0
+    for one, other in zip(ours, theirs, strict=True):
+        assert one == pytest.approx(other, rel=relative, abs=1e-6)
+
+
+def adapter(made: Attempt) -> dict:
+    return load_file(str(next(made.outputs.rglob("*model.safetensors"))))
+
+
+@pytest.mark.parametrize(("rows", "count"), [(8, 2), (7, 3), (2, 3), (1, 2)])
+def test_that_every_row_is_exactly_one_members(rows, count):
+    shares = [range(*share_of(rows, number, count)) for number in range(count)]
+    assert [row for share in shares for row in share] == list(range(rows))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("case", "strategy"), [("lora", "ddp"), ("full", "ddp"), ("dpo", "ddp"), ("lora", "fsdp2"), ("full", "fsdp2"),
+                           ("dpo", "fsdp2")]
+)  # fmt: skip
+def test_that_the_curve_is_that_of_one_process(attempt, case, strategy):
+    job = {
+        "rows": preferences(21) if case == "dpo" else uneven(21),  # the last batch of an epoch has a single row
+        "training": {
+            "max_steps": 5, "micro_batch_size": 4, "accumulation": 2, "learning_rate": 1e-3, "validate_every": 2,
+            "micro_batch_parts": 2 if case == "lora" else 1,
+        },
+        "tuner": {"kind": "full"} if case == "full" else {"kind": "lora", "rank": 4},
+        "stage": "dpo" if case == "dpo" else "sft",
+    }  # fmt: skip
+    spec = {"compute": {**TWO["compute"], "strategy": strategy}}
+    one, two = attempt(**job, name="one"), attempt(**job, name="two", spec=spec)
+    assert (one.run(), two.run()) == (0, 0), two.end
+    told = ["loss", "grad_norm", "learning_rate", "tokens_seen"]
+    near(curve(two, *told), curve(one, *told))
+    if case == "dpo":
+        names = ["rewards/margins", "rewards/accuracies", "logps/chosen"]
+        near(curve(two, *names), curve(one, *names))
+    ours, theirs = adapter(two), adapter(one)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        assert ours[name].numpy() == pytest.approx(theirs[name].numpy(), rel=1e-3, abs=1e-4)
+    assert (two.folder / "worker-1.log").is_file()
+
+
+# Everything around.
+
+
+def recipe(**more) -> dict:
+    """Dropout is on: each member draws for itself."""
+    return {
+        "rows": uneven(24),
+        "tuner": {"kind": "lora", "rank": 4, "dropout": 0.3},
+        "training": {"max_steps": 6, "micro_batch_size": 4, "learning_rate": 1e-2, "seed": 7},
+        "checkpoints": {"every_minutes": None, "every_steps": 2, "keep_last": 100},
+        **more,
+    }
+
+
+def again(made: Attempt, step: int, number: int, **compute) -> Attempt:
+    """The next attempt of the same run, from a checkpoint of this one, with so many processes."""
+    folder = made.folder.parent / str(number)
+    folder.mkdir()
+    order = json.loads((made.folder / "order.json").read_text())
+    point = {"attempt": order["attempt"], "step": step, "path": f"checkpoints/a{order['attempt']}-s{step}"}
+    order |= {"attempt": number, "lease": f"l{number}", "resume_required": True, "resume": [point]}
+    order["spec"]["compute"] = {"gpus": 0, **compute}
+    (folder / "order.json").write_text(json.dumps(order))
+    return Attempt(folder)
+
+
+def rows_file(rows: list[dict], folder: Path) -> str:
+    return str(tiny.write_jsonl(folder / "rows.jsonl", rows))
+
+
+def after(made: Attempt, step: int) -> list[list[float]]:
+    return [[line.values["loss"], line.values["grad_norm"]] for line in made.of("step") if line.step > step]
+
+
+@pytest.mark.slow
+def test_that_two_go_on_bit_for_bit_where_they_were(attempt):
+    whole = attempt(**recipe(), spec=TWO)
+    assert whole.run() == 0, whole.end
+    assert (whole.folder.parent.parent / "checkpoints" / "a1-s2" / "chance-1.pt").is_file()
+    resumed = again(whole, 2, 2, processes=2)
+    assert resumed.run() == 0, resumed.end
+    assert after(resumed, 2) == after(whole, 2) != []
+    assert not [note for note in resumed.of("note") if note.code == "checkpoint.not_exact"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "strategy"), [("lora", "ddp"), ("lora", "fsdp2"), ("full", "fsdp2")])
+def test_that_a_run_goes_on_with_another_number_of_members(attempt, tmp_path, kind, strategy):
+    watching = {"prompts": ["say 1"], "prompt_tokens": 4}
+    job = recipe(tuner={"kind": kind, **({"rank": 4} if kind == "lora" else {})}, watching=watching)
+    job["training"] |= {"validate_every": 2, **({"learning_rate": 1e-3} if kind == "full" else {})}
+    job["data"] = {"train": [{"path": rows_file(job["rows"], tmp_path)}], "validation_share": 0.2}
+    one = attempt(**job)
+    assert one.run() == 0
+    two = again(one, 2, 2, processes=2, strategy=strategy)
+    assert two.run() == 0, two.end
+    near(after(two, 2), after(one, 2))
+    back = again(two, 4, 3)
+    assert back.run() == 0, back.end
+    found, expected = ([line.values["validation_loss"] for line in made.of("validation")] for made in (two, one))
+    assert len(found) == 2
+    assert found == pytest.approx(expected[1:], rel=1e-4)
+    near(after(back, 4), after(one, 4))
+    assert [line.answer for line in two.of("sample")] == [line.answer for line in one.of("sample")][1:]
+    (note,) = [note for note in two.of("note") if note.code == "checkpoint.not_exact"]
+    assert "members 1 → 2" in note.params["differences"]
+
+
+class AtStep(StopFlag):
+    """Does something to the attempt as soon as a step is in the journal."""
+
+    def __init__(self, made: Attempt, step: int, deed) -> None:
+        super().__init__()
+        self._journal, self._step, self._deed = made.folder / "journal.jsonl", step, deed
+
+    def __bool__(self) -> bool:
+        done = self._journal.read_bytes().count(b'"kind":"step"') if self._journal.exists() else 0
+        if self._deed is not None and done >= self._step:
+            deed, self._deed = self._deed, None
+            deed()
+        return super().__bool__()
+
+
+def command(made: Attempt, verb: str) -> None:
+    (made.folder / "control").mkdir(exist_ok=True)
+    (made.folder / "control" / f"c-{verb}.json").write_text(json.dumps({"id": f"c-{verb}", "verb": verb}))
+
+
+@pytest.mark.slow
+def test_that_a_pause_saves_what_all_members_need(attempt, monkeypatch):
+    monkeypatch.setattr("engine.compute.worker.worker.POLL_SECONDS", 0.0)
+    whole = attempt(**recipe(), name="whole", spec=TWO)
+    assert whole.run() == 0, whole.end
+    paused = attempt(**recipe(checkpoints={"every_minutes": None}), name="paused", spec=TWO)
+    assert paused.run(AtStep(paused, 3, lambda: command(paused, "pause"))) == 77
+    assert paused.end.state == "paused"
+    (saved,) = paused.of("checkpoint")
+    resumed = again(paused, saved.step, 2, processes=2)
+    assert resumed.run() == 0, resumed.end
+    assert after(resumed, saved.step) == after(whole, saved.step) != []
+
+
+@pytest.mark.slow
+def test_that_losses_of_rows_are_those_of_all_members(attempt):
+    one, two = (attempt(**recipe(tuner={"kind": "lora", "rank": 4}), name=name, spec=spec)
+                for name, spec in (("one", {}), ("two", TWO)))  # fmt: skip
+    assert (one.run(), two.run()) == (0, 0)
+    ours, theirs = rows_of(two), rows_of(one)
+    assert ours.keys() == theirs.keys()
+    assert len(ours) == 24
+    for key, loss in ours.items():
+        assert loss == pytest.approx(theirs[key], rel=1e-3, abs=1e-5)
+
+
+def rows_of(made: Attempt) -> dict[tuple[int, int], float]:
+    _rows, losses = row_losses.read(made.outputs / row_losses.FOLDER)
+    return {(int(one["step"]), int(one["place"])): float(one["loss"]) for one in losses}
+
+
+@pytest.mark.slow
+def test_that_a_figure_that_is_none_on_one_member_is_seen_by_all(attempt, monkeypatch):
+    monkeypatch.setenv("FORGE_FAULT", "training.loss:nan:3@1")
+    job = recipe(guards={"not_finite": "roll_back"})
+    made = attempt(**job, spec=TWO)
+    assert made.run() == 0, made.end
+    (guard,) = made.of("guard")
+    assert (guard.step, guard.deed) == (3, "rolled_back")
+    assert guard.params["back"] == 2
+    assert len(made.of("step")) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["kill", "memory", "sleep"])
+def test_that_a_member_that_is_lost_ends_the_attempt_by_its_name(attempt, monkeypatch, how):
+    monkeypatch.setenv("FORGE_FAULT", f"training.before_batch:{how}:3@1")
+    spec = {"compute": {**TWO["compute"], "wait_minutes": 0.05 if how == "sleep" else 10}}
+    made = attempt(**recipe(), spec=spec)
+    assert made.run() == 1
+    reason, code = {
+        "kill": ("worker_killed", "worker.member_lost"),
+        "memory": ("out_of_memory", "memory.exhausted"),
+        "sleep": ("hang", "worker.member_hung"),
+    }[how]
+    assert (made.end.reason, made.end.error.code) == (reason, code)
+    if how != "memory":
+        assert made.end.error.params["member"] == 1
+    assert len(made.of("step")) == 2
+    assert not members_of(os.getpid())
+
+
+def members_of(parent: int) -> list[psutil.Process]:
+    """Members that live."""
+    return [one for one in psutil.Process(parent).children(recursive=True)
+            if "engine.compute.worker.member" in one.cmdline()]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_that_no_member_outlives_the_first(attempt):
+    made = attempt(**recipe(training={"max_steps": 5000, "micro_batch_size": 4}), spec=TWO)
+    process = made.start()
+    try:
+        made.wait_for("step", process, 2)
+        others = members_of(process.pid)
+        assert len(others) == 1
+        process.send_signal(signal.SIGKILL)
+        process.wait(30)
+        assert psutil.wait_procs(others, 30)[1] == []
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_that_sigterm_saves_and_ends_all_members(attempt):
+    made = attempt(**recipe(training={"max_steps": 5000, "micro_batch_size": 4}), spec=TWO)
+    process = made.start()
+    try:
+        made.wait_for("step", process, 2)
+        others = members_of(process.pid)
+        for one in (process, *others):  # a service manager tells every process of the group
+            one.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 77
+        assert psutil.wait_procs(others, 30)[1] == []
+        assert made.of("checkpoint")
+        assert made.end.state == "stopped"
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,81 @@
+"""Several processes that train one run: what an order for them may say."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.contract.compute import Placement
+from engine.contract.config_file import check_document
+from engine.contract.estimate import estimate, load_of
+from engine.contract.members import members_of
+from engine.contract.model_shape import read_shape
+from engine.contract.paths import resources_folder
+from engine.contract.run_spec import RunConfig
+
+
+def document(compute, **more):
+    data = {"train": [{"path": "demo", "hub": "bundled"}]}
+    model = {"path": "demo", "hub": "bundled"}
+    return {"name": "a", "model": model, "data": data, "compute": compute, **more}
+
+
+def codes(compute, **more):
+    return [(problem.code, problem.field) for problem in check_document(document(compute, **more))[1]]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "processes", "members"), [(None, 1, 1), (0, 1, 1), (0, 3, 3), (1, 1, 1), (4, 1, 4), (None, 3, 1)]
+)
+def test_how_many_members_an_order_asks_for(gpus, processes, members):
+    assert members_of(gpus, processes) == members
+
+
+@pytest.mark.parametrize(
+    ("compute", "more", "code", "field"),
+    [
+        ({"processes": 2}, {}, "config.processes_gpus", "compute.processes"),
+        ({"gpus": 2, "processes": 2}, {}, "config.processes_gpus", "compute.processes"),
+        ({"gpus": 9}, {}, "config.members_rows", "compute.gpus"),
+        ({"gpus": 0, "processes": 9}, {}, "config.members_rows", "compute.processes"),
+        ({"gpus": 2}, {"stage": "grpo"}, "config.members_stage", "compute.gpus"),
+        ({"gpus": 2}, {"stage": "kto"}, "config.members_loss", "compute.gpus"),
+        ({"gpus": 2}, {"stage": "orpo"}, "config.members_loss", "compute.gpus"),
+        ({"gpus": 2}, {"stage": "cpo"}, "config.members_loss", "compute.gpus"),
+        ({"gpus": 2}, {"stage": "dpo", "objective": {"rpo_alpha": 1.0}}, "config.members_loss", "compute.gpus"),
+    ],
+)  # fmt: skip
+def test_that_what_does_not_go_together_is_refused_by_its_setting(compute, more, code, field):
+    assert (code, field) in codes(compute, **more)
+
+
+@pytest.mark.parametrize(
+    ("compute", "more"),
+    [
+        ({"gpus": 8}, {}),
+        ({"gpus": 8, "strategy": "fsdp2"}, {}),
+        ({"gpus": 0, "processes": 2}, {"stage": "dpo"}),
+        ({"gpus": 2}, {"stage": "cpo", "objective": {"cpo_alpha": 0.0}}),
+        ({"gpus": 2}, {"stage": "simpo"}),
+        ({"gpus": 2}, {"stage": "reward"}),
+        ({"gpus": 0, "processes": "many"}, {}),
+    ],
+)
+def test_that_what_goes_together_is_not_refused(compute, more):
+    assert not [code for code, _field in codes(compute, **more) if code.startswith(("config.members", "config.proc"))]
+
+
+def test_that_orders_of_earlier_versions_are_read():
+    assert Placement.model_validate({"gpus": 1, "ddp": False}) == Placement(gpus=1)
+    assert ("config.unknown_key_plain", "compute.ddp") in codes({"ddp": True})
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_that_a_member_takes_its_share(strategy):
+    spec = RunConfig.model_validate(document({"gpus": 4, "strategy": strategy}, tuner={"kind": "full"})).to_spec()
+    alone, shared = load_of(spec.job, "cuda"), load_of(spec.job, "cuda", place=spec.compute)
+    assert (alone.rows, shared.rows) == (8, 2)
+    shape = read_shape(resources_folder() / "demo" / "model")
+    whole, part = (estimate(shape, load).parts for load in (alone, shared))
+    assert part["weights"] == whole["weights"]
+    assert part["optimiser"] == whole["optimiser"] // (4 if strategy == "fsdp2" else 1)
+    assert part["activations"] < whole["activations"]
