@@ -61,6 +61,8 @@ class Load(BaseModel):
     accumulation: int = 1
     checkpointing: bool = False
     attention: str = "auto"
+    packing: str = "none"
+    """Rows that share a sequence: each layer keeps a mask that tells them apart."""
     arithmetic: str = "fp32"
     weights: str = "fp32"
     """Number form the base model is held in."""
@@ -83,6 +85,11 @@ class Load(BaseModel):
     """A teacher's logits lie beside the model's."""
     beside: int = 0
     """Bytes of other frozen models, such as a teacher."""
+
+    @property
+    def sequence(self) -> int:
+        """Tokens that attention looks over."""
+        return self.width * (self.rows if self.packing == "padding_free" else 1)
 
     @property
     def tokens(self) -> int:
@@ -139,9 +146,10 @@ def load_of(
     return Load(
         full=full, rank=rank, targets=() if tuner.virtual else tuple(job.tuner.targets), dropout=job.tuner.dropout,
         rows=rows_at_once(job),
-        width=min(width or job.data.max_length, job.data.max_length), trained=1.0 if trained is None else trained,
+        width=_width(job, width), trained=1.0 if trained is None else trained,
         accumulation=training.accumulation * training.micro_batch_parts,
-        checkpointing=training.gradient_checkpointing, attention=job.model.attention, arithmetic=arithmetic,
+        packing=training.packing, checkpointing=training.gradient_checkpointing,
+        attention=job.model.attention, arithmetic=arithmetic,
         weights=held, quantisation=job.quantisation, device=device, optimiser=optimizer.name,
         directions=directions,
         virtual=virtual, prefix=tuner.name == "prefix_tuning",
@@ -149,6 +157,12 @@ def load_of(
         beside=_teacher_bytes(job, arithmetic, teacher) if stage.teacher else 0,
         init=job.tuner.init if "init" in tuner.settings else "default",
     )  # fmt: skip
+
+
+def _width(job: TrainJob, width: int | None) -> int:
+    """Tokens of the longest sequence: packed rows fill it up, whatever the longest of them is."""
+    most = job.data.max_length
+    return most if job.training.packing == "packed" else min(width or most, most)
 
 
 def _teacher_bytes(job: TrainJob, arithmetic: str, shape: ModelShape | None) -> int:
@@ -295,7 +309,9 @@ def _attention(shape: ModelShape, load: Load) -> float:
     attention = inner * (2 * queries + 2 * keys) + 4.0 * shape.heads
     if load.attention == "eager":
         repeated = 2 * inner * (queries - keys)
-        attention += repeated + (4.0 + (inner if inner < 4 else 0.0)) * shape.heads * load.width
+        attention += repeated + (4.0 + (inner if inner < 4 else 0.0)) * shape.heads * load.sequence
+    elif load.packing != "none" and not load.attention.startswith("flash"):
+        attention += inner * load.sequence  # fused attention makes of the mask numbers to be added, in every layer
     return norms + attention
 
 

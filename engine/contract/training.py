@@ -4,6 +4,7 @@ from typing import Literal
 
 from engine.contract.data import DataSource
 from engine.contract.optimizers import OptimizerName
+from engine.contract.packing import Packing
 from engine.contract.setting import Settings, setting
 
 Schedule = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial", "inverse_sqrt", "wsd"]
@@ -95,6 +96,12 @@ class TrainingConfig(Settings):
     )
     group_by_length: bool = setting(
         True, "Put rows of like length into a batch, so that little is padded.", label="Group rows by length"
+    )
+    packing: Packing = setting(
+        "none",
+        "Rows that share a sequence and do not see each other: packed fills sequences up to the longest row allowed, "
+        "and a micro batch counts them; padding_free puts the rows of a micro batch one behind the other.",
+        label="Rows in one sequence",
     )
     seed: int = setting(
         42, "Start of all chance in the run: same seed, same batches.", label="Seed", ge=0, le=2**32 - 1

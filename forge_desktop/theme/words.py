@@ -1,11 +1,13 @@
 """The English words of the field that `language.word` knows, by kind: states, reasons, phases, choices, units."""
 
 from forge_desktop.theme.words_rewards import REWARD_WORDS
+from forge_desktop.theme.words_speed import SPEED_WORDS
 from forge_desktop.theme.words_stages import STAGE_WORDS
 from forge_desktop.theme.words_tuners import TUNER_WORDS
 
 ENGLISH = {
     **REWARD_WORDS,
+    **SPEED_WORDS,
     **STAGE_WORDS,
     **TUNER_WORDS,
     "state.draft": "Draft",

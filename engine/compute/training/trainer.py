@@ -13,7 +13,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from engine.compute.inference.mode import at_rest
 from engine.compute.training.allocation import Allocation
-from engine.compute.training.batches import IGNORED, Batch, BatchLoader, rows_between, rows_of
+from engine.compute.training.batches import IGNORED, Batch, BatchLoader, parts_of, rows_between, rows_of
 from engine.compute.training.callbacks import Pace, StopWatch, Watch
 from engine.compute.training.checkpoint import (
     CHANCE,
@@ -336,7 +336,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
     def cut(self, batch: Batch) -> list[Batch]:
         """A batch in parts of as many rows each as fit into the model at once."""
         size = max(1, math.ceil(self.loader.size * self.objective.answers / self.parts))
-        return [rows_between(batch, at, at + size) for at in range(0, rows_of(batch), size)]
+        return [rows_between(batch, at, at + size) for at in range(0, parts_of(batch), size)]
 
     def go_back(self, folder: Path, rate: float) -> None:
         """Weights and optimiser as in a checkpoint; steps, schedule, data and chance go on from here."""

@@ -16,12 +16,14 @@ from engine.compute.data.templates import Template, choose_template
 from engine.compute.inference.base import load_model, load_tokenizer, padding_token
 from engine.compute.training.beginnings import Begun
 from engine.compute.training.optimizers import check_optimizer
+from engine.compute.training.packs import keeps_rows_apart
 from engine.compute.training.plain_lora import beginning
 from engine.compute.training.precision import Precision, choose_device, decide
 from engine.compute.training.prompts import check_length
 from engine.compute.training.tuners import apply_tuner
 from engine.compute.worker.head_rows import head_of, learned_labels
 from engine.compute.worker.reporter import Reporter
+from engine.contract.errors import UserError
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.stages import stage_of
 from engine.contract.tuners import TUNERS
@@ -82,6 +84,8 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
     )
     if scores:  # it looks for the last token of a row that is no filling
         model.config.get_text_config().pad_token_id = padding_token(tokenizer)
+    if job.training.packing != "none" and not keeps_rows_apart(model):
+        raise UserError("training.rows_not_apart", architecture=type(model).__name__)
     check_stop()
     task = "FEATURE_EXTRACTION" if stage.vectors else "SEQ_CLS" if scores else "CAUSAL_LM"
     if TUNERS[job.tuner.kind].virtual:

@@ -24,6 +24,35 @@ STAGES: dict[str, Message] = {
     "config.myself_for_stage": Message(
         "", "Self-cognition rows are conversations, from which the stage {stage} cannot learn.", "Leave the name empty."
     ),
+    "config.packing_stage": Message(
+        "",
+        "The loss of the stage {stage} is made of whole rows, which cannot share a sequence.",
+        "Set packing to none, or choose a stage that learns token by token: {able}.",
+    ),
+    "config.packing_tuner": Message(
+        "",
+        "With {tuner} learned tokens stand before every row, and in a shared sequence only the first row has them.",
+        "Set packing to none, or choose another method.",
+    ),
+    "config.packing_init": Message(
+        "", "{init} looks at batches of single rows for its beginning.", "Set init to default, or packing to none."
+    ),
+    "config.packing_buffer": Message(
+        "",
+        "Packed rows are put together by their lengths, all rows of an epoch at once, not out of a buffer.",
+        "Leave shuffle_buffer empty, or set packing to padding_free.",
+    ),
+    "config.packing_weight": Message(
+        "",
+        "With a weight of {weight} every epoch has other rows, and packs them into another number of sequences.",
+        "Set a whole number, or set packing to padding_free.",
+    ),
+    "training.rows_not_apart": Message(
+        "Rows cannot share a sequence in this model.",
+        "Its architecture ({architecture}), with the attention it runs with, does not keep the rows of a sequence "
+        "apart: they would see each other.",
+        "Set training.packing to none, or choose another model.attention.",
+    ),
     "data.refused_for_stage": Message(
         "The rows are not for this stage.",
         "From {count} row(s) the stage {stage} cannot learn.",
