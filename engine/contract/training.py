@@ -86,6 +86,21 @@ class TrainingConfig(Settings):
     gradient_checkpointing: bool = setting(
         False, "Recompute activations in the backward pass: less memory, slower.", label="Gradient checkpointing"
     )
+    compile: bool = setting(
+        False,
+        "Let torch compile the model's layers: quicker steps after a slow beginning; where there is no compiler the "
+        "run goes on without and says why.",
+        label="Compile layers",
+    )
+    liger: bool = setting(
+        False,
+        "Use Liger's kernels in the model's layers: less memory, quicker; needs an NVIDIA GPU and liger-kernel in the "
+        "worker's environment.",
+        label="Liger kernels",
+    )
+    sequence_parallel: int = setting(
+        1, "Devices that share each row's tokens, for rows too long for one.", label="Devices a row", ge=1, le=64
+    )
     memory_probe: bool = setting(
         True,
         "Measure the memory of the longest batch before the first step, so that a lack of it shows at once.",

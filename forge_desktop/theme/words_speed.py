@@ -3,4 +3,7 @@
 SPEED_WORDS: dict[str, str] = {
     "choice.packed": "Packed",
     "choice.padding_free": "Without filling",
+    "choice.dynamic": "Dynamic (NTK)",
+    "choice.yarn": "YaRN",
+    "choice.llama3": "Llama 3",
 }

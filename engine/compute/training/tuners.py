@@ -158,7 +158,7 @@ def _full(model: Any, config: TunerConfig) -> Any:
 def _freeze(model: Any, config: TunerConfig) -> Any:
     """Some layers, and modules that are named, learn; everything else stays."""
     _check_modules(config.modules_to_save, model)
-    layers = _layers(model)
+    layers = layers_of(model)
     if config.layers == 0 and not config.modules_to_save:
         raise UserError("config.freeze_nothing")
     if abs(config.layers) > len(layers):
@@ -175,7 +175,7 @@ def _freeze(model: Any, config: TunerConfig) -> Any:
     return model
 
 
-def _layers(model: torch.nn.Module) -> list[torch.nn.Module]:
+def layers_of(model: torch.nn.Module) -> list[torch.nn.Module]:
     """The blocks a language model is a stack of: its longest list of modules of one class."""
     lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
     stacks = [list(found) for found in lists if len({type(layer) for layer in found}) == 1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from engine.compute.data.loading import Loaded, load_sources
 from engine.compute.data.mask import end_is_marked
 from engine.compute.data.templates import Template, choose_template
 from engine.compute.inference.base import load_model, load_tokenizer, padding_token
+from engine.compute.inference.rope import changes
 from engine.compute.training.beginnings import Begun
+from engine.compute.training.kernels import apply_liger
 from engine.compute.training.optimizers import check_optimizer
 from engine.compute.training.packs import keeps_rows_apart
 from engine.compute.training.plain_lora import beginning
@@ -49,6 +51,8 @@ class Materials:
     """The classes, where rows have them."""
     begun: Begun | None = None
     """How the adapter began, where rows or lost bits decided it."""
+    rope: dict[str, Any] = field(default_factory=dict)
+    """What of the base model's config was changed to stretch its positions."""
 
     def settle(self, begun: Begun) -> None:
         """The adapter has its beginning now."""
@@ -79,9 +83,20 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
     stage = stage_of(job.stage)
     scores, labels = stage.scores, learned_labels(job, train, [*validation, *held_out], report)
     made = head_of(job, labels) if scores and not stage.vectors else {}
+    rope = changes(folder, job.model, data.max_length)
     model = load_model(
-        folder, precision.weights_dtype, job.model.attention, device, job.quantisation, scores, stage.vectors, made
+        folder,
+        precision.weights_dtype,
+        job.model.attention,
+        device,
+        job.quantisation,
+        scores,
+        stage.vectors,
+        made,
+        rope,
     )
+    if job.training.liger:
+        apply_liger(model, device)
     if scores:  # it looks for the last token of a row that is no filling
         model.config.get_text_config().pad_token_id = padding_token(tokenizer)
     if job.training.packing != "none" and not keeps_rows_apart(model):
@@ -92,7 +107,18 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
         check_length(model, job.tuner, job.data.max_length)
     tuned = apply_tuner(model, job.tuner, task, tokenizer)
     return Materials(
-        device, tokenizer, template, train, validation, held_out, precision, tuned, folder, beginning(tuned), labels
+        device,
+        tokenizer,
+        template,
+        train,
+        validation,
+        held_out,
+        precision,
+        tuned,
+        folder,
+        beginning(tuned),
+        labels,
+        rope=rope,
     )
 
 

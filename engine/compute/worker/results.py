@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from engine.compute.evaluation.exact_match import Question, measure, write_answers
 from engine.compute.inference.generate import Generator
+from engine.compute.inference.rope import write_base
 from engine.compute.training.allocation import prune
 from engine.compute.training.plain_lora import write_plain
 from engine.compute.worker.artifacts import fingerprint_of, publish_folder
@@ -45,6 +46,7 @@ def save_weights(
             else:
                 prune(materials.model)
                 materials.model.save_pretrained(str(folder), save_embedding_layers=False)
+            write_base(folder, materials.rope)
             (folder / "chat_template.jinja").write_text(materials.template.exported, encoding="utf-8")
         if beside is not None:
             beside(folder)

@@ -117,6 +117,7 @@ def _model(asked: TokenLosses) -> Any:
     import torch
 
     from engine.compute.inference.base import load_model, load_tokenizer, model_folder
+    from engine.compute.inference.rope import changes
     from engine.compute.training.beginnings import begin_again
     from engine.compute.training.checkpoint import load_weights
     from engine.compute.training.tuners import apply_tuner
@@ -127,7 +128,8 @@ def _model(asked: TokenLosses) -> Any:
     folder = _state(asked)
     if folder is not None and folder.name == "model":
         return load_model(folder, torch.float32, attention, device)
-    model = load_model(model_folder(asked.model), torch.float32, attention, device)
+    base = model_folder(asked.model)
+    model = load_model(base, torch.float32, attention, device, rope=changes(base, asked.model))
     if folder is None:
         return model
     try:

@@ -11,6 +11,7 @@ from engine.compute.training.allocation import Allocation
 from engine.compute.training.beginnings import begin_again, begin_by_rows, has_pass
 from engine.compute.training.callbacks import Watch
 from engine.compute.training.checkpoint import load_weights
+from engine.compute.training.kernels import compile_layers, why_not_compiled
 from engine.compute.training.optimizers import make_muon
 from engine.compute.training.precision import device_name, nvml_names
 from engine.compute.training.prompts import as_base
@@ -182,6 +183,7 @@ class TrainSession:
             guards=self.course.guards, rows=record.losses, objective=objective,
             ranks=self._ranks(materials, lessons),
         )  # fmt: skip
+        self._compile(materials)
         boundary.trainer = book.trainer = self.course.trainer = trainer
         trainer.keeps = self.course
         if not trainer.selective:
@@ -202,6 +204,16 @@ class TrainSession:
             tell_tally(lessons.tokeniser, self.report)
         materials.model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
         return outcome
+
+    def _compile(self, materials: Materials) -> None:
+        """Compile the layers where that is asked for and can be done."""
+        if not self.job.training.compile:
+            return
+        detail = why_not_compiled(materials.device)
+        if detail:
+            self.report.note("training.not_compiled", "warning", detail=detail)
+            return
+        self.report.note("training.compiled", count=compile_layers(materials.model))
 
     def _ranks(self, materials: Materials, lessons: Lessons) -> Allocation | None:
         """Who moves ranks between modules, where the method does."""

@@ -47,6 +47,31 @@ STAGES: dict[str, Message] = {
         "With a weight of {weight} every epoch has other rows, and packs them into another number of sequences.",
         "Set a whole number, or set packing to padding_free.",
     ),
+    "config.sequence_members": Message(
+        "",
+        "To share each row's tokens among {parts} devices, {parts} processes must train together and pass keys and "
+        "values to each other within every layer; a run has no attention that does.",
+        "Set sequence_parallel to 1. For long rows: gradient_checkpointing, or Liger's kernels on a GPU.",
+    ),
+    "config.rope_none": Message(
+        "The positions of this model cannot be stretched.",
+        "The architecture {architecture} has no rotary positions, or another kind for each of its layers.",
+        "Set model.rope to none.",
+    ),
+    "config.rope_original": Message(
+        "The original length is longer than the model's.",
+        "The model was made for {context} tokens, and model.rope_original is {original}.",
+        "Leave it empty, or set {context} at most.",
+    ),
+    "config.rope_short": Message(
+        "Rows are longer than the stretched positions reach.",
+        "Rows may have {longest} tokens (data.max_length); with the factor {factor} the model reaches {reach}.",
+        "Raise model.rope_factor, or lower data.max_length.",
+    ),
+    "training.not_compiled": Message(
+        "The layers are not compiled.", "{detail}", "Training goes on without. For a compiler: install g++ or triton."
+    ),
+    "training.compiled": Message("{count} layers are compiled at their first step, which takes a while.", "", ""),
     "training.rows_not_apart": Message(
         "Rows cannot share a sequence in this model.",
         "Its architecture ({architecture}), with the attention it runs with, does not keep the rows of a sequence "

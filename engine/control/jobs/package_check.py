@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.contract.acceleration import LIGER
 from engine.contract.errors import Problem
 from engine.contract.optimizers import needed_package
 from engine.contract.run_spec import RunSpec, TrainJob
@@ -32,6 +33,8 @@ def _wanted(job: TrainJob) -> Iterator[tuple[str, Problem]]:
     needed = needed_package(job.training.optimizer)
     if needed is not None:
         yield needed[0], _missing(job.training.optimizer, *needed, "training.optimizer")
+    if job.training.liger:
+        yield LIGER[0], _missing("Liger", *LIGER, "training.liger")
     if job.quantisation != "none":
         package = QUANTISERS[job.quantisation]
         yield package, _missing(job.quantisation, package, package, "model.quantisation")
