@@ -70,8 +70,8 @@ def test_that_a_model_without_one_kind_of_rotary_positions_is_left_alone(config:
 
 
 def test_that_older_configs_are_understood() -> None:
-    old = {"max_position_embeddings": 8192, "rope_theta": 5e5,
-           "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 1024}}  # fmt: skip
+    scaling = {"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 1024}
+    old = {"max_position_embeddings": 8192, "rope_theta": 5e5, "rope_scaling": scaling}
     found = stretched(old, "llama3", 16.0, None)
     assert found is not None
     assert json.loads(json.dumps(found)) == {
