@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from engine.contract import acceleration, guards, optimizers, packing, stopping, watching
+from engine.contract import extra as extras
 from engine.contract.config_text import Location, Plain, load, read_text
 from engine.contract.datasets import ImportJob
 from engine.contract.errors import Problem, Refused
@@ -142,6 +143,7 @@ def _contradictions(document: dict[str, Any]) -> Iterator[Problem]:
     yield from objective_contradictions(document)
     yield from packing.contradictions(document)
     yield from acceleration.contradictions(document)
+    yield from extras.contradictions(document)
 
 
 def _contradictions_of_data(data: dict[str, Any]) -> Iterator[Problem]:

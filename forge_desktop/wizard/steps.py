@@ -38,6 +38,7 @@ STEPS = (
             "guards",
             "stopping",
             "watching",
+            "extra",
             "data.max_length",
             "model.dtype",
             "model.attention",

@@ -20,6 +20,7 @@ from engine.contract.compute import ComputeConfig, Limits, Placement
 from engine.contract.data import DataConfig, DataSource, SelfCognition
 from engine.contract.errors import ErrorBody, Problem, UserError
 from engine.contract.events import ArtifactSaved
+from engine.contract.extra import ExtraConfig
 from engine.contract.faults import POINTS
 from engine.contract.forensics import ForensicsConfig
 from engine.contract.guards import GuardsConfig
@@ -92,6 +93,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     StoppingConfig,
     WatchingConfig,
     ForensicsConfig,
+    ExtraConfig,
     OutputConfig,
     Placement,
     ComputeConfig,

@@ -1,16 +1,19 @@
-"""A model whose positions are stretched, so that it can take longer rows than it was made for."""
+"""A model whose config says something else than its files: stretched positions for longer rows, and single values."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from engine.contract.acceleration import STRETCHED, check_rope, stretched
-from engine.contract.errors import UserError
+from engine.contract.errors import Refused, UserError
+from engine.contract.extra import check_model
 from engine.contract.model import ModelConfig
+from engine.contract.options import Value
 
 BASE_CONFIG = "base_config.json"
 """Beside an adapter: what of the base model's config it was trained with."""
@@ -29,7 +32,20 @@ def changes(folder: Path, model: ModelConfig, longest: int | None = None) -> dic
     return found
 
 
-def stretched_config(folder: Path, changed: dict[str, Any], **more: Any) -> Any:
+def extra_values(folder: Path, given: Mapping[str, Value]) -> dict[str, Any]:
+    """Other values of the model's config, by their names there; raises UserError for one it does not have."""
+    if not given:
+        return {}
+    text = changed_config(folder, {}).get_text_config()
+    problems = list(check_model(str(text.model_type), text.to_dict(), given))
+    if len(problems) == 1:
+        raise UserError(problems[0].code, **problems[0].params)
+    if problems:
+        raise Refused("config.refused", count=len(problems), problems=problems)
+    return dict(given)
+
+
+def changed_config(folder: Path, changed: dict[str, Any], **more: Any) -> Any:
     """The model's config with these changes, to load it by."""
     from transformers import AutoConfig
 

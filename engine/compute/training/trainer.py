@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import torch
@@ -131,12 +132,13 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         rows: RowLosses | None = None,
         objective: Objective | None = None,
         ranks: Allocation | None = None,
+        more_optimizer: Mapping[str, Any] = MappingProxyType({}),
         **rest: Any,
     ) -> None:
         self.objective, self.figures = objective or Tokens(STAGES["sft"], ObjectiveConfig()), Figures()
         self.loader, self.validation, self.watch = loader, validation, watch
         self.parts, self.plus_ratio, self.muon, self.rows = parts, plus_ratio, muon, rows
-        self.ranks = ranks
+        self.ranks, self.more_optimizer = ranks, dict(more_optimizer)
         self.pace, self.guards = Pace(loader), guards or Guards()
         self._step_loss: torch.Tensor | float = 0.0
         self._loss_before: torch.Tensor | None = None
@@ -183,6 +185,11 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         more = {"lr": rate, "loraplus_lr_ratio": self.plus_ratio, "loraplus_weight_decay": decay}
         self.optimizer = create_loraplus_optimizer(taught, kind, **more, **settings)
         return self.optimizer
+
+    def get_optimizer_cls_and_kwargs(self, args: TrainingArguments, model: Any = None) -> tuple[Any, Any]:
+        """transformers' choice, with arguments a person gave beside the settings."""
+        kind, settings = Trainer.get_optimizer_cls_and_kwargs(args, model)
+        return kind, {**settings, **self.more_optimizer}
 
     def progress(self) -> dict[str, Any]:
         """What the loop keeps in variables, for a checkpoint."""

@@ -14,7 +14,7 @@ from engine.compute.data.loading import Loaded, load_sources
 from engine.compute.data.mask import end_is_marked
 from engine.compute.data.templates import Template, choose_template
 from engine.compute.inference.base import load_model, load_tokenizer, padding_token
-from engine.compute.inference.rope import changes
+from engine.compute.inference.rope import changes, extra_values
 from engine.compute.training.beginnings import Begun
 from engine.compute.training.kernels import apply_liger
 from engine.compute.training.optimizers import check_optimizer
@@ -51,8 +51,8 @@ class Materials:
     """The classes, where rows have them."""
     begun: Begun | None = None
     """How the adapter began, where rows or lost bits decided it."""
-    rope: dict[str, Any] = field(default_factory=dict)
-    """What of the base model's config was changed to stretch its positions."""
+    changed: dict[str, Any] = field(default_factory=dict)
+    """What of the base model's config is other than in its files."""
 
     def settle(self, begun: Begun) -> None:
         """The adapter has its beginning now."""
@@ -83,7 +83,7 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
     stage = stage_of(job.stage)
     scores, labels = stage.scores, learned_labels(job, train, [*validation, *held_out], report)
     made = head_of(job, labels) if scores and not stage.vectors else {}
-    rope = changes(folder, job.model, data.max_length)
+    changed = changes(folder, job.model, data.max_length) | extra_values(folder, job.extra.model)
     model = load_model(
         folder,
         precision.weights_dtype,
@@ -93,7 +93,7 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
         scores,
         stage.vectors,
         made,
-        rope,
+        changed,
     )
     if job.training.liger:
         apply_liger(model, device)
@@ -118,7 +118,7 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
         folder,
         beginning(tuned),
         labels,
-        rope=rope,
+        changed=changed,
     )
 
 

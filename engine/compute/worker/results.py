@@ -46,7 +46,7 @@ def save_weights(
             else:
                 prune(materials.model)
                 materials.model.save_pretrained(str(folder), save_embedding_layers=False)
-            write_base(folder, materials.rope)
+            write_base(folder, materials.changed)
             (folder / "chat_template.jinja").write_text(materials.template.exported, encoding="utf-8")
         if beside is not None:
             beside(folder)

@@ -129,7 +129,7 @@ def _model(asked: TokenLosses) -> Any:
     if folder is not None and folder.name == "model":
         return load_model(folder, torch.float32, attention, device)
     base = model_folder(asked.model)
-    model = load_model(base, torch.float32, attention, device, rope=changes(base, asked.model))
+    model = load_model(base, torch.float32, attention, device, changed=changes(base, asked.model))
     if folder is None:
         return model
     try:

@@ -181,7 +181,7 @@ class TrainSession:
             parts=self.job.training.micro_batch_parts, plus_ratio=self.job.tuner.plus_ratio,
             muon=partial(make_muon, config=self.job.training) if self.job.training.optimizer == "muon" else None,
             guards=self.course.guards, rows=record.losses, objective=objective,
-            ranks=self._ranks(materials, lessons),
+            ranks=self._ranks(materials, lessons), more_optimizer=self.job.extra.optimizer,
         )  # fmt: skip
         self._compile(materials)
         boundary.trainer = book.trainer = self.course.trainer = trainer

@@ -72,6 +72,27 @@ STAGES: dict[str, Message] = {
         "The layers are not compiled.", "{detail}", "Training goes on without. For a compiler: install g++ or triton."
     ),
     "training.compiled": Message("{count} layers are compiled at their first step, which takes a while.", "", ""),
+    "config.extra_name": Message(
+        "", "'{name}' is no name of a variable.", "Take letters, digits and _, a digit not first."
+    ),
+    "config.extra_dangerous": Message(
+        "",
+        "{name} decides which code the worker loads, or is the program's own.",
+        "Leave it out; what a worker needs goes into its environment (Settings, Environment).",
+    ),
+    "config.extra_kept": Message(
+        "", "The program gives the worker {name} itself.", "Leave it out; it follows {where}."
+    ),
+    "config.extra_secret": Message(
+        "",
+        "{name} looks like a secret, and a config is written down, sent and shown.",
+        "Give the secret to the settings (or `forge secret set`), which keep it in the keyring, and leave it out here.",
+    ),
+    "config.extra_control": Message("", "The value of {name} has control characters in it.", "Write it in one line."),
+    "config.extra_elsewhere": Message("", "'{name}' is decided by a setting of its own.", "Set {where} instead."),
+    "config.extra_fixed": Message(
+        "", "'{name}' is decided by the model's weights, or this program relies on it.", "Leave it out."
+    ),
     "training.rows_not_apart": Message(
         "Rows cannot share a sequence in this model.",
         "Its architecture ({architecture}), with the attention it runs with, does not keep the rows of a sequence "

@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 def stretched(folder, kind: str, factor: float = 2.0, original: int | None = None):
     config = ModelConfig(path=str(folder), rope=kind, rope_factor=factor, rope_original=original)
-    return load_model(folder, torch.float32, "auto", CPU, rope=changes(folder, config)).eval()
+    return load_model(folder, torch.float32, "auto", CPU, changed=changes(folder, config)).eval()
 
 
 def logits(model, length: int) -> torch.Tensor:
