@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from engine.contract import acceleration, guards, optimizers, packing, stopping, watching
+from engine.contract import acceleration, guards, optimizers, packing, push, stopping, watching
 from engine.contract import extra as extras
 from engine.contract.config_text import Location, Plain, load, read_text
 from engine.contract.datasets import ImportJob
@@ -144,6 +144,7 @@ def _contradictions(document: dict[str, Any]) -> Iterator[Problem]:
     yield from packing.contradictions(document)
     yield from acceleration.contradictions(document)
     yield from extras.contradictions(document)
+    yield from push.contradictions(document)
 
 
 def _contradictions_of_data(data: dict[str, Any]) -> Iterator[Problem]:

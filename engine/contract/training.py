@@ -5,6 +5,7 @@ from typing import Literal
 from engine.contract.data import DataSource
 from engine.contract.optimizers import OptimizerName
 from engine.contract.packing import Packing
+from engine.contract.push import PushConfig
 from engine.contract.setting import Settings, setting
 
 Schedule = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial", "inverse_sqrt", "wsd"]
@@ -161,3 +162,4 @@ class OutputConfig(Settings):
     merged: bool = setting(
         False, "Also save base and adapter merged into one model.", label="Save merged model", executable=(False,)
     )
+    push: PushConfig = setting(PushConfig, "Put the result on a hub when the run is over.", label="Push at the end")

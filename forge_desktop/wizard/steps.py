@@ -39,6 +39,7 @@ STEPS = (
             "stopping",
             "watching",
             "extra",
+            "outputs.push",
             "data.max_length",
             "model.dtype",
             "model.attention",

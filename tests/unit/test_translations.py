@@ -28,6 +28,7 @@ from engine.contract.heads import HeadConfig
 from engine.contract.messages import MESSAGES
 from engine.contract.model import ModelConfig
 from engine.contract.objective import ObjectiveConfig
+from engine.contract.push import PushConfig
 from engine.contract.rollouts import RewardConfig, RolloutConfig
 from engine.contract.run_spec import RunConfig
 from engine.contract.setting import extra
@@ -95,6 +96,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     ForensicsConfig,
     ExtraConfig,
     OutputConfig,
+    PushConfig,
     Placement,
     ComputeConfig,
     Limits,

@@ -32,6 +32,7 @@ from engine.compute.worker.lessons import Lessons, prepare, tell_tally
 from engine.compute.worker.materials import Materials, gather
 from engine.compute.worker.memory import MemoryBook
 from engine.compute.worker.model_source import ModelSource
+from engine.compute.worker.pushed import push_result
 from engine.compute.worker.results import When, evaluate, save_weights
 from engine.compute.worker.resume import Start, check_identity, choose, differences
 from engine.compute.worker.teaching import Teaching
@@ -96,6 +97,7 @@ class TrainSession:
         save_weights(self.job.tuner.kind, materials, self.folder.outputs, step, self.report, beside)
         self.worker.check()
         self._evaluate("after", materials, lessons)
+        push_result(self.order, self.job, self.folder, self.worker)
 
     def _begin(self, start: Start | None, materials: Materials, lessons: Lessons) -> None:
         """Give the adapter its beginning: from rows once, and after that from what the checkpoint keeps of it."""

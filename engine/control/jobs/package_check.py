@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.contract.acceleration import LIGER
 from engine.contract.errors import Problem
 from engine.contract.optimizers import needed_package
+from engine.contract.push import PUSHERS
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.tuners import QUANTISERS
 from engine.contract.watching import TRACKERS
@@ -35,6 +36,9 @@ def _wanted(job: TrainJob) -> Iterator[tuple[str, Problem]]:
         yield needed[0], _missing(job.training.optimizer, *needed, "training.optimizer")
     if job.training.liger:
         yield LIGER[0], _missing("Liger", *LIGER, "training.liger")
+    target = job.outputs.push.hub
+    if target != "none":
+        yield PUSHERS[target], _missing(target, PUSHERS[target], PUSHERS[target].replace("_", "-"), "outputs.push.hub")
     if job.quantisation != "none":
         package = QUANTISERS[job.quantisation]
         yield package, _missing(job.quantisation, package, package, "model.quantisation")
