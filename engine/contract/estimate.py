@@ -73,6 +73,10 @@ class Load(BaseModel):
     device: Literal["cpu", "cuda"] = "cpu"
     copies: int = 0
     """Frozen models beside the one that learns."""
+    layers: int = 0
+    """Of the model that learn at a time beside what is outside layers (LISA); 0: all."""
+    blocks: int = 0
+    """New ones that are put between them, which alone learn (LLaMA-Pro)."""
     init: str = "default"
     """What an adapter begins with."""
     virtual: int = 0
@@ -152,6 +156,8 @@ def load_of(
         attention=job.model.attention, arithmetic=arithmetic,
         weights=held, quantisation=job.quantisation, device=device, optimiser=optimizer.name,
         directions=directions,
+        layers=job.tuner.layers if tuner.name == "lisa" else 0,
+        blocks=job.tuner.blocks if "blocks" in tuner.settings else 0,
         virtual=virtual, prefix=tuner.name == "prefix_tuning",
         copies=int(copied), scores=stage.scores, compared=stage.teacher,
         beside=_teacher_bytes(job, arithmetic, teacher) if stage.teacher else 0,
@@ -181,7 +187,7 @@ def rows_at_once(job: TrainJob) -> int:
 def estimate(shape: ModelShape, load: Load, known: Calibration | None = None) -> Estimate:
     """Bytes at the fullest moment; `known` is what runs like it told."""
     known = known or Calibration()
-    factor = known.factor
+    factor, shape = known.factor, _grown(shape, load.blocks)
     weights, adapter, trained = _held(shape, load)
     gradients = 4.0 * trained if load.weights == "fp32" or not load.full else BYTES[load.weights] * trained
     optimizer = OPTIMIZERS.get(load.optimiser, OPTIMIZERS["adamw_torch_fused"])
@@ -256,12 +262,32 @@ def _held(shape: ModelShape, load: Load) -> tuple[float, float, float]:
     inside = shape.in_layers * BYTES[load.weights if load.quantisation == "none" else load.quantisation]
     weights = outside * BYTES[load.weights] + inside
     if load.full:
-        return weights, 0.0, float(shape.parameters)
+        return weights, 0.0, _taught(shape, load)
     if load.virtual:
         numbers = float(load.virtual * (2 * shape.layers * shape.keys if load.prefix else shape.hidden))
         return weights, 4.0 * numbers, numbers
     numbers = float(sum(load.rank * (one.inputs + one.outputs) * one.count for one in adapted(shape, load)))
     return weights, 4.0 * numbers, numbers
+
+
+def _grown(shape: ModelShape, blocks: int) -> ModelShape:
+    """The shape with more blocks like its own."""
+    if not blocks:
+        return shape
+    more = shape.in_layers * blocks // shape.layers
+    linear = tuple(
+        one.model_copy(update={"count": one.count + one.count * blocks // shape.layers}) for one in shape.linear
+    )
+    found = {"layers": shape.layers + blocks, "parameters": shape.parameters + more, "linear": linear}
+    return shape.model_copy(update=found)
+
+
+def _taught(shape: ModelShape, load: Load) -> float:
+    """Numbers that learn where the model itself does."""
+    if load.blocks:
+        return shape.in_layers * load.blocks / shape.layers
+    rest = max(0, shape.layers - load.layers) if load.layers else 0
+    return shape.parameters - shape.in_layers * rest / shape.layers
 
 
 def _sizes(load: Load) -> tuple[float, float]:

@@ -79,6 +79,8 @@ _ALL = (
         "adalora", ("rank", *ALLOCATION, "alpha", "dropout", "targets", "modules_to_save"), "ADALORA", quantised=True
     ),
     Tuner("freeze", ("layers", "modules_to_save"), whole_model=True),
+    Tuner("lisa", ("layers", "every"), whole_model=True),
+    Tuner("llama_pro", ("blocks",), whole_model=True),
     _of_peft("ia3"),
     _of_peft("loha", "rank", "alpha", alpha="alpha"),
     _of_peft("lokr", "rank", "alpha", alpha="alpha"),
@@ -103,8 +105,6 @@ TUNERS = {tuner.name: tuner for tuner in _ALL}
 LEFT_OUT = {
     "HQQ": "transformers 5 has no loader for its weights yet; `hqq_8bit` and `hqq_4bit` are refused until it has.",
     "torchao in 4 bits": "peft's LoRA takes torchao's weights in 8 bits only.",
-    "LLaMA-Pro": "It adds layers: its result is a longer model than the base, and no adapter for it.",
-    "LISA": "`freeze` trains a fixed choice of layers; one that changes needs optimiser state that comes and goes.",
     "ReFT": "No library among those kept here brings it; peft has none.",
     "LongLoRA": "Its shifted attention replaces the attention of each architecture by code of its own.",
     "Bottleneck adapters": "The library that brings them has model classes of its own.",
@@ -174,6 +174,9 @@ def contradictions(tuner: Mapping[str, Any], quantisation: Quantisation = "none"
         yield Problem(code="config.init_with_dora", field="tuner.init", params={"init": init})
     if name == "freeze" and tuner.get("layers") == 0 and not tuner.get("modules_to_save"):
         yield Problem(code="config.freeze_nothing", field="tuner.layers")
+    layers = tuner.get("layers", 2)
+    if name == "lisa" and _counts(layers) and -1024 <= layers < 1:
+        yield Problem(code="config.lisa_layers", field="tuner.layers", params={"layers": layers})
     if name == "prompt_tuning" and tuner.get("prompt_init") == "text" and not tuner.get("prompt_text"):
         yield Problem(code="config.prompt_text", field="tuner.prompt_text")
     if name == "trainable_tokens" and not tuner.get("tokens"):

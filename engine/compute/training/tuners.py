@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from engine.compute.training.blocks import add_blocks
 from engine.compute.training.prompts import begin_with_text, prompt_settings, token_numbers
 from engine.contract.errors import UserError
 from engine.contract.tuner import TunerConfig
@@ -168,8 +169,7 @@ def _freeze(model: Any, config: TunerConfig) -> Any:
     for path, module in model.named_modules():
         if any(is_called(path, name) for name in config.modules_to_save):
             whole |= {id(p) for p in module.parameters()}
-    for head in filter(None, (getattr(model, name, None) for name in ("score", "classifier"))):
-        whole |= {id(p) for p in head.parameters()}  # of a model that scores: it is new
+    whole |= _new_heads(model)
     for parameter in model.parameters():
         parameter.requires_grad_(parameter.is_floating_point() and id(parameter) in whole)
     return model
@@ -182,7 +182,32 @@ def layers_of(model: torch.nn.Module) -> list[torch.nn.Module]:
     return max(stacks, key=len, default=[])
 
 
-_WHOLE: dict[str, Callable[[Any, TunerConfig], Any]] = {"full": _full, "freeze": _freeze}
+def _lisa(model: Any, config: TunerConfig) -> Any:
+    """All of it may learn; which layers do, `lisa` says step by step."""
+    have = len(layers_of(model))
+    if config.layers > have:
+        raise UserError("config.freeze_layers", layers=config.layers, have=have)
+    return _full(model, config)
+
+
+def _llama_pro(model: Any, config: TunerConfig) -> Any:
+    """New blocks learn, and a head that is new."""
+    made = add_blocks(model, config.blocks, layers_of(model))
+    taught = {id(p) for layer in made for p in layer.parameters()} | _new_heads(model)
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.is_floating_point() and id(parameter) in taught)
+    return model
+
+
+def _new_heads(model: Any) -> set[int]:
+    """Parameters of the head of a model that scores."""
+    heads = filter(None, (getattr(model, name, None) for name in ("score", "classifier")))
+    return {id(p) for head in heads for p in head.parameters()}
+
+
+_WHOLE: dict[str, Callable[[Any, TunerConfig], Any]] = {
+    "full": _full, "freeze": _freeze, "lisa": _lisa, "llama_pro": _llama_pro,
+}  # fmt: skip
 
 
 def apply_tuner(model: Any, config: TunerConfig, task: str = "CAUSAL_LM", tokenizer: Any = None) -> Any:

@@ -12,6 +12,7 @@ from engine.compute.training.beginnings import begin_again, begin_by_rows, has_p
 from engine.compute.training.callbacks import Watch
 from engine.compute.training.checkpoint import load_weights
 from engine.compute.training.kernels import compile_layers, why_not_compiled
+from engine.compute.training.lisa import Lisa
 from engine.compute.training.optimizers import make_muon
 from engine.compute.training.precision import device_name, nvml_names
 from engine.compute.training.prompts import as_base
@@ -185,6 +186,8 @@ class TrainSession:
             guards=self.course.guards, rows=record.losses, objective=objective,
             ranks=self._ranks(materials, lessons), more_optimizer=self.job.extra.optimizer,
         )  # fmt: skip
+        if self.job.tuner.kind == "lisa":
+            trainer.add_callback(Lisa(materials.model, self.job.tuner, self.job.training.seed))
         self._compile(materials)
         boundary.trainer = book.trainer = self.course.trainer = trainer
         trainer.keeps = self.course

@@ -16,6 +16,19 @@ TUNERS: dict[str, Message] = {
     "config.freeze_nothing": Message(
         "", "No layer and no module would be trained.", "Set layers, or name modules in modules_to_save."
     ),
+    "config.lisa_layers": Message(
+        "", "LISA draws layers from all of them, and {layers} is no number of layers.", "Set layers to 1 or more."
+    ),
+    "config.pro_blocks": Message(
+        "{blocks} new blocks are to be added, and the model has {have} of its own.",
+        "At most one comes behind each.",
+        "Set tuner.blocks to {have} at most.",
+    ),
+    "config.pro_unfit": Message(
+        "LLaMA-Pro does not fit this model.",
+        "A new block that should change nothing changes what {architecture} answers.",
+        "Choose another method (tuner.kind), such as lora or freeze.",
+    ),
     "config.freeze_layers": Message(
         "{layers} layers are to be trained, and the model has {have}.", "", "Set tuner.layers to {have} at most."
     ),
