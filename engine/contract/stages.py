@@ -257,6 +257,8 @@ def objective_contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
 def _method(stage: Stage, tuner: Mapping[str, Any]) -> Iterator[Problem]:
     """What of `tuner` is for stages that predict the tokens of rows."""
     method = TUNERS.get(str(tuner.get("kind", "lora")))
+    if tuner.get("new_tokens") and (stage.teacher or stage.scores):
+        yield Problem(code="config.new_tokens_stage", field="tuner.new_tokens", params={"stage": stage.name})
     if method is None or not (stage.rollouts or stage.scores or stage.head):
         return
     if method.virtual:

@@ -71,15 +71,15 @@ def _of_peft(name: str, *settings: str, **given: str) -> Tuner:
 
 
 _ALL = (
-    Tuner("lora", (*LORA, "freeze_a", "modules_to_save"), "LORA", quantised=True),
+    Tuner("lora", (*LORA, "freeze_a", "modules_to_save", "new_tokens"), "LORA", quantised=True),
     Tuner("qlora", (*LORA, "freeze_a", "modules_to_save"), "LORA", quantised=True),
-    Tuner("full", whole_model=True),
-    Tuner("dora", (*LORA, "modules_to_save"), "LORA", quantised=True),
+    Tuner("full", ("new_tokens",), whole_model=True),
+    Tuner("dora", (*LORA, "modules_to_save", "new_tokens"), "LORA", quantised=True),
     Tuner(
         "adalora", ("rank", *ALLOCATION, "alpha", "dropout", "targets", "modules_to_save"), "ADALORA", quantised=True
     ),
     Tuner("freeze", ("layers", "modules_to_save"), whole_model=True),
-    Tuner("lisa", ("layers", "every"), whole_model=True),
+    Tuner("lisa", ("layers", "every", "new_tokens"), whole_model=True),
     Tuner("llama_pro", ("blocks",), whole_model=True),
     _of_peft("ia3"),
     _of_peft("loha", "rank", "alpha", alpha="alpha"),
@@ -97,7 +97,7 @@ _ALL = (
     Tuner("prompt_tuning", (*PROMPT, "prompt_init", "prompt_text"), "PROMPT_TUNING", virtual=True),
     Tuner("prefix_tuning", (*PROMPT, "prefix_projection", "encoder_size"), "PREFIX_TUNING", virtual=True),
     Tuner("p_tuning", (*PROMPT, *ENCODER), "P_TUNING", virtual=True),
-    Tuner("trainable_tokens", ("tokens",), "TRAINABLE_TOKENS"),
+    Tuner("trainable_tokens", ("tokens", "new_tokens"), "TRAINABLE_TOKENS"),
 )
 TUNERS = {tuner.name: tuner for tuner in _ALL}
 
@@ -109,7 +109,6 @@ LEFT_OUT = {
     "LongLoRA": "Its shifted attention replaces the attention of each architecture by code of its own.",
     "Bottleneck adapters": "The library that brings them has model classes of its own.",
     "BAdam": "It is an optimiser over blocks of the whole model; no library among those kept here brings it.",
-    "New tokens": "`trainable_tokens` takes tokens the model has; new ones need longer embeddings in the base, too.",
 }
 """Methods people may look for, and why they are not here."""
 
@@ -155,6 +154,18 @@ def _counts(*values: object) -> bool:
     return all(isinstance(value, int) and not isinstance(value, bool) for value in values)
 
 
+def _new_tokens(name: str, tuner: Mapping[str, Any], held: Quantisation) -> Iterator[Problem]:
+    """Where new tokens cannot be: they need rows of the embeddings that learn and that the result keeps."""
+    if not tuner.get("new_tokens") or name not in TUNERS:
+        return
+    field, init = "tuner.new_tokens", tuner.get("init", "default")
+    able = ", ".join(one.name for one in _ALL if "new_tokens" in one.settings)
+    if "new_tokens" not in TUNERS[name].settings or held != "none":
+        yield Problem(code="config.new_tokens_tuner", field=field, params={"tuner": name, "able": able})
+    elif "init" in TUNERS[name].settings and init in (*SPLITTING, *PASSES):
+        yield Problem(code="config.new_tokens_init", field="tuner.init", params={"init": init})
+
+
 def contradictions(tuner: Mapping[str, Any], quantisation: Quantisation = "none") -> Iterator[Problem]:
     """What does not go together in the `tuner` part of a config, which may not be valid as a whole."""
     name, init = str(tuner.get("kind", "lora")), tuner.get("init", "default")
@@ -179,7 +190,8 @@ def contradictions(tuner: Mapping[str, Any], quantisation: Quantisation = "none"
         yield Problem(code="config.lisa_layers", field="tuner.layers", params={"layers": layers})
     if name == "prompt_tuning" and tuner.get("prompt_init") == "text" and not tuner.get("prompt_text"):
         yield Problem(code="config.prompt_text", field="tuner.prompt_text")
-    if name == "trainable_tokens" and not tuner.get("tokens"):
+    yield from _new_tokens(name, tuner, held)
+    if name == "trainable_tokens" and not tuner.get("tokens") and not tuner.get("new_tokens"):
         yield Problem(code="config.tokens_needed", field="tuner.tokens")
     rank, target = tuner.get("rank", 16), tuner.get("target_rank", 8)
     if name == "adalora" and _counts(rank, target) and 1 <= rank <= target:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from engine.compute.training.blocks import add_blocks
+from engine.compute.training.new_tokens import add_tokens, token_places
 from engine.compute.training.prompts import begin_with_text, prompt_settings, token_numbers
 from engine.contract.errors import UserError
 from engine.contract.tuner import TunerConfig
@@ -47,7 +48,7 @@ def check_targets(wanted: Iterable[str], model: torch.nn.Module) -> str | list[s
     return targets
 
 
-def _lora(model: Any, config: TunerConfig, task: str) -> Any:
+def _lora(model: Any, config: TunerConfig, task: str, numbers: list[int]) -> Any:
     from peft import EvaConfig
 
     later = config.init in PASSES and config.init != "eva"  # `beginnings` makes it, once there are rows
@@ -67,6 +68,7 @@ def _lora(model: Any, config: TunerConfig, task: str) -> Any:
         eva_config=EvaConfig(rho=1.0) if config.init == "eva" else None,
         rank_pattern=dict(config.rank_pattern),
         alpha_pattern=dict(config.alpha_pattern),
+        trainable_token_indices=token_places(model, numbers) if numbers else None,
         bias="none",
     )
     return _first_frozen(made, config)
@@ -215,15 +217,20 @@ def apply_tuner(model: Any, config: TunerConfig, task: str = "CAUSAL_LM", tokeni
 
     The tokenizer is asked by methods whose settings name texts.
     """
+    numbers = add_tokens(model, tokenizer, config.new_tokens) if config.new_tokens else []
     if TUNERS[config.kind].virtual:
         made = _adapted(model, config, task, **prompt_settings(model, config))
         begin_with_text(made, config, tokenizer)
         return made
     if config.kind == "trainable_tokens":
-        return _adapted(model, config, task, token_indices=token_numbers(config, tokenizer, model))
+        known = token_numbers(config, tokenizer, model)
+        places = {"target_modules": list(token_places(model, numbers))} if numbers else {}
+        return _adapted(model, config, task, token_indices=sorted({*known, *numbers}), **places)
     if config.kind in _WHOLE:
         return _WHOLE[config.kind](model, config)
-    return (_lora if config.kind in ("lora", "qlora", "dora") else _of_peft)(model, config, task)
+    if config.kind in ("lora", "qlora", "dora"):
+        return _lora(model, config, task, numbers)
+    return _of_peft(model, config, task)
 
 
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from engine.compute.inference.base import load_model, load_tokenizer, padding_to
 from engine.compute.inference.rope import changes, extra_values
 from engine.compute.training.beginnings import Begun
 from engine.compute.training.kernels import apply_liger
+from engine.compute.training.new_tokens import VOCABULARY
 from engine.compute.training.optimizers import check_optimizer
 from engine.compute.training.packs import keeps_rows_apart
 from engine.compute.training.plain_lora import beginning
@@ -106,6 +107,8 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
     if TUNERS[job.tuner.kind].virtual:
         check_length(model, job.tuner, job.data.max_length)
     tuned = apply_tuner(model, job.tuner, task, tokenizer)
+    if job.tuner.new_tokens:
+        changed |= {VOCABULARY: model.get_input_embeddings().weight.shape[0]}
     return Materials(
         device,
         tokenizer,

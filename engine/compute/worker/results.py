@@ -11,6 +11,7 @@ from engine.compute.evaluation.exact_match import Question, measure, write_answe
 from engine.compute.inference.generate import Generator
 from engine.compute.inference.rope import write_base
 from engine.compute.training.allocation import prune
+from engine.compute.training.new_tokens import VOCABULARY
 from engine.compute.training.plain_lora import write_plain
 from engine.compute.worker.artifacts import fingerprint_of, publish_folder
 from engine.compute.worker.materials import Materials
@@ -47,6 +48,8 @@ def save_weights(
                 prune(materials.model)
                 materials.model.save_pretrained(str(folder), save_embedding_layers=False)
             write_base(folder, materials.changed)
+            if VOCABULARY in materials.changed:
+                save_tokenizer(materials, folder)  # the base model's has not all tokens
             (folder / "chat_template.jinja").write_text(materials.template.exported, encoding="utf-8")
         if beside is not None:
             beside(folder)

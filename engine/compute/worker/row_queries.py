@@ -120,6 +120,7 @@ def _model(asked: TokenLosses) -> Any:
     from engine.compute.inference.rope import changes
     from engine.compute.training.beginnings import begin_again
     from engine.compute.training.checkpoint import load_weights
+    from engine.compute.training.new_tokens import fit_base
     from engine.compute.training.tuners import apply_tuner
     from engine.contract.tuner import TunerConfig
 
@@ -136,7 +137,7 @@ def _model(asked: TokenLosses) -> Any:
         if folder.name == "adapter":
             from peft import PeftModel
 
-            return PeftModel.from_pretrained(model, str(folder))
+            return PeftModel.from_pretrained(fit_base(model, folder), str(folder))
         tuner = TunerConfig.model_validate(asked.tuner)
         tuned = apply_tuner(model, tuner, tokenizer=load_tokenizer(model_folder(asked.model)))
         tuned = begin_again(tuned, tuner, folder).model
