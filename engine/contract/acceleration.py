@@ -11,6 +11,8 @@ from engine.contract.errors import Problem
 
 LIGER = ("liger_kernel", "liger-kernel")
 """What is imported, and what pip calls it."""
+ATTENTION = {"flash_attention_2": ("flash_attn", "flash-attn")}
+"""Implementations of attention that need a package: what is imported, and what pip calls it."""
 Rope = Literal["none", "linear", "dynamic", "yarn", "llama3"]
 STRETCHED = ("linear", "dynamic", "yarn", "llama3")
 LLAMA3 = {"low_freq_factor": 1.0, "high_freq_factor": 4.0}

@@ -56,9 +56,9 @@ class ModelConfig(Settings):
     )
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = setting(
         "auto",
-        "Implementation of attention; auto takes the fastest the worker has.",
+        "Implementation of attention; auto takes the fastest the worker has. flash_attention_2 needs a GPU and the "
+        "package flash-attn.",
         label="Attention",
-        executable=("auto", "eager", "sdpa"),
     )
     rope: Rope = setting(
         "none",

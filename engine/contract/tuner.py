@@ -14,7 +14,6 @@ TunerKind = Literal[
 ]  # fmt: skip
 RUNNABLE_TUNERS = tuple(TUNERS)
 Rank = Annotated[int, Field(ge=1, le=4096)]
-TokenText = Annotated[str, Field(min_length=1, max_length=200)]
 Alpha = Annotated[float, Field(gt=0, le=65536)]
 
 
@@ -158,11 +157,11 @@ class TunerConfig(Settings):
     encoder_dropout: float = setting(
         0.0, "P-tuning: share of the LSTM's values dropped while training.", label="Network dropout", ge=0, lt=1
     )
-    tokens: list[TokenText] = setting(
+    tokens: list[Annotated[str, Field(min_length=1, max_length=200)]] = setting(
         list, "Tokens whose embeddings learn, as text; each must be a single token of the model.", label="Tokens",
         max_length=1024,
     )  # fmt: skip
-    new_tokens: dict[TokenText, Annotated[str, Field(max_length=2000)]] = setting(
+    new_tokens: dict[str, Annotated[str, Field(max_length=2000)]] = setting(
         dict, "Tokens added to the vocabulary, each with words whose mean its embedding begins as; empty: the mean of "
         "all. They learn with the method.", label="New tokens", max_length=1024,
     )  # fmt: skip

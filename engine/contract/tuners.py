@@ -21,6 +21,8 @@ LORA = (
     *("rank", "alpha", "dropout", "targets", "rslora", "init", "init_rows", "corda_method", "ga_direction", "ga_scale"),
     *("ga_gamma", "plus_ratio", "rank_pattern", "alpha_pattern"),
 )
+LONGEST_TOKEN = 200
+"""Characters of a new token."""
 SPLITTING = ("pissa", "olora", "corda", "lora_ga")
 """Beginnings that take directions out of the base model's weights."""
 PASSES = ("eva", "corda", "lora_ga", "loftq")
@@ -159,6 +161,11 @@ def _new_tokens(name: str, tuner: Mapping[str, Any], held: Quantisation) -> Iter
     if not tuner.get("new_tokens") or name not in TUNERS:
         return
     field, init = "tuner.new_tokens", tuner.get("init", "default")
+    given = tuner["new_tokens"]
+    for text in given if isinstance(given, Mapping) else ():
+        if not str(text).strip() or len(str(text)) > LONGEST_TOKEN:
+            params = {"token": str(text)[:80], "most": LONGEST_TOKEN}
+            yield Problem(code="config.token_text", field=f"{field}.{text}", params=params)
     able = ", ".join(one.name for one in _ALL if "new_tokens" in one.settings)
     if "new_tokens" not in TUNERS[name].settings or held != "none":
         yield Problem(code="config.new_tokens_tuner", field=field, params={"tuner": name, "able": able})

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from engine.compute.training.tuners import layers_of
-from engine.contract.acceleration import LIGER
+from engine.contract.acceleration import ATTENTION, LIGER
 from engine.contract.errors import UserError
 
 BACKEND = "inductor"
@@ -41,6 +41,17 @@ def compile_layers(model: Any, backend: str = BACKEND) -> int:
     for layer in layers:
         layer.compile(backend=backend, dynamic=True)  # batches differ in width: one code for all widths
     return len(layers)
+
+
+def check_attention(attention: str, device: torch.device) -> None:
+    """Refuse an implementation whose package or device is not there; raises UserError."""
+    if attention not in ATTENTION:
+        return
+    field, (package, install) = "model.attention", ATTENTION[attention]
+    if importlib.util.find_spec(package) is None:
+        raise UserError("package.missing", used_for=attention, package=package, install=install, field=field)
+    if device.type != "cuda":
+        raise UserError("package.needs_cuda", used_for=attention, field=field)
 
 
 def apply_liger(model: Any, device: torch.device) -> None:

@@ -104,17 +104,20 @@ def sums(batch: Batch, mask: torch.Tensor, losses: torch.Tensor) -> tuple[torch.
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]
-def keeps_rows_apart(model: torch.nn.Module) -> bool:
-    """Whether a row is the same beside others in a sequence as alone: tried, for every architecture has its own way."""
+def keeps_rows_apart(model: torch.nn.Module, sequences: int = 1) -> bool:
+    """Whether a row is the same beside others in a sequence as alone: tried, for every architecture has its own way.
+
+    `sequences` at once: flash attention, as transformers calls it, tells rows apart in a single one only.
+    """
     device = next(model.parameters()).device
     vocabulary = model.config.get_text_config().vocab_size
     first, second = (torch.tensor([ids], device=device) % vocabulary for ids in ([5, 9, 3, 7], [8, 2, 6, 4, 1]))
-    positions = torch.tensor([[*range(4), *range(5)]], device=device)
+    positions = torch.tensor([[*range(4), *range(5)]], device=device).expand(sequences, -1)
     training = model.training
     model.eval()
     try:
         alone = torch.cat([model(input_ids=ids, use_cache=False).logits for ids in (first, second)], dim=1)
-        both = torch.cat([first, second], dim=1)
+        both = torch.cat([first, second], dim=1).expand(sequences, -1)
         together = model(input_ids=both, position_ids=positions, use_cache=False).logits
         mixed = model(input_ids=both, use_cache=False).logits
         apart, seen = (float((other - alone).abs().float().max()) for other in (together, mixed))

@@ -16,7 +16,7 @@ from engine.compute.data.templates import Template, choose_template
 from engine.compute.inference.base import load_model, load_tokenizer, padding_token
 from engine.compute.inference.rope import changes, extra_values
 from engine.compute.training.beginnings import Begun
-from engine.compute.training.kernels import apply_liger
+from engine.compute.training.kernels import apply_liger, check_attention
 from engine.compute.training.new_tokens import VOCABULARY
 from engine.compute.training.optimizers import check_optimizer
 from engine.compute.training.packs import keeps_rows_apart
@@ -65,6 +65,7 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
     seed = job.training.seed
     device = choose_device(spec.compute.gpus)
     check_optimizer(job.training, device)
+    check_attention(job.model.attention, device)
     precision = decide(job.training.precision, job.model.dtype, TUNERS[job.tuner.kind].whole_model, device)
     tokenizer = load_tokenizer(folder)
     template = choose_template(tokenizer, job.model.template, thinking=job.model.thinking)
@@ -100,7 +101,8 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
         apply_liger(model, device)
     if scores:  # it looks for the last token of a row that is no filling
         model.config.get_text_config().pad_token_id = padding_token(tokenizer)
-    if job.training.packing != "none" and not keeps_rows_apart(model):
+    at_once = min(2, job.training.micro_batch_size) if job.training.packing == "packed" else 1
+    if job.training.packing != "none" and not keeps_rows_apart(model, at_once):
         raise UserError("training.rows_not_apart", architecture=type(model).__name__)
     check_stop()
     task = "FEATURE_EXTRACTION" if stage.vectors else "SEQ_CLS" if scores else "CAUSAL_LM"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.contract.acceleration import ATTENTION
 from engine.contract.errors import UserError
 from engine.contract.forensics_api import RowText, RowTexts, RowTextsAnswer, TokenLoss, TokenLosses, TokenLossesAnswer
 
@@ -125,7 +126,8 @@ def _model(asked: TokenLosses) -> Any:
     from engine.contract.tuner import TunerConfig
 
     torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
-    device, attention = torch.device("cpu"), asked.model.attention
+    device = torch.device("cpu")
+    attention = "auto" if asked.model.attention in ATTENTION else asked.model.attention  # those are for GPUs
     folder = _state(asked)
     if folder is not None and folder.name == "model":
         return load_model(folder, torch.float32, attention, device)

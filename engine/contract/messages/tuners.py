@@ -29,6 +29,9 @@ TUNERS: dict[str, Message] = {
         "With the stage {stage} the model is held to another vocabulary, or has no words of its own.",
         "Leave new_tokens empty.",
     ),
+    "config.token_text": Message(
+        "", "'{token}' cannot be a new token: it is blank, or too long.", "Take 1 to {most} characters."
+    ),
     "config.token_known": Message(
         "The model has the token '{token}' already.",
         "It is number {number} of its vocabulary.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.contract.acceleration import LIGER
+from engine.contract.acceleration import ATTENTION, LIGER
 from engine.contract.errors import Problem
 from engine.contract.optimizers import needed_package
 from engine.contract.push import PUSHERS
@@ -34,6 +34,11 @@ def _wanted(job: TrainJob) -> Iterator[tuple[str, Problem]]:
     needed = needed_package(job.training.optimizer)
     if needed is not None:
         yield needed[0], _missing(job.training.optimizer, *needed, "training.optimizer")
+    if job.model.attention in ATTENTION:
+        yield (
+            ATTENTION[job.model.attention][0],
+            _missing(job.model.attention, *ATTENTION[job.model.attention], "model.attention"),
+        )
     if job.training.liger:
         yield LIGER[0], _missing("Liger", *LIGER, "training.liger")
     target = job.outputs.push.hub

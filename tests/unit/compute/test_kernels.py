@@ -96,3 +96,16 @@ def test_that_liger_is_refused_without_a_gpu(monkeypatch):
     with pytest.raises(UserError) as refused:
         apply_liger(tiny.make_model(), CPU)
     assert refused.value.code == "package.needs_cuda"
+
+
+def test_that_flash_attention_is_refused_by_its_package_or_without_a_gpu(monkeypatch):
+    for attention in ("auto", "sdpa", "eager"):
+        kernels.check_attention(attention, CPU)
+    monkeypatch.setattr(kernels.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError) as refused:
+        kernels.check_attention("flash_attention_2", CPU)
+    assert (refused.value.code, refused.value.params["package"]) == ("package.missing", "flash_attn")
+    monkeypatch.setattr(kernels.importlib.util, "find_spec", lambda name: object())
+    with pytest.raises(UserError) as without_gpu:
+        kernels.check_attention("flash_attention_2", CPU)
+    assert without_gpu.value.code == "package.needs_cuda"

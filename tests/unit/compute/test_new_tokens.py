@@ -93,6 +93,7 @@ def test_that_they_learn_come_back_and_a_run_goes_on(attempt, model, kind):
 @pytest.mark.parametrize(
     ("more", "code"),
     [
+        ({"tuner": {"kind": "lora"}, "blank": " "}, "config.token_text"),
         ({"tuner": {"kind": "ia3"}}, "config.new_tokens_tuner"),
         ({"tuner": {"kind": "qlora"}}, "config.new_tokens_tuner"),
         ({"tuner": {"kind": "lora", "init": "pissa"}}, "config.new_tokens_init"),
@@ -100,7 +101,7 @@ def test_that_they_learn_come_back_and_a_run_goes_on(attempt, model, kind):
     ],
 )
 def test_that_they_are_refused_where_no_row_could_learn(more, code):
-    more["tuner"]["new_tokens"] = {"<x>": ""}
+    more["tuner"]["new_tokens"] = {more.pop("blank", "<x>"): ""}
     document = {"name": "x", "model": {"path": "demo", "hub": "bundled"},
                 "data": {"train": [{"path": "demo/train", "hub": "bundled"}]}, **more}  # fmt: skip
     assert code in [problem.code for problem in check_document(document)[1]]

@@ -57,6 +57,7 @@ def test_that_loss_and_gradients_are_those_of_rows_apart(kind, architecture, att
     model.set_attn_implementation(attention)
     model.eval()
     assert packs.keeps_rows_apart(model)
+    assert packs.keeps_rows_apart(model, 2)
     apart = loss_and_gradient(model, [collate([row], 0, 1) for row in rows])
     together = loss_and_gradient(model, [made(rows, kind, multiple)])
     assert torch.allclose(apart[0], together[0], rtol=1e-5)
