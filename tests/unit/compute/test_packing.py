@@ -10,6 +10,7 @@ import tiny
 import torch
 from helpers import Attempt, assert_goes_on
 
+from engine.compute.data import pool
 from engine.compute.data.packing import packed_share
 from engine.compute.data.tokenise import Encoded
 from engine.compute.training import packs
@@ -183,3 +184,13 @@ def test_that_packed_rows_take_as_many_steps_as_their_sequences(attempt):
     plan = made.of("planned")[0]
     assert plan.total_steps < 2 * 20  # sequences hold several rows: fewer batches than with two rows in each
     assert plan.epochs == 2
+
+
+@pytest.mark.slow
+def test_that_rows_too_many_to_hold_are_packed_by_their_tokens(attempt, monkeypatch):
+    monkeypatch.setattr(pool, "EAGER_ROWS", 10)
+    monkeypatch.setattr(pool, "KEPT_TOKENS", 200)
+    made = run(attempt, "packed", "lazy", micro_batch_parts=2)
+    rows, _ = row_losses.read(made.outputs / row_losses.FOLDER)
+    assert sorted(rows["line"].tolist()) == list(range(1, 41))
+    assert_goes_on(made, 3, ("loss", "grad_norm"))
