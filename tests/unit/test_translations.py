@@ -94,12 +94,9 @@ GROUPS: tuple[type[BaseModel], ...] = (
     StoppingConfig,
     WatchingConfig,
     ForensicsConfig,
-    ExtraConfig,
     OutputConfig,
-    PushConfig,
-    Placement,
-    ComputeConfig,
-    Limits,
+    *(ExtraConfig, PushConfig),
+    *(Placement, ComputeConfig, Limits),
 )
 READINGS = [reading.title for reading in (*device_panel.GPU, *device_panel.PROCESSOR)]
 PAGED_TITLES = [
