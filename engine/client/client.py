@@ -27,6 +27,7 @@ from engine.client.hubs import HubCalls
 from engine.client.images import ImageCalls
 from engine.client.listing import ListingCalls
 from engine.client.nodes import NodeCalls
+from engine.client.pushing import PushCalls
 from engine.contract.api import (
     CheckResult,
     CreateRun,
@@ -68,7 +69,7 @@ class LogPiece:
 
 class ControllerClient(
     ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls, AlertCalls, FleetCalls, DatasetCalls, ForecastCalls,
-    ForensicsCalls,
+    ForensicsCalls, PushCalls,
 ):  # fmt: skip
     """The controller of one home."""
 

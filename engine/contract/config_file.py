@@ -15,7 +15,18 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from engine.contract import guards, members, optimizers, scratch, stopping, watching
+from engine.contract import (
+    acceleration,
+    guards,
+    members,
+    optimizers,
+    packing,
+    push,
+    scratch,
+    stopping,
+    watching,
+)
+from engine.contract import extra as extras
 from engine.contract.config_text import Location, Plain, load, read_text
 from engine.contract.datasets import ImportJob
 from engine.contract.errors import Problem, Refused
@@ -145,6 +156,10 @@ def _contradictions(document: dict[str, Any]) -> Iterator[Problem]:
         yield from watching.contradictions(watched)
     yield from objective_contradictions(document)
     yield from members.contradictions(document)
+    yield from packing.contradictions(document)
+    yield from acceleration.contradictions(document)
+    yield from extras.contradictions(document)
+    yield from push.contradictions(document)
 
 
 def _contradictions_of_data(data: dict[str, Any]) -> Iterator[Problem]:

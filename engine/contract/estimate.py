@@ -62,6 +62,8 @@ class Load(BaseModel):
     accumulation: int = 1
     checkpointing: bool = False
     attention: str = "auto"
+    packing: str = "none"
+    """Rows that share a sequence: each layer keeps a mask that tells them apart."""
     arithmetic: str = "fp32"
     weights: str = "fp32"
     """Number form the base model is held in."""
@@ -72,6 +74,10 @@ class Load(BaseModel):
     device: Literal["cpu", "cuda"] = "cpu"
     copies: int = 0
     """Frozen models beside the one that learns."""
+    layers: int = 0
+    """Of the model that learn at a time beside what is outside layers (LISA); 0: all."""
+    blocks: int = 0
+    """New ones that are put between them, which alone learn (LLaMA-Pro)."""
     init: str = "default"
     """What an adapter begins with."""
     virtual: int = 0
@@ -87,6 +93,11 @@ class Load(BaseModel):
 
     parted: int = 1
     """Members that have a part each of gradients and the optimiser's state; each loads all the weights first."""
+
+    @property
+    def sequence(self) -> int:
+        """Tokens that attention looks over."""
+        return self.width * (self.rows if self.packing == "padding_free" else 1)
 
     @property
     def tokens(self) -> int:
@@ -146,16 +157,25 @@ def load_of(
     return Load(
         full=full, rank=rank, targets=() if tuner.virtual else tuple(job.tuner.targets), dropout=job.tuner.dropout,
         rows=rows_at_once(job, place.members), parted=place.members if place.strategy == "fsdp2" else 1,
-        width=min(width or job.data.max_length, job.data.max_length), trained=1.0 if trained is None else trained,
+        width=_width(job, width), trained=1.0 if trained is None else trained,
         accumulation=training.accumulation * training.micro_batch_parts,
-        checkpointing=training.gradient_checkpointing, attention=job.model.attention, arithmetic=arithmetic,
+        packing=training.packing, checkpointing=training.gradient_checkpointing,
+        attention=job.model.attention, arithmetic=arithmetic,
         weights=held, quantisation=job.quantisation, device=device, optimiser=optimizer.name,
         directions=directions,
+        layers=job.tuner.layers if tuner.name == "lisa" else 0,
+        blocks=job.tuner.blocks if "blocks" in tuner.settings else 0,
         virtual=virtual, prefix=tuner.name == "prefix_tuning",
         copies=int(copied), scores=stage.scores, compared=stage.teacher,
         beside=_teacher_bytes(job, arithmetic, teacher) if stage.teacher else 0,
         init=job.tuner.init if "init" in tuner.settings else "default",
     )  # fmt: skip
+
+
+def _width(job: TrainJob, width: int | None) -> int:
+    """Tokens of the longest sequence: packed rows fill it up, whatever the longest of them is."""
+    most = job.data.max_length
+    return most if job.training.packing == "packed" else min(width or most, most)
 
 
 def _teacher_bytes(job: TrainJob, arithmetic: str, shape: ModelShape | None) -> int:
@@ -174,7 +194,7 @@ def rows_at_once(job: TrainJob, members: int = 1) -> int:
 def estimate(shape: ModelShape, load: Load, known: Calibration | None = None) -> Estimate:
     """Bytes at the fullest moment; `known` is what runs like it told."""
     known = known or Calibration()
-    factor = known.factor
+    factor, shape = known.factor, _grown(shape, load.blocks)
     weights, adapter, trained = _held(shape, load)
     gradients = 4.0 * trained if load.weights == "fp32" or not load.full else BYTES[load.weights] * trained
     optimizer = OPTIMIZERS.get(load.optimiser, OPTIMIZERS["adamw_torch_fused"])
@@ -250,12 +270,32 @@ def _held(shape: ModelShape, load: Load) -> tuple[float, float, float]:
     inside = shape.in_layers * BYTES[load.weights if load.quantisation == "none" else load.quantisation]
     weights = outside * BYTES[load.weights] + inside
     if load.full:
-        return weights, 0.0, float(shape.parameters)
+        return weights, 0.0, _taught(shape, load)
     if load.virtual:
         numbers = float(load.virtual * (2 * shape.layers * shape.keys if load.prefix else shape.hidden))
         return weights, 4.0 * numbers, numbers
     numbers = float(sum(load.rank * (one.inputs + one.outputs) * one.count for one in adapted(shape, load)))
     return weights, 4.0 * numbers, numbers
+
+
+def _grown(shape: ModelShape, blocks: int) -> ModelShape:
+    """The shape with more blocks like its own."""
+    if not blocks:
+        return shape
+    more = shape.in_layers * blocks // shape.layers
+    linear = tuple(
+        one.model_copy(update={"count": one.count + one.count * blocks // shape.layers}) for one in shape.linear
+    )
+    found = {"layers": shape.layers + blocks, "parameters": shape.parameters + more, "linear": linear}
+    return shape.model_copy(update=found)
+
+
+def _taught(shape: ModelShape, load: Load) -> float:
+    """Numbers that learn where the model itself does."""
+    if load.blocks:
+        return shape.in_layers * load.blocks / shape.layers
+    rest = max(0, shape.layers - load.layers) if load.layers else 0
+    return shape.parameters - shape.in_layers * rest / shape.layers
 
 
 def _sizes(load: Load) -> tuple[float, float]:
@@ -303,7 +343,9 @@ def _attention(shape: ModelShape, load: Load) -> float:
     attention = inner * (2 * queries + 2 * keys) + 4.0 * shape.heads
     if load.attention == "eager":
         repeated = 2 * inner * (queries - keys)
-        attention += repeated + (4.0 + (inner if inner < 4 else 0.0)) * shape.heads * load.width
+        attention += repeated + (4.0 + (inner if inner < 4 else 0.0)) * shape.heads * load.sequence
+    elif load.packing != "none" and not load.attention.startswith("flash"):
+        attention += inner * load.sequence  # fused attention makes of the mask numbers to be added, in every layer
     return norms + attention
 
 

@@ -190,7 +190,7 @@ def steps_of(training: TrainingConfig, rows: int | None, iterations: int = 1) ->
     """Optimiser steps there will be, so many on the same rows; the limit in steps wins over epochs."""
     if training.max_steps:
         return training.max_steps
-    if not rows:
+    if not rows or training.packing == "packed":  # how many sequences rows come to is known once they are tokens
         return None
     batches = math.ceil(rows / training.micro_batch_size) / training.accumulation
     per_epoch = int(batches) * iterations if iterations > 1 and batches >= 1 else math.ceil(batches)

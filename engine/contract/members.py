@@ -8,7 +8,7 @@ from typing import Any, Literal
 from engine.contract.errors import Problem
 from engine.contract.optimizers import OPTIMIZERS
 from engine.contract.stages import STAGES, WHOLE_BATCH, loss_of, stage_of
-from engine.contract.tuners import HOLDINGS, TUNERS
+from engine.contract.tuners import HOLDINGS, PASSES, TUNERS
 
 Strategy = Literal["ddp", "fsdp2", "zero2", "zero3"]
 
@@ -50,6 +50,7 @@ def contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(code="config.members_stage", field=field, params={"stage": stage.name})
         return
     yield from _loss(document, stage.name, field)
+    yield from _alone(document)
     if compute.get("strategy", "ddp") == "fsdp2":
         yield from _parted(document, stage.name)
 
@@ -77,6 +78,22 @@ def _parted(document: Mapping[str, Any], stage: str) -> Iterator[Problem]:
         if action == "roll_back":
             yield Problem(code="config.parted", field=f"guards.{name}", params={**params, "value": "roll_back",
                           "choices": "skip, stop"})  # fmt: skip
+
+
+def _alone(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """What only one process can do yet."""
+    training, tuner = _group(document, "training"), _group(document, "tuner")
+    kind, begins = tuner.get("kind", "lora"), tuner.get("init", "default")
+    found = {
+        "training.packing": (training.get("packing", "none"), ("packed", "padding_free"), "none"),
+        "training.compile": (training.get("compile", False), (True,), "false"),
+        "tuner.kind": (kind, ("lisa", "adalora"), "lora"),
+        "tuner.init": (begins if kind in TUNERS and "init" in TUNERS[kind].settings else "", PASSES, "default"),
+    }
+    for setting, (value, refused, instead) in found.items():
+        if value in refused:
+            params = {"setting": setting, "value": str(value).lower(), "instead": instead}
+            yield Problem(code="config.members_alone", field=setting, params=params)
 
 
 def _loss(document: Mapping[str, Any], stage: str, field: str) -> Iterator[Problem]:

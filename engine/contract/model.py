@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from engine.contract.acceleration import Rope
 from engine.contract.setting import Settings, setting
 from engine.contract.templates import template_choices
 from engine.contract.tuners import RUNNABLE_QUANTISATION, Quantisation
@@ -62,9 +63,25 @@ class ModelConfig(Settings):
     )
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = setting(
         "auto",
-        "Implementation of attention; auto takes the fastest the worker has.",
+        "Implementation of attention; auto takes the fastest the worker has. flash_attention_2 needs a GPU and the "
+        "package flash-attn.",
         label="Attention",
-        executable=("auto", "eager", "sdpa"),
+    )
+    rope: Rope = setting(
+        "none",
+        "Stretch the positions of tokens, for rows longer than the model was made for; the result needs it, too.",
+        label="Stretched positions",
+    )
+    rope_factor: float = setting(
+        2.0, "How many times longer rows may be.", label="Stretching factor", gt=1, le=64, usual=(1.5, 8)
+    )
+    rope_original: int | None = setting(
+        None,
+        "Tokens the model was made for, as dynamic, yarn and llama3 count them; empty: as its config says.",
+        label="Original length",
+        unit="tokens",
+        ge=16,
+        le=16_777_216,
     )
     template: Annotated[str, AfterValidator(_known_template)] = setting(
         "auto",

@@ -17,6 +17,8 @@ def network_of(spec: RunSpec) -> tuple[str, dict[str, Any]]:
         return f"network.{spec.compute.network}", {}
     job = spec.job
     hubs = [source.hub for source in models_of(job) if source.hub not in LOCAL_HUBS]
+    if isinstance(job, TrainJob) and job.outputs.push.hub != "none":
+        hubs.append(job.outputs.push.hub)
     if hubs:
         return "network.hub", {"hub": hubs[0]}
     return "network.nothing", {}

@@ -12,10 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from engine.contract.acceleration import check_rope
 from engine.contract.bundled import DATASETS, MODELS, locate
 from engine.contract.config_file import anchored, examine
 from engine.contract.config_text import read_text
-from engine.contract.data import DataSource
+from engine.contract.data import DataConfig, DataSource
 from engine.contract.datasets import MANIFEST, ImportJob
 from engine.contract.errors import Problem
 from engine.contract.hubs import check_source
@@ -60,6 +61,7 @@ def check_files(spec: RunSpec) -> list[Problem]:
     ):
         for index, source in enumerate(sources):
             problems += _check_data(source, f"{group}.{index}.path")
+    problems += _check_rope(job.model, job.data.max_length)
     if stage_of(job.stage).samples:
         problems += check_rewards(job.rollouts)
     if stage_of(job.stage).teacher:
@@ -78,6 +80,7 @@ def _check_places(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
     model = _source(ModelConfig, document.get("model"), folder)
     if isinstance(model, ModelConfig):
         yield from _check_model(model)
+        yield from _check_rope(*_stretching(document, folder))
     if isinstance(model, ModelConfig) and model.hub == HUB:
         form = _form(document.get("scratch", {}), folder)
         if form is not None:
@@ -106,6 +109,25 @@ def _form(entry: Any, folder: Path) -> ScratchConfig | None:
     except (ValidationError, RuntimeError):  # the schema's problems are found elsewhere
         return None
     return form.model_copy(update={"tokenizer_path": place})
+
+
+def _stretching(document: dict[str, Any], folder: Path) -> tuple[ModelConfig | None, int | None]:
+    """Model and longest row of a document that may not validate as a whole."""
+    data = document.get("data")
+    longest = data.get("max_length", DataConfig.model_fields["max_length"].default) if isinstance(data, dict) else None
+    try:
+        model = ModelConfig.model_validate(document.get("model"))
+        place = {"path": str(folder.absolute() / Path(model.path).expanduser())} if model.hub == "local" else {}
+    except (ValidationError, RuntimeError):
+        return None, None
+    return model.model_copy(update=place), longest if isinstance(longest, int) and longest > 0 else None
+
+
+def _check_rope(model: ModelConfig | None, longest: int | None) -> Iterator[Problem]:
+    """Whether the positions of a model that lies here can be stretched as far as rows are long."""
+    place = locate(model) if model is not None and model.rope != "none" else None
+    if model is not None and place is not None:
+        yield from check_rope(place, model.rope, model.rope_factor, model.rope_original, longest)
 
 
 def _teacher(entry: Any, folder: Path) -> TeacherConfig | None:

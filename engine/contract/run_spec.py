@@ -17,6 +17,7 @@ from engine.contract.checkpoints import CheckpointConfig, ResumePoint
 from engine.contract.compute import ComputeConfig, Limits, Placement
 from engine.contract.data import DataConfig
 from engine.contract.datasets import ImportJob
+from engine.contract.extra import ExtraConfig
 from engine.contract.forensics import ForensicsConfig
 from engine.contract.guards import GuardsConfig
 from engine.contract.heads import HeadConfig
@@ -59,6 +60,7 @@ class TrainJob(Settings):
     stopping: StoppingConfig = StoppingConfig()
     watching: WatchingConfig = WatchingConfig()
     forensics: ForensicsConfig = ForensicsConfig()
+    extra: ExtraConfig = ExtraConfig()
     outputs: OutputConfig = OutputConfig()
 
     @property
@@ -185,6 +187,9 @@ class RunConfig(Settings):
         ForensicsConfig, "What is kept for a look inside the curve.", label="Forensics"
     )
     compute: ComputeConfig = setting(ComputeConfig, "Where the run works.", label="Compute")
+    extra: ExtraConfig = setting(
+        ExtraConfig, "Variables of the worker, and arguments no setting is made for.", label="Extra"
+    )
     outputs: OutputConfig = setting(OutputConfig, "What the run leaves behind.", label="Results")
 
     @property
@@ -212,6 +217,7 @@ class RunConfig(Settings):
             stopping=self.stopping,
             watching=self.watching,
             forensics=self.forensics,
+            extra=self.extra,
             outputs=self.outputs,
         )
         return RunSpec(
@@ -252,6 +258,7 @@ class RunConfig(Settings):
             stopping=job.stopping,
             watching=job.watching,
             forensics=job.forensics,
+            extra=job.extra,
             compute=compute,
             outputs=job.outputs,
         )

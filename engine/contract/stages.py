@@ -63,6 +63,8 @@ class Stage:
     """Those of `RolloutConfig` it takes: it learns from answers it samples itself."""
     teacher: bool = False
     """It learns from another model, which `TeacherConfig` names."""
+    packs: bool = False
+    """Its rows can share a sequence: the loss is a sum over tokens, whosever they are."""
     missing: Missing = ""
 
     @property
@@ -103,11 +105,11 @@ _DPO_LOSSES = (
 _ALL = (
     Stage(
         "sft", "The answers of conversations.", ("conversation",), f"{_OBJECTIVES}.objectives.Tokens",
-        ("loss", "neftune_alpha", "mask_history", *_CUT), ("nll", "dft"),
+        ("loss", "neftune_alpha", "mask_history", *_CUT), ("nll", "dft"), packs=True,
     ),
     Stage(
         "pretrain", "Plain text, every word of it.", ("conversation", "text"), f"{_OBJECTIVES}.objectives.Tokens",
-        ("loss", "neftune_alpha", *_CUT), ("nll", "dft"),
+        ("loss", "neftune_alpha", *_CUT), ("nll", "dft"), packs=True,
     ),
     Stage(
         "dpo", "To prefer the better of two answers, without leaving the base model far behind.", ("preference",),
@@ -255,6 +257,8 @@ def objective_contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
 def _method(stage: Stage, tuner: Mapping[str, Any]) -> Iterator[Problem]:
     """What of `tuner` is for stages that predict the tokens of rows."""
     method = TUNERS.get(str(tuner.get("kind", "lora")))
+    if tuner.get("new_tokens") and (stage.teacher or stage.scores):
+        yield Problem(code="config.new_tokens_stage", field="tuner.new_tokens", params={"stage": stage.name})
     if method is None or not (stage.rollouts or stage.scores or stage.head):
         return
     if method.virtual:

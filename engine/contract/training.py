@@ -4,6 +4,8 @@ from typing import Literal
 
 from engine.contract.data import DataSource
 from engine.contract.optimizers import OptimizerName
+from engine.contract.packing import Packing
+from engine.contract.push import PushConfig
 from engine.contract.setting import Settings, setting
 
 Schedule = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial", "inverse_sqrt", "wsd"]
@@ -85,6 +87,21 @@ class TrainingConfig(Settings):
     gradient_checkpointing: bool = setting(
         False, "Recompute activations in the backward pass: less memory, slower.", label="Gradient checkpointing"
     )
+    compile: bool = setting(
+        False,
+        "Let torch compile the model's layers: quicker steps after a slow beginning; where there is no compiler the "
+        "run goes on without and says why.",
+        label="Compile layers",
+    )
+    liger: bool = setting(
+        False,
+        "Use Liger's kernels in the model's layers: less memory, quicker; needs an NVIDIA GPU and liger-kernel in the "
+        "worker's environment.",
+        label="Liger kernels",
+    )
+    sequence_parallel: int = setting(
+        1, "Devices that share each row's tokens, for rows too long for one.", label="Devices a row", ge=1, le=64
+    )
     memory_probe: bool = setting(
         True,
         "Measure the memory of the longest batch before the first step, so that a lack of it shows at once.",
@@ -95,6 +112,12 @@ class TrainingConfig(Settings):
     )
     group_by_length: bool = setting(
         True, "Put rows of like length into a batch, so that little is padded.", label="Group rows by length"
+    )
+    packing: Packing = setting(
+        "none",
+        "Rows that share a sequence and do not see each other: packed fills sequences up to the longest row allowed, "
+        "and a micro batch counts them; padding_free puts the rows of a micro batch one behind the other.",
+        label="Rows in one sequence",
     )
     seed: int = setting(
         42, "Start of all chance in the run: same seed, same batches.", label="Seed", ge=0, le=2**32 - 1
@@ -139,3 +162,4 @@ class OutputConfig(Settings):
     merged: bool = setting(
         False, "Also save base and adapter merged into one model.", label="Save merged model", executable=(False,)
     )
+    push: PushConfig = setting(PushConfig, "Put the result on a hub when the run is over.", label="Push at the end")

@@ -10,7 +10,7 @@ from engine.contract.tuners import TUNERS
 TunerKind = Literal[
     "lora", "qlora", "full", "dora", "adalora", "freeze", "ia3", "loha", "lokr", "vera", "boft", "oft", "fourierft",
     "hra", "randlora", "vblora", "miss", "shira", "ln_tuning", "prompt_tuning", "prefix_tuning", "p_tuning",
-    "trainable_tokens",
+    "trainable_tokens", "lisa", "llama_pro",
 ]  # fmt: skip
 RUNNABLE_TUNERS = tuple(TUNERS)
 Rank = Annotated[int, Field(ge=1, le=4096)]
@@ -161,13 +161,26 @@ class TunerConfig(Settings):
         list, "Tokens whose embeddings learn, as text; each must be a single token of the model.", label="Tokens",
         max_length=1024,
     )  # fmt: skip
+    new_tokens: dict[str, Annotated[str, Field(max_length=2000)]] = setting(
+        dict, "Tokens added to the vocabulary, each with words whose mean its embedding begins as; empty: the mean of "
+        "all. They learn with the method.", label="New tokens", max_length=1024,
+    )  # fmt: skip
     layers: int = setting(
         2,
-        "With freeze: how many of the last layers are trained; a negative number means the first ones.",
+        "With freeze: how many of the last layers are trained; a negative number means the first ones. With LISA: how "
+        "many learn at a time.",
         label="Trained layers",
         ge=-1024,
         le=1024,
     )
+    every: int = setting(
+        20, "LISA: steps after which other layers learn, drawn by the seed.", label="Other layers every", unit="steps",
+        ge=1, le=1_000_000, usual=(5, 200),
+    )  # fmt: skip
+    blocks: int = setting(
+        4, "LLaMA-Pro: how many new blocks are put between those of the model.", label="New blocks", ge=1, le=1024,
+        usual=(1, 16),
+    )  # fmt: skip
     options: dict[str, bool | int | float | str] = setting(
         dict, "More options of the method, by the names peft gives them.", label="Options of the method", max_length=64
     )

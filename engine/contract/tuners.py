@@ -21,6 +21,8 @@ LORA = (
     *("rank", "alpha", "dropout", "targets", "rslora", "init", "init_rows", "corda_method", "ga_direction", "ga_scale"),
     *("ga_gamma", "plus_ratio", "rank_pattern", "alpha_pattern"),
 )
+LONGEST_TOKEN = 200
+"""Characters of a new token."""
 SPLITTING = ("pissa", "olora", "corda", "lora_ga")
 """Beginnings that take directions out of the base model's weights."""
 PASSES = ("eva", "corda", "lora_ga", "loftq")
@@ -71,14 +73,16 @@ def _of_peft(name: str, *settings: str, **given: str) -> Tuner:
 
 
 _ALL = (
-    Tuner("lora", (*LORA, "freeze_a", "modules_to_save"), "LORA", quantised=True),
+    Tuner("lora", (*LORA, "freeze_a", "modules_to_save", "new_tokens"), "LORA", quantised=True),
     Tuner("qlora", (*LORA, "freeze_a", "modules_to_save"), "LORA", quantised=True),
-    Tuner("full", whole_model=True),
-    Tuner("dora", (*LORA, "modules_to_save"), "LORA", quantised=True),
+    Tuner("full", ("new_tokens",), whole_model=True),
+    Tuner("dora", (*LORA, "modules_to_save", "new_tokens"), "LORA", quantised=True),
     Tuner(
         "adalora", ("rank", *ALLOCATION, "alpha", "dropout", "targets", "modules_to_save"), "ADALORA", quantised=True
     ),
     Tuner("freeze", ("layers", "modules_to_save"), whole_model=True),
+    Tuner("lisa", ("layers", "every", "new_tokens"), whole_model=True),
+    Tuner("llama_pro", ("blocks",), whole_model=True),
     _of_peft("ia3"),
     _of_peft("loha", "rank", "alpha", alpha="alpha"),
     _of_peft("lokr", "rank", "alpha", alpha="alpha"),
@@ -95,7 +99,7 @@ _ALL = (
     Tuner("prompt_tuning", (*PROMPT, "prompt_init", "prompt_text"), "PROMPT_TUNING", virtual=True),
     Tuner("prefix_tuning", (*PROMPT, "prefix_projection", "encoder_size"), "PREFIX_TUNING", virtual=True),
     Tuner("p_tuning", (*PROMPT, *ENCODER), "P_TUNING", virtual=True),
-    Tuner("trainable_tokens", ("tokens",), "TRAINABLE_TOKENS"),
+    Tuner("trainable_tokens", ("tokens", "new_tokens"), "TRAINABLE_TOKENS"),
 )
 TUNERS = {tuner.name: tuner for tuner in _ALL}
 
@@ -103,13 +107,10 @@ TUNERS = {tuner.name: tuner for tuner in _ALL}
 LEFT_OUT = {
     "HQQ": "transformers 5 has no loader for its weights yet; `hqq_8bit` and `hqq_4bit` are refused until it has.",
     "torchao in 4 bits": "peft's LoRA takes torchao's weights in 8 bits only.",
-    "LLaMA-Pro": "It adds layers: its result is a longer model than the base, and no adapter for it.",
-    "LISA": "`freeze` trains a fixed choice of layers; one that changes needs optimiser state that comes and goes.",
     "ReFT": "No library among those kept here brings it; peft has none.",
     "LongLoRA": "Its shifted attention replaces the attention of each architecture by code of its own.",
     "Bottleneck adapters": "The library that brings them has model classes of its own.",
     "BAdam": "It is an optimiser over blocks of the whole model; no library among those kept here brings it.",
-    "New tokens": "`trainable_tokens` takes tokens the model has; new ones need longer embeddings in the base, too.",
 }
 """Methods people may look for, and why they are not here."""
 
@@ -155,6 +156,23 @@ def _counts(*values: object) -> bool:
     return all(isinstance(value, int) and not isinstance(value, bool) for value in values)
 
 
+def _new_tokens(name: str, tuner: Mapping[str, Any], held: Quantisation) -> Iterator[Problem]:
+    """Where new tokens cannot be: they need rows of the embeddings that learn and that the result keeps."""
+    if not tuner.get("new_tokens") or name not in TUNERS:
+        return
+    field, init = "tuner.new_tokens", tuner.get("init", "default")
+    given = tuner["new_tokens"]
+    for text in given if isinstance(given, Mapping) else ():
+        if not str(text).strip() or len(str(text)) > LONGEST_TOKEN:
+            params = {"token": str(text)[:80], "most": LONGEST_TOKEN}
+            yield Problem(code="config.token_text", field=f"{field}.{text}", params=params)
+    able = ", ".join(one.name for one in _ALL if "new_tokens" in one.settings)
+    if "new_tokens" not in TUNERS[name].settings or held != "none":
+        yield Problem(code="config.new_tokens_tuner", field=field, params={"tuner": name, "able": able})
+    elif "init" in TUNERS[name].settings and init in (*SPLITTING, *PASSES):
+        yield Problem(code="config.new_tokens_init", field="tuner.init", params={"init": init})
+
+
 def contradictions(tuner: Mapping[str, Any], quantisation: Quantisation = "none") -> Iterator[Problem]:
     """What does not go together in the `tuner` part of a config, which may not be valid as a whole."""
     name, init = str(tuner.get("kind", "lora")), tuner.get("init", "default")
@@ -174,9 +192,13 @@ def contradictions(tuner: Mapping[str, Any], quantisation: Quantisation = "none"
         yield Problem(code="config.init_with_dora", field="tuner.init", params={"init": init})
     if name == "freeze" and tuner.get("layers") == 0 and not tuner.get("modules_to_save"):
         yield Problem(code="config.freeze_nothing", field="tuner.layers")
+    layers = tuner.get("layers", 2)
+    if name == "lisa" and _counts(layers) and -1024 <= layers < 1:
+        yield Problem(code="config.lisa_layers", field="tuner.layers", params={"layers": layers})
     if name == "prompt_tuning" and tuner.get("prompt_init") == "text" and not tuner.get("prompt_text"):
         yield Problem(code="config.prompt_text", field="tuner.prompt_text")
-    if name == "trainable_tokens" and not tuner.get("tokens"):
+    yield from _new_tokens(name, tuner, held)
+    if name == "trainable_tokens" and not tuner.get("tokens") and not tuner.get("new_tokens"):
         yield Problem(code="config.tokens_needed", field="tuner.tokens")
     rank, target = tuner.get("rank", 16), tuner.get("target_rank", 8)
     if name == "adalora" and _counts(rank, target) and 1 <= rank <= target:

@@ -2,12 +2,14 @@
 
 from forge_desktop.theme.words_rewards import REWARD_WORDS
 from forge_desktop.theme.words_scratch import SCRATCH_WORDS
+from forge_desktop.theme.words_speed import SPEED_WORDS
 from forge_desktop.theme.words_stages import STAGE_WORDS
 from forge_desktop.theme.words_tuners import TUNER_WORDS
 
 ENGLISH = {
     **REWARD_WORDS,
     **SCRATCH_WORDS,
+    **SPEED_WORDS,
     **STAGE_WORDS,
     **TUNER_WORDS,
     "state.draft": "Draft",

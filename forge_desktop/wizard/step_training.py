@@ -135,6 +135,8 @@ class TrainingStep(QWidget):
                 "wizard.fold.watching",
                 special={"watching.prompts": PromptsField},
             ),
+            FoldedForm(draft, tr("Variables and more arguments"), paths_of("extra", basic=False), "wizard.fold.extra"),
+            FoldedForm(draft, tr("Push to a hub"), paths_of("outputs.push", basic=False), "wizard.fold.push"),
             FoldedForm(draft, tr("Limits and safety"), LIMITS, "wizard.fold.limits.training"),
             FoldedForm(draft, tr("Logging and reproducibility"), LOGGING, "wizard.fold.logging", self._logging),
         ]

@@ -38,6 +38,8 @@ STEPS = (
             "guards",
             "stopping",
             "watching",
+            "extra",
+            "outputs.push",
             "data.max_length",
             "model.dtype",
             "model.attention",

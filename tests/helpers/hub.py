@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.helpers.hub_push import Pushes
+
 LARGE = 1 << 16
 """Files from this size on are in large file storage: they have a sha256 and come from another host."""
 PIECE = 1 << 14
@@ -73,6 +75,12 @@ class Hub:
         """File to the bytes after which its answers stand still until `speak` is set."""
         self.speak = threading.Event()
         self.no_ranges = False
+        self.large: dict[str, bytes] = {}
+        """Large files that were pushed, by their sha256."""
+        self.put: list[str] = []
+        self.posted: list[str] = []
+        self.refused_puts = 0
+        """So many large files are not taken."""
         self.failing = 0
         """So many requests are answered with 503."""
         self.gate: Callable[[str], object] = lambda _path: None
@@ -150,7 +158,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
     return Bound
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(BaseHTTPRequestHandler, Pushes):
     protocol_version = "HTTP/1.1"
     hub: Hub
 
@@ -384,7 +392,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(data)
 
     def _redirect(self, to: str, headers: dict[str, str]) -> None:

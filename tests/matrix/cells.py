@@ -36,6 +36,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "oft": {"options": {"oft_block_size": 8}},
     "fourierft": {"options": {"n_frequency": 50}},
     "freeze": {"layers": 1},
+    "lisa": {"layers": 1, "every": 3},
+    "llama_pro": {"blocks": 2},
     "adalora": {"target_rank": 2},
     "trainable_tokens": {"tokens": ["<|im_end|>", "1"]},
 }

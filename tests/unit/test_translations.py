@@ -20,6 +20,7 @@ from engine.contract.compute import ComputeConfig, Limits, Placement
 from engine.contract.data import DataConfig, DataSource, SelfCognition
 from engine.contract.errors import ErrorBody, Problem, UserError
 from engine.contract.events import ArtifactSaved
+from engine.contract.extra import ExtraConfig
 from engine.contract.faults import POINTS
 from engine.contract.forensics import ForensicsConfig
 from engine.contract.guards import GuardsConfig
@@ -27,6 +28,7 @@ from engine.contract.heads import HeadConfig
 from engine.contract.messages import MESSAGES
 from engine.contract.model import ModelConfig
 from engine.contract.objective import ObjectiveConfig
+from engine.contract.push import PushConfig
 from engine.contract.rollouts import RewardConfig, RolloutConfig
 from engine.contract.run_spec import RunConfig
 from engine.contract.scratch import ScratchConfig
@@ -95,9 +97,8 @@ GROUPS: tuple[type[BaseModel], ...] = (
     WatchingConfig,
     ForensicsConfig,
     OutputConfig,
-    Placement,
-    ComputeConfig,
-    Limits,
+    *(ExtraConfig, PushConfig),
+    *(Placement, ComputeConfig, Limits),
 )
 READINGS = [reading.title for reading in (*device_panel.GPU, *device_panel.PROCESSOR)]
 PAGED_TITLES = [

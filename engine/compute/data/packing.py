@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def packed_share(lengths: Sequence[int], size: int) -> float | None:
@@ -10,7 +10,7 @@ def packed_share(lengths: Sequence[int], size: int) -> float | None:
     rows = sorted((min(length, size) for length in lengths if length > 0), reverse=True)
     if not rows:
         return None
-    return sum(rows) / (size * _sequences(rows, size))
+    return sum(rows) / (size * (1 + max(first_fit(rows, size))))
 
 
 def padded_share(lengths: Sequence[int], size: int, batch: int) -> float | None:
@@ -22,20 +22,31 @@ def padded_share(lengths: Sequence[int], size: int, batch: int) -> float | None:
     return sum(rows) / sum(group[-1] * len(group) for group in groups)
 
 
-def _sequences(rows: Sequence[int], size: int) -> int:
-    """How many are needed; a tree over them knows the most room under each of its nodes."""
+def first_fit(rows: Sequence[int], size: int) -> list[int]:
+    """Of each row the first sequence with room for it; a tree over them knows the most room under each of its nodes."""
     width = 1
     while width < len(rows):
         width *= 2
     room = [size] * (2 * width)
-    used = 0
+    found = list[int]()
     for length in rows:
         at = 1
         while at < width:
             at = 2 * at if room[2 * at] >= length else 2 * at + 1
-        used = max(used, at - width + 1)
+        found.append(at - width)
         room[at] -= length
         while at > 1:
             at //= 2
             room[at] = max(room[2 * at], room[2 * at + 1])
-    return used
+    return found
+
+
+def next_fit(rows: Iterable[int], size: int) -> list[int]:
+    """Of each row its sequence where rows stay in their order: one that has no room left begins the next."""
+    found, room, number = list[int](), size, 0
+    for length in rows:
+        if length > room and room < size:
+            number, room = number + 1, size
+        room -= length
+        found.append(number)
+    return found

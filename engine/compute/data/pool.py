@@ -85,10 +85,13 @@ class RowPool:
         """Where the row of an `Encoded.place` stands."""
         return self._rows.origin(place)
 
-    def prepare(self, progress: Callable[[float], None]) -> None:
-        """Tokenise what is tokenised beforehand; refuse a dataset in which nothing is learned, also one of several."""
+    def prepare(self, progress: Callable[[float], None], exact: bool = False) -> None:
+        """Tokenise what is tokenised beforehand; refuse a dataset in which nothing is learned, also one of several.
+
+        `exact`: every row is, for `lengths` are to be tokens, also of rows that are many.
+        """
         count = len(self._rows)
-        if self.lazy:
+        if self.lazy and not exact:
             probe = random.Random(self._seed).sample(range(count), min(count, PROBE_ROWS))
             teaching = [place for place, row in zip(probe, self._encoded(probe), strict=True) if row.trained_tokens]
             if teaching:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from engine.compute.inference.folder import check_folder, read_json
+from engine.compute.inference.rope import changed_config, without_memory
 from engine.contract.bundled import MODELS, locate
 from engine.contract.errors import UserError
 from engine.contract.model import ModelConfig
@@ -49,11 +50,12 @@ def load_model(
     scores: bool = False,
     vectors: bool = False,
     head: Mapping[str, Any] | None = None,
+    changed: Mapping[str, Any] | None = None,
 ) -> Any:
     """The model with its weights, on its device; weights that are missing or of another shape are refused.
 
     With `scores` it gives each row numbers in place of text, one or as `head` says; the head for it may be new. With
-    `vectors` it has no head at all.
+    `vectors` it has no head at all. `changed`: what its config is to say otherwise.
     """
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification
 
@@ -62,6 +64,9 @@ def load_model(
         options |= {"quantization_config": _fewer_bits(held, dtype), "device_map": {"": device}}
     if scores and not vectors:
         options |= head or {"num_labels": 1}
+    if changed:
+        own = {name: options.pop(name) for name in [*(head or {"num_labels": 1})] if name in options}
+        options["config"] = changed_config(folder, dict(changed), **own)
     loader = AutoModel if vectors else AutoModelForSequenceClassification if scores else AutoModelForCausalLM
     try:
         model, found = loader.from_pretrained(
@@ -85,6 +90,8 @@ def load_model(
     if wrong:
         names = ", ".join(wrong[:5])
         raise UserError("model.weights_incomplete", path=str(folder), count=len(wrong), names=names)
+    if changed:
+        without_memory(model)
     return model if held != "none" else model.to(device)
 
 

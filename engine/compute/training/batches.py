@@ -13,9 +13,12 @@ from torch.utils.data import Dataset
 from engine.compute.data.pool import RowPool
 from engine.compute.data.preference import Row, side_by_side
 from engine.compute.data.questions import Asked
+from engine.compute.data.tokenise import Encoded
+from engine.compute.training import packs
 from engine.compute.training.order import Batches, Plan, epoch_order, epoch_size, repeated
+from engine.contract.packing import Packing
 
-IGNORED = -100
+IGNORED = packs.IGNORED
 AHEAD = 4
 """Batches tokenised in advance when rows are tokenised while training."""
 Batch = dict[str, Any]
@@ -48,10 +51,13 @@ def collate(rows: Sequence[Row], pad: int, multiple: int = 8) -> Batch:
     batch |= {name: torch.tensor(values) for name, values in extras.items()}
     if asked:
         return {**batch, "asked": asked}
+    return batch | _places(rows)
+
+
+def _places(rows: Sequence[Row]) -> Batch:
+    """Whose loss it is, for those who keep the losses of single rows."""
     places = [getattr(row, "place", -1) for row in rows]
-    if places and places[0] >= 0:  # whose loss it is, for those who keep the losses of single rows
-        batch[PLACES] = torch.tensor(places)
-    return batch
+    return {PLACES: torch.tensor(places)} if places and places[0] >= 0 else {}
 
 
 OF_TEXTS = ("input_ids", "labels", "owner", "slot", "ends", "same")
@@ -60,13 +66,22 @@ OF_TEXTS = ("input_ids", "labels", "owner", "slot", "ends", "same")
 
 def rows_of(batch: Batch) -> int:
     """How many rows of the dataset a batch holds; where `lengths` stand, two rows of tokens for each."""
+    if packs.FIRSTS in batch:
+        return len(batch[packs.FIRSTS])
     if "owner" in batch:
         return len(batch["alike"])
     return len(batch["labels"]) // (2 if "lengths" in batch else 1)
 
 
+def parts_of(batch: Batch) -> int:
+    """Into how many parts a batch can be cut: its rows, or the sequences that they share."""
+    return packs.parts_of(batch) if packs.FIRSTS in batch else rows_of(batch)
+
+
 def rows_between(batch: Batch, begin: int, end: int) -> Batch:
-    """Some of the rows of a batch."""
+    """Some of the rows of a batch, or of its sequences where rows share them."""
+    if packs.FIRSTS in batch:
+        return packs.between(batch, begin, end)
     if "owner" in batch:
         chosen = (batch["owner"] >= begin) & (batch["owner"] < end)
         part = {name: tensor[chosen] if name in OF_TEXTS else tensor[begin:end] for name, tensor in batch.items()}
@@ -127,12 +142,18 @@ class BatchLoader:
         kept: bool = False,
         buffer: int | None = None,
         repeat: tuple[int, int] | None = None,
+        packing: Packing = "none",
+        room: int = 0,
     ) -> None:
-        """`repeat`: each so many batches come so many times, one after the other."""
+        """`repeat`: each so many batches come so many times, one after the other.
+
+        `room`: tokens of a sequence that packed rows share.
+        """
         self.pool, self.repeat = pool, repeat
         self.groups = [(group.rows, group.weight) for group in pool.groups]
         self.pad, self.size, self.multiple = pad, size, multiple
-        self.plan = Plan(size, seed, by_length, kept, buffer)
+        self.packing = packing
+        self.plan = Plan(size, seed, by_length, kept, buffer, room if packing == "packed" else None)
         self.dataset = Indices(epoch_size(self.groups))
         """Counted by the trainer, and fetched from when an epoch is entered midway."""
         self.sampler = None
@@ -141,9 +162,12 @@ class BatchLoader:
         self.epoch = 0
         self.tokens = 0
         """Tokens handed out so far, filling not counted."""
+        self._packed: int | None = None
+        if self.plan.room is not None:
+            self._packed = len(epoch_order(self.groups, pool.lengths, self.plan, 0))
 
     def __len__(self) -> int:
-        count = -(-len(self.dataset) // self.size)
+        count = -(-len(self.dataset) // self.size) if self._packed is None else self._packed
         return count if self.repeat is None else len(repeated(count, *self.repeat))
 
     def set_epoch(self, epoch: int) -> None:
@@ -165,7 +189,14 @@ class BatchLoader:
 
     def _batch(self, rows: Sequence[Row]) -> Batch:
         self.tokens += sum(row.tokens for row in rows if not isinstance(row, Asked))
-        return collate(rows, self.pad, self.multiple)
+        return self.together(rows)
+
+    def together(self, rows: Sequence[Row]) -> Batch:
+        """Rows as a batch, laid out as this run has them; they count as none that were handed out."""
+        if self.packing == "none":
+            return collate(rows, self.pad, self.multiple)
+        texts = [row for row in rows if isinstance(row, Encoded)]
+        return packs.lay_out(texts, self.plan.room, self.pad, self.multiple) | _places(rows)
 
     def _ahead(self) -> Iterator[list[Row]]:
         """Rows tokenised by a thread while the model works on the batches before them."""

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own usual name
 
 from engine.compute.training.batches import IGNORED
+from engine.compute.training.packs import POSITIONS
 from engine.compute.training.prompts import virtual_tokens
 
 Tell = Callable[[torch.Tensor, torch.Tensor], None]
@@ -23,14 +24,20 @@ def next_token_targets(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor
     return mask, shifted[mask]
 
 
-def trained_logits(model: Any, ids: torch.Tensor, mask: torch.Tensor, selective: bool) -> torch.Tensor:
-    """Logits at the positions of a mask of the rows' shape, one after another; virtual tokens before rows are none."""
+def trained_logits(
+    model: Any, ids: torch.Tensor, mask: torch.Tensor, selective: bool, positions: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Logits at the positions of a mask of the rows' shape, one after another; virtual tokens before rows are none.
+
+    `positions` of tokens are told where rows share a sequence.
+    """
+    told = {} if positions is None else {"position_ids": positions}
     before = virtual_tokens(model)
     if not selective:
-        logits = model(input_ids=ids, use_cache=False).logits
+        logits = model(input_ids=ids, use_cache=False, **told).logits
         return torch.as_tensor((logits[:, before:] if before else logits)[mask])
     wanted = F.pad(mask, (before, 0), value=False) if before else mask
-    logits = model(input_ids=ids, logits_to_keep=wanted, use_cache=False).logits
+    logits = model(input_ids=ids, logits_to_keep=wanted, use_cache=False, **told).logits
     return torch.as_tensor(logits.reshape(-1, logits.shape[-1]))
 
 
@@ -62,7 +69,7 @@ def summed_loss(model: Any, batch: dict[str, torch.Tensor], selective: bool, tel
     mask, targets = next_token_targets(batch["labels"])
     if targets.numel() == 0:
         return sum((p.sum() * 0.0 for p in model.parameters() if p.requires_grad), torch.zeros((), device=mask.device))
-    logits = trained_logits(model, batch["input_ids"], mask, selective)
+    logits = trained_logits(model, batch["input_ids"], mask, selective, batch.get(POSITIONS))
     if tell is None:
         return F.cross_entropy(logits.float(), targets, reduction="sum")
     likely = F.log_softmax(logits.float(), dim=-1)  # cross_entropy is these two steps: the same bits, also backwards

@@ -14,6 +14,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own usual name
 
 from engine.compute.training.batches import Batch, rows_of
 from engine.compute.training.loss import Tell, keeps_selected_logits, next_token_targets, summed_loss, trained_logits
+from engine.compute.training.packs import POSITIONS
 from engine.compute.training.reference import Reference
 from engine.contract.heads import HeadConfig
 from engine.contract.objective import ObjectiveConfig
@@ -162,14 +163,16 @@ class Tokens(Objective):
         """Summed over the tokens."""
         if self.kind != "dft":
             return summed_loss(model, batch, selective, self.tell), {}
-        found = token_likelihoods(model, batch["input_ids"], batch["labels"], selective)
+        found = token_likelihoods(model, batch["input_ids"], batch["labels"], selective, batch.get(POSITIONS))
         if self.tell is not None:  # how unlikely a token is, not how much it weighs here
             mask = next_token_targets(batch["labels"])[0]
             self.tell(mask, -found.detach()[mask])
         return -(found.exp().detach() * found).sum(), {}
 
 
-def token_likelihoods(model: Any, ids: torch.Tensor, labels: torch.Tensor, selective: bool) -> torch.Tensor:
+def token_likelihoods(
+    model: Any, ids: torch.Tensor, labels: torch.Tensor, selective: bool, positions: torch.Tensor | None = None
+) -> torch.Tensor:
     """Log-likelihood of each learned token, at the place that predicts it and in fp32; 0 at all others."""
     mask, targets = next_token_targets(labels)
     if targets.numel() == 0:
@@ -177,7 +180,7 @@ def token_likelihoods(model: Any, ids: torch.Tensor, labels: torch.Tensor, selec
             (p.sum() * 0.0 for p in model.parameters() if p.requires_grad), torch.zeros((), device=ids.device)
         )
         return torch.zeros(mask.shape, device=ids.device) + nothing
-    logits = trained_logits(model, ids, mask, selective)
+    logits = trained_logits(model, ids, mask, selective, positions)
     found = -F.cross_entropy(logits.float(), targets, reduction="none")
     return torch.zeros(mask.shape, device=ids.device).masked_scatter(mask, found)
 

@@ -8,6 +8,8 @@ from typing import overload
 
 import numpy as np
 
+from engine.compute.data.packing import first_fit, next_fit
+
 POOL = 50
 """Batches whose rows are sorted together when rows are grouped by length."""
 Groups = Sequence[tuple[int, float]]
@@ -26,6 +28,8 @@ class Plan:
     """As they stand in the datasets, one dataset after the other."""
     buffer: int | None = None
     """Rows are read in their order and drawn from a buffer of so many."""
+    room: int | None = None
+    """Rows share sequences of so many tokens, and a batch is so many sequences."""
 
 
 class Batches(Sequence[list[int]]):
@@ -90,6 +94,8 @@ def epoch_order(groups: Groups, lengths: np.ndarray, plan: Plan, epoch: int) -> 
     """The batches of an epoch."""
     parts = epoch_rows(groups, plan.seed, epoch)
     generator = np.random.default_rng([plan.seed, epoch, 0])
+    if plan.room is not None:
+        return packed(np.concatenate(parts), lengths, plan, generator)
     if plan.kept:
         return _cut(np.concatenate(parts), plan.size)
     if plan.buffer is not None:
@@ -133,6 +139,33 @@ def by_length(order: np.ndarray, lengths: np.ndarray, size: int, generator: np.r
     first = int(np.argmax(longest[shuffled]))
     shuffled = np.concatenate([shuffled[first : first + 1], shuffled[:first], shuffled[first + 1 :]])
     return Batches(rows, begins[shuffled], np.minimum(begins + size, len(rows))[shuffled])
+
+
+def packed(rows: np.ndarray, lengths: np.ndarray, plan: Plan, generator: np.random.Generator) -> Batches:
+    """Rows put into sequences, the longest first where their order is free; each batch is some of the sequences.
+
+    Of equally long rows chance says which go together. As many rows of the same lengths make as many sequences.
+    """
+    assert plan.room is not None
+    order = rows if plan.kept else generator.permutation(rows)
+    if not plan.kept:
+        order = order[np.argsort(-lengths[order].astype(np.int64), kind="stable")]
+    sizes = np.minimum(lengths[order].astype(np.int64), plan.room)
+    fit = (next_fit if plan.kept else first_fit)(sizes.tolist(), plan.room)
+    numbers = np.array(fit, dtype=np.int64)
+    order, sizes, numbers = (values[np.argsort(numbers, kind="stable")] for values in (order, sizes, numbers))
+    count = int(numbers[-1]) + 1 if len(numbers) else 0
+    begins = np.searchsorted(numbers, np.arange(count + 1))
+    chosen = np.arange(count) if plan.kept else generator.permutation(count)
+    together = [np.sort(chosen[at : at + plan.size]) for at in range(0, count, plan.size)]
+    if together and not plan.kept:  # the widest batch goes first, as where rows are grouped by length
+        filled = np.add.reduceat(sizes, begins[:-1])
+        first = int(np.argmax([filled[batch].max() for batch in together]))
+        together.insert(0, together.pop(first))
+    pieces = [np.concatenate([order[begins[one] : begins[one + 1]] for one in batch]) for batch in together]
+    ends = np.cumsum([len(piece) for piece in pieces], dtype=np.int64)
+    whole = np.concatenate(pieces) if pieces else order
+    return Batches(whole, np.concatenate([[0], ends[:-1]]).astype(np.int64) if pieces else ends, ends)
 
 
 def _cut(rows: np.ndarray, size: int) -> Batches:

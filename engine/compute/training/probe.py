@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.compute.training.batches import Batch, BatchLoader, collate
+from engine.compute.training.batches import Batch, BatchLoader, parts_of
 from engine.compute.training.checkpoint import Chance
 from engine.compute.training.ledger import TensorLedger
 from engine.compute.training.loss import next_token_targets
 from engine.compute.training.objectives import Objective
+from engine.compute.training.packs import FLAT
 from engine.compute.training.trainer import ForgeTrainer
 
 
@@ -27,21 +28,25 @@ class LongestBatch:
 
     @property
     def rows(self) -> int:
-        """How many."""
-        return int(self.batch["labels"].shape[0])
+        """How many, or how many sequences where rows share some."""
+        return parts_of(self.batch)
 
     @property
     def width(self) -> int:
-        """Tokens of each, filling included."""
-        return int(self.batch["labels"].shape[1])
+        """Tokens of each, filling included; of rows behind each other their mean."""
+        width = int(self.batch["labels"].shape[1])
+        return -(-width // self.rows) if FLAT in self.batch else width
 
 
 def longest_batch(loader: BatchLoader, objective: Objective | None = None, members: int = 1) -> LongestBatch:
     """The longest rows side by side: no batch of any epoch takes more, nor the share of one of several members."""
-    lengths = np.asarray(loader.pool.lengths)
-    size = min(-(-loader.size // members), len(lengths))
-    chosen = np.argpartition(lengths, len(lengths) - size)[len(lengths) - size :]
-    batch = collate(loader.pool.fetch(chosen.tolist()), loader.pad, loader.multiple)
+    if loader.plan.room is not None:
+        chosen = max(loader.order(), key=len, default=[]) if loader.plan.kept else loader.order()[0]
+    else:
+        lengths = np.asarray(loader.pool.lengths)
+        size = min(-(-loader.size // members), len(lengths))
+        chosen = np.argpartition(lengths, len(lengths) - size)[len(lengths) - size :].tolist()
+    batch = loader.together(loader.pool.fetch(chosen))
     batch = batch if objective is None else objective.fullest(batch)
     learned = int(next_token_targets(batch["labels"])[1].numel())
     return LongestBatch(batch, learned / max(1, batch["labels"].numel()))

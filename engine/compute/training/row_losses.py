@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from engine.compute.training import packs
 from engine.compute.training.batches import PLACES, Batch
 from engine.compute.training.loss import Tell
 from engine.contract.row_losses import LOSS
@@ -34,6 +35,7 @@ class RowLosses:
         self.wanted = wanted
         """Of the step that is being done; a thinned out record leaves steps out."""
         self._places: torch.Tensor | None = None
+        self._batch: Batch = {}
         self._step = list[_Part]()
         self._steps = list[tuple[int, list[_Part]]]()
         self.held = 0
@@ -46,6 +48,7 @@ class RowLosses:
         self._places = batch.get(PLACES) if self.wanted else None
         if self._places is not None:
             self.batches.append(batch)
+            self._batch = batch
 
     def end(self) -> None:
         """It is through."""
@@ -58,6 +61,9 @@ class RowLosses:
 
     def _take(self, mask: torch.Tensor, losses: torch.Tensor) -> None:
         assert self._places is not None
+        if packs.FIRSTS in self._batch:
+            self._step.append(_Part(self._places, *packs.sums(self._batch, mask, losses)))
+            return
         spread = torch.zeros(mask.shape, dtype=losses.dtype, device=losses.device).masked_scatter_(mask, losses)
         self._step.append(_Part(self._places, spread.sum(1), mask.sum(1)))
 
@@ -106,7 +112,7 @@ class RowLosses:
 @contextmanager
 def keeping(rows: RowLosses | None, batch: Batch) -> Iterator[Batch]:
     """The part of a batch that the model takes; meanwhile the losses of its rows are kept, where they are wanted."""
-    content = {name: tensor for name, tensor in batch.items() if name != PLACES}
+    content = {name: tensor for name, tensor in batch.items() if name != PLACES and name not in packs.BESIDE}
     if rows is None:
         yield content
         return

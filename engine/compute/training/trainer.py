@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import torch
@@ -13,7 +14,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from engine.compute.inference.mode import at_rest
 from engine.compute.training.allocation import Allocation
-from engine.compute.training.batches import IGNORED, Batch, BatchLoader, rows_between, rows_of
+from engine.compute.training.batches import IGNORED, Batch, BatchLoader, parts_of, rows_between, rows_of
 from engine.compute.training.callbacks import Pace, StopWatch, Watch
 from engine.compute.training.checkpoint import (
     CHANCE,
@@ -134,12 +135,13 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         objective: Objective | None = None,
         ranks: Allocation | None = None,
         members: Members | None = None,
+        more_optimizer: Mapping[str, Any] = MappingProxyType({}),
         **rest: Any,
     ) -> None:
         self.objective, self.figures = objective or Tokens(STAGES["sft"], ObjectiveConfig()), Figures()
         self.loader, self.validation, self.watch = loader, validation, watch
         self.parts, self.plus_ratio, self.muon, self.rows = parts, plus_ratio, muon, rows
-        self.ranks, self.members = ranks, members
+        self.ranks, self.members, self.more_optimizer = ranks, members, dict(more_optimizer)
         self.pace, self.guards = Pace(loader), guards or Guards()
         self._step_loss: torch.Tensor | float = 0.0
         self._loss_before: torch.Tensor | None = None
@@ -187,6 +189,11 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         more = {"lr": rate, "loraplus_lr_ratio": self.plus_ratio, "loraplus_weight_decay": decay}
         self.optimizer = create_loraplus_optimizer(taught, kind, **more, **settings)
         return self.optimizer
+
+    def get_optimizer_cls_and_kwargs(self, args: TrainingArguments, model: Any = None) -> tuple[Any, Any]:
+        """transformers' choice, with arguments a person gave beside the settings."""
+        kind, settings = Trainer.get_optimizer_cls_and_kwargs(args, model)
+        return kind, {**settings, **self.more_optimizer}
 
     def progress(self) -> dict[str, Any]:
         """What the loop keeps in variables, for a checkpoint."""
@@ -387,7 +394,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
     def cut(self, batch: Batch) -> list[Batch]:
         """A batch in parts of as many rows each as fit into the model at once."""
         size = self.rows_at_once
-        return [rows_between(batch, at, at + size) for at in range(0, rows_of(batch), size)]
+        return [rows_between(batch, at, at + size) for at in range(0, parts_of(batch), size)]
 
     @property
     def rows_at_once(self) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from engine.compute.training.blocks import add_blocks
+from engine.compute.training.new_tokens import add_tokens, token_places
 from engine.compute.training.prompts import begin_with_text, prompt_settings, token_numbers
 from engine.contract.errors import UserError
 from engine.contract.tuner import TunerConfig
@@ -46,7 +48,7 @@ def check_targets(wanted: Iterable[str], model: torch.nn.Module) -> str | list[s
     return targets
 
 
-def _lora(model: Any, config: TunerConfig, task: str) -> Any:
+def _lora(model: Any, config: TunerConfig, task: str, numbers: list[int]) -> Any:
     from peft import EvaConfig
 
     later = config.init in PASSES and config.init != "eva"  # `beginnings` makes it, once there are rows
@@ -66,6 +68,7 @@ def _lora(model: Any, config: TunerConfig, task: str) -> Any:
         eva_config=EvaConfig(rho=1.0) if config.init == "eva" else None,
         rank_pattern=dict(config.rank_pattern),
         alpha_pattern=dict(config.alpha_pattern),
+        trainable_token_indices=token_places(model, numbers) if numbers else None,
         bias="none",
     )
     return _first_frozen(made, config)
@@ -158,7 +161,7 @@ def _full(model: Any, config: TunerConfig) -> Any:
 def _freeze(model: Any, config: TunerConfig) -> Any:
     """Some layers, and modules that are named, learn; everything else stays."""
     _check_modules(config.modules_to_save, model)
-    layers = _layers(model)
+    layers = layers_of(model)
     if config.layers == 0 and not config.modules_to_save:
         raise UserError("config.freeze_nothing")
     if abs(config.layers) > len(layers):
@@ -168,21 +171,45 @@ def _freeze(model: Any, config: TunerConfig) -> Any:
     for path, module in model.named_modules():
         if any(is_called(path, name) for name in config.modules_to_save):
             whole |= {id(p) for p in module.parameters()}
-    for head in filter(None, (getattr(model, name, None) for name in ("score", "classifier"))):
-        whole |= {id(p) for p in head.parameters()}  # of a model that scores: it is new
+    whole |= _new_heads(model)
     for parameter in model.parameters():
         parameter.requires_grad_(parameter.is_floating_point() and id(parameter) in whole)
     return model
 
 
-def _layers(model: torch.nn.Module) -> list[torch.nn.Module]:
+def layers_of(model: torch.nn.Module) -> list[torch.nn.Module]:
     """The blocks a language model is a stack of: its longest list of modules of one class."""
     lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
     stacks = [list(found) for found in lists if len({type(layer) for layer in found}) == 1]
     return max(stacks, key=len, default=[])
 
 
-_WHOLE: dict[str, Callable[[Any, TunerConfig], Any]] = {"full": _full, "freeze": _freeze}
+def _lisa(model: Any, config: TunerConfig) -> Any:
+    """All of it may learn; which layers do, `lisa` says step by step."""
+    have = len(layers_of(model))
+    if config.layers > have:
+        raise UserError("config.freeze_layers", layers=config.layers, have=have)
+    return _full(model, config)
+
+
+def _llama_pro(model: Any, config: TunerConfig) -> Any:
+    """New blocks learn, and a head that is new."""
+    made = add_blocks(model, config.blocks, layers_of(model))
+    taught = {id(p) for layer in made for p in layer.parameters()} | _new_heads(model)
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.is_floating_point() and id(parameter) in taught)
+    return model
+
+
+def _new_heads(model: Any) -> set[int]:
+    """Parameters of the head of a model that scores."""
+    heads = filter(None, (getattr(model, name, None) for name in ("score", "classifier")))
+    return {id(p) for head in heads for p in head.parameters()}
+
+
+_WHOLE: dict[str, Callable[[Any, TunerConfig], Any]] = {
+    "full": _full, "freeze": _freeze, "lisa": _lisa, "llama_pro": _llama_pro,
+}  # fmt: skip
 
 
 def apply_tuner(model: Any, config: TunerConfig, task: str = "CAUSAL_LM", tokenizer: Any = None) -> Any:
@@ -190,15 +217,20 @@ def apply_tuner(model: Any, config: TunerConfig, task: str = "CAUSAL_LM", tokeni
 
     The tokenizer is asked by methods whose settings name texts.
     """
+    numbers = add_tokens(model, tokenizer, config.new_tokens) if config.new_tokens else []
     if TUNERS[config.kind].virtual:
         made = _adapted(model, config, task, **prompt_settings(model, config))
         begin_with_text(made, config, tokenizer)
         return made
     if config.kind == "trainable_tokens":
-        return _adapted(model, config, task, token_indices=token_numbers(config, tokenizer, model))
+        known = token_numbers(config, tokenizer, model)
+        places = {"target_modules": list(token_places(model, numbers))} if numbers else {}
+        return _adapted(model, config, task, token_indices=sorted({*known, *numbers}), **places)
     if config.kind in _WHOLE:
         return _WHOLE[config.kind](model, config)
-    return (_lora if config.kind in ("lora", "qlora", "dora") else _of_peft)(model, config, task)
+    if config.kind in ("lora", "qlora", "dora"):
+        return _lora(model, config, task, numbers)
+    return _of_peft(model, config, task)
 
 
 def count_parameters(model: torch.nn.Module) -> tuple[int, int]:

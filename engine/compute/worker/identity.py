@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.compute.data.row_set import RowSet
 from engine.contract.checkpoints import Identity
 from engine.contract.data import DataConfig
+from engine.contract.packing import Packing
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
 FORM = "scratch.json"
@@ -27,11 +28,13 @@ def model_fingerprint(folder: Path) -> str:
     return whole.hexdigest()
 
 
-def data_fingerprint(groups: Iterable[tuple[RowSet, float]], data: DataConfig) -> str:
+def data_fingerprint(groups: Iterable[tuple[RowSet, float]], data: DataConfig, packing: Packing = "none") -> str:
     """Over the content of the training rows, each source's weight, and how they are put in order."""
     whole = hashlib.sha256()
     if data.order != "shuffled" or data.shuffle_buffer is not None:  # else as it always was: old checkpoints stay good
         whole.update(f"order {data.order} {data.shuffle_buffer}\n".encode())
+    if packing != "none":
+        whole.update(f"packing {packing}\n".encode())
     for rows, weight in groups:
         for piece in rows.describe(weight):
             whole.update(piece)

@@ -67,7 +67,7 @@ def prepare(job: TrainJob, materials: Materials, report: Reporter, progress: Cal
     )
     learned, measured = _in_pieces(groups, aside, tokeniser, progress)
     pool = RowPool(tokeniser, learned, config.seed, [loaded.name for loaded in materials.train])
-    pool.prepare(progress)
+    pool.prepare(progress, exact=config.packing == "packed")
     if not pool.lazy:
         tell_tally(tokeniser, report)
     pad, multiple = padding_token(materials.tokenizer), filling_multiple(materials.device)
@@ -81,6 +81,8 @@ def prepare(job: TrainJob, materials: Materials, report: Reporter, progress: Cal
         kept=data.order == "kept",
         buffer=data.shuffle_buffer,
         repeat=(config.accumulation, job.iterations) if job.iterations > 1 else None,
+        packing=config.packing,
+        room=data.max_length,
     )
     validator = tokeniser.again()
     for loaded in materials.validation:
@@ -95,7 +97,7 @@ def prepare(job: TrainJob, materials: Materials, report: Reporter, progress: Cal
         steps / steps_per_epoch(config, len(loader)),
         None if pool.lazy else tokeniser.tally.trained_tokens,
         tokeniser,
-        data_fingerprint(groups, data),
+        data_fingerprint(groups, data, config.packing),
     )
 
 

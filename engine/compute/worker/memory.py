@@ -77,7 +77,7 @@ class MemoryBook:
         most = -(-longest.rows // parts)  # texts: of a stage with negatives only its rows tell how many
         rows = most if stage_of(self._job.stage).head else min(load.rows, most)
         beside = self.trainer.objective.beside_bytes
-        found = {"arithmetic": arithmetic, "weights": held, "rows": rows, "beside": beside}
+        found = {"arithmetic": arithmetic, "weights": held, "rows": rows, "width": width, "beside": beside}
         return load.model_copy(update=found)
 
     def _measured(

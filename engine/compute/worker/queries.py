@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TextIO
 
 from pydantic import BaseModel, Field, ValidationError
@@ -120,6 +121,15 @@ def preview_row(order: QueryOrder) -> dict[str, Any]:
     }
 
 
+def push_result(order: QueryOrder) -> dict[str, Any]:
+    """Put the result of an attempt on a hub."""
+    from engine.compute.hubs.pushing import push
+    from engine.contract.push import PushConfig
+
+    wanted = PushConfig.model_validate(order.params["push"])
+    return push(Path(order.params["folder"]), wanted, order.access, order.secrets).model_dump()
+
+
 QUERIES: dict[str, Callable[[QueryOrder], dict[str, Any]]] = {
     "inspect_model": inspect_model,
     "inspect_data": inspect_data,
@@ -132,6 +142,7 @@ QUERIES: dict[str, Callable[[QueryOrder], dict[str, Any]]] = {
     "token_losses": row_queries.token_losses,
     "preview_rewards": reward_queries.preview_rewards,
     "reproduction_facts": row_queries.reproduction_facts,
+    "push_result": push_result,
 }
 
 

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from engine.compute.evaluation.exact_match import Question, measure, write_answers
 from engine.compute.inference.generate import Generator
+from engine.compute.inference.rope import write_base
 from engine.compute.training.allocation import prune
+from engine.compute.training.new_tokens import VOCABULARY
 from engine.compute.training.plain_lora import write_plain
 from engine.compute.worker.artifacts import fingerprint_of, publish_folder
 from engine.compute.worker.materials import Materials
@@ -45,6 +47,9 @@ def save_weights(
             else:
                 prune(materials.model)
                 materials.model.save_pretrained(str(folder), save_embedding_layers=False)
+            write_base(folder, materials.changed)
+            if VOCABULARY in materials.changed:
+                save_tokenizer(materials, folder)  # the base model's has not all tokens
             (folder / "chat_template.jinja").write_text(materials.template.exported, encoding="utf-8")
         if beside is not None:
             beside(folder)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.contract.acceleration import ATTENTION
 from engine.contract.errors import UserError
 from engine.contract.forensics_api import RowText, RowTexts, RowTextsAnswer, TokenLoss, TokenLosses, TokenLossesAnswer
 
@@ -115,24 +116,28 @@ def _model(asked: TokenLosses) -> Any:
     import torch
 
     from engine.compute.inference.base import load_model, load_tokenizer
+    from engine.compute.inference.rope import changes
     from engine.compute.training.beginnings import begin_again
     from engine.compute.training.checkpoint import load_weights
+    from engine.compute.training.new_tokens import fit_base
     from engine.compute.training.tuners import apply_tuner
     from engine.contract.tuner import TunerConfig
 
     torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
-    device, attention = torch.device("cpu"), asked.model.attention
+    device = torch.device("cpu")
+    attention = "auto" if asked.model.attention in ATTENTION else asked.model.attention  # those are for GPUs
     folder = _state(asked)
     if folder is not None and folder.name == "model":
         return load_model(folder, torch.float32, attention, device)
-    model = load_model(_base(asked), torch.float32, attention, device)
+    base = _base(asked)
+    model = load_model(base, torch.float32, attention, device, changed=changes(base, asked.model))
     if folder is None:
         return model
     try:
         if folder.name == "adapter":
             from peft import PeftModel
 
-            return PeftModel.from_pretrained(model, str(folder))
+            return PeftModel.from_pretrained(fit_base(model, folder), str(folder))
         tuner = TunerConfig.model_validate(asked.tuner)
         tuned = apply_tuner(model, tuner, tokenizer=load_tokenizer(_base(asked)))
         tuned = begin_again(tuned, tuner, folder).model

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from engine.compute.data.pool import RowPool
+from engine.compute.training import packs
 from engine.compute.training.batches import IGNORED, PLACES, Batch
 from engine.compute.training.row_losses import RowLosses
 from engine.compute.worker.failures import is_disk_full
@@ -161,8 +162,7 @@ class RowRecord:
             for at in np.flatnonzero(~self._known[places]):
                 if not self._known[places[at]]:
                     self._known[places[at]] = True
-                    ids, labels = batch["input_ids"][at].numpy(), batch["labels"][at].numpy()
-                    made.append(self._described(int(places[at]), ids, labels))
+                    made.append(self._described(int(places[at]), *_row(batch, int(at))))
         return np.array(made, dtype=ROW) if made else np.empty(0, ROW)
 
     def _described(self, place: int, ids: np.ndarray, labels: np.ndarray) -> tuple[object, ...]:
@@ -175,6 +175,13 @@ class RowRecord:
         prompt = _digest(ids[:first]) if first > 1 else 0
         stored = packed_hash(origin.fingerprint)
         return (place, origin.source, origin.line, len(learned), prompt, _digest(answer), stored)
+
+
+def _row(batch: Batch, at: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tokens and labels of a row of a batch."""
+    if packs.FIRSTS in batch:
+        return packs.row_of(batch, at)
+    return batch["input_ids"][at].numpy(), batch["labels"][at].numpy()
 
 
 def _digest(ids: np.ndarray) -> int:

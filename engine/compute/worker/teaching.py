@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from engine.compute.data.tokenise import Tokeniser
 from engine.compute.inference.base import load_model, load_tokenizer
+from engine.compute.training.new_tokens import fit_base
 from engine.compute.worker.materials import Materials
 from engine.compute.worker.model_source import ModelSource
 from engine.compute.worker.worker import Worker
@@ -86,6 +87,6 @@ class Teaching:
             task = json.loads((folder / ADAPTER).read_text(encoding="utf-8")).get("task_type")
             if task not in (None, "CAUSAL_LM"):
                 raise ValueError("It writes no text.")
-            return PeftModel.from_pretrained(model, str(folder))
+            return PeftModel.from_pretrained(fit_base(model, folder), str(folder))
         except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
             raise UserError("teacher.adapter_failed", path=str(folder), detail=str(error)[:300]) from error

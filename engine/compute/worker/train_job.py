@@ -13,6 +13,8 @@ from engine.compute.training.allocation import Allocation
 from engine.compute.training.beginnings import begin_again, begin_by_rows, has_pass
 from engine.compute.training.callbacks import Watch
 from engine.compute.training.checkpoint import load_weights
+from engine.compute.training.kernels import compile_layers, why_not_compiled
+from engine.compute.training.lisa import Lisa
 from engine.compute.training.members import Members
 from engine.compute.training.objectives import Objective
 from engine.compute.training.optimizers import make_muon
@@ -38,6 +40,7 @@ from engine.compute.worker.lessons import Lessons, prepare, tell_tally
 from engine.compute.worker.materials import Materials, gather
 from engine.compute.worker.memory import MemoryBook
 from engine.compute.worker.model_source import ModelSource
+from engine.compute.worker.pushed import push_result
 from engine.compute.worker.results import When, evaluate, save_weights
 from engine.compute.worker.resume import Start, check_identity, choose, differences
 from engine.compute.worker.teaching import Teaching
@@ -133,6 +136,7 @@ class TrainSession:
         save_weights(self.job.tuner.kind, materials, self.folder.outputs, step, self.report, beside)
         self.worker.check()
         self._evaluate("after", materials, lessons)
+        push_result(self.order, self.job, self.folder, self.worker)
 
     def _begin(self, start: Start | None, materials: Materials, lessons: Lessons) -> None:
         """Give the adapter its beginning: from rows once, and after that from what the checkpoint keeps of it."""
@@ -212,6 +216,9 @@ class TrainSession:
         record = Forensics(self, materials, lessons, identity, boundary, objective.of_tokens)
         watch = Watch(boundary.stepped, boundary.validated, self._should_stop, record, self.course.go_back, book.begin)
         trainer = self._trainer(materials, lessons, objective, watch, bool(lessons.validation), record.losses, start)
+        if self.job.tuner.kind == "lisa":
+            trainer.add_callback(Lisa(materials.model, self.job.tuner, self.job.training.seed))
+        self._compile(materials)
         boundary.trainer = book.trainer = trainer
         if not trainer.selective:
             architecture = type(trainer.model).__name__
@@ -261,7 +268,7 @@ class TrainSession:
             parts=self.job.training.micro_batch_parts, plus_ratio=self.job.tuner.plus_ratio,
             muon=partial(make_muon, config=self.job.training) if self.job.training.optimizer == "muon" else None,
             guards=self.course.guards, rows=rows, objective=objective, ranks=self._ranks(materials, lessons),
-            members=self.members,
+            members=self.members, more_optimizer=self.job.extra.optimizer,
         )  # fmt: skip
         trainer.keeps = self.course
         self.course.trainer = trainer
@@ -276,6 +283,16 @@ class TrainSession:
         members.join(materials.device)
         members.same(weight for weight in materials.model.parameters() if weight.requires_grad)
         shard(materials.model)
+
+    def _compile(self, materials: Materials) -> None:
+        """Compile the layers where that is asked for and can be done."""
+        if not self.job.training.compile:
+            return
+        detail = why_not_compiled(materials.device)
+        if detail:
+            self.report.note("training.not_compiled", "warning", detail=detail)
+            return
+        self.report.note("training.compiled", count=compile_layers(materials.model))
 
     def _ranks(self, materials: Materials, lessons: Lessons) -> Allocation | None:
         """Who moves ranks between modules, where the method does."""

@@ -3,6 +3,33 @@
 from engine.contract.messages.base import Message
 
 HUBS: dict[str, Message] = {
+    "config.push_repo": Message("", "'{value}' is no name on a hub.", "Write it as owner/name."),
+    "config.push_network": Message(
+        "", "The result is to go to a hub, and the worker is to reach nothing.", "Set network to auto or open."
+    ),
+    "push.begun": Message("The result goes to {hub} as {repo}.", "", ""),
+    "push.done": Message("The result is at {url} (commit {commit}).", "", ""),
+    "push.ended": Message("The push was ended; the result is kept here.", "", "Go on with it: forge push {run}."),
+    "push.failed": Message(
+        "The result could not be pushed; it is kept here.", "{detail}", "Try again: forge push {run}."
+    ),
+    "push.no_token": Message(
+        "Nothing can be pushed to {hub}.", "There is no token for it.", "Set one: forge secret set {hub}."
+    ),
+    "push.refused": Message(
+        "The hub did not take the result.", "{detail}", "Look at the token's rights and at the name, then push again."
+    ),
+    "push.public": Message(
+        "Nothing was pushed: {repo} is public there.",
+        "The result was to be private.",
+        "Choose another name, make it private on the hub, or say private=false.",
+    ),
+    "push.not_asked": Message(
+        "It is not said where the result goes.",
+        "The run's config has no outputs.push.",
+        "Say it: forge push RUN --to huggingface:OWNER/NAME.",
+    ),
+    "push.no_result": Message("There is nothing to push.", "The run has no adapter and no model.", "Let it end first."),
     "hub.unknown": Message(
         "There is no model '{path}' there.",
         "{endpoint} knows none of this name.",

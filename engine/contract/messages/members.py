@@ -36,6 +36,11 @@ MEMBERS: dict[str, Message] = {
         "The stage {stage} writes answers in every step, and they are not shared among several yet.",
         "Use one GPU or process.",
     ),
+    "config.members_alone": Message(
+        "",
+        "{setting}: {value} works in one process only, and this run is trained by several.",
+        "Set {setting} to {instead}, or use one GPU or process.",
+    ),
     "config.members_loss": Message(
         "",
         "With the loss {loss} of {stage} the rows that pass together belong together: shared among several it would be "

@@ -16,6 +16,45 @@ TUNERS: dict[str, Message] = {
     "config.freeze_nothing": Message(
         "", "No layer and no module would be trained.", "Set layers, or name modules in modules_to_save."
     ),
+    "config.new_tokens_tuner": Message(
+        "",
+        "With {tuner}, as the base weights are held, no rows of the embeddings are there that could learn new tokens.",
+        "Leave new_tokens empty, or choose one of these without fewer bits: {able}.",
+    ),
+    "config.new_tokens_init": Message(
+        "", "{init} changes how the result is written, which then has no place for new tokens.", "Set init to default."
+    ),
+    "config.new_tokens_stage": Message(
+        "",
+        "With the stage {stage} the model is held to another vocabulary, or has no words of its own.",
+        "Leave new_tokens empty.",
+    ),
+    "config.token_text": Message(
+        "", "'{token}' cannot be a new token: it is blank, or too long.", "Take 1 to {most} characters."
+    ),
+    "config.token_known": Message(
+        "The model has the token '{token}' already.",
+        "It is number {number} of its vocabulary.",
+        "Take it out of tuner.new_tokens, or name it in tuner.tokens.",
+    ),
+    "config.token_described": Message(
+        "The description of the token '{token}' has no tokens.",
+        "'{words}' becomes none.",
+        "Write words in tuner.new_tokens, or leave it empty for the mean of all.",
+    ),
+    "config.lisa_layers": Message(
+        "", "LISA draws layers from all of them, and {layers} is no number of layers.", "Set layers to 1 or more."
+    ),
+    "config.pro_blocks": Message(
+        "{blocks} new blocks are to be added, and the model has {have} of its own.",
+        "At most one comes behind each.",
+        "Set tuner.blocks to {have} at most.",
+    ),
+    "config.pro_unfit": Message(
+        "LLaMA-Pro does not fit this model.",
+        "A new block that should change nothing changes what {architecture} answers.",
+        "Choose another method (tuner.kind), such as lora or freeze.",
+    ),
     "config.freeze_layers": Message(
         "{layers} layers are to be trained, and the model has {have}.", "", "Set tuner.layers to {have} at most."
     ),

@@ -26,6 +26,7 @@ from engine.control.api import (
     routes_hubs,
     routes_listing,
     routes_nodes,
+    routes_push,
     routes_recovery,
     routes_runs,
     routes_service,
@@ -59,6 +60,7 @@ def make_app(context: Context, token: str) -> ASGIApp:
         routes_alerts,
         routes_forecast,
         routes_forensics,
+        routes_push,
         routes_datasets,
         routes_uploads,
     ):

@@ -36,6 +36,7 @@ async def ask(
     receive: Receive,
     confidential: dict[str, Any] | None = None,
     spare: QuerySpare | None = None,
+    limit: float = LIMIT_S,
 ) -> QueryAnswer:
     """The answer, or why there is none; the process is ended when time is up or nobody waits any more."""
     folder = home.root / "queries"  # empty: nothing in it can be imported by accident
@@ -46,9 +47,9 @@ async def ask(
     talk = asyncio.create_task(_talk(python, folder, environment, order, spare if query.kind in WARM_KINDS else None))
     left = asyncio.create_task(_left(receive))
     try:
-        await asyncio.wait({talk, left}, timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({talk, left}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         if not talk.done():
-            return QueryAnswer(error=UserError("query.too_slow", kind=query.kind, seconds=round(LIMIT_S)).body())
+            return QueryAnswer(error=UserError("query.too_slow", kind=query.kind, seconds=round(limit)).body())
         code_of_end, output, errors = talk.result()
     finally:
         for task in (left, talk):

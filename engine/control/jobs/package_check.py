@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from engine.contract.acceleration import ATTENTION, LIGER
 from engine.contract.errors import Problem
 from engine.contract.optimizers import needed_package
+from engine.contract.push import PUSHERS
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.tuners import QUANTISERS
 from engine.contract.watching import TRACKERS
@@ -32,6 +34,16 @@ def _wanted(job: TrainJob) -> Iterator[tuple[str, Problem]]:
     needed = needed_package(job.training.optimizer)
     if needed is not None:
         yield needed[0], _missing(job.training.optimizer, *needed, "training.optimizer")
+    if job.model.attention in ATTENTION:
+        yield (
+            ATTENTION[job.model.attention][0],
+            _missing(job.model.attention, *ATTENTION[job.model.attention], "model.attention"),
+        )
+    if job.training.liger:
+        yield LIGER[0], _missing("Liger", *LIGER, "training.liger")
+    target = job.outputs.push.hub
+    if target != "none":
+        yield PUSHERS[target], _missing(target, PUSHERS[target], PUSHERS[target].replace("_", "-"), "outputs.push.hub")
     if job.quantisation != "none":
         package = QUANTISERS[job.quantisation]
         yield package, _missing(job.quantisation, package, package, "model.quantisation")

@@ -210,7 +210,16 @@ def needed(spec: RunSpec, store: SecretStore) -> GivenSecrets:
     elif isinstance(spec.job, ImportJob):
         hub = spec.job.source.kind
     hub = hub if hub in (*HUBS, "url") else ""
-    return store.given(hub, trackers) if hub or trackers else GivenSecrets()
+    given = store.given(hub, trackers) if hub or trackers else GivenSecrets()
+    target = spec.job.outputs.push.hub if isinstance(spec.job, TrainJob) else "none"
+    return _both(given, store.given(target)) if target not in ("none", hub) else given
+
+
+def _both(one: GivenSecrets, other: GivenSecrets) -> GivenSecrets:
+    names = GivenSecrets.model_fields
+    return GivenSecrets.model_validate(
+        {name: value for name in names if (value := one.plain(name) or other.plain(name))}
+    )
 
 
 def hand_over(folder: AttemptFolder, given: GivenSecrets) -> None:

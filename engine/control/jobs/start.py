@@ -71,11 +71,10 @@ def _launch(
     home: Home, folder: AttemptFolder, order: AttemptOrder, claim: Claim, python: str, chosen: Settings, node: Node
 ) -> Launch:
     """A process is told all of it; an executor elsewhere has its own command, home and devices."""
-    variables = logs.environment(chosen.log_level, chosen.log_json)
     return Launch(
         folder,
         [] if node.docker else [python, "-m", "engine.compute.worker", str(folder.root)],
-        variables if node.docker else environment(home, claim, chosen),
+        variables(home, claim, chosen, docker=bool(node.docker)),
         order=order,
         devices=tuple(device for device in claim.devices if device != CPU),
         owner=claim.owner,
@@ -125,6 +124,13 @@ def prepare(
     )  # fmt: skip
     write_json(folder.order, order.model_dump(mode="json"))
     return order
+
+
+def variables(home: Home, claim: Claim, chosen: Settings, *, docker: bool) -> dict[str, str]:
+    """Those the run's config asks for, and ours, which win."""
+    ours = logs.environment(chosen.log_level, chosen.log_json) if docker else environment(home, claim, chosen)
+    job = claim.spec.job
+    return (dict(job.extra.environment) if isinstance(job, TrainJob) else {}) | ours
 
 
 def environment(home: Home, claim: Claim, chosen: Settings) -> dict[str, str]:

@@ -246,9 +246,11 @@ def test_that_every_code_the_worker_uses_has_a_text():
     pattern = re.compile(rf'"((?:{rooms})\.[a-z_]+)"')
     used = {code for path in root.rglob("*.py") for code in pattern.findall(path.read_text())} - {
         "config.json",
+        "model.attention",
         "model.path",
         "model.quantisation",
         "model.safetensors",
+        "training.liger",
         "training.optimizer",
         "worker.log",
         *POINTS,  # places for faults

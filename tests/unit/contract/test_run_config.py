@@ -73,7 +73,7 @@ def test_that_all_problems_are_named_at_once_with_their_lines():
     found = problems_of(
         """version: 1
 name: x
-model: {path: a, attention: flash_attention_2}
+model: {path: a, quantisation: hqq_4bit}
 data:
   train: [{path: b, wieght: 2}]
 stage: image_sft
@@ -86,7 +86,7 @@ tuner: {kind: lroa, rank: abc}
 """
     )
     assert found == {
-        "model.attention": (3, "config.not_yet"),
+        "model.quantisation": (3, "config.not_yet"),
         "data.train.0.wieght": (5, "config.unknown_key"),
         "stage": (6, "config.not_yet"),
         "trainig": (7, "config.unknown_key"),
