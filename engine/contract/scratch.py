@@ -30,7 +30,9 @@ class ScratchConfig(Settings):
         basic=True,
     )
     hidden: int = setting(128, "Width of the stream between layers.", label="Hidden size", basic=True, ge=8, le=65536)
-    layers: int = setting(6, "Layers.", label="Layers", basic=True, ge=1, le=1000)
+    layers: int = setting(
+        6, "Blocks of attention and feed-forward, one after another.", label="Layers", basic=True, ge=1, le=1000
+    )
     heads: int = setting(4, "Attention heads of queries.", label="Heads", basic=True, ge=1, le=1024)
     kv_heads: int = setting(
         2, "Heads of keys and values, each for as many heads of queries (GQA); of deepseek_v3 not used.",

@@ -109,11 +109,11 @@ def put(document: Document, path: str, value: Any) -> None:
 
 
 def suggested_name(document: Document) -> str:
-    """A name made of model and dataset."""
+    """A name made of model, dataset and method."""
     model = str(document["model"]["path"]).rstrip("/").rpartition("/")[2]
     data = str(document["data"]["train"][0]["path"]).rpartition("/")[2].partition(".")[0]
     parts = [part for part in (model, data if data != model else "") if part]
-    return "-".join(parts)[:100] + "-lora" if parts else ""
+    return "-".join(parts)[:100] + f"-{document['tuner']['kind']}" if parts else ""
 
 
 def usable(stored: Any) -> Document | None:

@@ -49,6 +49,7 @@ from tests.desktop import (
     sheets_online,
     sheets_run,
     sheets_runs,
+    sheets_scratch,
     sheets_settings,
     sheets_stages,
     sheets_teacher,
@@ -137,6 +138,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield from sheets_heads.pages(desktop, backend)
     yield from sheets_online.pages(desktop, backend)
     yield from sheets_teacher.pages(desktop, backend)
+    yield from sheets_scratch.pages(desktop, backend)
     yield from sheets_forecast.pages(desktop, backend)
     yield from sheets_memory.pages(desktop, backend)
     yield from sheets_forensics.pages(desktop, backend)

@@ -48,6 +48,7 @@ _PICTURES = {
     "A new run": (
         ("wizard-blank", "Step 1: the catalogue of models, and what this machine can hold."),
         ("wizard-catalogue-picked", "A model picked; where it comes from and what it needs."),
+        ("scratch-experts", "A model from a form, to be pretrained: its parameters are counted as it is typed."),
         ("wizard-data-rows", "Step 2: rows as the model will see them, and what of them is learned."),
         ("heads-rows", "The same for a stage whose model writes no text."),
         ("wizard-data-bad", "Rows that cannot be used, by line."),
@@ -56,6 +57,9 @@ _PICTURES = {
         ("wizard-training-method", "Another method: what it does not use is greyed, unknown options are refused."),
         ("stages-dpo-open", "The settings of the chosen stage's loss: here those of DPO."),
         ("online-tried", "Rewards for the model's own answers, tried on the first rows."),
+        ("stage-gkd", "Learning from a teacher: a larger model whose answers are followed."),
+        ("push", "Where the result goes when the run is over, only if asked for."),
+        ("processes", "Several GPUs or processes that share one run."),
         ("wizard-compute-waits", "Step 4: where it runs, when it will start, its limits."),
         ("wizard-review-ready", "Step 5: what will happen, and the run as YAML."),
         ("wizard-no-worker", "No environment to train in, and the way to one."),
