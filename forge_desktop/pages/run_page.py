@@ -8,7 +8,7 @@ from functools import partial
 from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtWidgets import QButtonGroup, QMenu, QPushButton, QStackedWidget, QWidget
 
-from engine.contract.api import ArtifactInfo, CheckpointInfo, Diagnosis, ResumeRun
+from engine.contract.api import ArtifactInfo, CheckpointInfo, Diagnosis, ResumeRun, RunSummary
 from engine.contract.errors import ErrorBody
 from forge_desktop.bridge.backend import Item
 from forge_desktop.bridge.preferences import Preferences
@@ -130,6 +130,10 @@ class RunPage(Page):
         made = self._tab_buttons[TABS[place][0]]
         made.click()
         made.setFocus(Qt.FocusReason.TabFocusReason)
+
+    def shown_run(self) -> RunSummary | None:
+        """The run, once it is known."""
+        return self.model.detail.run if self.model.detail is not None else None
 
     # The content is made a card a turn once the detail is there, each card with what it shows, and seen when all are.
 
