@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PySide6.QtWidgets import QApplication
 
-from engine.contract.paths import code_root
 from forge_desktop.app import Desktop
 from forge_desktop.bridge.controller import connect_to_controller
 from forge_desktop.theme import language
 from tests.helpers.controller import ControllerProcess
-
-WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
+from tests.helpers.real_worker import WORKER
 
 
 @pytest.fixture

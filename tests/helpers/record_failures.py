@@ -20,10 +20,10 @@ from typing import Any
 
 from engine.contract.paths import code_root
 from tests.helpers.provoked.runs import RUNS, healthy, provoke
+from tests.helpers.real_worker import WORKER
 
 LOGS = code_root() / "tests" / "unit" / "control" / "diagnosis_logs"
 INDEX = LOGS / "recorded.json"
-WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
 LONGEST, BEGINNING = 6_000, 1_200
 PROVOKED: dict[str, tuple[str, ...]] = {
     "adapter_config_absent": ("adapter_without_config",),

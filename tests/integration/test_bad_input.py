@@ -16,15 +16,14 @@ import pytest
 
 from engine.client.address import read_address
 from engine.contract.errors import ErrorBody, Refused, UserError
-from engine.contract.paths import code_root, resources_folder
+from engine.contract.paths import resources_folder
 from engine.contract.run_spec import RunConfig
 from tests.helpers.controller import ControllerProcess
 from tests.helpers.disks import as_a_common_person, full, needs_root, read_only, small_disk
+from tests.helpers.real_worker import WORKER, needs_worker
 from tests.helpers.waiting import wait_until
 
-WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
 BUNDLED = {"path": "demo", "hub": "bundled"}
-with_worker = pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment")
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def start_without(service: ControllerProcess, **options) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@with_worker
+@needs_worker
 def test_bad_data_from_the_check_over_the_preview_to_the_workers_last_word(real, tmp_path):
     real.start()
     os.mkfifo(tmp_path / "pipe.jsonl")
@@ -69,7 +68,7 @@ def test_bad_data_from_the_check_over_the_preview_to_the_workers_last_word(real,
     assert "JSONL" in ended.error.fix
 
 
-@with_worker
+@needs_worker
 def test_bad_models_from_the_check_to_the_workers_last_word(real, tmp_path):
     real.start()
     folder = tmp_path / "model"

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,24 +14,16 @@ from engine.contract.datasets import ImportJob, ImportSource
 from engine.contract.paths import code_root, resources_folder
 from engine.contract.run_spec import RunSpec
 from tests.helpers.controller import ControllerProcess
+from tests.helpers.real_worker import needs_worker
 from tests.helpers.waiting import wait_until
 
-WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
 READER = code_root() / "engine" / "compute" / "worker" / "import_job.py"
 MODEL = resources_folder() / "demo" / "model" / "config.json"
 DATA = resources_folder() / "demo" / "data" / "train.jsonl"
 pytestmark = [
-    pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment"),
+    needs_worker,
     pytest.mark.skipif(not READER.exists(), reason="workers of this version import nothing"),
 ]
-
-
-@pytest.fixture
-def real(tmp_path: Path) -> Iterator[ControllerProcess]:
-    service = ControllerProcess(tmp_path, WORKER)
-    service.start()
-    yield service
-    service.close()
 
 
 def job(path: Path, dataset: str = "alpha") -> ImportJob:

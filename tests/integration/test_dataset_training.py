@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,15 +12,15 @@ import pytest
 
 from engine.contract.datasets import ImportJob, ImportSource
 from engine.contract.errors import Refused
-from engine.contract.paths import code_root, resources_folder
+from engine.contract.paths import resources_folder
 from engine.contract.run_spec import RunSpec
 from tests.helpers.controller import ControllerProcess
+from tests.helpers.real_worker import WORKER, needs_worker
 from tests.helpers.waiting import wait_until
 
-WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
 DATA = resources_folder() / "demo" / "data" / "train.jsonl"
 pytestmark = [
-    pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment"),
+    needs_worker,
     pytest.mark.skipif(not DATA.exists(), reason="the bundled data is not there"),
 ]
 ROWS = 120

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPlainTextEdit, QPush
 
 from engine.client.download import fingerprint
 from engine.contract.api import ResumeRun
-from engine.contract.paths import code_root
 from engine.contract.run_spec import RunSpec
 from engine.contract.states import RunState
 from forge_desktop.app import Desktop
@@ -22,10 +20,10 @@ from forge_desktop.bridge.controller import connect_to_controller
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.ask_dialog import AskDialog
 from tests.helpers.controller import ControllerProcess
+from tests.helpers.real_worker import WORKER, needs_worker
 
-WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
 LONG = {"timeout": 120_000}
-pytestmark = pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment")
+pytestmark = needs_worker
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from engine.contract.advice import with_changes
 from engine.contract.paths import code_root
 from engine.contract.run_spec import RunConfig
 from tests.helpers.controller import ControllerProcess
+from tests.helpers.real_worker import WORKER, needs_worker
 from tests.helpers.waiting import wait_until
 
-WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
 BUNDLED = {"path": "demo", "hub": "bundled"}
-pytestmark = pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment")
+pytestmark = needs_worker
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from engine.contract.errors import NotFound, UserError
 from engine.contract.forensics_api import TokenLosses, TokenLossesAnswer
 from engine.contract.run_spec import RunSpec
 from tests.helpers.waiting import wait_until
-from tests.integration.test_real_worker import demo, losses, pytestmark, real
+from tests.integration.test_real_worker import demo, losses, pytestmark
 
-__all__ = ["pytestmark", "real"]
+__all__ = ["pytestmark"]
 
 BAD = ("What is 2 + 3?", "zq7 xvw0 kjt4 pfh9 bqz1 mxk8 wvj3 hqd6 tzc2 yfg5 rlx7 nqb4 ucv0 jwz9 dkp3 sxh1")
 

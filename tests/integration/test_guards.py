@@ -9,9 +9,9 @@ from engine.contract.api import Settings
 from engine.contract.errors import UserError
 from engine.contract.run_spec import RunSpec
 from tests.helpers.waiting import wait_until
-from tests.integration.test_real_worker import demo, pytestmark, real
+from tests.integration.test_real_worker import demo, pytestmark
 
-__all__ = ["pytestmark", "real"]
+__all__ = ["pytestmark"]
 
 
 def order(name: str, max_steps: int = 12, **job) -> RunSpec:

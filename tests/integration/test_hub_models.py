@@ -14,13 +14,13 @@ from engine.contract.run_spec import RunSpec
 from tests.helpers.controller import ControllerProcess
 from tests.helpers.forward_proxy import ForwardProxy
 from tests.helpers.hub import Hub
+from tests.helpers.real_worker import WORKER, needs_worker
 from tests.helpers.waiting import wait_until
 
-WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
 MODEL = code_root() / "resources" / "demo" / "model"
 ID, TOKEN, LOGIN = "tiny/demo-chat", "hf_NeverSeenAgain123", "ada:s3cretPassw0rd"
 pytestmark = [
-    pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment"),
+    needs_worker,
     pytest.mark.skipif(not (MODEL / "config.json").exists(), reason="the bundled model is not there"),
 ]
 

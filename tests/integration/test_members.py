@@ -1,19 +1,16 @@
 """Several processes below a real controller: one curve, and nobody left when their first is killed."""
 
 import os
-from pathlib import Path
 
 import psutil
 import pytest
 
 from engine.contract.api import Settings
-from engine.contract.paths import code_root
 from engine.contract.run_spec import RunSpec
-from tests.helpers.controller import ControllerProcess
+from tests.helpers.real_worker import needs_worker
 from tests.helpers.waiting import wait_until
 
-WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
-pytestmark = pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment")
+pytestmark = needs_worker
 
 
 def demo(max_steps: int) -> RunSpec:
@@ -25,14 +22,6 @@ def demo(max_steps: int) -> RunSpec:
            "checkpoints": {"every_minutes": None, "every_steps": 4}}  # fmt: skip
     compute = {"gpus": 0, "processes": 2}
     return RunSpec.model_validate({"name": "two", "job": job, "compute": compute})
-
-
-@pytest.fixture
-def real(tmp_path: Path):
-    service = ControllerProcess(tmp_path, WORKER)
-    service.start()
-    yield service
-    service.close()
 
 
 def members_of(pid: int) -> list[psutil.Process]:

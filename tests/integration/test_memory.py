@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from engine.contract.forecast import MemoryForecast
-from tests.integration.test_real_worker import demo, pytestmark, real
+from tests.integration.test_real_worker import demo, pytestmark
 
-__all__ = ["pytestmark", "real"]
+__all__ = ["pytestmark"]
 
 
 def forecast(real, spec) -> MemoryForecast:

@@ -10,8 +10,9 @@ import pytest
 from engine.contract.ids import new_id
 from engine.contract.run_spec import RunSpec
 from tests.helpers.controller import ControllerProcess
+from tests.helpers.real_worker import WORKER
 from tests.helpers.waiting import wait_until
-from tests.integration.test_real_worker import WORKER, demo, pytestmark
+from tests.integration.test_real_worker import demo, pytestmark
 
 __all__ = ["pytestmark"]
 STEPS, AT = 6, 5

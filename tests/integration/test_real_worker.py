@@ -1,7 +1,6 @@
 """The bundled model in a real worker below a real controller."""
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -10,12 +9,12 @@ from engine.contract.api import Settings
 from engine.contract.paths import code_root
 from engine.contract.run_spec import RunSpec
 from tests.helpers.controller import ControllerProcess
+from tests.helpers.real_worker import needs_worker
 from tests.helpers.waiting import wait_until
 
-WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
 MODEL = code_root() / "resources" / "demo" / "model" / "config.json"
 pytestmark = [
-    pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment"),
+    needs_worker,
     pytest.mark.skipif(not MODEL.exists(), reason="the bundled model is not there"),
 ]
 
@@ -27,14 +26,6 @@ def demo(max_steps: int) -> RunSpec:
     training = {"max_steps": max_steps, "micro_batch_size": 4, "learning_rate": 0.001, "threads": 1}
     job = {"kind": "train", "model": bundled, "data": data, "training": training}
     return RunSpec.model_validate({"name": "a few steps", "job": job})
-
-
-@pytest.fixture
-def real(tmp_path: Path):
-    service = ControllerProcess(tmp_path, WORKER)
-    service.start()
-    yield service
-    service.close()
 
 
 def test_that_a_real_worker_trains_over_the_death_of_its_controller(real):

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.contract.errors import Refused
-from engine.contract.paths import code_root
 from engine.contract.run_spec import RunSpec
 from engine.contract.scratch import ScratchConfig
 from engine.contract.scratch_shape import parameters_of
 from forge_desktop.models.phases import stages_of
 from tests.helpers.controller import ControllerProcess
+from tests.helpers.real_worker import needs_worker
 
-WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
-pytestmark = pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment")
+pytestmark = needs_worker
 FORM = {
     "family": "qwen3_moe", "hidden": 32, "layers": 2, "heads": 4, "kv_heads": 2, "intermediate": 64, "experts": 4,
     "expert_size": 32, "context": 128, "vocabulary": 400,
 }  # fmt: skip
-
-
-@pytest.fixture
-def real(tmp_path: Path):
-    service = ControllerProcess(tmp_path, WORKER)
-    service.start()
-    yield service
-    service.close()
 
 
 def order(**job: Any) -> RunSpec:

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
 from engine.contract.errors import Refused
-from engine.contract.paths import code_root
 from engine.contract.run_spec import RunSpec
 from tests.helpers.controller import ControllerProcess
+from tests.helpers.real_worker import needs_worker
 
-WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
-pytestmark = pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment")
-
-
-@pytest.fixture
-def real(tmp_path: Path):
-    service = ControllerProcess(tmp_path, WORKER)
-    service.start()
-    yield service
-    service.close()
+pytestmark = needs_worker
 
 
 def order(**job) -> RunSpec:

@@ -10,8 +10,9 @@ import pytest
 from engine.contract.api import Settings
 from engine.control.executors import identity
 from tests.helpers.controller import ControllerProcess
+from tests.helpers.real_worker import WORKER
 from tests.helpers.waiting import wait_until
-from tests.integration.test_real_worker import MODEL, WORKER, demo
+from tests.integration.test_real_worker import MODEL, demo
 
 pytestmark = [
     pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,7 @@ from engine.cli import data_check, data_import
 from engine.cli.__main__ import main, parser
 from engine.contract.dataset_queries import XrayAnswer, XrayRow
 from engine.contract.errors import UserError
-from engine.contract.paths import code_root
-
-WORKER = Path(os.environ.get("FORGE_WORKER_PYTHON") or code_root() / ".venv-worker" / "bin" / "python")
-needs_worker = pytest.mark.skipif(not WORKER.exists(), reason="there is no worker environment")
+from tests.helpers.real_worker import WORKER, needs_worker
 
 
 @pytest.fixture(autouse=True)
