@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -157,3 +159,28 @@ def test_that_widgets_are_made_of_controls_that_ignore_the_wheel():
         and getattr(node.func, "id", "") in ("QComboBox", "QSpinBox", "QDoubleSpinBox", "QSlider", "QDial")
     ]
     assert wrong == []
+
+
+def test_that_classes_of_qt_are_never_imported_on_another_thread():
+    """Defined there while the window's thread works with widgets they have ended the program."""
+    inside = {"forge_desktop.theme.staged_import", "forge_desktop.app"}
+    loose = [
+        where(file, node)
+        for file, node in called("import_module")
+        if ".".join(file.relative_to(ROOT).with_suffix("").parts) not in inside
+    ]
+    assert loose == []
+    code = (
+        "import sys; import forge_desktop.app as app; before = set(sys.modules); app._read_ahead()\n"
+        "print([name for name in set(sys.modules) - before if 'pyqtgraph' in name or 'PySide6' in name\n"
+        "       or (name.startswith('forge_desktop') and not hasattr(sys.modules[name], '__path__'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+    libraries = [
+        where(file, node)
+        for file, found in nodes(DESKTOP).items()
+        for node in found
+        if isinstance(node, ast.Import) and any(name.name.startswith("pyqtgraph") for name in node.names)
+    ]
+    assert [place.partition(":")[0] for place in libraries] == ["forge_desktop/panels/scatter_plot.py"]
