@@ -14,7 +14,7 @@ from engine.compute.training.checkpoint import Chance
 from engine.compute.training.ledger import TensorLedger
 from engine.compute.training.loss import next_token_targets
 from engine.compute.training.objectives import Objective
-from engine.compute.training.packs import FLAT
+from engine.compute.training.packs import FIRSTS, FLAT
 from engine.compute.training.trainer import ForgeTrainer
 
 
@@ -28,8 +28,8 @@ class LongestBatch:
 
     @property
     def rows(self) -> int:
-        """How many, or how many sequences where rows share some."""
-        return parts_of(self.batch)
+        """How many pass through the model, or how many sequences where rows share some."""
+        return parts_of(self.batch) if FIRSTS in self.batch else int(self.batch["labels"].shape[0])
 
     @property
     def width(self) -> int:
