@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from engine.client.download import Tell
 from forge_desktop.bridge.points import SeriesPart
 
 Axis = Literal["step", "time", "tokens_seen"]
 """What stands along a chart's x: the step, the wall time, or how many tokens the run had seen."""
-Buckets = np.ndarray[Any, Any]
-"""`engine.contract.pyramid.BUCKET`s by rising x."""
+if TYPE_CHECKING:  # numpy is imported once the window is painted
+    import numpy as np
+
+    Buckets = np.ndarray[Any, Any]
+    """`engine.contract.pyramid.BUCKET`s by rising x."""
+else:
+    Buckets = Any
 
 Named = tuple[tuple[str, str], ...]
 """Runs by id, and what people call them."""
