@@ -1,6 +1,8 @@
 """How training proceeds: length, batch, learning rate, precision, validation, saving."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
 
 from engine.contract.data import DataSource
 from engine.contract.optimizers import OptimizerName
@@ -9,6 +11,11 @@ from engine.contract.push import PushConfig
 from engine.contract.setting import Settings, setting
 
 Schedule = Literal["constant", "linear", "cosine", "cosine_with_restarts", "polynomial", "inverse_sqrt", "wsd"]
+
+
+def _when(value: object) -> object:
+    """It was a switch once."""
+    return {True: "always", False: "never"}[value] if isinstance(value, bool) else value
 
 
 class TrainingConfig(Settings):
@@ -102,9 +109,10 @@ class TrainingConfig(Settings):
     sequence_parallel: int = setting(
         1, "Devices that share each row's tokens, for rows too long for one.", label="Devices a row", ge=1, le=64
     )
-    memory_probe: bool = setting(
-        True,
-        "Measure the memory of the longest batch before the first step, so that a lack of it shows at once.",
+    memory_probe: Annotated[Literal["auto", "always", "never"], BeforeValidator(_when)] = setting(
+        "auto",
+        "Measure the memory of the longest batch before the first step, so that a lack of it shows at once; auto: "
+        "before it only where memory may be short, else in the second step, which costs no time.",
         label="Measure memory first",
     )
     assistant_only_loss: bool = setting(

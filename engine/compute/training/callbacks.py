@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from transformers import TrainerCallback, TrainerControl
 
 from engine.compute.training.allocation import Allocation
-from engine.compute.training.batches import BatchLoader
+from engine.compute.training.batches import Batch, BatchLoader
 from engine.compute.training.guards import Guards
 
 
@@ -119,3 +119,20 @@ class StopWatch(TrainerCallback):  # type: ignore[misc]
             last = True
         control.should_log = control.should_log or last
         return control
+
+
+class Keeps(Protocol):
+    """What else goes into a checkpoint's progress."""
+
+    def state(self) -> dict[str, Any]:
+        """As plain data."""
+
+    def load(self, state: dict[str, Any]) -> None:
+        """What `state` gave."""
+
+
+class Looks(Protocol):
+    """Looks at passes of a step."""
+
+    def at(self, model: Any, batch: Batch, place: int, parts: int) -> AbstractContextManager[None]:
+        """Around the pass of a part: `place` of so many."""

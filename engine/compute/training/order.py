@@ -125,7 +125,7 @@ def buffered(rows: np.ndarray, size: int, generator: np.random.Generator) -> np.
 def by_length(order: np.ndarray, lengths: np.ndarray, size: int, generator: np.random.Generator) -> Batches:
     """Rows are sorted inside pools of 50 batches, cut into batches, and the batches shuffled.
 
-    The longest batch goes first, so that memory that is too short shows at once.
+    The longest batch is the second, so that memory that is too short shows at once, and the first step soon.
     """
     rows = order.copy()
     for at in range(0, len(rows), size * POOL):
@@ -136,8 +136,9 @@ def by_length(order: np.ndarray, lengths: np.ndarray, size: int, generator: np.r
         return _cut(rows, size)
     longest = np.maximum.reduceat(lengths[rows], begins)
     shuffled = generator.permutation(len(begins))
-    first = int(np.argmax(longest[shuffled]))
-    shuffled = np.concatenate([shuffled[first : first + 1], shuffled[:first], shuffled[first + 1 :]])
+    widest = int(np.argmax(longest[shuffled]))
+    rest = np.delete(shuffled, widest)
+    shuffled = np.concatenate([rest[:1], shuffled[widest : widest + 1], rest[1:]])
     return Batches(rows, begins[shuffled], np.minimum(begins + size, len(rows))[shuffled])
 
 
@@ -158,10 +159,10 @@ def packed(rows: np.ndarray, lengths: np.ndarray, plan: Plan, generator: np.rand
     begins = np.searchsorted(numbers, np.arange(count + 1))
     chosen = np.arange(count) if plan.kept else generator.permutation(count)
     together = [np.sort(chosen[at : at + plan.size]) for at in range(0, count, plan.size)]
-    if together and not plan.kept:  # the widest batch goes first, as where rows are grouped by length
+    if len(together) > 1 and not plan.kept:  # the widest batch is the second, as where rows are grouped by length
         filled = np.add.reduceat(sizes, begins[:-1])
-        first = int(np.argmax([filled[batch].max() for batch in together]))
-        together.insert(0, together.pop(first))
+        widest = int(np.argmax([filled[batch].max() for batch in together]))
+        together.insert(1, together.pop(widest))
     pieces = [np.concatenate([order[begins[one] : begins[one + 1]] for one in batch]) for batch in together]
     ends = np.cumsum([len(piece) for piece in pieces], dtype=np.int64)
     whole = np.concatenate(pieces) if pieces else order

@@ -1,12 +1,18 @@
-"""Two passes over the longest batch before the first step: what memory they take. Training does not notice them."""
+"""What memory a pass takes: two over the longest batch before the first step, or one of a step that trains anyway.
+
+Training notices neither.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 
 from engine.compute.training.batches import Batch, BatchLoader, parts_of
@@ -17,10 +23,13 @@ from engine.compute.training.objectives import Objective
 from engine.compute.training.packs import FIRSTS, FLAT
 from engine.compute.training.trainer import ForgeTrainer
 
+CAPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Where a container finds its limit."""
+
 
 @dataclass(frozen=True)
 class LongestBatch:
-    """What fills memory most."""
+    """What fills memory most, or another batch to look at."""
 
     batch: Batch
     trained: float
@@ -76,6 +85,57 @@ def measure(trainer: ForgeTrainer, model: Any, longest: LongestBatch) -> int:
         _forget(parameters)
         trainer.figures.load(told)
         chance.restore()
+
+
+class StepLook:
+    """Looks at one part of the second batch that trains: it costs no pass of its own, and is most often the longest.
+
+    Where a step gathers several parts it is one that finds gradients of another, as nearly all of them do.
+    """
+
+    SECOND = 2
+
+    def __init__(self, trainer: ForgeTrainer, tell: Callable[[LongestBatch, int], None]) -> None:
+        self._trainer, self._tell = trainer, tell
+        self._batches = 0
+        self.most = 0
+        """Bytes a GPU's allocator had at most before it was looked at anew."""
+
+    @contextlib.contextmanager
+    def at(self, model: Any, batch: Batch, place: int, parts: int) -> Iterator[None]:
+        """Around the pass of a part: `place` of so many."""
+        self._batches += place == 0
+        if self._batches != self.SECOND or place != min(1, parts - 1):
+            yield
+            return
+        self._batches += 1
+        known = [*model.parameters(), *model.buffers()]
+        grads = [one.grad for one in known if one.grad is not None]
+        if self._trainer.args.device.type == "cuda":  # pragma: no cover - needs a GPU
+            torch.cuda.synchronize()
+            before = torch.cuda.memory_allocated()
+            self.most = torch.cuda.max_memory_allocated()
+            torch.cuda.reset_peak_memory_stats()
+            yield
+            torch.cuda.synchronize()
+            tensors = int(_bytes((*known, *grads)) + torch.cuda.max_memory_allocated() - before)
+        else:
+            with TensorLedger([*known, *grads]) as ledger:
+                yield
+            tensors = ledger.peak
+        learned = int(next_token_targets(batch["labels"])[1].numel())
+        self._tell(LongestBatch(batch, learned / max(1, batch["labels"].numel())), tensors)
+
+
+def room(device: str) -> int:
+    """Bytes this process may still grow to: free ones and its own, inside what the system lets it have."""
+    if device == "cuda":  # pragma: no cover - needs a GPU
+        return int(torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved())
+    most = int(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
+    for file in CAPS:
+        with contextlib.suppress(OSError, ValueError):  # "max", or another system
+            most = min(most, int(file.read_text()))
+    return most
 
 
 def optimiser_bytes(trainer: ForgeTrainer) -> int:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
@@ -15,7 +16,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 from engine.compute.inference.mode import at_rest
 from engine.compute.training.allocation import Allocation
 from engine.compute.training.batches import IGNORED, Batch, BatchLoader, parts_of, rows_between, rows_of
-from engine.compute.training.callbacks import Pace, StopWatch, Watch
+from engine.compute.training.callbacks import Keeps, Looks, Pace, StopWatch, Watch
 from engine.compute.training.checkpoint import (
     CHANCE,
     Chance,
@@ -106,16 +107,6 @@ def warmup_steps(config: TrainingConfig, steps: int) -> int:
     return math.ceil(config.warmup_share * steps)
 
 
-class Keeps(Protocol):
-    """What else goes into a checkpoint's progress."""
-
-    def state(self) -> dict[str, Any]:
-        """As plain data."""
-
-    def load(self, state: dict[str, Any]) -> None:
-        """What `state` gave."""
-
-
 class ForgeTrainer(Trainer):  # type: ignore[misc]
     """Trainer that takes its batches from a BatchLoader and measures loss at trained positions only."""
 
@@ -149,6 +140,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         self.ended = False
         """Training is to end at this step, though nobody asked at its boundary."""
         self.keeps: Keeps | None = None
+        self.look: Looks | None = None
         super().__init__(
             train_dataset=loader.dataset,
             eval_dataset=validation if len(validation) else None,
@@ -334,7 +326,8 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         for place, part in enumerate(parts if self.members is None else fill_up(self.members, parts)):
             if self.members is not None:
                 self.members.idle = place >= len(parts)
-            with keeping(self.rows if place < len(parts) else None, part) as content:
+            look = self.look.at(model, inputs, place, len(parts)) if self.look else nullcontext()
+            with keeping(self.rows if place < len(parts) else None, part) as content, look:
                 losses.append(super().training_step(model, content, num_items_in_batch))
         if not losses:  # none of the rows is this member's
             losses.append(torch.zeros((), device=self.args.device))

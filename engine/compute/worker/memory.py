@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,9 @@ from engine.contract.stages import stage_of
 
 STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
+SAFE = 0.5
+"""Of the memory there is: what is forecast below it is not measured before the first step, but by one that trains."""
+
 
 class MemoryBook:
     """Of one attempt's training."""
@@ -38,6 +42,7 @@ class MemoryBook:
         self._known = known or Calibration()
         self._shape = read_shape(folder)
         self._began, self._tokens, self._step = 0.0, 0, 0
+        self._look: probe.StepLook | None = None
         self.trainer: ForgeTrainer
 
     def begin(self, model: Any) -> None:
@@ -64,8 +69,15 @@ class MemoryBook:
             "shape": shape.model_dump(mode="json"),
         }  # fmt: skip
         self._report.memory_forecast(**content)  # before the probe, which may be where memory runs out
-        if self._job.training.memory_probe and not (members and members.shards):  # all would have to pass through
+        when = self._job.training.memory_probe
+        if when == "never" or (members and members.shards):  # all would have to pass through
+            return
+        if when == "always" or self._job.training.compile or found.total > SAFE * probe.room(device):
             self._report.memory_forecast(**content, **self._measured(model, shape, load, longest, device))
+        else:
+            self.trainer.look = self._look = probe.StepLook(
+                self.trainer, partial(self._seen, content, shape, load, device)
+            )
 
     def _load(self, device: Literal["cpu", "cuda"], width: int, longest: probe.LongestBatch) -> Load:
         """As the estimate knows it, with the formats that were really chosen."""
@@ -98,13 +110,34 @@ class MemoryBook:
         factor = round(factor_of(shape, load, tensors), 4)
         return {"measured": tensors + state, "factor": factor, "corrected": corrected}
 
+    def _seen(
+        self,
+        content: dict[str, Any],
+        shape: ModelShape,
+        longest: Load,
+        device: Literal["cpu", "cuda"],
+        batch: probe.LongestBatch,
+        tensors: int,
+    ) -> None:
+        """What a batch took that was trained: the longest one, or one that tells what the longest will take."""
+        width = min(batch.width, self._job.data.max_length)
+        load = self._load(device, width, batch)
+        factor = round(factor_of(shape, load, tensors + self.trainer.objective.held_bytes), 4)
+        found = estimate(shape, longest, self._known.model_copy(update={"factor": factor}))
+        there = probe.optimiser_bytes(self.trainer)
+        state = max(there, found.parts["optimiser"])
+        measured = found.tensors - found.parts["optimiser"] + state
+        whole = load.rows * width >= longest.rows * longest.width
+        corrected = peak("cpu") + state - there if device == "cpu" and whole else found.total
+        self._report.memory_forecast(**content, measured=measured, factor=factor, corrected=corrected)
+
     def end(self) -> None:
         """Training is over."""
         if not self._began:
             return
-        device = self._device()
+        device, before = self._device(), self._look.most if self._look else 0
         self._report.memory(
-            device=device, peak=peak(device), steps=self.trainer.state.global_step - self._step,
+            device=device, peak=max(before, peak(device)), steps=self.trainer.state.global_step - self._step,
             seconds=time.monotonic() - self._began, tokens=self.trainer.loader.tokens - self._tokens,
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ import pytest
 
 from engine.compute.data.tokenise import Encoded
 from engine.compute.training.batches import IGNORED, collate
-from engine.compute.training.order import Plan, epoch_order, epoch_rows
+from engine.compute.training.order import Plan, by_length, epoch_order, epoch_rows
 
 LENGTHS = np.random.default_rng(5).integers(5, 400, size=1000)
 
@@ -16,19 +16,19 @@ def batches(seed=1, epoch=0, by_length=True, size=8):
     return list(epoch_order([(1000, 1.0)], LENGTHS, Plan(size, seed, by_length), epoch))
 
 
-@pytest.mark.parametrize("by_length", [True, False])
-def test_that_order_depends_on_seed_and_epoch_alone(by_length):
+@pytest.mark.parametrize("grouped", [True, False])
+def test_that_order_depends_on_seed_and_epoch_alone(grouped):
     np.random.seed(1)
-    first = batches(by_length=by_length)
+    first = batches(by_length=grouped)
     np.random.seed(2)
-    assert batches(by_length=by_length) == first
-    assert batches(epoch=1, by_length=by_length) != first
-    assert batches(seed=2, by_length=by_length) != first
+    assert batches(by_length=grouped) == first
+    assert batches(epoch=1, by_length=grouped) != first
+    assert batches(seed=2, by_length=grouped) != first
 
 
-@pytest.mark.parametrize("by_length", [True, False])
-def test_that_each_row_comes_once_an_epoch(by_length):
-    found = batches(by_length=by_length)
+@pytest.mark.parametrize("grouped", [True, False])
+def test_that_each_row_comes_once_an_epoch(grouped):
+    found = batches(by_length=grouped)
     assert sorted(row for batch in found for row in batch) == list(range(1000))
     assert [len(batch) for batch in found].count(8) == 125
 
@@ -41,8 +41,12 @@ def test_that_grouping_by_length_saves_filling():
     assert filled(batches()) < 1.1 * LENGTHS.sum()
 
 
-def test_that_the_longest_batch_goes_first():
-    assert max(LENGTHS) in [LENGTHS[row] for row in batches()[0]]
+def test_that_the_longest_batch_is_the_second():
+    assert max(LENGTHS) in [LENGTHS[row] for row in batches()[1]]
+
+
+def test_that_a_single_batch_is_the_longest():
+    assert len(by_length(np.arange(5), LENGTHS[:5], 5, np.random.default_rng(0))) == 1
 
 
 def test_that_weights_say_how_often_rows_come():

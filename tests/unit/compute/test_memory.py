@@ -90,7 +90,8 @@ def test_that_a_micro_batch_in_parts_gives_the_same_losses(tmp_path, tokenizer, 
 
 @pytest.mark.parametrize("tuner", [{"dropout": 0.2}, {"kind": "full"}])
 @pytest.mark.parametrize("more", [{}, {"accumulation": 2, "micro_batch_parts": 2}])
-def test_that_a_run_with_a_probe_is_the_run_without_bit_for_bit(attempt, tuner, more):
+@pytest.mark.parametrize("when", ["always", "auto"])
+def test_that_a_run_with_a_probe_is_the_run_without_bit_for_bit(attempt, tuner, more, when):
     def result(probe):
         training = {"max_steps": 4, "micro_batch_size": 8, "learning_rate": 1e-2, "memory_probe": probe, **more}
         made = attempt(name=f"probe-{probe}", tuner=tuner, training=training)
@@ -99,12 +100,16 @@ def test_that_a_run_with_a_probe_is_the_run_without_bit_for_bit(attempt, tuner, 
         files = sorted(made.outputs.rglob("*.safetensors"))
         return values, [file.read_bytes() for file in files], made
 
-    with_it, without = result(True), result(False)
+    with_it, without = result(when), result(False)
     assert with_it[:2] == without[:2]
     assert with_it[1], "no weights were saved"
     forecast, plain = with_it[2].of("memory_forecast")[-1], without[2].of("memory_forecast")[-1]
     assert plain.measured is None
     assert forecast.measured > 0
+    assert forecast.measured == pytest.approx(forecast.tensors, rel=0.25)
+    kinds = [line.kind for line in with_it[2].journal if line.kind in ("memory_forecast", "step")]
+    in_first_step = when == "auto" and "accumulation" in more  # its second micro batch
+    assert kinds.index("step") == (1 if when == "auto" and not in_first_step else 2)
     assert forecast.parts == plain.parts
     assert set(forecast.parts) == set(PARTS)
     fact = with_it[2].of("memory")[0]
