@@ -155,11 +155,11 @@ def remains_gone(transaction: Transaction, name: str, uids: list[str]) -> None:
 
 
 def kept_days(connection: sqlite3.Connection, usual: float | None) -> dict[str, float | None]:
-    """Run to how long what it left on nodes stays; None: for good, somebody pinned it."""
-    rows = connection.execute(
-        "SELECT uid, pinned FROM run JOIN attempt ON attempt.run_id = run.id WHERE remains_until IS NOT NULL "
-        f"UNION SELECT run.uid, pinned FROM run JOIN move ON move.run_id = run.id WHERE {_IN_VAIN}"
-    )
+    """Run to how long what it left on nodes stays; None: for good, somebody pinned it.
+
+    Every run: a start that was lost with its controller may have left a volume on a node nothing tells of any more.
+    """
+    rows = connection.execute("SELECT uid, pinned FROM run")
     return {uid: None if pinned else usual for uid, pinned in rows}
 
 

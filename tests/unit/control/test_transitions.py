@@ -9,7 +9,7 @@ import pytest
 from engine.contract.ids import new_id
 from engine.contract.states import ENDED, LIVE, EndReason, RunState
 from engine.control.jobs import transitions
-from engine.control.store import attempts, runs
+from engine.control.store import attempts, nodes, runs
 from engine.control.store.database import Database
 from tests.helpers.controller import make_spec
 
@@ -144,3 +144,12 @@ def test_that_a_start_lost_with_the_controller_keeps_its_place_in_the_queue(data
     database.write_now(lambda t: t.execute("UPDATE run SET queued = 3.0"))
     move(database, run_id, S.QUEUED, lease="lease")
     assert database.read_now(lambda c: c.execute("SELECT queued FROM run").fetchone()[0]) == 3.0
+
+
+def test_that_nodes_keep_nothing_longer_of_a_run_whose_start_was_lost_there(database, tmp_path):
+    run_id = put(database, tmp_path, S.PREPARING)  # its volume was made; the next start may be on another node
+    move(database, run_id, S.QUEUED, lease="lease")
+    (uid,) = database.read_now(lambda c: c.execute("SELECT uid FROM run").fetchone())
+    assert database.read_now(lambda c: nodes.kept_days(c, 0.0)) == {uid: 0.0}
+    database.write_now(lambda t: t.execute("UPDATE run SET pinned = 1"))
+    assert database.read_now(lambda c: nodes.kept_days(c, 0.0)) == {uid: None}
