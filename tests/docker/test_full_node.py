@@ -145,7 +145,7 @@ def test_that_a_move_whose_checkpoint_finds_no_room_goes_back(fleet, tiny):
     fleet.until_step(uid, 5)
     fill(tiny)
     move = fleet.until_moved(fleet.client.move_run(uid, "tiny"))
-    assert move.state == "failed"
+    assert move.state == "failed", (move, shutil.disk_usage(data_root(tiny)))
     assert "'tiny'" in plainly(move.error)
     wait_until(lambda: ours(tiny) == [], what="nothing half there")
     assert fleet.client.run(uid).run.node == "here"

@@ -168,15 +168,21 @@ def _names(process: psutil.Process, folder: Path) -> bool:
 def _cgroups(folder: Path) -> list[Path]:
     """Of all hierarchies, the deepest first."""
     tops = [found for found in (CGROUPS / folder.name, *CGROUPS.glob(f"*/{folder.name}")) if found.is_dir()]
-    return sorted((c for top in tops for c in (top, *top.rglob("*/"))), key=lambda c: len(c.parts), reverse=True)
+    return sorted((c for top in tops for c in _below(top)), key=lambda c: len(c.parts), reverse=True)
+
+
+def _below(top: Path) -> Iterator[Path]:
+    """A folder and all folders in it; one that vanishes meanwhile (pathlib's globs break there) is passed over."""
+    return (Path(at) for at, _folders, _files in os.walk(top))
 
 
 def thaw(container: str) -> None:
     """Let what is frozen in a container go on, whatever its engine says; frozen processes cannot even be killed."""
     for name, value in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
-        for state in CGROUPS.glob(f"**/{container}/{name}"):
-            with contextlib.suppress(OSError):
-                state.write_text(value)
+        for cgroup in _below(CGROUPS):
+            if cgroup.name == container and (cgroup / name).exists():
+                with contextlib.suppress(OSError):
+                    (cgroup / name).write_text(value)
 
 
 def _end_cgroup(cgroup: Path) -> None:
