@@ -191,9 +191,9 @@ class ControllerClient(
         """Remove one checkpoint of a run that is not at work."""
         return self._change("DELETE", f"/runs/{uid}/checkpoints/{checkpoint}")
 
-    def copy(self, uid: str) -> RunSummary:
-        """A draft with the same spec."""
-        return self._change("POST", f"/runs/{uid}/copy")
+    def copy(self, uid: str, goes_on: bool = False) -> RunSummary:
+        """A draft with the same spec; `goes_on`: it begins with the adapter the run has made."""
+        return self._change("POST", f"/runs/{uid}/copy" + ("?goes_on=true" if goes_on else ""))
 
     def delete(self, uid: str) -> None:
         """Remove a run with everything that belongs to it."""

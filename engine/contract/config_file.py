@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from engine.contract import (
     acceleration,
+    adapter_start,
     guards,
     members,
     optimizers,
@@ -84,6 +85,8 @@ def anchored(config: RunConfig, folder: Path) -> RunConfig:
     for name in ("path", "adapter"):
         if teacher[name] and (name == "adapter" or teacher["hub"] == "local"):
             teacher[name] = str(folder.absolute() / Path(teacher[name]).expanduser())
+    if document["tuner"]["adapter"]:
+        document["tuner"]["adapter"] = str(folder.absolute() / Path(document["tuner"]["adapter"]).expanduser())
     made = document["scratch"]
     if made["tokenizer"] == "folder" and made["tokenizer_path"]:
         made["tokenizer_path"] = str(folder.absolute() / Path(made["tokenizer_path"]).expanduser())
@@ -140,6 +143,7 @@ def _contradictions(document: dict[str, Any]) -> Iterator[Problem]:
         model = document.get("model")
         wanted = model.get("quantisation") if isinstance(model, dict) else None
         yield from contradictions(tuner, next((one for one in HOLDINGS if one == wanted), "none"))
+        yield from adapter_start.contradictions(tuner)
         if isinstance(training, dict):
             chosen = TUNERS.get(str(tuner.get("kind", "lora")))
             if tuner.get("kind") == "prefix_tuning" and training.get("gradient_checkpointing") is True:

@@ -3,6 +3,7 @@
 Looks at names and sizes only; what is inside is the worker's business.
 """
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from engine.contract import adapter_start
 from engine.contract.acceleration import check_rope
 from engine.contract.bundled import DATASETS, MODELS, locate
 from engine.contract.config_file import anchored, examine
@@ -62,6 +64,7 @@ def check_files(spec: RunSpec) -> list[Problem]:
         for index, source in enumerate(sources):
             problems += _check_data(source, f"{group}.{index}.path")
     problems += _check_rope(job.model, job.data.max_length)
+    problems += _check_start(job.tuner.model_dump(mode="json"))
     if stage_of(job.stage).samples:
         problems += check_rewards(job.rollouts)
     if stage_of(job.stage).teacher:
@@ -85,6 +88,11 @@ def _check_places(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
         form = _form(document.get("scratch", {}), folder)
         if form is not None:
             yield from _check_tokenizer(form)
+    tuner = document.get("tuner")
+    if isinstance(tuner, dict) and isinstance(tuner.get("adapter"), str) and tuner["adapter"]:
+        with contextlib.suppress(RuntimeError):  # no such home
+            place = str(folder.absolute() / Path(tuner["adapter"]).expanduser())
+            yield from _check_start({**tuner, "adapter": place})
     for group, name in (("data", "train"), ("data", "validation"), ("evaluation", "data")):
         inside = document.get(group)
         listed = inside.get(name) if isinstance(inside, dict) else None
@@ -174,6 +182,23 @@ def _check_adapter(value: str, field: str) -> Iterator[Problem]:
     missing = [name for name in ADAPTER_FILES if path is not None and not (path / name).is_file()]
     if missing:
         yield Problem(code="teacher.adapter_unfit", field=field, params={"value": value, "file": missing[0]})
+
+
+def _check_start(tuner: dict[str, Any]) -> Iterator[Problem]:
+    """An adapter to go on with: that it is there, and was trained with these settings."""
+    value, field = tuner.get("adapter"), "tuner.adapter"
+    if not value or str(tuner.get("kind", "lora")) not in adapter_start.GOES_ON:
+        return
+    path, problems = _place(ModelConfig(path=value), field)
+    yield from problems
+    if path is None or problems:
+        return
+    try:
+        found = adapter_start.read_adapter(path)
+    except (OSError, ValueError) as error:
+        yield Problem(code="tuner.adapter_unfit", field=field, params={"value": value, "detail": str(error)[:200]})
+        return
+    yield from adapter_start.differences(found, tuner)
 
 
 def _check_rewards(document: dict[str, Any], folder: Path) -> Iterator[Problem]:

@@ -55,6 +55,13 @@ class TunerConfig(Settings):
         "What the adapter begins with: nothing added, or directions taken from the weights or from the rows.",
         label="Adapter's beginning",
     )
+    adapter: str = setting(
+        "",
+        "Folder of an adapter the run goes on with, such as outputs/adapter of another run: SFT first, then DPO. The "
+        "other settings must be those it was trained with; empty: it begins afresh.",
+        label="Goes on with adapter",
+        max_length=4096,
+    )
     init_rows: int = setting(
         256,
         "How many training rows CorDA and LoRA-GA look at before the first step.",

@@ -19,7 +19,7 @@ from engine.contract.options import Value, check_given
 OPTIONS = Path(__file__).parents[2] / "resources" / "tuners" / "peft.json"
 LORA = (
     *("rank", "alpha", "dropout", "targets", "rslora", "init", "init_rows", "corda_method", "ga_direction", "ga_scale"),
-    *("ga_gamma", "plus_ratio", "rank_pattern", "alpha_pattern"),
+    *("ga_gamma", "plus_ratio", "rank_pattern", "alpha_pattern", "adapter"),
 )
 LONGEST_TOKEN = 200
 """Characters of a new token."""

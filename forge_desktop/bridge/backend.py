@@ -99,8 +99,8 @@ class Backend(
     def delete_checkpoint(self, uid: str, checkpoint: int) -> None:
         """Delete one checkpoint."""
 
-    def copy(self, uid: str) -> RunSummary:
-        """A draft with the same settings."""
+    def copy(self, uid: str, goes_on: bool = False) -> RunSummary:
+        """A draft with the same settings; `goes_on`: it begins with the adapter the run has made."""
 
     def delete(self, uid: str) -> None:
         """Delete a run with everything of it."""

@@ -128,9 +128,9 @@ class ControllerBackend(
         """Delete one checkpoint."""
         self._client.delete_checkpoint(uid, checkpoint)
 
-    def copy(self, uid: str) -> RunSummary:
+    def copy(self, uid: str, goes_on: bool = False) -> RunSummary:
         """A draft with the same settings."""
-        return self._client.copy(uid)
+        return self._client.copy(uid, goes_on)
 
     def delete(self, uid: str) -> None:
         """Delete a run."""

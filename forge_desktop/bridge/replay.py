@@ -264,9 +264,13 @@ class ReplayBackend(
         path = f"checkpoints/{gone.name}"
         self.play(uid, [CheckpointRemoved(seq=len(run.lines) + 1, t=run.lines[-1][1].t, path=path)])
 
-    def copy(self, uid: str) -> RunSummary:
+    def copy(self, uid: str, goes_on: bool = False) -> RunSummary:
         """As the controller does."""
-        return self._find(self.add(self._find(uid).spec, state=RunState.DRAFT)).summary
+        spec = self._find(uid).spec
+        if goes_on and isinstance(spec.job, TrainJob):
+            tuner = spec.job.tuner.model_copy(update={"adapter": f"/home/demo/runs/{uid}/attempts/1/outputs/adapter"})
+            spec = spec.model_copy(update={"job": spec.job.model_copy(update={"tuner": tuner})})
+        return self._find(self.add(spec, state=RunState.DRAFT)).summary
 
     def delete(self, uid: str) -> None:
         """As the controller does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.contract.adapter_start import GOES_ON
 from engine.contract.api import RunSummary
 from engine.contract.states import LIVE, Mark, Phase, RunState
 from forge_desktop.theme.language import tr
@@ -66,6 +67,8 @@ def _keeping(run: RunSummary) -> list[Deed]:
     found = [Deed("copy", tr("Copy as draft"), "copy")]
     if run.kind == "train":
         found.append(Deed("template", tr("Save as template…"), "layers"))
+    if run.method in GOES_ON and run.state in (RunState.COMPLETED, RunState.STOPPED):
+        found.append(Deed("train_on", tr("Train its adapter further…"), "plus"))
     if run.attempt and run.cleaned is None:
         found.append(Deed("unpin", tr("Unpin"), "flag") if run.pinned else Deed("pin", tr("Pin"), "flag"))
         if run.state.ended:

@@ -59,6 +59,7 @@ class RunActions(QObject):
             "delete": lambda: self.delete(run, parent),
             "delete_files": lambda: self.delete_files(run, parent),
             "copy": lambda: self.copy(run, navigate),
+            "train_on": lambda: self.copy(run, navigate, goes_on=True),
             "template": lambda: self.save_template(run, parent),
             "move": lambda: self.move([Movable(run.uid, run.name, run.node)], parent),
             "ask": lambda: AskDialog(self._session, run, parent).open(),
@@ -132,10 +133,13 @@ class RunActions(QObject):
         """Ask where to, then move runs to another node."""
         MoveDialog(self._session, self.moves, runs, parent).open()
 
-    def copy(self, run: RunSummary, navigate: Navigate) -> None:
-        """Make a draft with the same settings and open it."""
+    def copy(self, run: RunSummary, navigate: Navigate, goes_on: bool = False) -> None:
+        """Make a draft with the same settings, or one that goes on with the adapter, and open it."""
         self._session.ask(
-            lambda backend: backend.copy(run.uid), lambda copied: navigate(f"new/{copied.uid}"), self._fail, owner=self
+            lambda backend: backend.copy(run.uid, goes_on),
+            lambda copied: navigate(f"new/{copied.uid}"),
+            self._fail,
+            owner=self,
         )
 
     def save_template(self, run: RunSummary, parent: QWidget) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from engine.contract.errors import Refused
-from engine.contract.run_spec import RunSpec
+from engine.contract.errors import Conflict, Refused
+from engine.contract.run_spec import RunSpec, TrainJob
 from tests.helpers.controller import ControllerProcess
 from tests.helpers.real_worker import needs_worker
 
@@ -56,3 +58,24 @@ def test_that_a_model_learns_from_rewards_for_its_own_answers(real: ControllerPr
     with pytest.raises(Refused) as caught:
         real.client.create(order(stage="rloo", data={"train": [dates]}, rollouts={"rewards": [{"kind": "file"}]}))
     assert {problem.code for problem in caught.value.problems} >= {"rewards.file_needed"}
+
+
+def test_that_a_run_goes_on_with_the_adapter_of_another(real: ControllerProcess) -> None:
+    answers = {"train": [{"hub": "bundled", "path": "demo", "limit": 60}], "max_length": 128}
+    first = real.client.create(order(stage="sft", data=answers, tuner={"rank": 4, "init": "pissa"}))
+    with pytest.raises(Conflict, match="no adapter"):
+        real.client.copy(first.uid, goes_on=True)
+    assert real.until(first.uid, "completed", "failed", timeout=300).run.state == "completed"
+    draft = real.client.copy(first.uid, goes_on=True)
+    job = real.client.run(draft.uid).spec.job
+    assert isinstance(job, TrainJob)
+    assert (job.tuner.rank, job.tuner.init) == (8, "default")  # PiSSA leaves an adapter of twice the rank
+    assert job.tuner.adapter.endswith(f"{first.uid}/attempts/1/outputs/adapter")
+    second = real.client.create(order(tuner=job.tuner.model_dump(mode="json")))
+    assert real.until(second.uid, "completed", "failed", timeout=300).run.state == "completed"
+    losses = real.client.series(second.uid, ["loss"])["loss"].value
+    assert losses[0] == pytest.approx(math.log(2))
+    wrong = order(tuner={**job.tuner.model_dump(mode="json"), "rank": 16})
+    with pytest.raises(Refused) as caught:
+        real.client.create(wrong)
+    assert [problem.code for problem in caught.value.problems] == ["tuner.adapter_differs"]

@@ -88,6 +88,7 @@ class Stage:
 
     def objective(self, job: TrainJob, model: Any) -> Objective:
         """What its steps make smaller. The model stands as it is before its first step, also where the run goes on."""
+        from engine.compute.training.continuing import began_with
         from engine.compute.training.experts import Balanced
         from engine.compute.training.reference import Reference
 
@@ -102,7 +103,8 @@ class Stage:
         if self.declared.reference:
             free = job.reference_free and self.declared.may_be_free
             copied = keeps_copy(self.name, free, job.tuner.kind, job.tuner.init)
-            made.compare_with(None if free else Reference(model, copied))
+            began = began_with(model) if job.tuner.adapter and not (free or copied) else None
+            made.compare_with(None if free else Reference(model, copied, began))
         return made
 
     def check(self, examples: Sequence[Example]) -> None:

@@ -28,6 +28,15 @@ def model_fingerprint(folder: Path) -> str:
     return whole.hexdigest()
 
 
+def begun_fingerprint(folder: Path, adapter: str) -> str:
+    """Of a model, and of the adapter a run goes on with, where there is one."""
+    model = model_fingerprint(folder)
+    if not adapter:
+        return model
+    begun = model_fingerprint(Path(adapter).expanduser())
+    return hashlib.sha256(f"{model} {begun}\n".encode()).hexdigest()
+
+
 def data_fingerprint(groups: Iterable[tuple[RowSet, float]], data: DataConfig, packing: Packing = "none") -> str:
     """Over the content of the training rows, each source's weight, and how they are put in order."""
     whole = hashlib.sha256()
@@ -44,10 +53,10 @@ def data_fingerprint(groups: Iterable[tuple[RowSet, float]], data: DataConfig, p
 class IdentityInMaking:
     """Reads a large model's files beside the training that needs the result only at its first checkpoint."""
 
-    def __init__(self, folder: Path, data: str) -> None:
+    def __init__(self, folder: Path, data: str, adapter: str = "") -> None:
         self._data = data
         self._executor = ThreadPoolExecutor(1, "fingerprint")
-        self._model: Future[str] = self._executor.submit(model_fingerprint, folder)
+        self._model: Future[str] = self._executor.submit(begun_fingerprint, folder, adapter)
         self._executor.shutdown(wait=False)
 
     @property

@@ -16,6 +16,7 @@ from engine.compute.data.templates import Template, choose_template
 from engine.compute.inference.base import load_model, load_tokenizer, padding_token
 from engine.compute.inference.rope import changes, extra_values
 from engine.compute.training.beginnings import Begun
+from engine.compute.training.continuing import go_on_with
 from engine.compute.training.kernels import apply_liger, check_attention
 from engine.compute.training.new_tokens import VOCABULARY
 from engine.compute.training.optimizers import check_optimizer
@@ -108,7 +109,7 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
     task = "FEATURE_EXTRACTION" if stage.vectors else "SEQ_CLS" if scores else "CAUSAL_LM"
     if TUNERS[job.tuner.kind].virtual:
         check_length(model, job.tuner, job.data.max_length)
-    tuned = apply_tuner(model, job.tuner, task, tokenizer)
+    tuned = go_on_with(apply_tuner(model, job.tuner, task, tokenizer), job.tuner)
     if job.tuner.new_tokens:
         changed |= {VOCABULARY: model.get_input_embeddings().weight.shape[0]}
     return Materials(

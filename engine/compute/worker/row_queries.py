@@ -180,7 +180,7 @@ def reproduction_facts(order: QueryOrder) -> dict[str, Any]:
     from engine.compute.data.loading import load_sources
     from engine.compute.data.training_rows import training_rows
     from engine.compute.worker import manifest
-    from engine.compute.worker.identity import data_fingerprint, model_fingerprint
+    from engine.compute.worker.identity import begun_fingerprint, data_fingerprint
     from engine.contract.bundled import MODELS, locate
     from engine.contract.run_spec import RunSpec, TrainJob
 
@@ -201,7 +201,7 @@ def reproduction_facts(order: QueryOrder) -> dict[str, Any]:
     return found.model_copy(
         update={
             "config": manifest.of_job(job),
-            "model": model_fingerprint(folder) if folder is not None else "",
+            "model": begun_fingerprint(folder, job.tuner.adapter) if folder is not None else "",
             "data": manifest.of_rows(groups, [loaded.name for loaded in train]),
             "rows": data_fingerprint(groups, data),
             "seed": seed,

@@ -118,7 +118,7 @@ class TrainSession:
     def _learn(self, start: Start | None, materials: Materials, lessons: Lessons, commit: str) -> None:
         """Everything is there: measure, train, save, measure again."""
         self._begin(start, materials, lessons)
-        identity = IdentityInMaking(materials.folder, lessons.fingerprint)
+        identity = IdentityInMaking(materials.folder, lessons.fingerprint, self.job.tuner.adapter)
         self._tell_plan(materials, lessons, commit)
         self.worker.check()
         if start is None and self.job.evaluation.before:

@@ -3,6 +3,7 @@
 Each room has its file here. A code never changes its meaning: translations and diagnosis rules point at it.
 """
 
+from engine.contract.messages.adapter_start import ADAPTER_START
 from engine.contract.messages.alerts import ALERTS
 from engine.contract.messages.artifacts import ARTIFACTS
 from engine.contract.messages.bad_input import BAD_INPUT
@@ -76,6 +77,7 @@ MESSAGES: dict[str, Message] = {
     **STAGES,
     **HEADS,
     **REWARDS,
+    **ADAPTER_START,
     **TEACHER,
     **SCRATCH,
     **TUNERS,

@@ -42,6 +42,11 @@ CONTROLLER: dict[str, Message] = {
     "request.key_reused": Message(
         "The idempotency key '{key}' was used for another request.", "", "Use a new key for each request."
     ),
+    "run.no_adapter": Message(
+        "Run '{run}' has no adapter another run could go on with.",
+        "{detail}",
+        "Choose a run with a LoRA or DoRA adapter that came to its end or was stopped with what it had learned.",
+    ),
     "run.no_config": Message("Run '{run}' has no training config.", "It is of kind {kind}.", ""),
     "run.no_attempt": Message("Run '{run}' has no attempt {attempt}.", "", "`forge show {run}` lists its attempts."),
     "run.no_log": Message(

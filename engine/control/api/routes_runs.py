@@ -103,9 +103,10 @@ async def stop(context: Ctx, uid: str, body: StopRun | None = None, key: Key = N
 
 
 @router.post("/runs/{uid}/copy")
-async def copy(context: Ctx, uid: str, key: Key = None) -> RunSummary:
-    """A draft with the same spec."""
-    return await context.controller.copy(uid, Request("copy", key=key, target=uid))
+async def copy(context: Ctx, uid: str, goes_on: bool = False, key: Key = None) -> RunSummary:
+    """A draft with the same spec; `goes_on`: it begins with the adapter the run has made."""
+    asked = Request("copy", key=key, target=uid, body="goes_on" if goes_on else "")
+    return await context.controller.copy(uid, asked, goes_on)
 
 
 @router.delete("/runs/{uid}", status_code=204)

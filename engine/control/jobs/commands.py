@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from engine.contract.adapter_start import GOES_ON, read_adapter, settings_of
 from engine.contract.api import EditRun, RunSummary
 from engine.contract.clock import now
 from engine.contract.config_file import check_spec, problem_of
@@ -21,6 +23,7 @@ from engine.contract.preflight import check_files
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.states import EndReason, RunState
 from engine.contract.stream import RunChanged
+from engine.contract.tuner import TunerConfig
 from engine.control.jobs import dataset_pins, next_start, retry, transitions
 from engine.control.jobs.requests import Request, once
 from engine.control.jobs.wishes import verb_of
@@ -171,10 +174,28 @@ def pause(transaction: Transaction, uid: str, actor: str) -> RunSummary:
     return runs.summary(transaction.connection, row["id"])
 
 
-def copy(transaction: Transaction, uid: str, owner: str, actor: str) -> RunSummary:
-    """A draft with the same spec."""
+def copy(transaction: Transaction, uid: str, owner: str, actor: str, adapter: Path | None = None) -> RunSummary:
+    """A draft with the same spec; with an adapter it goes on with that one."""
     row = existing(transaction.connection, uid)
-    return create(transaction, RunSpec.model_validate_json(row["spec"]), False, owner, actor)
+    spec = RunSpec.model_validate_json(row["spec"])
+    return create(transaction, spec if adapter is None else going_on(spec, uid, adapter), False, owner, actor)
+
+
+def going_on(spec: RunSpec, uid: str, adapter: Path) -> RunSpec:
+    """The spec of a run that goes on with another's adapter: with the settings it was left with, whatever it began as.
+
+    One that took directions out of the base model is left with twice the rank.
+    """
+    try:
+        settings = settings_of(read_adapter(adapter))
+    except (OSError, ValueError) as error:
+        raise Conflict("run.no_adapter", run=uid, detail=str(error)[:200]) from error
+    job = spec.job
+    if not isinstance(job, TrainJob) or job.tuner.kind not in GOES_ON:
+        raise Conflict("run.no_adapter", run=uid, detail=f"{spec.kind}: {', '.join(GOES_ON)}")
+    kind = job.tuner.kind if settings["kind"] == "lora" else settings["kind"]
+    wanted = {**job.tuner.model_dump(), **settings, "kind": kind, "adapter": str(adapter), "new_tokens": {}}
+    return spec.model_copy(update={"job": job.model_copy(update={"tuner": TunerConfig.model_validate(wanted)})})
 
 
 def mark_deleted(transaction: Transaction, uid: str) -> None:

@@ -107,10 +107,15 @@ class Desk:
         """Another interval between two points of the curve."""
         return await self._ask(uid, "log_every", body.model_dump(), request)
 
-    async def copy(self, uid: str, request: Request) -> RunSummary:
-        """A draft with the same spec."""
+    async def copy(self, uid: str, request: Request, goes_on: bool = False) -> RunSummary:
+        """A draft with the same spec; `goes_on`: one that begins with the adapter the run has made."""
         person = owner()
-        return await self._command(request, lambda t: commands.copy(t, uid, person, request.actor))
+        adapter: Path | None = None
+        if goes_on:
+            row = await self.database.read(lambda c: commands.existing(c, uid))
+            found = await self.database.read(lambda c: artifacts.latest(c, row["id"], "adapter"))
+            adapter = Path(*found.place(self.home, uid)) if found is not None else Path()
+        return await self._command(request, lambda t: commands.copy(t, uid, person, request.actor, adapter))
 
     async def delete(self, uid: str, request: Request) -> None:
         """Remove a run with everything that belongs to it."""

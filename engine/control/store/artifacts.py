@@ -127,6 +127,13 @@ def of_run(connection: sqlite3.Connection, run_id: int) -> list[Stored]:
     return [_stored(row) for row in rows]
 
 
+def latest(connection: sqlite3.Connection, run_id: int, kind: str) -> Stored | None:
+    """The newest result of a kind."""
+    query = f"SELECT artifact.*, attempt.n {_FROM} AND kind = ? ORDER BY artifact.id DESC LIMIT 1"
+    row = connection.execute(query, (run_id, kind)).fetchone()
+    return None if row is None else _stored(row)
+
+
 def find(connection: sqlite3.Connection, run_id: int, artifact_id: int) -> Stored | None:
     """One result or checkpoint of a run."""
     row = connection.execute(

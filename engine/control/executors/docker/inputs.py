@@ -114,6 +114,9 @@ class Inputs:
         rollouts = job.rollouts.model_copy(update={"rewards": rewards})
         changed = changed.model_copy(update={"rollouts": rollouts, "teacher": teacher})
         changed = changed.model_copy(update={"scratch": self._of_scratch(job, check)})
+        if job.tuner.adapter:
+            adapter = self._moved(ModelConfig(path=job.tuner.adapter), check).path
+            changed = changed.model_copy(update={"tuner": job.tuner.model_copy(update={"adapter": adapter})})
         rewritten = order.model_copy(update={"spec": order.spec.model_copy(update={"job": changed})})
         return rewritten, {entry.volume: target for target, entry in self.entries.items()}
 
