@@ -243,6 +243,11 @@ class AttemptFolder:
         return self.run / "teacher.json"
 
     @property
+    def sampled(self) -> Path:
+        """Which version a run that samples has made, written before that is put in its place (JSON)."""
+        return self.run / "sampled.json"
+
+    @property
     def run(self) -> Path:
         """The folder of the run this attempt belongs to."""
         return self.root.parent.parent

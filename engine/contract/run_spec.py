@@ -25,6 +25,7 @@ from engine.contract.hubs import HubAccess
 from engine.contract.model import ModelConfig
 from engine.contract.objective import ObjectiveConfig
 from engine.contract.rollouts import RolloutConfig
+from engine.contract.sampling import SampleJob
 from engine.contract.scratch import HUB, ScratchConfig
 from engine.contract.setting import Settings, setting
 from engine.contract.stages import RUNNABLE_STAGES, StageName, stage_of
@@ -98,7 +99,7 @@ class TrainJob(Settings):
 class LaterJob(Settings):
     """A kind that has its name already and is refused by that name until it can run."""
 
-    kind: Literal["evaluate", "export", "sample", "serve", "study"]
+    kind: Literal["evaluate", "export", "serve", "study"]
 
     @property
     def lane(self) -> Lane:
@@ -106,7 +107,7 @@ class LaterJob(Settings):
         return Lane.CPU if self.kind == "export" else Lane.GPU
 
 
-Job = Annotated[TrainJob | ImportJob | LaterJob, Field(discriminator="kind")]
+Job = Annotated[TrainJob | ImportJob | SampleJob | LaterJob, Field(discriminator="kind")]
 
 
 class RunSpec(Settings):

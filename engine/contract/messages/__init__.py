@@ -36,6 +36,7 @@ from engine.contract.messages.nodes import NODES
 from engine.contract.messages.placement import PLACEMENT
 from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.rewards import REWARDS
+from engine.contract.messages.sampling import SAMPLING
 from engine.contract.messages.scratch import SCRATCH
 from engine.contract.messages.stages import STAGES
 from engine.contract.messages.teacher import TEACHER
@@ -76,6 +77,7 @@ MESSAGES: dict[str, Message] = {
     **STAGES,
     **HEADS,
     **REWARDS,
+    **SAMPLING,
     **TEACHER,
     **SCRATCH,
     **TUNERS,

@@ -87,7 +87,7 @@ def _is_orphan(folder: Path, kept: dict[str, bool], at: float) -> bool:
 def _unfinished(connection: sqlite3.Connection) -> set[str]:
     """Imports that may go on with what they made so far."""
     rows = connection.execute(
-        "SELECT uid FROM run WHERE kind = 'import' AND deleting = 0 AND cleaned IS NULL AND state != ?",
+        "SELECT uid FROM run WHERE kind IN ('import', 'sample') AND deleting = 0 AND cleaned IS NULL AND state != ?",
         (RunState.COMPLETED,),
     )
     return {row[0] for row in rows}
@@ -96,7 +96,8 @@ def _unfinished(connection: sqlite3.Connection) -> set[str]:
 def _live_imports(connection: sqlite3.Connection) -> bool:
     """One that works may have made a version, or lean on one, and not have said so yet."""
     found = connection.execute(
-        "SELECT 1 FROM run WHERE kind = 'import' AND state IN ('preparing', 'running', 'finishing') LIMIT 1"
+        "SELECT 1 FROM run WHERE kind IN ('import', 'sample') "
+        "AND state IN ('preparing', 'running', 'finishing') LIMIT 1"
     ).fetchone()
     return found is not None
 
