@@ -99,7 +99,7 @@ class SampleSession:
         self.report.note("data.read_given" if not loaded.chosen else "data.read", column=loaded.form.column, **said)
         for example in loaded.content.typical():
             if example.teaches not in ANSWERED:
-                raise UserError("data.no_question", format=loaded.form.format)
+                raise UserError("data.asks_nothing", format=loaded.form.format)
         return loaded.content.with_system(self.job.model.system)
 
     def _generator(self, folder: Path, device: torch.device, tokenizer: Any, template: Template) -> Generator:

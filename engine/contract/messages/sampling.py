@@ -35,7 +35,7 @@ SAMPLING: dict[str, Message] = {
         "'{path}': {detail}",
         "Choose one that was trained on this model and writes text, or leave adapter empty.",
     ),
-    "data.no_question": Message(
+    "data.asks_nothing": Message(
         "The dataset asks nothing.",
         "Its rows are of the format {format}, which has no question that could be answered.",
         "Choose a dataset of prompts, conversations, preferences or judged answers.",
@@ -57,6 +57,25 @@ SAMPLING: dict[str, Message] = {
         "Memory ran out.",
         "The model and {size} answer(s) at once do not fit.",
         "Set batch_size to {smaller}; a smaller max_tokens, max_length and fewer bits (model.quantisation) save more.",
+    ),
+    "sample.one_model": Message(
+        "No model was chosen, or more than one.",
+        "It is named by --model, with --adapter where it has one, or by --run.",
+        "Give either --model or --run.",
+    ),
+    "sample.no_list": Message(
+        "'{path}' holds no rewards.",
+        "A list was expected, by itself or as rollouts.rewards of a run's config.",
+        "Write `- kind: accuracy` and the like.",
+    ),
+    "sample.run_taught_nothing": Message(
+        "The run '{name}' taught no model.", "Only a training run leaves one that could answer.", "Choose another run."
+    ),
+    "sample.no_result": Message(
+        "The run '{name}' has no result.", "It left neither an adapter nor a model.", "Name one of its checkpoints."
+    ),
+    "sample.no_checkpoint": Message(
+        "The run '{name}' has no checkpoint of step {step}.", "Its checkpoints are of the steps {known}.", "Choose one."
     ),
     "sample.goes_on": Message(
         "Sampling goes on with question {question} of {questions}.", "An earlier attempt has kept {rows} row(s)."

@@ -22,6 +22,8 @@ from engine.control.store.database import Database
 log = logging.getLogger(__name__)
 GOING = ".gone-"
 MAKING = ".making-"
+FETCHED = ".fetched-"
+"""A version on its way from a node."""
 ORPHAN_S = 86_400.0
 """A version nobody has is left alone for so long: its import may not have told of it yet."""
 STALE_UPLOAD_S = 7 * 86_400.0
@@ -67,7 +69,7 @@ def _sweep_versions(home: Home, database: Database, at: float) -> Iterator[str]:
     )  # fmt: skip
     for folder in folders:
         name = folder.name
-        if name.startswith(GOING):
+        if name.startswith(GOING) or (name.startswith(FETCHED) and at - _changed(folder) > ORPHAN_S):
             shutil.rmtree(folder, ignore_errors=True)
         elif name.startswith(MAKING):
             if name.removeprefix(MAKING) not in unfinished:

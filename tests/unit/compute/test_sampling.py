@@ -201,4 +201,4 @@ def test_that_texts_ask_nothing(home, model, tmp_path):
     path = tiny.write_jsonl(tmp_path / "texts.jsonl", [{"text": "once upon a time"}] * 3)
     attempt = write(home, model, path)
     assert attempt.run() == 1
-    assert attempt.end.error.code == "data.no_question"
+    assert attempt.end.error.code == "data.asks_nothing"
