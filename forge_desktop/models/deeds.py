@@ -64,6 +64,8 @@ def _at_work(run: RunSummary) -> list[Deed]:
 
 def _keeping(run: RunSummary) -> list[Deed]:
     found = [Deed("copy", tr("Copy as draft"), "copy")]
+    if run.kind == "train" and run.state is RunState.COMPLETED:
+        found.append(Deed("sample", tr("Sample a dataset…"), "flask-conical"))
     if run.kind == "train":
         found.append(Deed("template", tr("Save as template…"), "layers"))
     if run.attempt and run.cleaned is None:

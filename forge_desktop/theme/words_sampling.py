@@ -3,6 +3,7 @@
 SAMPLING_WORDS = {
     "phase.sampling": "Sampling answers",
     "stage.sampling": "Sampling",
+    "choice.sample": "Answers of a model",
     "choice.all": "All answers",
     "choice.best_n": "The best of each question",
     "choice.threshold": "From a least reward on",
