@@ -80,6 +80,12 @@ class TrainJob(Settings):
         return self.rollouts.beta == 0 if "beta" in stage_of(self.stage).rollouts else self.objective.reference_free
 
     @property
+    def asks_beforehand(self) -> bool:
+        """The reference is asked about all rows before the first step."""
+        takes = "precompute_ref_log_probs" in stage_of(self.stage).settings
+        return takes and self.objective.precompute_ref_log_probs and not self.reference_free
+
+    @property
     def sequences(self) -> int:
         """Rows of tokens that pass through the model with gradients for a row of the dataset."""
         stage = stage_of(self.stage)

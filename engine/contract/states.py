@@ -94,6 +94,8 @@ class Phase(StrEnum):
     TOKENISING = "tokenising"
     BEGINNING = "beginning"
     """An adapter takes its beginning from the rows or the weights."""
+    COMPARING = "comparing"
+    """The reference is asked about all rows."""
     EVALUATING_BEFORE = "evaluating_before"
     TRAINING = "training"
     SAVING = "saving"

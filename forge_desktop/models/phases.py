@@ -99,7 +99,7 @@ def _now(key: str, seconds: float | None, info: AttemptInfo, detail: RunDetail, 
     share = moved[1] if moved[0] == key else _told(detail.events, key, info.n)
     if share is None:
         return Stage(key, "now", seconds)
-    bare = key in (Phase.SAVING, Phase.BEGINNING, Phase.MAKING_MODEL)
+    bare = key in (Phase.SAVING, Phase.BEGINNING, Phase.MAKING_MODEL, Phase.SAMPLING)
     total = info.plan.get("rows" if key == Phase.TOKENISING else "held_out_rows") if not bare else None
     if isinstance(total, int) and total > 0:
         return Stage(key, "now", seconds, share, round(share * total), total)
@@ -147,6 +147,8 @@ def _belongs(key: str, detail: RunDetail) -> bool:
         return False
     if key == Phase.MAKING_MODEL:
         return isinstance(detail.spec.job, TrainJob) and detail.spec.job.from_scratch
+    if key == Phase.COMPARING:
+        return isinstance(detail.spec.job, TrainJob) and detail.spec.job.asks_beforehand
     if key == Phase.BEGINNING:
         return _begins(detail.spec.job)
     return key not in MEASURING or _measures(detail)

@@ -3,6 +3,8 @@
 SAMPLING_WORDS = {
     "phase.sampling": "Sampling answers",
     "stage.sampling": "Sampling",
+    "phase.comparing": "Asking the base model",
+    "stage.comparing": "Base model",
     "choice.sample": "Answers of a model",
     "choice.all": "All answers",
     "choice.best_n": "The best of each question",

@@ -102,7 +102,7 @@ class Stage:
         if self.declared.reference:
             free = job.reference_free and self.declared.may_be_free
             copied = keeps_copy(self.name, free, job.tuner.kind, job.tuner.init)
-            made.compare_with(None if free else Reference(model, copied))
+            made.compare_with(None if free or job.asks_beforehand else Reference(model, copied))
         return made
 
     def check(self, examples: Sequence[Example]) -> None:
