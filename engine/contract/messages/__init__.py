@@ -41,6 +41,7 @@ from engine.contract.messages.scratch import SCRATCH
 from engine.contract.messages.stages import STAGES
 from engine.contract.messages.teacher import TEACHER
 from engine.contract.messages.tuners import TUNERS
+from engine.contract.messages.unusual import UNUSUAL
 from engine.contract.messages.worker import WORKER
 
 MESSAGES: dict[str, Message] = {
@@ -78,6 +79,7 @@ MESSAGES: dict[str, Message] = {
     **HEADS,
     **REWARDS,
     **SAMPLING,
+    **UNUSUAL,
     **TEACHER,
     **SCRATCH,
     **TUNERS,
