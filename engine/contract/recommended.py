@@ -68,6 +68,12 @@ MEASURED = "rows"
 """The source of what was read off the rows themselves."""
 
 
+_FACTORS = {
+    "training.accumulation": "training.micro_batch_size", "training.micro_batch_size": "training.accumulation",
+}  # fmt: skip
+"""Each with the other makes the rows of a step."""
+
+
 def recommended(path: str, settings: Mapping[str, Any], lengths: Sequence[int] = ()) -> Recommended | None:
     """A value for a setting, by its dotted name; `lengths` are measured rows in tokens. None where nobody says one."""
     stage, tuner = str(settings.get("stage", "sft")), str(settings.get("tuner.kind", "lora"))
@@ -81,12 +87,10 @@ def recommended(path: str, settings: Mapping[str, Any], lengths: Sequence[int] =
     if stage not in RATES:
         return None
     source = f"{TRL}, {RATES[stage][1]}"
-    if path == "training.accumulation":
-        rows = settings.get("training.micro_batch_size")
-        fits = isinstance(rows, int) and rows > 0
-        return Recommended(float(max(1, STEP_ROWS // rows)), source) if isinstance(rows, int) and fits else None
-    known = {"training.epochs": EPOCHS, "training.warmup_share": WARMUP, "training.weight_decay": DECAY,
-             "training.micro_batch_size": float(STEP_ROWS)}  # fmt: skip
+    if path in _FACTORS:
+        other = settings.get(_FACTORS[path])
+        return Recommended(float(max(1, STEP_ROWS // max(1, other))), source) if isinstance(other, int) else None
+    known = {"training.epochs": EPOCHS, "training.warmup_share": WARMUP, "training.weight_decay": DECAY}
     return Recommended(known[path], source) if path in known else None
 
 

@@ -69,6 +69,30 @@ def test_that_a_killed_worker_doubles_no_row(real: ControllerProcess) -> None:
     assert [path.name for path in real.home.datasets.iterdir()] == [found.versions[0].hash]
 
 
+def test_that_the_command_line_samples_and_says_what_came_of_it(real: ControllerProcess) -> None:
+    asked = real.folder / "asked.jsonl"
+    asked.write_text("".join(json.dumps({"prompt": f"what is {n}?"}) + "\n" for n in range(4)))
+    common = ("data", "sample", str(asked), "--name", "cli", "--keep-cut", "--max-tokens", "8", "--gpus", "0")
+    choice = ("--answers", "3", "--choose", "best_worst", "--reward", "length=0.5", "--reward", "repetition")
+    done = real.forge(*common, "--model", "demo", *choice, "--follow", "--json", timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = json.loads(done.stdout)["dataset"]
+    assert (made["name"], made["version"]) == ("cli", 1)
+    manifest = real.client.dataset("cli").manifest
+    assert manifest is not None
+    assert manifest.format == "preference"
+    assert 0 < manifest.rows <= 4
+    for wrong, said in (
+        (("--model", "demo", "--choose", "best_n"), "rewards"),
+        ((), "--model"),
+        (("--model", "demo", "--answers", "0"), "answers"),
+        (("--run", "none"), "none"),
+    ):
+        refused = real.forge(*common, *wrong)
+        assert refused.returncode == 2
+        assert said in refused.stderr
+
+
 def test_that_an_order_is_refused_whole(real: ControllerProcess) -> None:
     wrong = job(
         "never", answers=1, choose="best_worst", adapter="/nowhere", max_tokens=4096, model={"path": "/none"},
