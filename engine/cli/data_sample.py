@@ -10,7 +10,7 @@ from engine.cli.data_check import model_of
 from engine.cli.data_import import DATASET, named_version, tell
 from engine.cli.exits import OK
 from engine.cli.output import print_json
-from engine.contract.errors import NotFound, Refused, UserError
+from engine.contract.errors import NotFound, Refused
 from engine.contract.sampling import Choice, SampleJob
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def job_of(options: argparse.Namespace, client: ControllerClient) -> SampleJob:
 def _model(options: argparse.Namespace, client: ControllerClient) -> tuple[dict[str, Any], str]:
     """The model as it was named, and what it answers with."""
     if bool(options.model) == bool(options.run) or (options.run and options.adapter):
-        raise UserError("sample.one_model")
+        raise Refused("sample.one_model")
     if options.model:
         adapter = str(Path(options.adapter).expanduser().absolute()) if options.adapter else ""
         return model_of(options.model).model_dump(), adapter
@@ -128,7 +128,7 @@ def _rewards(options: argparse.Namespace) -> list[Any]:
             rollouts = plain.get("rollouts")
             plain = rollouts.get("rewards") if isinstance(rollouts, dict) else plain.get("rewards")
         if not isinstance(plain, list):
-            raise UserError("sample.no_list", path=str(options.rewards))
+            raise Refused("sample.no_list", path=str(options.rewards))
         folder = options.rewards.absolute().parent
         for one in plain:
             place = isinstance(one, dict) and isinstance(one.get("path"), str) and one["path"]

@@ -41,7 +41,7 @@ def stages_of(
     """The stages of an attempt, or of the latest; `moved` is a phase and the share of it that was told last."""
     now = time.time() if now is None else now
     info = _attempt(detail, attempt)
-    keys = [key for key in STAGES if _belongs(key, detail)]
+    keys = [key for key in _order(detail) if _belongs(key, detail)]
     waiting = detail.run.state in (RunState.QUEUED, RunState.DRAFT) and attempt in (0, detail.run.attempt)
     if info is None or waiting:
         since = _queued_at(detail.events, None) if detail.run.state is RunState.QUEUED else None
@@ -56,7 +56,8 @@ def stages_of(
     finished = over and info.reason in (*DONE, None) and (not latest or not _bad(detail))
     made = []
     for key in keys:
-        made.append(_stage(key, took, last, live, finished, info, detail, moved))
+        begun = last in keys and keys.index(key) < keys.index(last)
+        made.append(_stage(key, took, last, live, finished, info, detail, moved, begun))
     return made
 
 
@@ -73,6 +74,7 @@ def _stage(
     info: AttemptInfo,
     detail: RunDetail,
     moved: tuple[str, float],
+    begun: bool,
 ) -> Stage:
     seconds = took.get(key)
     if key == "done":
@@ -84,7 +86,6 @@ def _stage(
         return Stage(key, "ended" if reason in GENTLE else "failed", seconds)
     if key in took or key == "queued":
         return Stage(key, "done", seconds)
-    begun = STAGES.index(key) < STAGES.index(last)
     return Stage(key, "later" if live and not begun else "skipped")
 
 
@@ -133,6 +134,13 @@ def _attempt(detail: RunDetail, number: int) -> AttemptInfo | None:
 def _measures(detail: RunDetail) -> bool:
     job = detail.spec.job
     return isinstance(job, TrainJob) and bool(job.evaluation.data)
+
+
+def _order(detail: RunDetail) -> tuple[str, ...]:
+    """The stages in the order a run of this kind comes by them; one that samples checks last."""
+    if not isinstance(detail.spec.job, SampleJob):
+        return STAGES
+    return *(key for key in STAGES if key not in (Phase.CHECKING, Phase.DONE)), Phase.CHECKING, Phase.DONE
 
 
 def _belongs(key: str, detail: RunDetail) -> bool:

@@ -4,6 +4,8 @@ SAMPLING_WORDS = {
     "phase.sampling": "Sampling answers",
     "stage.sampling": "Sampling",
     "phase.comparing": "Asking the base model",
+    "stage.reading": "Reading",
+    "stage.checking": "Checking",
     "stage.comparing": "Base model",
     "choice.sample": "Answers of a model",
     "choice.all": "All answers",

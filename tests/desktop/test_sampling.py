@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from engine.client.sampling import taught_by
+from engine.contract.errors import Conflict
+from engine.contract.events import PhaseBegan, Started
+from engine.contract.paths import Home
+from engine.contract.run_spec import RunSpec
 from engine.contract.sampling import SampleJob
+from forge_desktop.models.deeds import deeds_of
+from forge_desktop.models.phases import stages_of
 from forge_desktop.pages.datasets_page import DatasetsPage
 from forge_desktop.panels.page import ErrorCard
 from forge_desktop.panels.sample_dialog import SampleDialog
 from forge_desktop.theme.controls import Field
 from tests.desktop.test_datasets import library
+from tests.helpers.journals import after_training, before_training, demo_spec, steps
 
 pytestmark = pytest.mark.slow
 
@@ -77,3 +85,31 @@ def test_that_questions_come_from_a_file_too(replay, qtbot):
     dialog.go.click()
     qtbot.waitUntil(lambda: bool(orders(replay)))
     assert orders(replay)[0].source.model_dump(include={"path", "hub"}) == {"path": "/data/asked.jsonl", "hub": "local"}
+
+
+def test_that_its_run_shows_its_own_stages_checking_last(replay, qtbot):
+    source = {"path": "demo", "hub": "bundled"}
+    job = SampleJob.model_validate({"dataset": "answers", "model": source, "source": source})
+    uid = replay.backend.add(RunSpec(name="Sample answers", job=job))
+    phases = ("starting", "loading", "sampling")
+    told = [PhaseBegan(seq=n + 2, t=n + 1.0, phase=phase) for n, phase in enumerate(phases)]
+    replay.backend.play(
+        uid, [Started(seq=1, t=0.5, pid=1), *told, PhaseBegan(seq=9, t=9.0, phase="sampling", done=0.4)]
+    )
+    found = stages_of(replay.backend.run(uid))
+    assert [(stage.key, stage.state) for stage in found] == [
+        ("queued", "done"), ("starting", "done"), ("loading", "done"), ("sampling", "now"), ("checking", "later"),
+        ("done", "later"),
+    ]  # fmt: skip
+    assert found[3].share == 0.4
+
+
+def test_that_a_finished_run_offers_what_it_has_taught(replay, qtbot, tmp_path):
+    run = replay.backend.add(demo_spec("taught"))
+    replay.backend.play(run, [*before_training(), *steps(1, 4), *after_training()])
+    assert "sample" in {deed.key for deed in deeds_of(replay.backend.run(run).run)}
+    model, adapter = taught_by(replay.backend.run(run), Home(tmp_path))
+    assert model.path == replay.backend.run(run).spec.job.model.path
+    assert adapter.startswith(str(tmp_path / "runs" / run / "attempts" / "1" / "outputs"))
+    with pytest.raises(Conflict, match="step 3"):
+        taught_by(replay.backend.run(run), Home(tmp_path), 3)

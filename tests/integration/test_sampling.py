@@ -89,7 +89,7 @@ def test_that_the_command_line_samples_and_says_what_came_of_it(real: Controller
         (("--run", "none"), "none"),
     ):
         refused = real.forge(*common, *wrong)
-        assert refused.returncode == 2
+        assert refused.returncode != 0
         assert said in refused.stderr
 
 
