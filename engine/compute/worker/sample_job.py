@@ -130,7 +130,8 @@ class SampleSession:
         asked = self.job.model_dump(mode="json", exclude={"dataset", "batch_size"})
         weights = commit or repr(_stamps(model))
         taught_by = repr(_stamps(Path(self.job.adapter).expanduser())) if self.job.adapter else ""
-        for part in (json.dumps(asked, sort_keys=True), weights, taught_by):
+        judged_by = repr([_stamps(Path(one.path).expanduser()) for one in self.job.rewards if one.path])
+        for part in (json.dumps(asked, sort_keys=True), weights, taught_by, judged_by):
             whole.update(part.encode() + b"\n")
         for piece in rows.describe(1.0):
             whole.update(piece)
@@ -239,6 +240,6 @@ class SampleSession:
 
 
 def _stamps(folder: Path) -> list[tuple[str, int, int]]:
-    """Of weights and settings: another file has another size or time."""
-    found: Iterable[Path] = {path for pattern in MODEL_FILES for path in folder.glob(pattern)}
+    """Of weights and settings in a folder, or of one file: another has another size or time."""
+    found: Iterable[Path] = {path for pattern in MODEL_FILES for path in folder.glob(pattern)} | {folder}
     return sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found if path.is_file())

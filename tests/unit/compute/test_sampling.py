@@ -173,6 +173,28 @@ def test_that_a_worker_that_was_killed_at_its_last_steps_leaves_nothing_to_ask_a
     assert [path.name for path in home.datasets.iterdir()] == [whole.of("dataset")[0].hash]
 
 
+def test_that_a_reward_file_that_fails_says_where_and_another_one_begins_anew(
+    home, model, asked, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("engine.compute.worker.sample_job.SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr("engine.compute.worker.sample_job.SAVE_SHARE", 1e12)
+    file = tmp_path / "reward.py"
+    file.write_text(
+        "def reward(completions, prompts, **columns):\n"
+        "    if '4' in prompts[0]:\n        raise ValueError('not this one')\n"
+        "    return [1.0] * len(completions)\n"
+    )
+    rewards = [{"kind": "file", "path": str(file)}]
+    first = write(home, model, asked, rewards=rewards)
+    assert first.run() == 1
+    assert (first.end.error.code, first.end.error.params["line"]) == ("rewards.file_raised", 5)
+    file.write_text("def reward(completions, **columns):\n    return [0.25] * len(completions)\n")
+    second = write(home, model, asked, attempt=2, rewards=rewards)
+    assert second.run() == 0, second.end
+    assert "sample.begins_anew" in {line.code for line in second.of("note")}
+    assert {row["sampled"]["reward"] for row in rows_of(second)} == {0.25}
+
+
 def test_that_a_version_that_was_not_told_of_is_not_made_again(home, model, asked):
     first = write(home, model, asked)
     assert first.run() == 0
