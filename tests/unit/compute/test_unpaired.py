@@ -13,6 +13,7 @@ from engine.compute.data.formats import convert
 from engine.compute.data.row_set import HeldRows
 from engine.compute.data.rows import Record
 from engine.compute.data.unpaired import UnpairedRows, as_verdicts
+from engine.compute.worker.queries import answer
 
 os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 
@@ -63,3 +64,13 @@ def test_that_kto_learns_from_pairs_as_from_verdicts(attempt, tmp_path):
         notes = [json.dumps(line.params) for line in made.of("note") if line.code == "data.unpaired"]
         assert notes == ([json.dumps({"rows": 24, "pairs": 12})] if name == "pairs" else [])
     assert losses[0] == losses[1]
+
+
+def test_that_a_look_at_the_rows_shows_both_answers_with_their_verdicts(tmp_path, model):
+    rows = tiny.write_jsonl(tmp_path / "rows.jsonl", pairs(3))
+    asked = {"model": {"path": str(model)}, "source": {"path": str(rows)}, "stage": "kto", "rows": 4}
+    found = answer(json.dumps({"kind": "preview_row", "params": asked}))
+    assert found.error is None
+    assert [(row["line"], row["side"]) for row in found.result["rows"]] == [
+        (1, "good"), (1, "bad"), (2, "good"), (2, "bad"),
+    ]  # fmt: skip
