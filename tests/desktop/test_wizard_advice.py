@@ -29,6 +29,8 @@ def test_that_the_unusual_is_said_and_refuses_nothing(replay, qtbot):
     page.draft.set("training.micro_batch_size", 1)
     page.draft.set("training.accumulation", 1)
     qtbot.waitUntil(lambda: "one row only" in said(page, "training.accumulation"))
+    everywhere = replay.window.findChildren(QLabel)
+    assert sum("one row only" in made.text() for made in everywhere) == 3  # both fields, and beside the form
     assert not page.draft.problems_of("training.epochs")
 
 
