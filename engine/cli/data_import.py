@@ -104,7 +104,7 @@ def work(options: argparse.Namespace) -> int:
                 print(f"{run.uid}  {run.name}: {run.state}")
             return OK
         detail = wait(client, run.uid, quiet=options.json)
-    return _tell(detail, options)
+    return tell(detail, options)
 
 
 def job_of(options: argparse.Namespace, client: ControllerClient) -> ImportJob:
@@ -187,8 +187,8 @@ def _silent(_done: int, _total: int) -> None:
     """Programs read one answer."""
 
 
-def _tell(detail: RunDetail, options: argparse.Namespace) -> int:
-    """What came of it."""
+def tell(detail: RunDetail, options: argparse.Namespace) -> int:
+    """What came of a run that makes a version."""
     made = next((one.body for one in reversed(detail.events) if one.kind == "dataset"), None)
     if options.json:
         run = detail.run

@@ -26,6 +26,7 @@ from engine.contract.datasets import (
 from engine.contract.errors import Conflict, Unreachable, UserError
 from engine.contract.ids import new_id
 from engine.contract.run_spec import RunSpec
+from engine.contract.sampling import SampleJob
 
 PIECE = 8 << 20
 TRIES = 6
@@ -96,6 +97,12 @@ class DatasetCalls(Calls):
     def import_dataset(self, job: ImportJob, name: str = "", start: bool = True) -> RunSummary:
         """Begin an import: a run that makes a version."""
         spec = RunSpec.model_validate({"name": name or f"Import {job.dataset}"[:120], "job": job})
+        return self._change("POST", "/runs", CreateRun(spec=spec, start=start))
+
+    def sample_dataset(self, job: SampleJob, name: str = "", start: bool = True, gpus: int | None = None) -> RunSummary:
+        """Have a model answer questions: a run that makes a version."""
+        place = {} if gpus is None else {"gpus": gpus}
+        spec = RunSpec.model_validate({"name": name or f"Sample {job.dataset}"[:120], "job": job, "compute": place})
         return self._change("POST", "/runs", CreateRun(spec=spec, start=start))
 
     def begin_upload(self, wish: NewUpload) -> UploadView:

@@ -32,6 +32,8 @@ from engine.contract.config_text import Location, Plain, load, read_text
 from engine.contract.datasets import ImportJob
 from engine.contract.errors import Problem, Refused
 from engine.contract.run_spec import CONFIG_VERSION, RunConfig, RunSpec
+from engine.contract.sampling import SampleJob
+from engine.contract.sampling import contradictions as sampling_contradictions
 from engine.contract.setting import extra
 from engine.contract.stages import objective_contradictions
 from engine.contract.tuners import HOLDINGS, TUNERS, contradictions, steps_contradictions
@@ -183,6 +185,8 @@ def check_spec(spec: RunSpec) -> list[Problem]:
     """What this version cannot execute of an order that came over the wire."""
     if isinstance(spec.job, ImportJob):
         return list(not_executable(spec.job))
+    if isinstance(spec.job, SampleJob):
+        return [*not_executable(spec.job), *sampling_contradictions(spec.job)]
     if spec.kind != "train":
         return [Problem(code="config.kind_not_yet", field="kind", params={"value": spec.kind})]
     return check_document(RunConfig.from_spec(spec).document())[1]

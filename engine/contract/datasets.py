@@ -30,7 +30,9 @@ PROBLEM_COLUMNS = ("row", "file", "line", "kind", "severity", "code", "column", 
 """row int64 (place among the kept rows, -1: not kept), file int32 and line int64 as of rows, kind and severity string
 (`CheckKind`), code of the messages, params JSON, hash of the row where it was kept."""
 DATASET_NAME = r"^[^\x00-\x1f/\\]+$"
-SourceKind = Literal["path", "upload", "huggingface", "modelscope", "url", "version"]
+SourceKind = Literal["path", "upload", "huggingface", "modelscope", "url", "version", "sample"]
+IMPORTED = ("path", "upload", "huggingface", "modelscope", "url", "version")
+"""What an import reads; `sample` stands for answers of a model, which a run of that kind makes."""
 Encoding = Literal["auto", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "gb18030"]
 CheckKind = Literal[
     "malformed", "missing", "empty", "wrong_type", "role_order", "unknown_role", "no_answer", "same_answers",
@@ -48,7 +50,7 @@ Severity = Literal["refused", "warning", "note"]
 class ImportSource(Settings):
     """Where rows come from."""
 
-    kind: SourceKind = setting("path", "What sort of place it is.", label="From")
+    kind: SourceKind = setting("path", "What sort of place it is.", label="From", executable=IMPORTED)
     place: str = setting(
         ...,
         "A file or folder on the controller's computer, an upload, a hub id, an address, or a version's fingerprint.",
@@ -178,6 +180,8 @@ class Manifest(_Body):
     source_commit: str = ""
     """Of a hub: the commit its revision meant."""
     parent: str | None = None
+    sampled: dict[str, Any] = {}
+    """Of answers of a model: model, commit, adapter, the version that was asked, and how they were chosen."""
     repairs: list[Repair] = []
     code: str = ""
     """Version of the program that made it."""

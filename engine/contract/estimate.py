@@ -152,7 +152,9 @@ def load_of(
     directions = int(training.optimizer_options.get("rank", 128)) if optimizer.low_rank else 0
     virtual = job.tuner.virtual_tokens if tuner.virtual else 0
     stage = stage_of(job.stage)
-    copied = keeps_copy(job.stage, job.reference_free, job.tuner.kind, job.tuner.init)
+    copied = keeps_copy(
+        job.stage, job.reference_free, job.tuner.kind, job.tuner.init, job.objective.precompute_ref_log_probs
+    )
     held = job.model.dtype if job.model.dtype != "auto" else "fp32" if full else arithmetic
     return Load(
         full=full, rank=rank, targets=() if tuner.virtual else tuple(job.tuner.targets), dropout=job.tuner.dropout,

@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.contract.model import ModelConfig
 from engine.contract.run_spec import Job, RunSpec, TrainJob
+from engine.contract.sampling import SampleJob
 from engine.contract.stages import stage_of
 
 LOCAL_HUBS = ("local", "bundled", "scratch")
@@ -26,6 +27,8 @@ def network_of(spec: RunSpec) -> tuple[str, dict[str, Any]]:
 
 def models_of(job: Job) -> list[ModelConfig]:
     """The models a run reads: the one that learns, and its teacher."""
+    if isinstance(job, SampleJob):
+        return [job.model]
     if not isinstance(job, TrainJob):
         return []
     teacher = job.teacher.source if stage_of(job.stage).teacher else None

@@ -33,6 +33,12 @@ class ObjectiveConfig(Settings):
     reference_free: bool = setting(
         False, "Compare with no base model: saves a pass, and lets the model go further.", label="Without reference"
     )
+    precompute_ref_log_probs: bool = setting(
+        False,
+        "Ask the base model about all rows once before the first step: each batch saves a pass, and no copy of the "
+        "weights is held.",
+        label="Ask the base model beforehand",
+    )
     rpo_alpha: float | None = setting(
         None,
         "Also learn the better answer itself, with this weight (RPO); empty: not.",

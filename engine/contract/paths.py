@@ -243,6 +243,16 @@ class AttemptFolder:
         return self.run / "teacher.json"
 
     @property
+    def reference(self) -> Path:
+        """What the base model makes of the rows, with what it belongs to; asked once for all attempts."""
+        return self.run / "reference.safetensors"
+
+    @property
+    def sampled(self) -> Path:
+        """Which version a run that samples has made, written before that is put in its place (JSON)."""
+        return self.run / "sampled.json"
+
+    @property
     def run(self) -> Path:
         """The folder of the run this attempt belongs to."""
         return self.root.parent.parent

@@ -26,6 +26,7 @@ from engine.contract.model import ModelConfig
 from engine.contract.reward_files import check_rewards
 from engine.contract.rollouts import RolloutConfig
 from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
+from engine.contract.sampling import SampleJob, here
 from engine.contract.scratch import HUB, ScratchConfig
 from engine.contract.stages import stage_of
 from engine.contract.teacher import TeacherConfig
@@ -51,6 +52,8 @@ def check_files(spec: RunSpec) -> list[Problem]:
     job = spec.job
     if isinstance(job, ImportJob):
         return list(_check_import(job))
+    if isinstance(job, SampleJob):
+        return list(_check_sampling(job))
     if not isinstance(job, TrainJob):
         return []
     problems = list(_check_model(job.model))
@@ -291,6 +294,20 @@ def _check_model(model: ModelConfig, group: str = "model") -> Iterator[Problem]:
 def _of_group(field: str | None, group: str) -> str | None:
     """The field of a model setting, where it stands in another group."""
     return field.replace("model.", f"{group}.", 1) if field is not None else None
+
+
+def _check_sampling(job: SampleJob) -> Iterator[Problem]:
+    """Model, adapter, questions and rewards."""
+    yield from _check_model(job.model)
+    yield from _check_rope(job.model, job.max_length)
+    yield from _check_data(job.source, "source.path")
+    if job.adapter:
+        path, problems = _place(ModelConfig(path=job.adapter), "adapter")
+        yield from problems
+        known = (ADAPTER_FILES, ("model.safetensors",))
+        if path is not None and not any(all((path / name).is_file() for name in names) for names in known):
+            yield Problem(code="sample.adapter_unfit", field="adapter", params={"value": job.adapter})
+    yield from (here(problem) for problem in check_rewards(job.rollouts))
 
 
 def _check_import(job: ImportJob) -> Iterator[Problem]:

@@ -25,6 +25,7 @@ from engine.contract.hubs import HubAccess
 from engine.contract.model import ModelConfig
 from engine.contract.objective import ObjectiveConfig
 from engine.contract.rollouts import RolloutConfig
+from engine.contract.sampling import SampleJob
 from engine.contract.scratch import HUB, ScratchConfig
 from engine.contract.setting import Settings, setting
 from engine.contract.stages import RUNNABLE_STAGES, StageName, stage_of
@@ -79,6 +80,12 @@ class TrainJob(Settings):
         return self.rollouts.beta == 0 if "beta" in stage_of(self.stage).rollouts else self.objective.reference_free
 
     @property
+    def asks_beforehand(self) -> bool:
+        """The reference is asked about all rows before the first step."""
+        takes = "precompute_ref_log_probs" in stage_of(self.stage).settings
+        return takes and self.objective.precompute_ref_log_probs and not self.reference_free
+
+    @property
     def sequences(self) -> int:
         """Rows of tokens that pass through the model with gradients for a row of the dataset."""
         stage = stage_of(self.stage)
@@ -98,7 +105,7 @@ class TrainJob(Settings):
 class LaterJob(Settings):
     """A kind that has its name already and is refused by that name until it can run."""
 
-    kind: Literal["evaluate", "export", "sample", "serve", "study"]
+    kind: Literal["evaluate", "export", "serve", "study"]
 
     @property
     def lane(self) -> Lane:
@@ -106,7 +113,7 @@ class LaterJob(Settings):
         return Lane.CPU if self.kind == "export" else Lane.GPU
 
 
-Job = Annotated[TrainJob | ImportJob | LaterJob, Field(discriminator="kind")]
+Job = Annotated[TrainJob | ImportJob | SampleJob | LaterJob, Field(discriminator="kind")]
 
 
 class RunSpec(Settings):

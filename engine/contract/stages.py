@@ -63,6 +63,8 @@ class Stage:
     """Those of `RolloutConfig` it takes: it learns from answers it samples itself."""
     teacher: bool = False
     """It learns from another model, which `TeacherConfig` names."""
+    unpairs: bool = False
+    """A row of two answers is taken apart: two rows, each an answer with its verdict."""
     packs: bool = False
     """Its rows can share a sequence: the loss is a sum over tokens, whosever they are."""
     missing: Missing = ""
@@ -114,13 +116,14 @@ _ALL = (
     Stage(
         "dpo", "To prefer the better of two answers, without leaving the base model far behind.", ("preference",),
         f"{_OBJECTIVES}.preferences.Direct",
-        (*_PAIRED, "reference_free", "rpo_alpha", "ld_alpha", "discopop_tau"), _DPO_LOSSES, 0.1, reference=True,
-        sequences=2,
+        (*_PAIRED, "reference_free", "precompute_ref_log_probs", "rpo_alpha", "ld_alpha", "discopop_tau"),
+        _DPO_LOSSES, 0.1, reference=True, sequences=2,
     ),
     Stage(
-        "kto", "From single answers that were called good or bad.", ("verdict",), f"{_OBJECTIVES}.verdicts.Verdicts",
+        "kto", "From single answers that were called good or bad; of two answers the better is good, the worse bad.",
+        ("verdict", "preference"), f"{_OBJECTIVES}.verdicts.Verdicts",
         ("loss", "beta", "desirable_weight", "undesirable_weight", *_CUT), ("kto", "apo_zero_unpaired"), 0.1,
-        reference=True,
+        reference=True, unpairs=True,
     ),
     Stage(
         "orpo", "The better answer, and at the same time to prefer it to the worse one; no reference is asked.",
@@ -215,10 +218,15 @@ def loss_of(stage: Stage, chosen: str) -> str:
     return stage.losses[0] if chosen == "auto" and stage.losses else chosen
 
 
-def keeps_copy(stage: str, reference_free: bool, tuner: str, init: str) -> bool:
-    """Whether a second model is held: an adapter is switched off instead, unless it began with more than nothing."""
+def keeps_copy(stage: str, reference_free: bool, tuner: str, init: str, asked_before: bool = False) -> bool:
+    """Whether a second model is held: an adapter is switched off instead, unless it began with more than nothing.
+
+    `asked_before`: of every row it is known what that model makes of it.
+    """
     declared = stage_of(stage)
     if not declared.reference or (reference_free and declared.may_be_free):
+        return False
+    if asked_before and "precompute_ref_log_probs" in declared.settings:
         return False
     method = TUNERS.get(tuner)
     return method is None or method.whole_model or init in SPLITTING or init == "loftq"
@@ -240,6 +248,8 @@ def objective_contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(code="config.smoothing_needed", field="objective.label_smoothing", params={"loss": loss})
     if objective.get("truncation") == "split" and "truncation" in stage.settings and not stage.splits:
         yield Problem(code="config.split_for_stage", field="objective.truncation", params={"stage": stage.name})
+    if objective.get("precompute_ref_log_probs") is True and "precompute_ref_log_probs" in stage.settings:
+        yield from _beforehand(objective, document)
     if loss == "kto" and training.get("micro_batch_size", 8) == 1:
         yield Problem(code="config.kto_batch", field="training.micro_batch_size")
     if loss in WHOLE_BATCH and training.get("micro_batch_parts", 1) != 1:
@@ -252,6 +262,16 @@ def objective_contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield from rewards.contradictions(document)
     if stage.teacher:
         yield from teacher.contradictions(document)
+
+
+def _beforehand(objective: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[Problem]:
+    """What does not go with a reference that is asked before the first step."""
+    field, compute = "objective.precompute_ref_log_probs", _group(document, "compute")
+    if objective.get("reference_free") is True:
+        yield Problem(code="config.no_reference_to_ask", field=field)
+    several = [compute.get(name) for name in ("gpus", "processes")]
+    if any(isinstance(count, int) and count > 1 for count in several):
+        yield Problem(code="config.reference_members", field=field)
 
 
 def _method(stage: Stage, tuner: Mapping[str, Any]) -> Iterator[Problem]:

@@ -65,6 +65,8 @@ def _at_work(run: RunSummary) -> list[Deed]:
 
 def _keeping(run: RunSummary) -> list[Deed]:
     found = [Deed("copy", tr("Copy as draft"), "copy")]
+    if run.kind == "train" and run.state is RunState.COMPLETED:
+        found.append(Deed("sample", tr("Sample a dataset…"), "flask-conical"))
     if run.kind == "train":
         found.append(Deed("template", tr("Save as template…"), "layers"))
     if run.method in GOES_ON and run.state in (RunState.COMPLETED, RunState.STOPPED):

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from engine.contract.api import AttemptInfo, EventInfo, RunDetail
 from engine.contract.datasets import ImportJob
 from engine.contract.run_spec import TrainJob
+from engine.contract.sampling import SampleJob
 from engine.contract.states import EndReason, Phase, RunState
 from engine.contract.tuners import PASSES, TUNERS
 
 STAGES = ("queued", *(str(phase) for phase in Phase))
 MEASURING = (Phase.EVALUATING_BEFORE, Phase.EVALUATING_AFTER)
+OF_SAMPLING = ("queued", Phase.STARTING, Phase.LOADING, Phase.SAMPLING, Phase.CHECKING, Phase.DONE)
 ONLY_OF_IMPORT = (Phase.READING, Phase.CHECKING)
 OF_IMPORT = ("queued", Phase.STARTING, *ONLY_OF_IMPORT, Phase.DONE)
 DONE = (EndReason.FINISHED, EndReason.EARLY_STOP, EndReason.TIME_LIMIT, EndReason.COST_LIMIT)
@@ -39,7 +41,7 @@ def stages_of(
     """The stages of an attempt, or of the latest; `moved` is a phase and the share of it that was told last."""
     now = time.time() if now is None else now
     info = _attempt(detail, attempt)
-    keys = [key for key in STAGES if _belongs(key, detail)]
+    keys = [key for key in _order(detail) if _belongs(key, detail)]
     waiting = detail.run.state in (RunState.QUEUED, RunState.DRAFT) and attempt in (0, detail.run.attempt)
     if info is None or waiting:
         since = _queued_at(detail.events, None) if detail.run.state is RunState.QUEUED else None
@@ -54,7 +56,8 @@ def stages_of(
     finished = over and info.reason in (*DONE, None) and (not latest or not _bad(detail))
     made = []
     for key in keys:
-        made.append(_stage(key, took, last, live, finished, info, detail, moved))
+        begun = last in keys and keys.index(key) < keys.index(last)
+        made.append(_stage(key, took, last, live, finished, info, detail, moved, begun))
     return made
 
 
@@ -71,6 +74,7 @@ def _stage(
     info: AttemptInfo,
     detail: RunDetail,
     moved: tuple[str, float],
+    begun: bool,
 ) -> Stage:
     seconds = took.get(key)
     if key == "done":
@@ -82,7 +86,6 @@ def _stage(
         return Stage(key, "ended" if reason in GENTLE else "failed", seconds)
     if key in took or key == "queued":
         return Stage(key, "done", seconds)
-    begun = STAGES.index(key) < STAGES.index(last)
     return Stage(key, "later" if live and not begun else "skipped")
 
 
@@ -97,7 +100,7 @@ def _now(key: str, seconds: float | None, info: AttemptInfo, detail: RunDetail, 
     share = moved[1] if moved[0] == key else _told(detail.events, key, info.n)
     if share is None:
         return Stage(key, "now", seconds)
-    bare = key in (Phase.SAVING, Phase.BEGINNING, Phase.MAKING_MODEL)
+    bare = key in (Phase.SAVING, Phase.BEGINNING, Phase.MAKING_MODEL, Phase.SAMPLING)
     total = info.plan.get("rows" if key == Phase.TOKENISING else "held_out_rows") if not bare else None
     if isinstance(total, int) and total > 0:
         return Stage(key, "now", seconds, share, round(share * total), total)
@@ -133,16 +136,27 @@ def _measures(detail: RunDetail) -> bool:
     return isinstance(job, TrainJob) and bool(job.evaluation.data)
 
 
+def _order(detail: RunDetail) -> tuple[str, ...]:
+    """The stages in the order a run of this kind comes by them; one that samples checks last."""
+    if not isinstance(detail.spec.job, SampleJob):
+        return STAGES
+    return *(key for key in STAGES if key not in (Phase.CHECKING, Phase.DONE)), Phase.CHECKING, Phase.DONE
+
+
 def _belongs(key: str, detail: RunDetail) -> bool:
     """Whether a run of this kind comes by the stage at all."""
     if key == Phase.DOWNLOADING:
         return _downloads(detail.spec.job)
     if isinstance(detail.spec.job, ImportJob):
         return key in OF_IMPORT
-    if key in ONLY_OF_IMPORT:
+    if isinstance(detail.spec.job, SampleJob):
+        return key in OF_SAMPLING
+    if key in (*ONLY_OF_IMPORT, Phase.SAMPLING):
         return False
     if key == Phase.MAKING_MODEL:
         return isinstance(detail.spec.job, TrainJob) and detail.spec.job.from_scratch
+    if key == Phase.COMPARING:
+        return isinstance(detail.spec.job, TrainJob) and detail.spec.job.asks_beforehand
     if key == Phase.BEGINNING:
         return _begins(detail.spec.job)
     return key not in MEASURING or _measures(detail)
@@ -155,7 +169,7 @@ def _begins(job: object) -> bool:
 def _downloads(job: object) -> bool:
     if isinstance(job, ImportJob):
         return job.source.needs_network
-    return isinstance(job, TrainJob) and job.model.hub not in ("local", "bundled", "scratch")
+    return isinstance(job, TrainJob | SampleJob) and job.model.hub not in ("local", "bundled", "scratch")
 
 
 def _queued_at(events: list[EventInfo], before: float | None) -> float | None:

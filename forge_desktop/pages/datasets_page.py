@@ -20,6 +20,7 @@ from forge_desktop.panels.datasets_table import DatasetsTable
 from forge_desktop.panels.import_dialog import ImportDialog
 from forge_desktop.panels.page import ErrorCard, Hint, Page
 from forge_desktop.panels.questions import ask_before
+from forge_desktop.panels.sample_dialog import SampleDialog
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Elided, Field, button, column, label, row, set_enabled
 from forge_desktop.theme.language import count, tr
@@ -43,9 +44,12 @@ class DatasetsPage(Page):
         self._recall()
         self._summary = Elided("", "hint")
         titles = column(label(tr("Datasets"), "display"), self._summary, spacing=0)
+        self._sample = button(tr("Sample…"), "default", "flask-conical", self.sample_one, "datasets.sample",
+                              tr("A model answers questions; its answers become a dataset."))  # fmt: skip
         self._import = button(tr("Import…"), "primary", "download", self.import_one, "datasets.import")
         head = row(spacing=10)
         head.addLayout(titles, 1)
+        head.addWidget(self._sample)
         head.addWidget(self._import)
         self.outer.addLayout(head)
         self.search = Field(hint=tr("Name or tag"), name="datasets.search")
@@ -78,6 +82,18 @@ class DatasetsPage(Page):
         dialog.started.connect(self._began)
         dialog.open()
         return dialog
+
+    def sample_one(self, name: str = "") -> SampleDialog:
+        """Open the dialog that has a model make a dataset; with a name that dataset's questions are asked."""
+        dialog = SampleDialog(self._session, self, name)
+        dialog.started.connect(self._sampling)
+        dialog.open()
+        return dialog
+
+    @Slot(object)
+    def _sampling(self, run: RunSummary) -> None:
+        self.told.emit(tr("'{name}' is being sampled.", name=run.dataset or run.name))
+        self.model.fetch()
 
     @Slot(object)
     def _began(self, run: RunSummary) -> None:
@@ -128,6 +144,7 @@ class DatasetsPage(Page):
         size = sum(one.newest.bytes for one in self.model.rows if one.newest)
         self._summary.set_text(summary(self.model.total, rows, size) if self.model.has_loaded else "")
         self.search.setVisible(bool(self.model.rows) or bool(self.model.search))
+        set_enabled(self._sample, self._session.is_online, tr("The job controller does not answer."))
         set_enabled(self._import, self._session.is_online, tr("The job controller does not answer."))
         if self.model.rows:
             self._stack.setCurrentIndex(0)
@@ -165,6 +182,13 @@ class DatasetsPage(Page):
         entries = (
             ("open", "arrow-right", tr("Open"), partial(self._open, one), ""),
             ("train", "plus", tr("New run with it"), partial(self._train, one), empty),
+            (
+                "sample",
+                "flask-conical",
+                tr("Sample answers to it…"),
+                partial(self.sample_one, one.name),
+                offline or empty,
+            ),
             ("import", "download", tr("Import a new version…"), partial(self.import_one, "", one.name), offline),
             ("rename", "pencil", tr("Rename…"), partial(self._rename, one), offline),
             ("delete", "trash-2", tr("Delete…"), partial(self._delete, one), offline),

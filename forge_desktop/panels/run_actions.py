@@ -9,8 +9,9 @@ from PySide6.QtCore import QObject, QStandardPaths, Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
+from engine.client.sampling import taught_by
 from engine.contract.api import ArtifactInfo, CheckpointInfo, Diagnosis, EditRun, ResumeRun, RunDetail, RunSummary
-from engine.contract.errors import ErrorBody
+from engine.contract.errors import ErrorBody, UserError
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunConfig
 from engine.contract.states import RunState
@@ -26,6 +27,7 @@ from forge_desktop.panels.interval_dialog import IntervalDialog
 from forge_desktop.panels.move_dialog import Movable, MoveDialog
 from forge_desktop.panels.questions import answer_to, ask_before, ask_name, question
 from forge_desktop.panels.resume_dialog import ResumeDialog
+from forge_desktop.panels.sample_dialog import SampleDialog
 from forge_desktop.theme.language import tr, word
 
 Navigate = Callable[[str], object]
@@ -68,6 +70,7 @@ class RunActions(QObject):
             ).open(),
             "resume_from": lambda: self._resume_dialog(run, False, parent),
             "extend": lambda: self._resume_dialog(run, True, parent),
+            "sample": lambda: self.sample(run, parent),
         }
         if key in asks:
             asks[key]()
@@ -105,6 +108,23 @@ class RunActions(QObject):
 
     def _resume_dialog(self, run: RunSummary, extend: bool, parent: QWidget) -> None:
         ResumeDialog(self._session, run.uid, extend, lambda wish: self.resume(run, wish), parent).open()
+
+    def sample(self, run: RunSummary, parent: QWidget) -> None:
+        """Have what the run taught answer the questions of a dataset."""
+
+        def ask(detail: RunDetail) -> None:
+            try:
+                model, adapter = taught_by(detail, Home.find())
+            except UserError as error:
+                self.failed.emit(error.body())
+                return
+            dialog = SampleDialog(self._session, parent, "", model, adapter)
+            dialog.started.connect(
+                lambda made: self.told.emit(tr("'{name}' is being sampled.", name=made.dataset or made.name))
+            )
+            dialog.open()
+
+        self._session.ask(lambda backend: backend.run(run.uid), ask, self._fail, owner=self)
 
     def stop(self, run: RunSummary, parent: QWidget) -> None:
         """Ask how to stop, then do it."""

@@ -1,6 +1,7 @@
 """The English words of the field that `language.word` knows, by kind: states, reasons, phases, choices, units."""
 
 from forge_desktop.theme.words_rewards import REWARD_WORDS
+from forge_desktop.theme.words_sampling import SAMPLING_WORDS
 from forge_desktop.theme.words_scratch import SCRATCH_WORDS
 from forge_desktop.theme.words_speed import SPEED_WORDS
 from forge_desktop.theme.words_stages import STAGE_WORDS
@@ -9,6 +10,7 @@ from forge_desktop.theme.words_tuners import TUNER_WORDS
 ENGLISH = {
     **REWARD_WORDS,
     **SCRATCH_WORDS,
+    **SAMPLING_WORDS,
     **SPEED_WORDS,
     **STAGE_WORDS,
     **TUNER_WORDS,

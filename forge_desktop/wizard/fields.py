@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QAbstractButton, QCheckBox, QGridLayout, QSizePoli
 from engine.contract.data import DataSource
 from engine.contract.setting import extra
 from engine.contract.templates import template_titles
+from forge_desktop.models.draft_advice import ADVISED, advice, warning
 from forge_desktop.models.draft_model import DraftModel, groups
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Choice, Elided, Field, Segments, button, column, label, restyle, row
@@ -52,18 +53,20 @@ class SettingField(QWidget):
         heading = f"{self.title} ({word('unit', unit)})" if unit else self.title
         self._below = label(self.sentence, "hint", wrap=True)
         self._below.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        self._advice = label("", "hint", wrap=True)
+        self._advice.setObjectName(f"advice.{path}")
         self._arrange(heading)
         self.refresh()
         draft.changed.connect(self._changed)
         draft.checked.connect(self._show_problems)
-        if explain is not None:
+        if explain is not None or path in ADVISED:
             for news in (draft.inspected, draft.previewed, draft.seen):
                 news.connect(self._show_problems)
         self._show_problems()
 
     def _arrange(self, _heading: str) -> None:
         """Hook: title, control and sentence, one below the other."""
-        parts = [self._dressed(self._control), self._below]
+        parts = [self._dressed(self._control), self._below, *([self._advice] if self.path in ADVISED else [])]
         if not isinstance(self._control, QCheckBox):
             parts.insert(0, label(_heading, "label"))
         self.setLayout(column(*parts, None, spacing=5))
@@ -150,6 +153,9 @@ class SettingField(QWidget):
 
     @Slot()
     def _show_problems(self) -> None:
+        if self.path in ADVISED:
+            self._advice.setText(advice(self._draft, self.path))
+            self._advice.setVisible(bool(self._advice.text()))
         problems = self._draft.problems_of(self.path)
         warning = self._warning()
         marked = self.path in self._draft.marks
@@ -169,6 +175,9 @@ class SettingField(QWidget):
         restyle(self._control, tone=tone)
 
     def _warning(self) -> str:
+        found = warning(self._draft, self.path)
+        if found:
+            return found
         usual = self._extra.get("usual")
         value = self._draft.get(self.path)
         if not usual or not isinstance(value, int | float) or isinstance(value, bool):

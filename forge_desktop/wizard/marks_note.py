@@ -12,7 +12,7 @@ from forge_desktop.theme.controls import restyle
 from forge_desktop.theme.language import labelled, tr
 from forge_desktop.wizard.fields import sign_of
 
-WITHOUT_FIELD = ("data.train.", "tuner.targets", "model.quantisation", "compute.network")
+WITHOUT_FIELD = ("data.train.", "tuner.targets", "compute.network")
 """Settings that are shown by cards of their own, or not yet."""
 
 

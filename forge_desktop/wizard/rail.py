@@ -9,6 +9,7 @@ from engine.contract.scratch import HUB
 from engine.contract.stream import Resources
 from forge_desktop.bridge.session import Session
 from forge_desktop.models import forecast_words, memory_words
+from forge_desktop.models.draft_advice import warning
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.models.forecast_model import ForecastModel
 from forge_desktop.models.plan import plan_of
@@ -21,6 +22,8 @@ from forge_desktop.wizard.titles import title_of
 from forge_desktop.wizard.tuner_fields import takes
 
 MAX_LINES = 10
+WARNED = ("tuner.rank", "training.micro_batch_size", "objective.beta")
+"""Settings whose unusual values are said here too; those with a usual range say so anyway."""
 Line = tuple[str, str, str]
 """Tone, text, and the setting it speaks of."""
 
@@ -133,7 +136,8 @@ class Rail(QWidget):
             text = tr("{setting} {value} is unusual ({low} to {high})", setting=title_of(path), value=f"{value:g}",
                       low=f"{low:g}", high=f"{high:g}")  # fmt: skip
             found.append(("warn", text, path))
-        for text, path in ((rate_warning(draft), "training.learning_rate"), (length_warning(draft), "data.max_length")):
+        said = [(rate_warning(draft), "training.learning_rate"), (length_warning(draft), "data.max_length")]
+        for text, path in (*said, *((warning(draft, path), path) for path in WARNED)):
             if text:
                 found.append(("warn", labelled(title_of(path), text), path))
         fitting = draft.fitting()

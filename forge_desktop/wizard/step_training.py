@@ -23,6 +23,7 @@ from forge_desktop.wizard.tuner_fields import (
     AdapterField,
     OptimizerOptionsField,
     OptionsField,
+    QuantisationField,
     is_of_use,
     method_field,
 )
@@ -108,9 +109,12 @@ class TrainingStep(QWidget):
             FoldedForm(
                 draft,
                 tr("Adapter and weights"),
-                [*adapter, "model.dtype", "model.attention"],
+                [*adapter, "model.quantisation", "model.dtype", "model.attention"],
                 "wizard.fold.tuner",
-                special={path: OptionsField if path == "tuner.options" else AdapterField for path in adapter},
+                special={
+                    **{path: OptionsField if path == "tuner.options" else AdapterField for path in adapter},
+                    "model.quantisation": QuantisationField,
+                },
                 counts=partial(is_of_use, draft),
             ),
             FoldedForm(

@@ -41,6 +41,7 @@ STEPS = (
             "extra",
             "outputs.push",
             "data.max_length",
+            "model.quantisation",
             "model.dtype",
             "model.attention",
         ),

@@ -64,6 +64,25 @@ class AdapterField(TunerField):
         self.left_out_changed.emit()
 
 
+class QuantisationField(SettingField):
+    """In how many bits the frozen weights are held; not shown where the method cannot do with fewer."""
+
+    def __init__(self, draft: DraftModel, path: str) -> None:
+        super().__init__(draft, path)
+        draft.changed.connect(self._follow)
+
+    @property
+    def is_left_out(self) -> bool:
+        """See `SettingField`."""
+        method = TUNERS.get(str(self._draft.get("tuner.kind")))
+        useless = method is not None and not method.quantised
+        return useless and self._draft.get(self.path) == "none" and not self._draft.problems_of(self.path)
+
+    @Slot()
+    def _follow(self, *_news: object) -> None:
+        self.left_out_changed.emit()
+
+
 def is_of_use(draft: DraftModel, path: str) -> bool:
     """Whether the method uses a setting, or a person must see that it does not: it was changed, or is wrong."""
     if takes(draft, path.rpartition(".")[2]) or not path.startswith("tuner."):

@@ -49,6 +49,7 @@ from tests.desktop import (
     sheets_online,
     sheets_run,
     sheets_runs,
+    sheets_sampling,
     sheets_scratch,
     sheets_settings,
     sheets_stages,
@@ -132,6 +133,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield from sheets_nodes.pages(desktop, backend)
     yield from sheets_fleet.pages(desktop, backend)
     yield from sheets_datasets.pages(desktop, backend)
+    yield from sheets_sampling.pages(desktop, backend)
     yield from wizard_pages(desktop, backend)
     yield from sheets_mix.pages(desktop, backend)
     yield from sheets_stages.pages(desktop, backend)

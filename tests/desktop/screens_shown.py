@@ -117,6 +117,7 @@ _PICTURES = {
     "Datasets": (
         ("datasets", "The library: format, size, health, versions, runs that used it."),
         ("datasets-none", "Nothing in it yet: drop a file."),
+        ("sample", "Dialog: a model answers the questions of a dataset, and which of its answers become rows."),
         ("import", "Dialog: what a file is, how its columns are read, its first rows, before anything is copied."),
         ("dataset-rows", "The rows of a version, however many, searched, one in full."),
         ("dataset-problems", "Every problem with its line, reason and fix; repairs make a new version."),

@@ -120,7 +120,8 @@ class DockerBench:
     ) -> Attempt:  # fmt: skip
         """Its folder and order, as the controller makes them."""
         uid = uid or f"r{secrets.token_hex(5)}"
-        found = {"kind": "train", "model": BUNDLED, "data": {"train": [BUNDLED]}, **job}
+        trains = {"kind": "train", "data": {"train": [BUNDLED]}} if job.get("kind", "train") == "train" else {}
+        found = {"model": BUNDLED, **trains, **job}
         spec = RunSpec.model_validate({"name": name, "owner": "ada", "job": found, "compute": compute or {}})
         folder = self.home.attempt(uid, n)
         folder.control.mkdir(parents=True)

@@ -31,6 +31,7 @@ from engine.contract.objective import ObjectiveConfig
 from engine.contract.push import PushConfig
 from engine.contract.rollouts import RewardConfig, RolloutConfig
 from engine.contract.run_spec import RunConfig
+from engine.contract.sampling import SampleJob
 from engine.contract.scratch import ScratchConfig
 from engine.contract.setting import extra
 from engine.contract.states import EndReason, Phase, RunState
@@ -97,7 +98,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     WatchingConfig,
     ForensicsConfig,
     OutputConfig,
-    *(ExtraConfig, PushConfig),
+    *(ExtraConfig, PushConfig, SampleJob),
     *(Placement, ComputeConfig, Limits),
 )
 READINGS = [reading.title for reading in (*device_panel.GPU, *device_panel.PROCESSOR)]
@@ -291,6 +292,7 @@ def setting_keys() -> dict[str, dict[str, str]]:
         f"{group.__name__}.{name}": {"label": extra(field).get("label", ""), "sentence": field.description or ""}
         for group in GROUPS
         for name, field in group.model_fields.items()
+        if name != "kind" or group is not SampleJob
     }
 
 

@@ -39,6 +39,8 @@ class Importer:
         self.refused: int = state.get("refused", 0)
         self.dropped: int = state.get("dropped", 0)
         self.characters: int = state.get("characters", 0)
+        self.tally: dict[str, int] = state.get("tally", {})
+        """Counts of whoever makes the rows, kept with the state."""
         self._checked: bool = state.get("checked", False)
         self._facts: dict[str, Any] = state.get("facts", {})
         self._listed = [Problem.model_validate(entry) for entry in state.get("listed", [])]
@@ -128,6 +130,7 @@ class Importer:
                 "refused": self.refused,
                 "dropped": self.dropped,
                 "characters": self.characters,
+                "tally": self.tally,
                 "checked": self._checked,
                 "facts": self._facts,
                 "listed": [problem.model_dump() for problem in self._listed],

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.compute.data.preference import Row
+from engine.compute.data.preference import Pair, Row
 from engine.compute.data.row_set import JoinedRows, Origin, RowId, RowSet, as_rows
 from engine.compute.data.rows import Example
 from engine.compute.data.tokenise import Encoded, Tokeniser
@@ -63,6 +63,8 @@ class RowPool:
         self._used: np.ndarray | None = None
         """Where some rows are left out: those that stay, by their places among all."""
         self._seed = seed
+        self.references: np.ndarray | None = None
+        """Of each row what the reference makes of its two answers, once it was asked."""
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -121,8 +123,18 @@ class RowPool:
 
     def fetch(self, indices: Sequence[int]) -> list[Row]:
         """The rows of a batch; rows in which nothing is learned are left out unless there are no others."""
-        rows = self._encoded(indices if self._used is None else self._used[list(indices)].tolist())
+        rows = [self._compared(row, index) for row, index in zip(self.rows(indices), indices, strict=True)]
         return [row for row in rows if row.trained_tokens] or rows[:1]
+
+    def rows(self, indices: Sequence[int]) -> list[Row]:
+        """Rows as tokens, one for each number."""
+        return self._encoded(indices if self._used is None else self._used[list(indices)].tolist())
+
+    def _compared(self, row: Row, index: int) -> Row:
+        """A pair with what the reference makes of it."""
+        if self.references is None or not isinstance(row, Pair):
+            return row
+        return replace(row, reference=(float(self.references[index, 0]), float(self.references[index, 1])))
 
     def _encoded(self, places: Sequence[int]) -> list[Row]:
         """Rows by their places among all."""

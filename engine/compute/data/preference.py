@@ -26,6 +26,8 @@ class Pair:
     chosen: Encoded
     rejected: Encoded
     margin: float | None = None
+    reference: tuple[float, float] | None = None
+    """What the reference makes of both, where it was asked beforehand."""
 
     def __len__(self) -> int:
         return max(len(self.chosen), len(self.rejected))
@@ -107,6 +109,9 @@ def side_by_side(rows: Sequence[Row]) -> tuple[list[Encoded], Extras]:
         extras: Extras = {"lengths": [len(row) for row in found]}
         if any(row.margin is not None for row in pairs):
             extras["margin"] = [row.margin or 0.0 for row in pairs]
+        asked = [row.reference for row in pairs if row.reference is not None]
+        if len(asked) == len(pairs):
+            extras["reference"] = [*(better for better, _ in asked), *(worse for _, worse in asked)]
         return found, extras
     if verdicts:
         others = [verdicts[-1], *verdicts[:-1]]

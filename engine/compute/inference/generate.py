@@ -36,7 +36,7 @@ class Generator:
         ends |= set(known) if isinstance(known, list) else {known}
         self.ends = sorted(end for end in ends if end is not None)
         learned = getattr(model, "peft_config", {}).get("default")
-        self._alike = learned is not None and bool(learned.is_prompt_learning)
+        self.alike = learned is not None and bool(learned.is_prompt_learning)
         """Only prompts of one length together: filling would stand between virtual tokens and the text."""
         pad = tokenizer.pad_token_id
         self.pad = pad if pad is not None else (self.ends[0] if self.ends else 0)
@@ -60,7 +60,7 @@ class Generator:
                 width = max(1, len(encoded[order[done]]) + max_new_tokens)
                 size = max(1, min(MAX_BATCH, BATCH_TOKENS // width))
                 chosen = order[done : done + size]
-                if self._alike:
+                if self.alike:
                     chosen = [index for index in chosen if len(encoded[index]) == len(encoded[chosen[0]])]
                 for index, text in zip(
                     chosen, self._batch([encoded[n] for n in chosen], max_new_tokens, check), strict=True

@@ -23,6 +23,8 @@ AHEAD = 4
 """Batches tokenised in advance when rows are tokenised while training."""
 Batch = dict[str, Any]
 """Tensors by name; of a batch of questions `asked` holds the questions themselves."""
+REFERENCE = "reference"
+"""In a batch of pairs: what the reference makes of each row of tokens, where it was asked beforehand."""
 PLACES = "places"
 """In a batch: which row of the pool each row is."""
 
@@ -86,7 +88,7 @@ def rows_between(batch: Batch, begin: int, end: int) -> Batch:
         chosen = (batch["owner"] >= begin) & (batch["owner"] < end)
         part = {name: tensor[chosen] if name in OF_TEXTS else tensor[begin:end] for name, tensor in batch.items()}
         return {**part, "owner": part["owner"] - begin}
-    rows, halves = rows_of(batch), {"input_ids", "labels", "lengths"} if "lengths" in batch else set()
+    rows, halves = rows_of(batch), {"input_ids", "labels", "lengths", REFERENCE} if "lengths" in batch else set()
     end = min(end, rows)
     return {
         name: torch.cat([tensor[begin:end], tensor[rows + begin : rows + end]]) if name in halves else tensor[begin:end]

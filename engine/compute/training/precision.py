@@ -44,10 +44,15 @@ def decide(wanted: str, weights: str, trains_all: bool, device: torch.device) ->
     return Precision(chosen, weights, note, {"chosen": chosen, "weights": weights, "device": device_name(device)})
 
 
+def has_bf16(device: torch.device) -> bool:
+    """The device computes in bf16 by itself."""
+    return device.type == "cuda" and bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
 def _automatic(device: torch.device) -> tuple[str, str]:
     if device.type != "cuda":
         return "fp32", "training.precision_cpu"
-    if torch.cuda.is_bf16_supported(including_emulation=False):
+    if has_bf16(device):
         return "bf16", "training.precision_bf16"
     if torch.cuda.get_device_capability(device) >= (7, 0):
         return "fp16", "training.precision_fp16"

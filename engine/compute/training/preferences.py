@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own usual name
 
-from engine.compute.training.batches import IGNORED, Batch, rows_of
+from engine.compute.training.batches import IGNORED, REFERENCE, Batch, rows_of
 from engine.compute.training.objectives import Objective, Told, halves, token_likelihoods
 from engine.compute.training.pair_losses import Compared, Weights, contrastive, direct, odds_ratio
 
@@ -46,12 +46,9 @@ class Direct(_Pairs):
     def loss(self, model: Any, batch: Batch, selective: bool) -> tuple[torch.Tensor, Told]:
         """The reference is asked first, so that nothing waits in memory meanwhile."""
         ids, labels, shares = batch["input_ids"], batch["labels"], self._shares(batch)
-
-        def ask(asked: Any) -> torch.Tensor:
-            with self.autocast():
-                return (token_likelihoods(asked, ids, labels, selective) * shares).sum(1)
-
-        theirs = None if self.reference is None else self.reference(model, ask)
+        theirs: torch.Tensor | None = batch.get(REFERENCE)
+        if theirs is None and self.reference is not None:
+            theirs = self.reference(model, lambda asked: self.answer_likelihoods(asked, batch, selective))
         tokens = token_likelihoods(model, ids, labels, selective)
         ours = (tokens * shares).sum(1)
         theirs = torch.zeros_like(ours) if theirs is None else theirs
@@ -63,6 +60,12 @@ class Direct(_Pairs):
             learned = (labels != IGNORED)[: len(losses), 1:].sum().clamp(min=1)
             losses = losses - self.config.rpo_alpha * halves(tokens)[0].sum() / learned
         return losses.sum(), self._told(self.weights.beta * gained, ours)
+
+    def answer_likelihoods(self, model: Any, batch: Batch, selective: bool) -> torch.Tensor:
+        """What a model that does not learn makes of each answer."""
+        with self.autocast():
+            found = token_likelihoods(model, batch["input_ids"], batch["labels"], selective)
+            return (found * self._shares(batch)).sum(1)
 
     def _shares(self, batch: Batch) -> torch.Tensor:
         """What each token weighs: less where one answer goes on when the other has ended (LD-DPO)."""

@@ -103,8 +103,9 @@ class Stage:
         if self.declared.reference:
             free = job.reference_free and self.declared.may_be_free
             copied = keeps_copy(self.name, free, job.tuner.kind, job.tuner.init)
-            began = began_with(model) if job.tuner.adapter and not (free or copied) else None
-            made.compare_with(None if free else Reference(model, copied, began))
+            without = free or job.asks_beforehand
+            began = began_with(model) if job.tuner.adapter and not (without or copied) else None
+            made.compare_with(None if without else Reference(model, copied, began))
         return made
 
     def check(self, examples: Sequence[Example]) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
+from pathlib import Path
 
 from engine.compute.data.feeds import Feed, FileFeed, VersionFeed
 from engine.compute.data.importing import Importer, order_key
 from engine.compute.data.store.making import Making
 from engine.compute.worker.commands import StopRequest
 from engine.compute.worker.dataset_source import DatasetSource, Obtained
+from engine.compute.worker.reporter import Reporter
 from engine.compute.worker.worker import Worker
 from engine.contract import events
 from engine.contract.data_format import Mapping
@@ -103,23 +105,13 @@ class ImportSession:
             self.worker.report.note("data.dropped", rows=importer.dropped)
         DatasetSource.forget(making.folder)
         folder, there_already = making.finish(manifest, self.home.datasets)
-        data = (folder / MANIFEST).read_bytes()
         if there_already:
             self.worker.report.note("data.there_already")
-            manifest = Manifest.model_validate_json(data)
+            manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
         self.worker.report.note(
             "data.imported", rows=manifest.rows, name=self.job.dataset, format=manifest.format, refused=manifest.refused
         )
-        self.worker.report.journal.write(
-            events.DatasetMade,
-            hash=manifest.hash,
-            rows=manifest.rows,
-            refused=manifest.refused,
-            bytes=manifest.bytes,
-            format=manifest.format,
-            problems=manifest.problems,
-            manifest_sha256=hashlib.sha256(data).hexdigest(),
-        )
+        tell_made(self.worker.report, folder, manifest)
 
     def _look(self) -> None:
         """Called for every row: now and then a place to stop, and a line of progress."""
@@ -148,6 +140,20 @@ class ImportSession:
             bytes_per_second=(done - first[1]) / (now - first[0]) if now > first[0] else None,
             rows_done=self._importer.read if self._importer is not None else None,
         )
+
+
+def tell_made(report: Reporter, folder: Path, manifest: Manifest) -> None:
+    """A version is in its place: the line that has it registered."""
+    report.journal.write(
+        events.DatasetMade,
+        hash=manifest.hash,
+        rows=manifest.rows,
+        refused=manifest.refused,
+        bytes=manifest.bytes,
+        format=manifest.format,
+        problems=manifest.problems,
+        manifest_sha256=hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
+    )
 
 
 def program_version() -> str:

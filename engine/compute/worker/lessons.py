@@ -13,6 +13,7 @@ from engine.compute.data.row_set import RowSet
 from engine.compute.data.rows import with_system
 from engine.compute.data.tokenise import Tokeniser
 from engine.compute.data.training_rows import training_rows
+from engine.compute.data.unpaired import as_verdicts
 from engine.compute.evaluation.exact_match import Question, questions_of
 from engine.compute.inference.base import padding_token
 from engine.compute.training.batches import Batch, BatchLoader, filling_multiple
@@ -86,7 +87,8 @@ def prepare(job: TrainJob, materials: Materials, report: Reporter, progress: Cal
     )
     validator = tokeniser.again()
     for loaded in materials.validation:
-        check_measured(validator, loaded.name, loaded.content.with_system(job.model.system))
+        rows = loaded.content.with_system(job.model.system)
+        check_measured(validator, loaded.name, as_verdicts(rows) if stage.declared.unpairs else rows)
     steps = planned_steps(config, len(loader))
     return Lessons(
         loader,

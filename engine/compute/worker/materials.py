@@ -22,7 +22,7 @@ from engine.compute.training.new_tokens import VOCABULARY
 from engine.compute.training.optimizers import check_optimizer
 from engine.compute.training.packs import keeps_rows_apart
 from engine.compute.training.plain_lora import beginning
-from engine.compute.training.precision import Precision, choose_device, decide
+from engine.compute.training.precision import Precision, choose_device, decide, has_bf16
 from engine.compute.training.prompts import check_length
 from engine.compute.training.tuners import apply_tuner
 from engine.compute.worker.head_rows import head_of, learned_labels
@@ -76,6 +76,8 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
     validation, held_out = (load_sources(sources, seed) for sources in (data.validation, job.evaluation.data))
     check_stop()
     report.note(precision.note, **precision.params)
+    if precision.arithmetic != "bf16" and has_bf16(device):
+        report.note("training.bf16_unused", "warning", chosen=precision.arithmetic)
     report.note(template.note, **template.params)
     if not end_is_marked(template):
         report.note("model.template_end_unmarked", "warning", token=template.end_of_turn)

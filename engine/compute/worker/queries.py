@@ -96,6 +96,7 @@ def preview_row(order: QueryOrder) -> dict[str, Any]:
     """A dataset's first rows as the model will see them, with what is learned of each."""
     from engine.compute.data.row_view import first_examples, view
     from engine.compute.data.templates import choose_template
+    from engine.compute.data.unpaired import all_unpaired
     from engine.compute.inference.base import load_tokenizer, model_folder
     from engine.compute.training.stages import STAGES
     from engine.compute.worker.head_queries import known_labels
@@ -108,6 +109,7 @@ def preview_row(order: QueryOrder) -> dict[str, Any]:
     examples = first_examples(path, asked.source.format)
     stage = STAGES.get(asked.stage, STAGES["sft"])
     stage.check(examples)
+    examples = all_unpaired(examples) if stage.declared.unpairs else examples
     tokenizer = load_tokenizer(model_folder(asked.model))
     template = choose_template(tokenizer, asked.model.template, thinking=asked.model.thinking)
     labels = known_labels(asked.head, asked.against) if "labels" in stage.declared.head else None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
 
 from engine.compute.data.tokenise import Tokeniser
 from engine.compute.inference.base import load_model, load_tokenizer
-from engine.compute.training.new_tokens import fit_base
+from engine.compute.worker.adapted import adapted
 from engine.compute.worker.materials import Materials
 from engine.compute.worker.model_source import ModelSource
 from engine.compute.worker.worker import Worker
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from engine.compute.training.objectives import Objective
 
 FORMS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-ADAPTER, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 class Teaching:
@@ -78,15 +75,4 @@ class Teaching:
         )
 
     def _adapted(self, model: Any) -> Any:
-        from peft import PeftModel
-
-        folder = Path(self._job.teacher.adapter).expanduser()
-        try:
-            if not (folder / WEIGHTS).is_file():
-                raise ValueError(f"{WEIGHTS} is missing.")
-            task = json.loads((folder / ADAPTER).read_text(encoding="utf-8")).get("task_type")
-            if task not in (None, "CAUSAL_LM"):
-                raise ValueError("It writes no text.")
-            return PeftModel.from_pretrained(fit_base(model, folder), str(folder))
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-            raise UserError("teacher.adapter_failed", path=str(folder), detail=str(error)[:300]) from error
+        return adapted(model, Path(self._job.teacher.adapter).expanduser(), "teacher.adapter_failed")

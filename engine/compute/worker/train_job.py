@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 import transformers
 
 from engine.compute.training.allocation import Allocation
+from engine.compute.training.beforehand import Beforehand
 from engine.compute.training.beginnings import begin_again, begin_by_rows, has_pass
 from engine.compute.training.callbacks import Watch
 from engine.compute.training.checkpoint import load_weights
@@ -18,7 +20,8 @@ from engine.compute.training.lisa import Lisa
 from engine.compute.training.members import Members
 from engine.compute.training.objectives import Objective
 from engine.compute.training.optimizers import make_muon
-from engine.compute.training.precision import device_name, nvml_names
+from engine.compute.training.precision import DTYPES, device_name, nvml_names
+from engine.compute.training.preferences import Direct
 from engine.compute.training.prompts import as_base
 from engine.compute.training.row_losses import RowLosses
 from engine.compute.training.stages import STAGES
@@ -50,7 +53,7 @@ from engine.compute.worker.trackers import Trackers, refuse_missing
 from engine.compute.worker.worker import Worker
 from engine.contract.paths import AttemptFolder
 from engine.contract.run_spec import AttemptOrder, TrainJob
-from engine.contract.stages import stage_of
+from engine.contract.stages import keeps_copy, stage_of
 from engine.contract.states import Phase
 
 
@@ -209,6 +212,7 @@ class TrainSession:
                 load_weights(materials.model, start.folder)
                 return Outcome(start.manifest.step, True)
         objective = self._objective(materials)
+        self._ask_reference(objective, materials, lessons, identity)
         self.judging.equip(objective)
         self.teaching.equip(objective, materials, lessons.tokeniser)
         boundary = Boundary(self, materials, lessons, identity, environment, start)
@@ -244,6 +248,29 @@ class TrainSession:
     def _objective(self, materials: Materials) -> Objective:
         """With the model as it is before its first step."""
         return STAGES[self.job.stage].objective(self.job, materials.model)
+
+    def _ask_reference(
+        self, objective: Objective, materials: Materials, lessons: Lessons, identity: IdentityInMaking
+    ) -> None:
+        """Have the reference judge all rows now, where that is asked for, or read what it said before."""
+        if not self.job.asks_beforehand or not isinstance(objective, Direct):
+            return
+        self.report.phase(Phase.COMPARING)
+        form = materials.precision.arithmetic
+        if form != "fp32":
+            objective.autocast = partial(torch.autocast, materials.device.type, dtype=DTYPES[form])
+        whole = keeps_copy(self.job.stage, False, self.job.tuner.kind, self.job.tuner.init)
+        switches_off = not whole and not self.job.tuner.adapter  # one that was gone on with is judged against itself
+        asking = Beforehand(objective, materials.model, switches_off, materials.device, self._compared)
+        parts = (self.job.model, self.job.objective, self.job.tuner, self.job.data, self.job.training.seed)
+        asked = [part if isinstance(part, int) else part.model_dump(mode="json") for part in parts]
+        key = json.dumps([identity.result().model_dump(), form, asked], sort_keys=True)
+        lessons.validation = asking.obtain(self.folder.reference, key, lessons.loader, lessons.validation)
+
+    def _compared(self, done: float) -> None:
+        """The reference is being asked: a report, and a place to stop."""
+        self.report.phase(Phase.COMPARING, done)
+        self.worker.check()
 
     def _trainer(
         self,

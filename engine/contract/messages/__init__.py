@@ -37,10 +37,12 @@ from engine.contract.messages.nodes import NODES
 from engine.contract.messages.placement import PLACEMENT
 from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.rewards import REWARDS
+from engine.contract.messages.sampling import SAMPLING
 from engine.contract.messages.scratch import SCRATCH
 from engine.contract.messages.stages import STAGES
 from engine.contract.messages.teacher import TEACHER
 from engine.contract.messages.tuners import TUNERS
+from engine.contract.messages.unusual import UNUSUAL
 from engine.contract.messages.worker import WORKER
 
 MESSAGES: dict[str, Message] = {
@@ -78,6 +80,8 @@ MESSAGES: dict[str, Message] = {
     **HEADS,
     **REWARDS,
     **ADAPTER_START,
+    **SAMPLING,
+    **UNUSUAL,
     **TEACHER,
     **SCRATCH,
     **TUNERS,

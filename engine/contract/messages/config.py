@@ -50,7 +50,11 @@ CONFIG: dict[str, Message] = {
     "config.invalid": Message("", "'{value}' cannot be used: {detail}", "Change it."),
     "config.not_yet": Message("", "'{value}' is known but cannot be run by this version.", "Choose {choices}."),
     "config.not_yet_set": Message("", "This setting cannot be used by this version.", "Leave it at {default}."),
-    "config.kind_not_yet": Message("", "Runs of kind '{value}' cannot be started by this version.", "Use kind: train."),
+    "config.kind_not_yet": Message(
+        "",
+        "Runs of kind '{value}' cannot be started by this version.",
+        "Use kind: train.",
+    ),
     "config.packing_needs": Message("", "Packing cannot be run by this version.", "Set packing: false."),
     "config.absolute_path": Message(
         "",

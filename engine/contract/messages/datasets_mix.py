@@ -35,6 +35,10 @@ DATASETS_MIX: dict[str, Message] = {
         "Of {rows} rows none falls into the share of {share}; rows that are added later move no other.",
         "Set a larger share aside, change the seed, or name validation rows.",
     ),
+    "data.unpaired": Message(
+        "{pairs} pair(s) of answers were taken apart into {rows} rows.",
+        "This stage learns from single answers: the better of two is called good, the worse bad.",
+    ),
     "data.self_cognition": Message(
         "{rows} rows an epoch teach the model that it is {name}, made by {author}.", "The config asks for it."
     ),

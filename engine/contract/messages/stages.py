@@ -7,6 +7,16 @@ STAGES: dict[str, Message] = {
     "config.smoothing_needed": Message(
         "", "The loss {loss} needs a share of pairs that may be the wrong way round.", "Set label_smoothing to 0.001."
     ),
+    "config.no_reference_to_ask": Message(
+        "",
+        "No base model is compared with (reference_free), so that there is nothing to ask beforehand.",
+        "Set one of the two to false.",
+    ),
+    "config.reference_members": Message(
+        "",
+        "Asking the base model beforehand is done by one process, and this run has several.",
+        "Set precompute_ref_log_probs to false, or use one GPU or process.",
+    ),
     "config.kto_batch": Message(
         "",
         "KTO compares the rows of a batch with each other, and there is only one.",

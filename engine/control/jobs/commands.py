@@ -21,6 +21,7 @@ from engine.contract.errors import Conflict, NotFound, Problem, Refused
 from engine.contract.ids import new_id
 from engine.contract.preflight import check_files
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.sampling import SampleJob
 from engine.contract.states import EndReason, RunState
 from engine.contract.stream import RunChanged
 from engine.contract.tuner import TunerConfig
@@ -96,6 +97,8 @@ def _problem_of(detail: dict[str, Any]) -> Problem:
     inside = place[1:] if place[:1] == ("spec",) else place
     if inside[:2] == ("job", "import") and len(inside) > 2:
         return problem_of({**detail, "loc": inside[2:]}, ImportJob)
+    if inside[:2] == ("job", "sample") and len(inside) > 2:
+        return problem_of({**detail, "loc": inside[2:]}, SampleJob)
     if inside[:2] == ("job", "train") and len(inside) > 2:  # people know the settings of a job without the words
         return problem_of({**detail, "loc": inside[2:]}, TrainJob)
     if inside and inside != place:

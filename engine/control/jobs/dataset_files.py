@@ -22,6 +22,8 @@ from engine.control.store.database import Database
 log = logging.getLogger(__name__)
 GOING = ".gone-"
 MAKING = ".making-"
+FETCHED = ".fetched-"
+"""A version on its way from a node."""
 ORPHAN_S = 86_400.0
 """A version nobody has is left alone for so long: its import may not have told of it yet."""
 STALE_UPLOAD_S = 7 * 86_400.0
@@ -67,7 +69,7 @@ def _sweep_versions(home: Home, database: Database, at: float) -> Iterator[str]:
     )  # fmt: skip
     for folder in folders:
         name = folder.name
-        if name.startswith(GOING):
+        if name.startswith(GOING) or (name.startswith(FETCHED) and at - _changed(folder) > ORPHAN_S):
             shutil.rmtree(folder, ignore_errors=True)
         elif name.startswith(MAKING):
             if name.removeprefix(MAKING) not in unfinished:
@@ -87,7 +89,7 @@ def _is_orphan(folder: Path, kept: dict[str, bool], at: float) -> bool:
 def _unfinished(connection: sqlite3.Connection) -> set[str]:
     """Imports that may go on with what they made so far."""
     rows = connection.execute(
-        "SELECT uid FROM run WHERE kind = 'import' AND deleting = 0 AND cleaned IS NULL AND state != ?",
+        "SELECT uid FROM run WHERE kind IN ('import', 'sample') AND deleting = 0 AND cleaned IS NULL AND state != ?",
         (RunState.COMPLETED,),
     )
     return {row[0] for row in rows}
@@ -96,7 +98,8 @@ def _unfinished(connection: sqlite3.Connection) -> set[str]:
 def _live_imports(connection: sqlite3.Connection) -> bool:
     """One that works may have made a version, or lean on one, and not have said so yet."""
     found = connection.execute(
-        "SELECT 1 FROM run WHERE kind = 'import' AND state IN ('preparing', 'running', 'finishing') LIMIT 1"
+        "SELECT 1 FROM run WHERE kind IN ('import', 'sample') "
+        "AND state IN ('preparing', 'running', 'finishing') LIMIT 1"
     ).fetchone()
     return found is not None
 

@@ -17,6 +17,7 @@ from engine.contract.datasets import ImportJob
 from engine.contract.errors import Problem, Refused
 from engine.contract.nodes import LOCAL
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.sampling import SampleJob
 from engine.control.jobs.scheduler import AUTO
 from engine.control.store import datasets, uploads
 
@@ -31,6 +32,9 @@ def settled(connection: sqlite3.Connection, spec: RunSpec) -> tuple[RunSpec, lis
     job = spec.job
     if isinstance(job, ImportJob):
         return _settled_import(connection, spec, job)
+    if isinstance(job, SampleJob):
+        source, found = pinned(connection, job.source, "source")
+        return spec.model_copy(update={"job": job.model_copy(update={"source": source})}), found
     if not isinstance(job, TrainJob):
         return spec, []
     problems: list[Problem] = []

@@ -1,4 +1,4 @@
-"""Takes a version that an import made into the library, in the transaction that takes in the journal's line."""
+"""Takes a version that a run made into the library, in the transaction that takes in the journal's line."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from engine.contract.datasets import ImportJob
 from engine.contract.events import DatasetMade
 from engine.contract.run_spec import RunSpec
+from engine.contract.sampling import SampleJob
 from engine.contract.stream import DatasetChanged
 from engine.control.store import datasets, events, lineage
 from engine.control.store.database import Transaction
@@ -19,9 +20,9 @@ def take_in(transaction: Transaction, source: Source, line: DatasetMade) -> dict
     """Register it; what the event says beside the line: which dataset, and which version of it."""
     row = transaction.one("SELECT spec FROM run_spec WHERE run_id = ?", (source.run_id,))
     job = RunSpec.model_validate_json(row["spec"]).job if row is not None else None
-    if not isinstance(job, ImportJob):  # whoever writes such a line is no import of ours
+    if not isinstance(job, ImportJob | SampleJob):  # whoever writes such a line is no import of ours
         return {}
-    parent = job.source.place if job.source.kind == "version" else None
+    parent = job.source.place if isinstance(job, ImportJob) and job.source.kind == "version" else None
     made = datasets.Made(
         job.dataset, line.hash, parent, source.uid, line.rows, line.refused, line.bytes, line.format, line.problems,
         line.manifest_sha256,

@@ -19,6 +19,7 @@ from engine.contract.model_cache import Shelf
 from engine.contract.model_shape import ModelShape, read_shape
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.sampling import SampleJob
 from engine.contract.scratch_shape import shape_of_job
 from engine.control.jobs.queue import Model
 
@@ -56,7 +57,7 @@ class Needs:
 
     def learn(self, spec: RunSpec) -> None:
         """Look at the model of a run that is to start."""
-        if not isinstance(spec.job, TrainJob):
+        if not isinstance(spec.job, TrainJob | SampleJob):
             return
         model = spec.job.model
         self.shape(model)
@@ -80,6 +81,8 @@ class Needs:
 def recipe_of(spec: RunSpec) -> str:
     """What of an order decides its need."""
     job = spec.job
+    if isinstance(job, SampleJob):
+        return json.dumps([job.model.model_dump(mode="json")])
     if not isinstance(job, TrainJob):
         return ""
     return json.dumps([part.model_dump(mode="json") for part in (job.model, job.tuner, job.training, job.scratch)])
@@ -88,9 +91,9 @@ def recipe_of(spec: RunSpec) -> str:
 @lru_cache(2000)
 def _read(recipe: str) -> TrainJob | None:
     try:
-        model, tuner, training, scratch = json.loads(recipe)
-        parts = {"model": model, "tuner": tuner, "training": training}
-        parts["scratch"] = scratch or {}  # an order from before there was such a group has none
+        model, *more = json.loads(recipe)  # of a run that samples the model alone: an adapter is close to its needs
+        parts = {"model": model, **dict(zip(("tuner", "training", "scratch"), more, strict=False))}
+        parts["scratch"] = parts.get("scratch") or {}  # an order from before there was such a group has none
         return TrainJob.model_validate({**parts, "data": {"train": [{"path": "-"}]}})
     except (ValueError, TypeError):  # a job of another kind
         return None

@@ -7,6 +7,7 @@ import sqlite3
 from engine.contract.network import models_of, network_of
 from engine.contract.nodes import PlacementAnswer
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.sampling import SampleJob
 from engine.contract.states import RunState
 from engine.control.jobs import queue
 from engine.control.jobs.commands import existing
@@ -90,6 +91,8 @@ def _held(answer: PlacementAnswer, code: str, **params: object) -> PlacementAnsw
 
 def _names(spec: RunSpec) -> list[str]:
     job = spec.job
+    if isinstance(job, SampleJob):
+        return [job.model.path, job.source.version or job.source.path]
     if not isinstance(job, TrainJob):
         return []
     models = [source.path for source in models_of(job)]

@@ -21,6 +21,7 @@ from engine.contract.hubs import HUBS
 from engine.contract.network import models_of
 from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.sampling import SampleJob
 from engine.contract.secrets import (
     ALERT_SECRET,
     NODE_SECRET,
@@ -204,9 +205,9 @@ def _info(name: str, kept: dict[str, dict[str, Any]]) -> SecretInfo:
 def needed(spec: RunSpec, store: SecretStore) -> GivenSecrets:
     """What a run's worker must be told; nothing, where it asks no hub."""
     hub, trackers = "local", list[str]()
-    if isinstance(spec.job, TrainJob):
+    if isinstance(spec.job, TrainJob | SampleJob):
         asked = [source.hub for source in models_of(spec.job) if source.hub in (*HUBS, "url")]
-        hub, trackers = next(iter(asked), "local"), spec.job.watching.trackers
+        hub, trackers = next(iter(asked), "local"), spec.job.watching.trackers if isinstance(spec.job, TrainJob) else []
     elif isinstance(spec.job, ImportJob):
         hub = spec.job.source.kind
     hub = hub if hub in (*HUBS, "url") else ""

@@ -212,7 +212,8 @@ def used_by(connection: sqlite3.Connection, dataset_id: int) -> list[UsedBy]:
 def imports(connection: sqlite3.Connection) -> dict[str, str]:
     """Folded name of a dataset to the import that is to write it."""
     rows = connection.execute(
-        f"SELECT dataset, uid FROM run WHERE kind = 'import' AND deleting = 0 AND state IN ({UNDONE}) ORDER BY id DESC"
+        "SELECT dataset, uid FROM run WHERE kind IN ('import', 'sample') AND deleting = 0 "
+        f"AND state IN ({UNDONE}) ORDER BY id DESC"
     )
     return {folded(name): uid for name, uid in rows}
 

@@ -7,6 +7,7 @@ import hashlib
 from engine.contract.datasets import ImportJob
 from engine.contract.network import models_of
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.sampling import SampleJob
 from engine.control.store.database import Transaction
 
 INPUT, OUTPUT = "input", "output"
@@ -17,6 +18,8 @@ def store_inputs(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
     transaction.execute("DELETE FROM lineage WHERE run_id = ? AND role = ?", (run_id, INPUT))
     if isinstance(spec.job, ImportJob):
         _store_import(transaction, run_id, spec.job)
+    if isinstance(spec.job, SampleJob):
+        _store_sampling(transaction, run_id, spec.job)
     if not isinstance(spec.job, TrainJob):
         return
     model, data = spec.job.model, spec.job.data
@@ -40,6 +43,16 @@ def _store_import(transaction: Transaction, run_id: int, job: ImportJob) -> None
         _add(transaction, run_id, INPUT, "source", fingerprint, source.name or source.place)
     for version in job.checks.against:
         _add(transaction, run_id, INPUT, "dataset", version, None)
+
+
+def _store_sampling(transaction: Transaction, run_id: int, job: SampleJob) -> None:
+    """The model that answers, its adapter, and what is asked."""
+    model, source = job.model, job.source
+    _add(transaction, run_id, INPUT, "model", path_fingerprint(model.hub, model.path, model.revision), model.path)
+    if job.adapter:
+        _add(transaction, run_id, INPUT, "adapter", path_fingerprint("local", job.adapter), job.adapter)
+    fingerprint = source.version or path_fingerprint(source.hub, source.path)
+    _add(transaction, run_id, INPUT, "dataset", fingerprint, source.path)
 
 
 def add_output(transaction: Transaction, run_id: int, kind: str, sha256: str, name: str) -> None:

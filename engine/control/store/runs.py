@@ -11,7 +11,9 @@ from engine.contract.api import RunSummary
 from engine.contract.clock import now
 from engine.contract.datasets import ImportJob
 from engine.contract.errors import ErrorBody
+from engine.contract.model import ModelConfig
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.sampling import SampleJob
 from engine.contract.search_filter import search_text
 from engine.contract.states import EndReason, Mark, Phase, RunState
 from engine.control.store import events, lineage, params
@@ -37,14 +39,20 @@ def described(spec: RunSpec) -> tuple[str, str, str]:
     job = spec.job
     if isinstance(job, ImportJob):
         return "", job.dataset, spec.kind
+    if isinstance(job, SampleJob):
+        return _model_name(job.model), job.dataset, spec.kind
     if not isinstance(job, TrainJob):
         return "", "", spec.kind
     names = [
         source.path.rstrip("/").rpartition("/")[2] if source.hub == "local" else source.path
         for source in job.data.train
     ]
-    model = job.model.path.rstrip("/").rpartition("/")[2] if job.model.hub == "local" else job.model.path
-    return model, ", ".join(names), f"{job.stage} {job.tuner.kind}"
+    return _model_name(job.model), ", ".join(names), f"{job.stage} {job.tuner.kind}"
+
+
+def _model_name(model: ModelConfig) -> str:
+    """A folder's own name; of a hub the whole."""
+    return model.path.rstrip("/").rpartition("/")[2] if model.hub == "local" else model.path
 
 
 def insert(transaction: Transaction, uid: str, spec: RunSpec, owner: str, at: float) -> int:

@@ -60,6 +60,16 @@ def test_that_preferences_are_compared_with_the_adapter_the_run_began_with(attem
     assert steps[-1]["loss"] < 0.6
 
 
+def test_that_what_was_asked_beforehand_is_of_the_adapter_as_it_was(attempt, trained, tmp_path):
+    first, curves = trained(), []
+    for beforehand in (False, True):
+        objective = {"precompute_ref_log_probs": beforehand}
+        made = attempt(name=f"asked-{beforehand}", **preferring(tmp_path, first, objective=objective))
+        assert made.run() == 0, made.end
+        curves.append([line.values["loss"] for line in made.of("step")])
+    assert curves[0] == pytest.approx(curves[1], rel=1e-4)
+
+
 def test_that_such_a_run_goes_on_from_a_checkpoint_bit_for_bit(attempt, trained, tmp_path):
     saved = {"checkpoints": {"every_steps": 3, "at_end": False}}
     whole = attempt(name="second", **preferring(tmp_path, trained(), **saved))

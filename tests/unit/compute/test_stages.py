@@ -133,12 +133,12 @@ def test_that_rows_of_another_sort_are_refused_each_with_its_line():
     ]  # fmt: skip
     assert caught.value.problems[0].params["able"] == "pretrain"
     with pytest.raises(UserError) as alone:
-        STAGES["kto"].check(good)
-    assert alone.value.params["able"] == "dpo, orpo, cpo, simpo, reward"
+        STAGES["sft"].check(good)
+    assert alone.value.params["able"] == "dpo, kto, orpo, cpo, simpo, reward"
 
 
 def test_that_a_run_on_rows_of_another_sort_ends_with_the_reason(attempt, tmp_path):
-    made = attempt(**{**job(tmp_path, "kto"), "data": job(tmp_path, "dpo")["data"], "stage": "kto"})
+    made = attempt(**{**job(tmp_path, "dpo"), "data": job(tmp_path, "kto")["data"], "stage": "dpo"})
     assert made.run() == 1
     assert made.end.error.code == "data.not_for_stage"
 

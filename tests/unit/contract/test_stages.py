@@ -63,7 +63,7 @@ def test_that_a_stage_with_its_rows_is_taken_and_comes_back_from_its_order() -> 
             "config.stage_parts", "training.micro_batch_parts",
         ),
         (document("dpo", objective={"truncation": "split"}), "config.split_for_stage", "objective.truncation"),
-        (document("kto"), "config.format_for_stage", "data.train.0.format"),
+        (document("kto", "text"), "config.format_for_stage", "data.train.0.format"),
         (document("sft"), "config.format_for_stage", "data.train.0.format"),
         (document("video_sft", "auto"), "config.not_yet", "stage"),
         (document("image_sft", "auto"), "config.not_yet", "stage"),
@@ -76,7 +76,7 @@ def test_that_what_does_not_go_with_a_stage_is_refused_by_field(wrong: dict, cod
 
 
 def test_that_all_reasons_come_at_once_and_broken_documents_break_nothing() -> None:
-    wrong = document("kto", objective={"loss": "kto"}, training={"micro_batch_size": 1, "micro_batch_parts": 2})
+    wrong = document("kto", "text", objective={"loss": "kto"}, training={"micro_batch_size": 1, "micro_batch_parts": 2})
     assert len(check_document(wrong)[1]) == 3
     for group in ("objective", "training", "data"):
         for value in (None, 3, [], "x"):
@@ -127,6 +127,7 @@ def test_that_a_batch_that_belongs_together_is_not_offered_in_parts() -> None:
 
 def test_that_a_stage_names_those_that_take_other_rows() -> None:
     assert stages_for("verdict") == ["kto"]
+    assert "kto" in stages_for("preference")
     assert stages_for("class") == ["classification"]
     assert stages_for("pair") == ["embedding", "reranker"]
     assert stages_for("prompt") == ["grpo", "rloo", "online_dpo", "ppo"]

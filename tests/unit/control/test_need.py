@@ -28,6 +28,16 @@ def test_that_weights_count_at_two_bytes_a_number(tmp_path, dtype, held):
     assert needs.of(recipe_of(spec)) == pytest.approx(40_000 * held, rel=0.02)
 
 
+def test_that_a_run_that_samples_needs_its_model(tmp_path):
+    model = {"path": str(make_spec(tmp_path).job.model.path)}
+    write(tmp_path / "model" / "model.safetensors", "BF16", 40_000)
+    job = {"kind": "sample", "dataset": "answers", "model": model, "source": {"path": "demo", "hub": "bundled"}}
+    spec = RunSpec.model_validate({"name": "sample", "job": job})
+    needs = Needs(Home(tmp_path / "home"))
+    needs.learn(spec)
+    assert needs.of(recipe_of(spec)) == pytest.approx(40_000, rel=0.02)
+
+
 def test_that_what_cannot_be_read_is_not_known_and_keeps_nobody_waiting(tmp_path):
     spec = make_spec(tmp_path)  # its file of weights is no safetensors
     needs = Needs(Home(tmp_path / "home"))

@@ -89,7 +89,7 @@ class JournalCopy:
 
     def _note(self, seq: int, found: dict[str, Any]) -> None:
         self.seq = seq
-        if found.get("kind") in ("artifact", "checkpoint", "checkpoint_removed"):
+        if found.get("kind") in ("artifact", "checkpoint", "checkpoint_removed", "dataset"):
             self.heard.append(found)
         elif found.get("kind") == "ended":
             self.over_at = time.monotonic()

@@ -20,6 +20,7 @@ from engine.contract.nodes import NodeProfile, Transfer
 from engine.contract.paths import Home
 from engine.contract.rollouts import RewardConfig
 from engine.contract.run_spec import AttemptOrder, TrainJob
+from engine.contract.sampling import SampleJob
 from engine.contract.scratch import ScratchConfig
 from engine.contract.stages import stage_of
 from engine.contract.teacher import TeacherConfig
@@ -97,6 +98,8 @@ class Inputs:
         """The order with the paths of over there, and what must be mounted for it: volume to place."""
         self.entries, self.links, self.choice, self.private = {}, {}, b"", False
         job = order.spec.job
+        if isinstance(job, SampleJob):
+            return self._of_sampling(order, job, check)
         if not isinstance(job, TrainJob):
             return order, {}
         model = self._moved(job.model, check)
@@ -119,6 +122,20 @@ class Inputs:
             changed = changed.model_copy(update={"tuner": job.tuner.model_copy(update={"adapter": adapter})})
         rewritten = order.model_copy(update={"spec": order.spec.model_copy(update={"job": changed})})
         return rewritten, {entry.volume: target for target, entry in self.entries.items()}
+
+    def _of_sampling(
+        self, order: AttemptOrder, job: SampleJob, check: Callable[[], None]
+    ) -> tuple[AttemptOrder, dict[str, str]]:
+        """A run that samples reads a model, perhaps an adapter, questions, and what rewards need."""
+        moved: dict[str, Any] = {"model": self._moved(job.model, check), "source": self._moved(job.source, check)}
+        if job.model.hub in CACHED_HUBS:
+            self._find_cached(job.model, self.home.run(order.run), check)
+        if job.adapter:
+            moved["adapter"] = self._moved(ModelConfig(path=job.adapter), check).path
+        moved["rewards"] = [self._moved(reward, check) if reward.path else reward for reward in job.rewards]
+        self.sums.keep()
+        spec = order.spec.model_copy(update={"job": job.model_copy(update=moved)})
+        return order.model_copy(update={"spec": spec}), {entry.volume: place for place, entry in self.entries.items()}
 
     def fill(self, link: Link, profile: NodeProfile, plan: Plan, check: Callable[[], None]) -> None:
         """Have every entry there, whole."""

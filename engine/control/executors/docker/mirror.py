@@ -14,15 +14,19 @@ from typing import Any
 import docker
 from docker.errors import NotFound
 
+from engine.contract.datasets import MANIFEST
 from engine.contract.durable import sync_folder, write_durably
 from engine.contract.logfile import pieces
-from engine.contract.paths import AttemptFolder
+from engine.contract.paths import AttemptFolder, Home
 from engine.control.executors.docker import files, names, whole
 from engine.control.executors.docker.copies import JournalCopy, LogCopy, lines_of
 from engine.control.executors.docker.link import Link
 from engine.control.executors.docker.outcome import witness_of
 
 log = logging.getLogger(__name__)
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+FETCHED = ".fetched-"
+"""Begins the name of a version that is not all here yet."""
 CHECKPOINT = re.compile(r"checkpoints/(a\d+-s\d+)")
 MANY_BYTES = 64 << 20
 """Results that are larger wait for the end."""
@@ -43,7 +47,9 @@ class Mirror:
         self._results: dict[str, dict[str, Any]] = {}
         for left in folder.checkpoints.glob(f".*{files.PARTIAL}"):  # of a controller that was killed
             shutil.rmtree(left, ignore_errors=True)
-        kinds = ("artifact", "rows", "checkpoint", "checkpoint_removed")
+        self._datasets: dict[str, str] = {}
+        """Versions the run made: fingerprint to the sha256 of what they say of themselves."""
+        kinds = ("artifact", "rows", "checkpoint", "checkpoint_removed", "dataset")
         self._look_at(lines_of(folder.journal, kinds))
 
     def listen(self) -> None:
@@ -89,6 +95,8 @@ class Mirror:
         for name in self._missing():
             with contextlib.suppress(NotFound):  # it made room while the worker was ended
                 self._fetch_checkpoint(container, name)
+        for fingerprint, digest in self._datasets.items():
+            self._fetch_dataset(container, fingerprint, digest)
         self._fetch_choice(container)
         self.journal.sync()
         return self.witness
@@ -150,6 +158,8 @@ class Mirror:
             if line["kind"] in ("artifact", "rows"):
                 self._results[path] = line
                 continue
+            if line["kind"] == "dataset" and FINGERPRINT.fullmatch(str(line["hash"])):
+                self._datasets[str(line["hash"])] = str(line["manifest_sha256"])
             found = CHECKPOINT.fullmatch(path)
             if found is None:
                 continue
@@ -182,6 +192,22 @@ class Mirror:
         try:
             self.link.stream(lambda api: files.receive(api, container, path, aside))
             whole.check_checkpoint(aside)
+            files.put_in_place(aside, target)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _fetch_dataset(self, container: str, fingerprint: str, digest: str) -> None:
+        """A version the run made over there becomes one of this home's library; it is there whole, or not at all."""
+        home = Home(self.folder.run.parent.parent)
+        target = home.dataset(fingerprint)
+        if (target / MANIFEST).is_file():
+            return
+        aside = home.datasets / f"{FETCHED}{fingerprint}"
+        home.datasets.mkdir(exist_ok=True)
+        path = names.JOB / "datasets" / fingerprint
+        try:
+            self.link.stream(lambda api: files.receive(api, container, path, aside))
+            whole.check_version(aside, digest)
             files.put_in_place(aside, target)
         finally:
             shutil.rmtree(aside, ignore_errors=True)

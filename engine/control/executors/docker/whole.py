@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from engine.contract import datasets
 from engine.contract.checkpoints import MANIFEST, Manifest
 
 
@@ -64,6 +65,21 @@ def check_checkpoint(folder: Path) -> Manifest:
         if path.stat().st_size != mark.bytes or sha256(path) != mark.sha256:
             raise Damaged(folder.name, f"its file {name} is not as it was written")
     return manifest
+
+
+def check_version(folder: Path, digest: str) -> None:
+    """Every file of a version of a dataset agrees with what the version says of itself, and that with the journal."""
+    path = folder / datasets.MANIFEST
+    if not path.is_file():
+        raise Damaged(folder.name, "it has no manifest")
+    if sha256(path) != digest:
+        raise Damaged(folder.name, "its manifest is not the one in the journal")
+    for shard in datasets.Manifest.model_validate_json(path.read_bytes()).shards:
+        file = folder / shard.name
+        if PurePosixPath(shard.name).name != shard.name or not file.is_file():
+            raise Damaged(folder.name, f"its file {shard.name} is missing")
+        if file.stat().st_size != shard.bytes or sha256(file) != shard.sha256:
+            raise Damaged(folder.name, f"its file {shard.name} is not as it was written")
 
 
 def is_whole(folder: Path) -> bool:
