@@ -13,7 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from engine.contract.bundled import locate
-from engine.contract.estimate import CONTEXT_BYTES, estimate, load_of
+from engine.contract.compute import Placement
+from engine.contract.estimate import CONTEXT_BYTES, estimate
+from engine.contract.load import load_of
 from engine.contract.model import ModelConfig
 from engine.contract.model_cache import Shelf
 from engine.contract.model_shape import ModelShape, read_shape
@@ -82,13 +84,14 @@ def recipe_of(spec: RunSpec) -> str:
     job = spec.job
     if not isinstance(job, TrainJob):
         return ""
-    return json.dumps([part.model_dump(mode="json") for part in (job.model, job.tuner, job.training, job.scratch)])
+    parts = (job.model, job.tuner, job.training, job.scratch, spec.compute)
+    return json.dumps([part.model_dump(mode="json") for part in parts])
 
 
 @lru_cache(2000)
 def _read(recipe: str) -> TrainJob | None:
     try:
-        model, tuner, training, scratch = json.loads(recipe)
+        model, tuner, training, scratch, _place = json.loads(recipe)
         parts = {"model": model, "tuner": tuner, "training": training}
         parts["scratch"] = scratch or {}  # an order from before there was such a group has none
         return TrainJob.model_validate({**parts, "data": {"train": [{"path": "-"}]}})
@@ -108,7 +111,8 @@ def _least(shape: ModelShape, recipe: str) -> int | None:
     job = _read(recipe)
     if job is None:
         return None
-    parts = estimate(shape, load_of(job, "cuda", width=1)).parts
+    place = Placement.model_validate(json.loads(recipe)[-1] or {})
+    parts = estimate(shape, load_of(job, "cuda", width=1, place=place)).parts
     return sum(parts[part] for part in ("weights", "adapter", "gradients", "optimiser")) + CONTEXT_BYTES
 
 

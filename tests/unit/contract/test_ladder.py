@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engine.contract.calibration import Calibration
-from engine.contract.estimate import estimate, load_of
+from engine.contract.estimate import estimate
 from engine.contract.ladder import Known, changed, lowered, rungs
+from engine.contract.load import load_of
 from engine.contract.model_shape import shape_of
 from engine.contract.run_spec import RunSpec, TrainJob
 from tests.unit.contract.test_estimate import QWEN_05B
