@@ -2,6 +2,7 @@
 
     parts          half of the rows at once, twice as often: the same sums
     checkpointing  activations are computed again in the backward pass: the same sums
+    8bit           the optimiser's state is held in 8 bits, where the worker has what it takes: coarser steps
     length         rows are cut at half their length: something else is learned
     4bit           the frozen base weights are held in 4 bits: something else is learned
 
@@ -20,12 +21,13 @@ from engine.contract.compute import Placement
 from engine.contract.estimate import estimate
 from engine.contract.load import load_of
 from engine.contract.model_shape import ModelShape
+from engine.contract.optimizers import in_eight_bits
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.stages import WHOLE_BATCH, loss_of, stage_of
 from engine.contract.tuners import SPLITTING, TUNERS
 
-RungName = Literal["parts", "checkpointing", "length", "4bit"]
-SLOWER = {"parts": 1.1, "checkpointing": 1.33, "length": 0.6, "4bit": 1.4}
+RungName = Literal["parts", "checkpointing", "8bit", "length", "4bit"]
+SLOWER = {"parts": 1.1, "checkpointing": 1.33, "8bit": 1.05, "length": 0.6, "4bit": 1.4}
 """Time of a step, of what it was. Checkpointing repeats the forward pass, a third of a step's work (Chen et al.,
 arXiv:1604.06174); the others are rules of thumb."""
 SAME = frozenset({"parts", "checkpointing"})
@@ -62,6 +64,8 @@ class Known(BaseModel):
     beside: int = 0
     """Bytes of other frozen models, such as a teacher, as a worker found them."""
     place: Placement = Placement()
+    optimizers: tuple[str, ...] = ()
+    """Those with a state of 8 bits whose package and device the worker has."""
     factor: float = 1.0
 
 
@@ -87,6 +91,9 @@ def _possible(job: TrainJob, known: Known) -> Iterator[tuple[RungName, dict[str,
         yield "parts", {"training.micro_batch_parts": parts}
     if not training.gradient_checkpointing and job.tuner.kind != "prefix_tuning":
         yield "checkpointing", {"training.gradient_checkpointing": True}
+    smaller = in_eight_bits(training.optimizer, known.optimizers)
+    if smaller and known.place.strategy not in ("fsdp2", "zero2", "zero3"):
+        yield "8bit", {"training.optimizer": smaller}
     length = min(known.width or job.data.max_length, job.data.max_length) // 2
     if length >= SHORTEST:
         yield "length", {"data.max_length": length}

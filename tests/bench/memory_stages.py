@@ -69,7 +69,8 @@ def stages() -> list[Stage]:
         Stage("gkd", {"micro_batch_size": 3}),
         Stage("gkd", {"micro_batch_size": 7, "gradient_checkpointing": True}, full),
         Stage("grpo", {"micro_batch_size": 3}, {"rollouts": {**REWARD, "max_tokens": 40}}),
-        Stage("ppo", {}, {"rollouts": REWARD}), Stage("ppo", {}, {"rollouts": {**REWARD, "max_tokens": 60}, **full}),
+        Stage("ppo", {"micro_batch_size": 2}, {"rollouts": REWARD}),
+        Stage("ppo", {}, {"rollouts": {**REWARD, "max_tokens": 60}, **full}),
     ]  # fmt: skip
 
 

@@ -153,11 +153,21 @@ def load_optimiser(trainer: ForgeTrainer, folder: Path) -> None:
 def load_optimiser_only(trainer: ForgeTrainer, folder: Path) -> None:
     """Its moments, and its learning rates as they were then."""
     saved = torch.load(folder / OPTIMISER, map_location="cpu", weights_only=True)
+    if other_optimizer(trainer.args.optim.value, folder):
+        for group, past in zip(trainer.optimizer.param_groups, saved["param_groups"], strict=True):
+            group.update({name: past[name] for name in ("lr", "initial_lr") if name in past})
+        return
     trainer.optimizer.load_state_dict(whole_state(saved))
     if trainer.members is not None and trainer.members.shards:
         from engine.compute.training.sharded import part_state
 
         part_state(trainer.optimizer.optimizer)
+
+
+def other_optimizer(name: str, folder: Path) -> str:
+    """The optimiser a checkpoint was made with, where it is another one: its moments are of no use then."""
+    made_with = str(load_progress(folder).get("optimizer", name))
+    return made_with if made_with != name else ""
 
 
 def load_progress(folder: Path) -> dict[str, Any]:

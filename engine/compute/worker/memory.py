@@ -10,6 +10,7 @@ import psutil
 import torch
 
 from engine.compute.training import probe
+from engine.compute.training.optimizers import eight_bit_here
 from engine.compute.training.trainer import ForgeTrainer
 from engine.compute.worker.reporter import Reporter
 from engine.contract.calibration import Calibration
@@ -63,6 +64,7 @@ class MemoryBook:
             "device": device, "parts": dict(found.parts), "total": found.total, "tensors": found.tensors,
             "rows": load.rows, "width": width, "trained": longest.trained, "process": process,
             "shape": shape.model_dump(mode="json"), "beside": load.beside,
+            "optimizers": eight_bit_here(self._job.training.optimizer, self.trainer.args.device),
         }  # fmt: skip
         self._report.memory_forecast(**content)  # before the probe, which may be where memory runs out
         if self._job.training.memory_probe and not (members and members.shards):  # all would have to pass through

@@ -12,7 +12,7 @@ import transformers
 from engine.compute.training.allocation import Allocation
 from engine.compute.training.beginnings import begin_again, begin_by_rows, has_pass
 from engine.compute.training.callbacks import Watch
-from engine.compute.training.checkpoint import load_weights
+from engine.compute.training.checkpoint import load_weights, other_optimizer
 from engine.compute.training.kernels import compile_layers, why_not_compiled
 from engine.compute.training.lisa import Lisa
 from engine.compute.training.members import Members
@@ -303,6 +303,9 @@ class TrainSession:
         """Make sure the checkpoint belongs here, and say where the curve goes on."""
         check_identity(start, identity.result(), self.job.tuner.kind, self.job.model.path)
         changed = differences(start, environment)
+        other = other_optimizer(self.job.training.optimizer, start.folder)
+        if other:
+            changed.append(f"optimizer {other} → {self.job.training.optimizer}")
         if changed:
             self.report.note("checkpoint.not_exact", "warning", differences=", ".join(changed))
         self.report.resumed(start.point.attempt, start.manifest.step, start.point.path)

@@ -41,7 +41,7 @@ def foretold(transaction: Transaction, run_id: int, attempt_id: int, line: Memor
     """Keep what a worker expects; an attempt that says it again means it anew."""
     comparable = line.total if line.device == "cpu" else line.tensors
     body = line.model_dump(
-        mode="json", include={"parts", "rows", "width", "trained", "process", "factor", "shape", "beside"}
+        mode="json", include={"parts", "rows", "width", "trained", "process", "factor", "shape", "beside", "optimizers"}
     )
     transaction.execute(
         "INSERT OR REPLACE INTO memory(attempt_id, run_id, at, device, forecast, measured, corrected, body) "
