@@ -1,4 +1,4 @@
-"""A worker is killed in the middle of a stage that samples: the run goes on as if nothing had been, and nobody is left."""
+"""A worker is killed in the middle of a stage that samples: the run goes on as if nothing had been, none is left."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ there already is not sent twice.
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -25,6 +26,7 @@ from engine.compute.hubs.card import ADAPTER as ADAPTER_CONFIG
 from engine.compute.hubs.card import CARD, adapter_config, base_name, card
 from engine.contract import logs
 from engine.contract.errors import UserError
+from engine.contract.faults import fault
 from engine.contract.hubs import HubAccess, may_be_told
 from engine.contract.paths import AttemptFolder, code_root
 from engine.contract.push import PUSHERS, PushConfig, Pushed
@@ -167,6 +169,8 @@ def _problem(error: Exception, order: Order) -> dict[str, Any]:
     if isinstance(error, UserError):
         return {"code": error.code, "params": error.params}
     detail = " ".join(f"{type(error).__name__}: {error}".split())[:300].replace(order.token, logs.DOTS)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return {"code": "push.disk_full", "params": {"path": tempfile.gettempdir()}}
     status = getattr(getattr(error, "response", None), "status_code", None)
     if (isinstance(error, OSError) and status is None) or (status is not None and status >= 500):
         return {"code": "hub.unreachable", "params": {"endpoint": order.endpoint, "detail": detail}}
@@ -179,6 +183,7 @@ def main() -> int:
     out, sys.stdout = sys.stdout, sys.stderr
     try:
         files = files_of(AttemptFolder(Path(order.folder)), order.push)
+        fault("push.before_send")
         send = {"huggingface": _to_huggingface, "modelscope": _to_modelscope}[order.push.hub]
         found: dict[str, Any] = send(order, files).model_dump()
     except Exception as error:  # noqa: BLE001 - the border: libraries raise what they like

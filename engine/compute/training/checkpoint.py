@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,13 +156,22 @@ def load_optimiser_only(trainer: ForgeTrainer, folder: Path) -> None:
     saved = torch.load(folder / OPTIMISER, map_location="cpu", weights_only=True)
     if other_optimizer(trainer.args.optim.value, folder):
         for group, past in zip(trainer.optimizer.param_groups, saved["param_groups"], strict=True):
-            group.update({name: past[name] for name in ("lr", "initial_lr") if name in past})
+            _take_rates(group, past)
         return
     trainer.optimizer.load_state_dict(whole_state(saved))
     if trainer.members is not None and trainer.members.shards:
         from engine.compute.training.sharded import part_state
 
         part_state(trainer.optimizer.optimizer)
+
+
+def _take_rates(group: dict[str, Any], past: Mapping[str, Any]) -> None:
+    """Of another optimiser; some keep them as tensors, which must stay where they are."""
+    for name in ("lr", "initial_lr"):
+        if isinstance(group.get(name), torch.Tensor):
+            group[name].fill_(float(past[name]))
+        elif name in past:
+            group[name] = float(past[name])
 
 
 def other_optimizer(name: str, folder: Path) -> str:
