@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -169,12 +169,25 @@ def _problem(error: Exception, order: Order) -> dict[str, Any]:
     if isinstance(error, UserError):
         return {"code": error.code, "params": error.params}
     detail = " ".join(f"{type(error).__name__}: {error}".split())[:300].replace(order.token, logs.DOTS)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    behind = list(_behind(error))
+    if any(isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT) for one in behind):
         return {"code": "push.disk_full", "params": {"path": tempfile.gettempdir()}}
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if (isinstance(error, OSError) and status is None) or (status is not None and status >= 500):
+    answers = [getattr(getattr(one, "response", None), "status_code", None) for one in behind]
+    status = next((answer for answer in answers if answer is not None), None)
+    if (status is None and any(map(_of_the_link, behind))) or (status is not None and status >= 500):
         return {"code": "hub.unreachable", "params": {"endpoint": order.endpoint, "detail": detail}}
     return {"code": "push.refused", "params": {"detail": detail}}
+
+
+def _behind(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those it was raised from: libraries hide a broken link behind errors of their own."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _of_the_link(error: BaseException) -> bool:
+    return isinstance(error, OSError) or any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
 
 
 def main() -> int:

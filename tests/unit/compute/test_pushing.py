@@ -154,3 +154,11 @@ def test_that_a_full_disk_is_said_and_nothing_is_half_there(ended, hub, monkeypa
     monkeypatch.delenv("FORGE_FAULT")
     pushed(ended, hub)
     assert "adapter_model.safetensors" in hub.models[REPO].files
+
+
+def test_that_a_link_that_breaks_is_told_as_that(ended, hub):
+    hub.cut_puts = 100
+    with pytest.raises(UserError) as refused:
+        pushed(ended, hub)
+    assert refused.value.code == "hub.unreachable", refused.value.params
+    assert not hub.models[REPO].files
