@@ -44,9 +44,7 @@ def test_how_many_members_an_order_asks_for(gpus, processes, members):
         ({"gpus": 2}, {"tuner": {"kind": "lisa"}}, "config.members_alone", "tuner.kind"),
         ({"gpus": 2}, {"tuner": {"kind": "lora", "init": "eva"}}, "config.members_alone", "tuner.init"),
         ({"gpus": 2}, {"stage": "kto"}, "config.members_loss", "compute.gpus"),
-        ({"gpus": 2}, {"stage": "orpo"}, "config.members_loss", "compute.gpus"),
-        ({"gpus": 2}, {"stage": "cpo"}, "config.members_loss", "compute.gpus"),
-        ({"gpus": 2}, {"stage": "dpo", "objective": {"rpo_alpha": 1.0}}, "config.members_loss", "compute.gpus"),
+        ({"gpus": 2}, {"stage": "dpo", "objective": {"loss": "aot"}}, "config.members_loss", "compute.gpus"),
     ],
 )  # fmt: skip
 def test_that_what_does_not_go_together_is_refused_by_its_setting(compute, more, code, field):
@@ -57,6 +55,9 @@ def test_that_what_does_not_go_together_is_refused_by_its_setting(compute, more,
     ("compute", "more"),
     [
         ({"gpus": 8}, {}),
+        ({"gpus": 2}, {"stage": "orpo"}),
+        ({"gpus": 2}, {"stage": "cpo"}),
+        ({"gpus": 2}, {"stage": "dpo", "objective": {"rpo_alpha": 1.0}}),
         ({"gpus": 8, "strategy": "fsdp2"}, {}),
         ({"gpus": 0, "processes": 2}, {"stage": "dpo"}),
         ({"gpus": 2}, {"stage": "cpo", "objective": {"cpo_alpha": 0.0}}),
