@@ -118,7 +118,7 @@ class TrainSession:
     def _learn(self, start: Start | None, materials: Materials, lessons: Lessons, commit: str) -> None:
         """Everything is there: measure, train, save, measure again."""
         self._begin(start, materials, lessons)
-        identity = IdentityInMaking(materials.folder, lessons.fingerprint)
+        identity = IdentityInMaking(materials.folder, lessons.fingerprint, self.teaching.folders)
         self._tell_plan(materials, lessons, commit)
         self.worker.check()
         if start is None and self.job.evaluation.before:
@@ -301,7 +301,7 @@ class TrainSession:
 
     def _go_on(self, start: Start, identity: IdentityInMaking, environment: dict[str, object]) -> None:
         """Make sure the checkpoint belongs here, and say where the curve goes on."""
-        check_identity(start, identity.result(), self.job.tuner.kind, self.job.model.path)
+        check_identity(start, identity.result(), self.job)
         changed = differences(start, environment)
         other = other_optimizer(self.job.training.optimizer, start.folder)
         if other:
