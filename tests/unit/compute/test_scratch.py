@@ -328,3 +328,11 @@ def test_that_a_full_disk_leaves_no_half_model_and_the_next_attempt_makes_it(scr
     second = Attempt(folder)
     assert second.run() == 0, second.end
     assert (run / "fresh-model" / "tokenizer.json").is_file()
+
+
+def test_that_a_model_of_texts_keeps_the_end_of_texts_as_its_own(scratch):
+    made = scratch(model={"template": "chatml"})
+    assert made.run() == 0, made.end
+    settings = json.loads((made.outputs / "model" / "tokenizer_config.json").read_text())
+    begun = json.loads((made.folder.parent.parent / "fresh-model" / "tokenizer_config.json").read_text())
+    assert settings["eos_token"] == begun["eos_token"] != "<|im_end|>"
