@@ -9,7 +9,7 @@ from engine.cli.actions import change, change_all
 from engine.cli.many import add_runs_argument
 from engine.cli.session import add_run_argument
 
-RUNGS = ("parts", "checkpointing", "length", "4bit")
+RUNGS = ("parts", "checkpointing", "8bit", "length", "4bit")
 """As in `engine.contract.ladder`, which a command line that only starts need not import."""
 
 

@@ -11,11 +11,16 @@ from engine.contract.run_spec import RunSpec
 class ForecastCalls(Calls):
     """A part of `ControllerClient`."""
 
-    def forecast(self, spec: RunSpec, steps: int | None = None, shape: ModelShape | None = None) -> Forecast:
+    def forecast(
+        self,
+        spec: RunSpec,
+        steps: int | None = None,
+        shape: ModelShape | None = None,
+        teacher: ModelShape | None = None,
+    ) -> Forecast:
         """By the finished runs most like it; `steps` where the order itself does not limit them.
 
-        `shape`: of its model, where somebody looked; else the controller does.
+        `shape`, `teacher`: of its models, where somebody looked; else the controller does.
         """
-        return self._read(
-            self._send("POST", "/forecast", body=AskForecast(spec=spec, steps=steps, shape=shape)), Forecast
-        )
+        asked = AskForecast(spec=spec, steps=steps, shape=shape, teacher=teacher)
+        return self._read(self._send("POST", "/forecast", body=asked), Forecast)

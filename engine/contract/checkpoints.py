@@ -51,6 +51,8 @@ class Identity(BaseModel):
     """sha256 over the base model's files."""
     data: str = ""
     """Fingerprint of the training rows in their order."""
+    teacher: str = ""
+    """Of the files of the model it learns from, and of its adapter; empty: there is none, or nobody looked."""
 
 
 class Manifest(BaseModel):

@@ -17,16 +17,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from engine.contract.calibration import Calibration
-from engine.contract.compute import Placement
+from engine.contract.load import BYTES, Load
 from engine.contract.model_shape import Linear, ModelShape
 from engine.contract.optimizers import OPTIMIZERS
-from engine.contract.run_spec import TrainJob
-from engine.contract.stages import keeps_copy, stage_of
-from engine.contract.tuners import TUNERS
 
-BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "8bit": 1.0, "4bit": 0.5625}
-BYTES |= {"torchao_8bit": 1.0, "hqq_8bit": 1.0625, "hqq_4bit": 0.5625}
-"""Of a number. 4 bit: half a byte and a scale of fp32 for 64 numbers (QLoRA, arXiv:2305.14314, section 3)."""
 PROCESS_BYTES = 480 << 20
 """Of a worker before it has a model: python, torch, transformers. Runs that ended tell what it is here."""
 CONTEXT_BYTES = 500 << 20
@@ -38,71 +32,15 @@ HELD, HELD_CHECKPOINTING = 1.6, 3.0
 what it was given back, most where layers are computed again (as measured, tests/bench/memory_forecast.py)."""
 LATE_BYTES = 24 << 20
 """What libraries take once the first step runs."""
+BUCKET_BYTES = 64 << 20
+"""Gradients that members add up at once, laid behind each other."""
+TABLES = ("embed_tokens", "wte", "lm_head", "embed_out")
+"""What the table of tokens and the head are called."""
+COMPARED, SPREAD = 512, 1024
+"""Tokens of a piece in which distributions are compared, and of one whose entropies are told."""
 MOST_FACTOR = 64.0
 Part = Literal["weights", "adapter", "gradients", "optimiser", "activations", "logits", "overhead"]
 PARTS: tuple[Part, ...] = ("weights", "adapter", "gradients", "optimiser", "activations", "logits", "overhead")
-
-
-class Load(BaseModel):
-    """What of a run decides its memory, as a worker would carry it out."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    full: bool = False
-    """All weights are trained; else an adapter is."""
-    rank: int = 16
-    targets: tuple[str, ...] = ("all-linear",)
-    dropout: float = 0.0
-    rows: int = 8
-    """Of a micro batch."""
-    width: int = 1024
-    """Tokens of its longest row."""
-    trained: float = 1.0
-    """Share of tokens that are learned: only their logits are computed."""
-    accumulation: int = 1
-    checkpointing: bool = False
-    attention: str = "auto"
-    packing: str = "none"
-    """Rows that share a sequence: each layer keeps a mask that tells them apart."""
-    arithmetic: str = "fp32"
-    weights: str = "fp32"
-    """Number form the base model is held in."""
-    quantisation: str = "none"
-    optimiser: str = "adamw_torch_fused"
-    directions: int = 0
-    """Of each matrix, in which the optimiser works; 0: in all."""
-    device: Literal["cpu", "cuda"] = "cpu"
-    copies: int = 0
-    """Frozen models beside the one that learns."""
-    layers: int = 0
-    """Of the model that learn at a time beside what is outside layers (LISA); 0: all."""
-    blocks: int = 0
-    """New ones that are put between them, which alone learn (LLaMA-Pro)."""
-    init: str = "default"
-    """What an adapter begins with."""
-    virtual: int = 0
-    """Learned tokens before every row."""
-    prefix: bool = False
-    """They stand in every layer's keys and values instead of in the row."""
-    scores: bool = False
-    """The model gives a number a row: no logits of tokens are computed."""
-    compared: bool = False
-    """A teacher's logits lie beside the model's."""
-    beside: int = 0
-    """Bytes of other frozen models, such as a teacher."""
-
-    parted: int = 1
-    """Members that have a part each of gradients and the optimiser's state; each loads all the weights first."""
-
-    @property
-    def sequence(self) -> int:
-        """Tokens that attention looks over."""
-        return self.width * (self.rows if self.packing == "padding_free" else 1)
-
-    @property
-    def tokens(self) -> int:
-        """Of a micro batch, filling and virtual tokens included."""
-        return self.rows * (self.width + self.virtual)
 
 
 class Estimate(BaseModel):
@@ -128,95 +66,71 @@ class Estimate(BaseModel):
         return self.total - self.parts.get("overhead", 0)
 
 
-def load_of(
-    job: TrainJob,
-    device: Literal["cpu", "cuda"] = "cpu",
-    width: int | None = None,
-    trained: float | None = None,
-    teacher: ModelShape | None = None,
-    place: Placement = Placement(),
-) -> Load:
-    """What a worker makes of a job. Without a `width` rows are as long as they may be; a `teacher` counts if known.
-
-    Of several members it is what one has: the whole model, and its share of the rows.
-
-    Of a pair both answers count. Passes of the reference, of which nothing is kept, come before those that learn and
-    are not counted: they are smaller.
-    """
-    training, tuner = job.training, TUNERS.get(job.tuner.kind, TUNERS["lora"])
-    full, rank = tuner.whole_model, job.tuner.rank if "rank" in tuner.settings else 1
-    arithmetic = training.precision
-    if arithmetic == "auto":
-        arithmetic = "bf16" if device == "cuda" else "fp32"
-    optimizer = OPTIMIZERS[training.optimizer]
-    directions = int(training.optimizer_options.get("rank", 128)) if optimizer.low_rank else 0
-    virtual = job.tuner.virtual_tokens if tuner.virtual else 0
-    stage = stage_of(job.stage)
-    copied = keeps_copy(
-        job.stage, job.reference_free, job.tuner.kind, job.tuner.init, job.objective.precompute_ref_log_probs
-    )
-    held = job.model.dtype if job.model.dtype != "auto" else "fp32" if full else arithmetic
-    return Load(
-        full=full, rank=rank, targets=() if tuner.virtual else tuple(job.tuner.targets), dropout=job.tuner.dropout,
-        rows=rows_at_once(job, place.members), parted=place.members if place.strategy == "fsdp2" else 1,
-        width=_width(job, width), trained=1.0 if trained is None else trained,
-        accumulation=training.accumulation * training.micro_batch_parts,
-        packing=training.packing, checkpointing=training.gradient_checkpointing,
-        attention=job.model.attention, arithmetic=arithmetic,
-        weights=held, quantisation=job.quantisation, device=device, optimiser=optimizer.name,
-        directions=directions,
-        layers=job.tuner.layers if tuner.name == "lisa" else 0,
-        blocks=job.tuner.blocks if "blocks" in tuner.settings else 0,
-        virtual=virtual, prefix=tuner.name == "prefix_tuning",
-        copies=int(copied), scores=stage.scores, compared=stage.teacher,
-        beside=_teacher_bytes(job, arithmetic, teacher) if stage.teacher else 0,
-        init=job.tuner.init if "init" in tuner.settings else "default",
-    )  # fmt: skip
-
-
-def _width(job: TrainJob, width: int | None) -> int:
-    """Tokens of the longest sequence: packed rows fill it up, whatever the longest of them is."""
-    most = job.data.max_length
-    return most if job.training.packing == "packed" else min(width or most, most)
-
-
-def _teacher_bytes(job: TrainJob, arithmetic: str, shape: ModelShape | None) -> int:
-    held = arithmetic if job.teacher.dtype == "auto" else job.teacher.dtype
-    return 0 if shape is None else round(shape.parameters * BYTES[held])
-
-
-def rows_at_once(job: TrainJob, members: int = 1) -> int:
-    """Rows of tokens that pass through the model together; own answers can be parted one by one, pairs cannot."""
-    size, parts = math.ceil(job.training.micro_batch_size / members), job.training.micro_batch_parts
-    if stage_of(job.stage).grouped:
-        return math.ceil(size * job.sequences / parts)
-    return math.ceil(size / parts) * job.sequences
-
-
 def estimate(shape: ModelShape, load: Load, known: Calibration | None = None) -> Estimate:
     """Bytes at the fullest moment; `known` is what runs like it told."""
     known = known or Calibration()
     factor, shape = known.factor, _grown(shape, load.blocks)
-    weights, adapter, trained = _held(shape, load)
+    whole, adapter, trained = _held(shape, load)
+    weights, trained = whole, trained + (shape.hidden + 1 if load.critic else 0)
     gradients = 4.0 * trained if load.weights == "fp32" or not load.full else BYTES[load.weights] * trained
     optimizer = OPTIMIZERS.get(load.optimiser, OPTIMIZERS["adamw_torch_fused"])
     state = optimizer.state * trained * (min(1.0, load.directions / shape.hidden) if load.directions else 1.0)
-    gradients, state = gradients / load.parted, state / load.parted
-    begin_grads = gradients if load.accumulation > 1 else shape.embedding * 4.0 if load.full and shape.tied else 0.0
+    together = _gathered(shape, load)
+    weights, adapter, gradients, state = (one / load.parted for one in (weights, adapter, gradients, state))
+    begin_grads = gradients if load.accumulation > 1 else _early_gradients(shape, load)
     kept, working = factor * _activations(shape, load), factor * _working(shape, load)
     logits = _logits(shape, load)
-    at_begin = begin_grads + kept + max(logits, working)
-    at_end = gradients + factor * _left(shape, load) + working
+    at_begin = begin_grads + kept + max(logits, working) + together
+    left = factor * _left(shape, load) + working + 1.5 * together
+    at_end = gradients + max(left, min(gradients, BUCKET_BYTES) if load.members > 1 and load.parted == 1 else 0.0)
     if at_begin >= at_end:
         moment = {"gradients": begin_grads, "activations": kept + max(0.0, working - logits), "logits": logits}
+        weights += together
     else:
         moment = {"gradients": gradients, "activations": at_end - gradients, "logits": 0.0}
     more = _before(shape, load) - state - sum(moment.values())
     moment["gradients"] += max(0.0, more)
-    found = {"weights": weights * (1 + load.copies) + load.beside, "adapter": adapter, "optimiser": state, **moment}
+    if load.parted > 1:
+        weights += max(0.0, _between(load, whole, trained, state) - weights - adapter - state - sum(moment.values()))
+    if load.critic:
+        adapter += 4.0 * (shape.hidden + 1)
+    found = {"weights": weights + whole * load.copies + load.beside, "adapter": adapter, "optimiser": state, **moment}
     found["overhead"] = _overhead(load, sum(found.values()), found["weights"], known)
     parts = {part: round(found[part]) for part in PARTS}
     return Estimate(parts=parts, rows=load.rows, width=load.width, measured=factor != 1.0)
+
+
+def _early_gradients(shape: ModelShape, load: Load) -> float:
+    """Bytes of gradients that are there when the layers' begin: of the table of tokens, where it is the head too."""
+    return shape.embedding * 4.0 if load.full and shape.tied and _table_learns(load) else 0.0
+
+
+def _table_learns(load: Load) -> bool:
+    if load.taught is None:
+        return not load.blocks
+    return any(name.rpartition(".")[2] in TABLES for name in load.modules)
+
+
+def _gathered(shape: ModelShape, load: Load) -> float:
+    """Bytes of parted weights that are put together at once: what is outside layers, the layer that is passed through,
+    and the one that comes next."""
+    if load.parted == 1:
+        return 0.0
+    weights, adapter, _trained = _held(shape, load)
+    outside = max(0, shape.parameters - shape.in_layers) * BYTES[load.weights]
+    return outside + 2.0 * (weights - outside + adapter) / shape.layers
+
+
+def _between(load: Load, whole: float, trained: float, state: float) -> float:
+    """Bytes between two steps, where weights are parted: the model is put together to be asked and saved.
+
+    On a processor a checkpoint's copies of what learns, and of the optimiser's state, lie beside the parts.
+    """
+    asked = whole * (1 + 1 / load.parted) + state
+    if load.device == "cuda":
+        return asked
+    learns = 4.0 * trained if not load.full else BYTES[load.weights] * trained
+    return max(asked, whole / load.parted + state + learns + load.parted * state)
 
 
 def _before(shape: ModelShape, load: Load) -> float:
@@ -296,8 +210,19 @@ def _taught(shape: ModelShape, load: Load) -> float:
     """Numbers that learn where the model itself does."""
     if load.blocks:
         return shape.in_layers * load.blocks / shape.layers
+    if load.taught is not None:
+        return _chosen(shape, load)
     rest = max(0, shape.layers - load.layers) if load.layers else 0
     return shape.parameters - shape.in_layers * rest / shape.layers
+
+
+def _chosen(shape: ModelShape, load: Load) -> float:
+    """Numbers of the layers that learn beside frozen ones, and of the modules that are named."""
+    named = {name.rpartition(".")[2] for name in load.modules}
+    share = min(abs(load.taught or 0), shape.layers) / shape.layers
+    inside = sum(one.inputs * one.outputs * one.count * (1.0 if one.name in named else share) for one in shape.linear)
+    tables = {name for name in named if name in TABLES}
+    return inside + shape.embedding * min(len(tables), 1 if shape.tied else 2)
 
 
 def _sizes(load: Load) -> tuple[float, float]:
@@ -385,15 +310,31 @@ def _activations(shape: ModelShape, load: Load) -> float:
     stream, _inner = _sizes(load)
     outside = (4.0 + (stream if load.full else 0.0)) * shape.hidden  # the last norm
     if load.checkpointing:
-        return load.tokens * (shape.layers * stream * shape.hidden + outside)
+        return load.tokens * (_passed(shape, load) * stream * shape.hidden + outside)
+    if load.taught is not None:
+        return load.tokens * (_some_layers(shape, load) + outside) + _casts(shape, load)
     spared = _first_spares(shape, load)
     return load.tokens * (shape.layers * _layer(shape, load) - spared + outside) + _casts(shape, load)
+
+
+def _some_layers(shape: ModelShape, load: Load) -> float:
+    """Bytes that all layers keep of a token where some are frozen: nothing is kept before the first that learns."""
+    learn = min(abs(load.taught or 0), shape.layers)
+    frozen = load.model_copy(update={"full": False, "targets": (), "taught": None})
+    return learn * _layer(shape, load) + (_passed(shape, load) - learn) * _layer(shape, frozen)
 
 
 def _casts(shape: ModelShape, load: Load) -> float:
     """Weights in the form of the arithmetic, beside those in fp32: kept as long as the pass."""
     stream, inner = _sizes(load)
-    return shape.in_layers * inner if inner < stream else 0.0
+    return shape.in_layers * _passed(shape, load) / shape.layers * inner if inner < stream else 0.0
+
+
+def _passed(shape: ModelShape, load: Load) -> int:
+    """Layers that the backward pass goes through: with frozen ones before, those from the first that learns."""
+    if load.taught is None or load.taught < 0 or load.modules:
+        return shape.layers
+    return min(load.taught, shape.layers)
 
 
 def _working(shape: ModelShape, load: Load) -> float:
@@ -416,10 +357,12 @@ def _left(shape: ModelShape, load: Load) -> float:
 def _logits(shape: ModelShape, load: Load) -> float:
     """Of each learned token: its logits in fp32 as probabilities, their gradient, and the gradient before the softmax.
 
-    Logits of other tokens are never computed (`training/loss.py`). A teacher's stand beside them.
+    Logits of other tokens are never computed (`training/loss.py`). A teacher's stand beside them, and what two
+    distributions are compared by, a piece at a time (`training/divergence.py`); entropies are pieces as well.
     """
     _stream, inner = _sizes(load)
     if load.scores:
         return 0.0
-    numbers = 16.0 if load.compared else 12.0
-    return math.ceil(load.rows * load.width * load.trained) * (numbers * shape.vocab + inner * shape.hidden)
+    tokens, numbers = math.ceil(load.rows * load.width * load.trained), 20.0 if load.compared else 12.0
+    piece = 28.0 * min(tokens, COMPARED) if load.compared else 8.0 * min(tokens, SPREAD) if load.entropies else 0.0
+    return tokens * (numbers * shape.vocab + inner * shape.hidden) + piece * shape.vocab

@@ -255,6 +255,10 @@ class MemoryForecast(_Line):
     """The total after the measurement."""
     shape: dict[str, Any] = {}
     """Of the model (`contract.model_shape`): what can be lowered is reckoned with it when memory runs out."""
+    beside: int = 0
+    """Bytes of other frozen models, such as a teacher."""
+    optimizers: list[str] = []
+    """Those with a state of 8 bits that can be had where it works."""
 
 
 class MemoryFact(_Line):

@@ -61,6 +61,8 @@ Point = Literal[
     "import.after_shard",  # a shard of rows is on the disk, nothing names it
     "import.after_progress",  # it is named, an import would go on behind it
     "import.before_rename",  # the version is whole, not in its place
+    "scratch.before_whole",  # config, weights and tokenizer of a model from scratch are written aside
+    "push.before_send",  # what goes to a hub is gathered, nothing was sent
     "training.before_batch",  # a worker is about to learn from a micro batch
     "training.fetch",  # a worker waits for the micro batches of a step
     "training.batch",  # they are there: untrained takes all that is to be learned out of them

@@ -11,8 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.contract.estimate import estimate, load_of
+from engine.contract.estimate import estimate
 from engine.contract.ladder import Known, changed
+from engine.contract.load import load_of
 from engine.contract.run_spec import TrainJob
 
 SPARE = 0.08
@@ -47,7 +48,7 @@ def fit(job: TrainJob, known: Known, budget: int) -> Fitted:
                 "training.micro_batch_parts": 1,
                 "training.gradient_checkpointing": again,
             }
-            load = load_of(changed(job, changes), known.device, known.width, known.trained, known.teacher)
+            load = load_of(changed(job, changes), known.device, known.width, known.trained, known.teacher, known.place)
             total = estimate(known.shape, load).total
             if total <= budget * (1 - SPARE):
                 return Fitted(changes=changes, total=total, fits=True)

@@ -33,6 +33,8 @@ class AskForecast(_Body):
     steps: int | None = Field(default=None, ge=1)
     shape: ModelShape | None = None
     """Of its model, where somebody looked; else the controller does, if its files lie here."""
+    teacher: ModelShape | None = None
+    """The same of the model it learns from."""
     width: int | None = Field(default=None, ge=1)
     """Tokens of the longest row, where rows were measured."""
     trained: float | None = Field(default=None, ge=0, le=1)

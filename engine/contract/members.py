@@ -100,11 +100,7 @@ def _loss(document: Mapping[str, Any], stage: str, field: str) -> Iterator[Probl
     """Losses that are no sum over the rows of a micro batch: parted, they would be other ones."""
     objective = _group(document, "objective")
     loss = loss_of(stage_of(stage), str(objective.get("loss", "auto")))
-    declared = stage_of(stage)
-    alpha = objective.get("cpo_alpha")
-    weighs = (declared.cpo_alpha if alpha is None else alpha) if "cpo_alpha" in declared.settings else 0.0
-    adds = objective.get("rpo_alpha") if "rpo_alpha" in declared.settings else None
-    if loss in WHOLE_BATCH or stage == "orpo" or weighs or adds:
+    if loss in WHOLE_BATCH:
         yield Problem(code="config.members_loss", field=field, params={"loss": loss, "stage": stage})
 
 

@@ -8,7 +8,7 @@ with which a resumed run was another run where it was tried.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -108,6 +108,19 @@ _ALL = (
     Optimizer("stable_adamw", 8.0, {**ADAM, "max_lr": _number(0.0)}, "optimi", "torch-optimi"),
 )
 OPTIMIZERS = {one.name: one for one in _ALL}
+
+
+_ADAMS = ("adamw_8bit", "adamw_torch_8bit")
+EIGHT_BIT: dict[str, tuple[str, ...]] = {
+    "adamw_torch_fused": _ADAMS, "adamw_torch": _ADAMS, "paged_adamw_32bit": ("paged_adamw_8bit",),
+    "lion_32bit": ("lion_8bit",), "ademamix": ("ademamix_8bit",),
+}  # fmt: skip
+"""The same optimisers with their state in 8 bits, the first that can be had being the choice."""
+
+
+def in_eight_bits(name: str, able: Collection[str]) -> str:
+    """What an optimiser can be replaced by of those that run there; empty: by nothing."""
+    return next((one for one in EIGHT_BIT.get(name, ()) if one in able), "")
 
 
 def needed_package(name: str) -> tuple[str, str] | None:

@@ -12,5 +12,7 @@ from engine.contract.run_spec import RunSpec
 class ForecastBackend(Protocol):
     """The part of a backend behind forecasts. Calls block and raise UserError."""
 
-    def forecast(self, spec: RunSpec, steps: int | None, shape: ModelShape | None = None) -> Forecast:
+    def forecast(
+        self, spec: RunSpec, steps: int | None, shape: ModelShape | None = None, teacher: ModelShape | None = None
+    ) -> Forecast:
         """What an order will take and cost, by finished runs like it."""

@@ -13,6 +13,8 @@ class ControllerForecast:
 
     _client: ControllerClient
 
-    def forecast(self, spec: RunSpec, steps: int | None, shape: ModelShape | None = None) -> Forecast:
+    def forecast(
+        self, spec: RunSpec, steps: int | None, shape: ModelShape | None = None, teacher: ModelShape | None = None
+    ) -> Forecast:
         """By the finished runs most like it."""
-        return self._client.forecast(spec, steps, shape)
+        return self._client.forecast(spec, steps, shape, teacher)

@@ -118,7 +118,7 @@ class ReplayBackend(
             state=state,
             model=train.model.path if train else "",
             dataset=train.data.train[0].path if train else "",
-            method=f"{train.tuner.kind} r{train.tuner.rank}" if train else "",
+            method=f"{train.stage} {train.tuner.kind}" if train else "",
             created=created,
             tags=spec.tags,
             priority=spec.priority,

@@ -95,7 +95,7 @@ def detail(run: Played, cursor: int) -> RunDetail:
         one.kept = one.id in run.kept
     job = run.spec.job
     if run.summary.reason is EndReason.OUT_OF_MEMORY and isinstance(job, TrainJob):
-        made.rungs = rungs(job, _known(run))
+        made.rungs = rungs(job, _known(run).model_copy(update={"place": run.spec.compute}))
     return made
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from engine.contract.adapter_start import GOES_ON
 from engine.contract.api import RunSummary
+from engine.contract.stages import stage_of
 from engine.contract.states import LIVE, Mark, Phase, RunState
 from forge_desktop.theme.language import tr
 
@@ -43,12 +44,18 @@ def _going_on(run: RunSummary) -> list[Deed]:
     return []
 
 
+def _writes_text(run: RunSummary) -> bool:
+    """Its model answers in words; the method begins with the stage."""
+    return run.kind != "train" or not stage_of(run.method.partition(" ")[0]).scores
+
+
 def _at_work(run: RunSummary) -> list[Deed]:
     found = []
     if run.state is RunState.RUNNING:
         early = "" if run.phase is Phase.TRAINING else tr("Possible once training goes on.")
+        silent = "" if _writes_text(run) else tr("This model writes no answers.")
         found += [
-            Deed("ask", tr("Ask the model now…"), "message-square", early),
+            Deed("ask", tr("Ask the model now…"), "message-square", silent or early),
             Deed("pause", tr("Pause"), "pause"),
             Deed("save", tr("Save checkpoint now"), "save", early),
             Deed("log_every", tr("Change the logging interval…"), "gauge", early),

@@ -67,6 +67,11 @@ class DraftModel(DraftQueries):
         facts = self.model_facts.get("shape")
         return ModelShape.model_validate(facts) if isinstance(facts, dict) else None
 
+    @property
+    def teacher_shape(self) -> ModelShape | None:
+        """The same of the model it learns from; None where none is needed."""
+        return self.teacher.shape
+
     def set(self, path: str, value: Any) -> None:
         """Change a value and check everything."""
         if self.get(path) == value:

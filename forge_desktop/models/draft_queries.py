@@ -13,16 +13,14 @@ from engine.contract.stages import stage_of
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.draft_document import Document, at
 from forge_desktop.models.draft_seen import SeenRows
+from forge_desktop.models.draft_teacher import ASKED, HERE, SeenTeacher
 
 PREVIEW_ROWS = 5
 SEEN_ROWS = 3
 SEEN_MS = 400
-HERE = ("local", "bundled")
 READ_BY = ("path", "hub", "format", "version", "mapping")
 """Settings of a source that decide how its rows are read."""
 DATA_HERE = (*HERE, "library")
-ASKED = (*HERE, "huggingface", "modelscope", "url")
-"""Where a helper can look into a model: of a hub's it fetches the small files only."""
 """Sources whose files can be looked into before a run."""
 STAGE_REFUSALS = (
     "data.not_for_stage", "data.text_needs_pretrain", "data.refused_for_stage", "data.unknown_label",
@@ -70,12 +68,16 @@ class DraftQueries(QObject):
         self.inspecting = False
         self.looks: list[Look] = [Look()]
         """One a training dataset, in their order."""
+        self.teacher = SeenTeacher(session, self)
+        self.teacher.changed.connect(self.inspected)
         self._seen = SeenRows(session, self)
         self._seen.changed.connect(self._seen_more)
         self._inspect_asked = self._preview_asked = 0
         self._see_soon = QTimer(self, singleShot=True, interval=SEEN_MS)
         self._see_soon.timeout.connect(self._see)
         self.changed.connect(self._see_later)
+        self.changed.connect(self._see_teacher)
+        self._see_teacher("")
         session.online.connect(self._online)
 
     def get(self, path: str) -> Any:
@@ -181,6 +183,13 @@ class DraftQueries(QObject):
         if not path or path.startswith(SEEN_FROM):
             self._see_soon.start()
 
+    @Slot(str)
+    def _see_teacher(self, path: str) -> None:
+        """Have a helper look at the model that is learned from, where the stage needs one."""
+        if path in ("", "stage") or path.startswith("teacher."):
+            needed = stage_of(str(self.get("stage"))).teacher
+            self.teacher.want(dict(self.get("teacher")) if needed else {})
+
     @Slot()
     def _see(self) -> None:
         """Have helpers measure every dataset, once model and data are known and something about them changed."""
@@ -280,6 +289,7 @@ class DraftQueries(QObject):
 
     @Slot()
     def _online(self) -> None:
+        self._see_teacher("")
         if self.get("model.path") and not self.model_facts:
             self.inspect()
         if any(source["path"] for source in self.get("data.train")) and not self.data_facts:

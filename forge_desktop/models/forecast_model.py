@@ -53,14 +53,15 @@ class ForecastModel(QObject):
             self._take(self._asked, None)
             return
         spec, steps = config.to_spec(), self._draft.steps() or None
-        shape = self._draft.shape
-        question = f"{spec.model_dump_json(exclude={'name', 'project', 'tags'})} {steps} {shape is None}"
+        shape, teacher = self._draft.shape, self._draft.teacher_shape
+        known = f"{shape is None} {teacher is None}"
+        question = f"{spec.model_dump_json(exclude={'name', 'project', 'tags'})} {steps} {known}"
         if question == self._question:
             return
         self._asked += 1
         asked, self._question = self._asked, question
         self._session.ask(
-            lambda backend: backend.forecast(spec, steps, shape),
+            lambda backend: backend.forecast(spec, steps, shape, teacher),
             lambda found: self._take(asked, found),
             lambda error: self._take(asked, None, error),
             owner=self,

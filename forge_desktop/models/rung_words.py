@@ -13,6 +13,7 @@ def name_of(rung: Rung) -> str:
     return {
         "parts": tr("A micro batch in {n} parts", n=value),
         "checkpointing": tr("Gradient checkpointing"),
+        "8bit": tr("The optimiser's state in 8 bits"),
         "length": tr("Rows of at most {n} tokens", n=value),
         "4bit": tr("Base weights in 4 bits"),
     }[rung.name]

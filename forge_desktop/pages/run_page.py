@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 from PySide6.QtCore import Qt, QTimer, Slot
@@ -39,7 +38,6 @@ from forge_desktop.panels.rows_panel import RowsPanel
 from forge_desktop.panels.run_actions import RunActions
 from forge_desktop.panels.run_head import RunHead
 from forge_desktop.panels.rungs_card import RungsCard
-from forge_desktop.panels.score_words import writes_text
 from forge_desktop.panels.step_rows_dialog import StepRowsDialog
 from forge_desktop.theme.controls import button, clear, column, line, row, scrolled, set_enabled
 from forge_desktop.theme.language import tr
@@ -296,11 +294,7 @@ class RunPage(Page):
         self._head.show_run(run)
         self._error.refresh()
         self._rungs.refresh()
-        deeds = deeds_of(run)
-        if not writes_text(detail):
-            silent = tr("This model writes no answers.")
-            deeds = [replace(deed, why_not=silent) if deed.key == "ask" else deed for deed in deeds]
-        self._show_deeds(deeds)
+        self._show_deeds(deeds_of(run))
 
     def _show_deeds(self, deeds: list[Deed]) -> None:
         if deeds == self._deeds:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from engine.contract.catalogue import Listed
 from engine.contract.errors import Problem
 from forge_desktop.models.draft_model import DraftModel
-from forge_desktop.models.draft_queries import HERE
+from forge_desktop.models.draft_teacher import HERE
 from forge_desktop.theme.controls import Card, button, clear, label, row
 from forge_desktop.theme.language import explain, note_text, problem_text, sentences, tr, word
 from forge_desktop.theme.measures import count_of, size

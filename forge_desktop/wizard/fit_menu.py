@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QMenu, QPushButton
 from engine.contract.fitting import Fitted, fit
 from engine.contract.ladder import Known
 from engine.contract.run_spec import TrainJob
+from engine.contract.stages import stage_of
 from forge_desktop.models.draft_model import DraftModel
 from forge_desktop.theme.controls import button
 from forge_desktop.theme.language import tr, word
@@ -31,15 +32,25 @@ def fit_button(draft: DraftModel, tell: Callable[[str], object]) -> QPushButton:
 
 def _fill(menu: QMenu, draft: DraftModel, tell: Callable[[str], object]) -> None:
     menu.clear()
-    shape, job = draft.shape, job_of_draft(draft)
+    unknown = unknown_of(draft)
     for kind in ("lora", "qlora", "full"):
         for size in SIZES:
             text = tr("{method}, {size} GB of GPU memory", method=word("choice", kind), size=size)
             action = menu.addAction(text, partial(take, draft, kind, size, tell))
-            if shape is None or job is None:
+            if unknown:
                 action.setEnabled(False)
-                action.setToolTip(tr("The model's measures are not known yet, or a setting is wrong."))
+                action.setToolTip(unknown)
         menu.addSeparator()
+
+
+def unknown_of(draft: DraftModel) -> str:
+    """Why nothing can be fitted; empty where it can."""
+    job = job_of_draft(draft)
+    if draft.shape is None or job is None:
+        return tr("The model's measures are not known yet, or a setting is wrong.")
+    if stage_of(job.stage).teacher and draft.teacher_shape is None:
+        return tr("The teacher's measures are not known yet: name one that a look can be taken at.")
+    return ""
 
 
 def job_of_draft(draft: DraftModel) -> TrainJob | None:
@@ -53,9 +64,9 @@ def take(draft: DraftModel, kind: str, size: int, tell: Callable[[str], object])
     if draft.get("tuner.kind") != kind:
         draft.set("tuner.kind", kind)
     shape, job = draft.shape, job_of_draft(draft)
-    if shape is None or job is None:
+    if shape is None or job is None or unknown_of(draft):
         return
-    found = fit(job, Known(shape=shape, device="cuda"), size * GB)
+    found = fit(job, Known(shape=shape, device="cuda", teacher=draft.teacher_shape), size * GB)
     for path, value in found.changes.items():
         draft.set(path, value)
     tell(said(found, size))

@@ -1,7 +1,8 @@
 """The forecast of memory against what training takes: by counted tensors, with the process beside it; prints a table.
 
 Each configuration trains a few real steps in this process on the demo model or a small one with random weights,
-all rows as long as each other. `python -m tests.bench.memory_forecast [--few]`.
+all rows as long as each other. `--held-out` takes configurations that no constant of the estimate was fitted to: other
+lengths, batches, ranks, tuners, stages and optimisers. `python -m tests.bench.memory_forecast [--few | --held-out]`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from engine.compute.training.trainer import ForgeTrainer, arguments, train
 from engine.compute.training.tuners import apply_tuner
 from engine.contract.bundled import locate
 from engine.contract.calibration import Calibration
-from engine.contract.estimate import Estimate, Load, estimate
+from engine.contract.estimate import Estimate, estimate
+from engine.contract.load import Load
 from engine.contract.model import ModelConfig
 from engine.contract.model_shape import ModelShape, shape_of
 from engine.contract.training import TrainingConfig
@@ -67,6 +69,11 @@ class Case:
     arithmetic: str = "fp32"
     attention: str = "sdpa"
     weights: str = ""
+    optimizer: str = "adamw_torch_fused"
+    stage: str = "sft"
+    freeze: int | None = None
+    """So many layers learn, of a model that is frozen."""
+    modules: tuple[str, ...] = ()
 
     @property
     def held(self) -> str:
@@ -78,12 +85,22 @@ class Case:
         return Load(
             full=self.full, rank=self.rank, targets=self.targets, dropout=self.dropout, rows=self.rows,
             width=self.width, trained=self.trained, accumulation=self.accumulation, checkpointing=self.checkpointing,
-            arithmetic=self.arithmetic, weights=self.held, attention=self.attention,
+            arithmetic=self.arithmetic, weights=self.held, attention=self.attention, optimiser=self.optimizer,
+            taught=self.freeze, modules=self.modules, copies=int(self.stage == "dpo" and self.full),
         )  # fmt: skip
+
+    def tuner(self) -> TunerConfig:
+        """In the words of a config."""
+        kind = "freeze" if self.freeze is not None else "full" if self.full else "lora"
+        return TunerConfig(kind=kind, rank=self.rank, targets=list(self.targets), dropout=self.dropout,
+                           layers=self.freeze or 2, modules_to_save=list(self.modules))  # fmt: skip
 
     def __str__(self) -> str:
         kind = "full" if self.full else f"LoRA {self.rank} {','.join(self.targets)}"
-        more = [f"dropout {self.dropout}" if self.dropout else "", f"× {self.accumulation}" * (self.accumulation > 1),
+        if self.freeze is not None:
+            kind = f"freeze {self.freeze} {','.join(self.modules)}".strip()
+        more = [self.stage * (self.stage != "sft"), self.optimizer * (self.optimizer != "adamw_torch_fused"),
+                f"dropout {self.dropout}" if self.dropout else "", f"× {self.accumulation}" * (self.accumulation > 1),
                 "checkpointing" * self.checkpointing, self.attention * (self.attention != "sdpa"),
                 f"weights {self.held}" * (self.held != self.arithmetic)]  # fmt: skip
         size = f"{self.rows} × {self.width}, {self.trained:.0%} learned"
@@ -168,9 +185,31 @@ def cases() -> list[Case]:
     return found
 
 
+def held_out() -> list[Case]:
+    """Of which nothing was known when the constants were fitted."""
+    found = [Case(rank=8, rows=6, width=160), Case(rank=128, rows=3, width=320, trained=0.8), Case(rows=12, width=224)]
+    found += [Case(targets=("gate_proj", "up_proj"), rows=10), Case(targets=("v_proj", "o_proj"), dropout=0.05)]
+    found += [Case(full=True, optimizer="adafactor"), Case(full=True, optimizer="sgd", rows=5, width=200)]
+    found += [Case(full=True, optimizer="muon", rows=4), Case(rank=32, optimizer="adagrad", rows=20, width=64)]
+    found += [Case(full=True, freeze=1), Case(full=True, freeze=-2, rows=12), Case(full=True, freeze=2, rows=6)]
+    found += [Case(full=True, freeze=1, modules=("embed_tokens",)), Case(full=True, freeze=2, checkpointing=True)]
+    found += [Case(full=True, freeze=2, arithmetic="bf16", rows=16)]
+    found += [Case("wide", rank=24, rows=5, width=288), Case("words", rank=2, rows=3, width=400, trained=0.3)]
+    found += [Case("wide", full=True, rows=12, width=80, optimizer="adamw_torch"), Case("words", full=True, rows=4)]
+    found += [Case("wide", full=True, freeze=1, rows=10), Case("words", checkpointing=True, rows=5, width=250)]
+    found += [Case("wide", accumulation=3, rows=7, width=112, arithmetic="bf16")]
+    return found
+
+
 def few() -> list[Case]:
     """A handful, for the tests."""
-    return [Case(), Case(checkpointing=True, rows=16), Case(full=True), Case("wide", arithmetic="bf16", rows=16)]
+    found = [Case(), Case(checkpointing=True, rows=16), Case(full=True), Case("wide", arithmetic="bf16", rows=16)]
+    return [
+        *found,
+        Case(full=True, freeze=1),
+        Case(full=True, freeze=-2),
+        Case(full=True, freeze=2, modules=("embed_tokens",)),
+    ]
 
 
 def make(name: str, dtype: torch.dtype, attention: str) -> tuple[Any, ModelShape]:
@@ -193,11 +232,10 @@ def measure(case: Case, steps: int = 2) -> Result:
     """Train it."""
     torch.manual_seed(0)
     model, shape = make(case.model, DTYPES[case.held], case.attention)
-    model = apply_tuner(model, TunerConfig(kind="full" if case.full else "lora", rank=case.rank,
-                                           targets=list(case.targets), dropout=case.dropout))  # fmt: skip
+    model = apply_tuner(model, case.tuner())
     recipe = TrainingConfig(
         micro_batch_size=case.rows, accumulation=case.accumulation, max_steps=steps,
-        gradient_checkpointing=case.checkpointing,
+        gradient_checkpointing=case.checkpointing, optimizer=case.optimizer,
     )  # fmt: skip
     rows = Rows(case.rows * case.accumulation * steps, case.width, case.trained, shape.vocab)
     loader = BatchLoader(rows, pad=0, size=case.rows, seed=0, by_length=False, multiple=1)
@@ -255,8 +293,10 @@ def table(results: list[Result]) -> str:
 
 def main() -> int:
     """Print the table."""
-    chosen = few() if "--few" in sys.argv else cases()
+    chosen = few() if "--few" in sys.argv else held_out() if "--held-out" in sys.argv else cases()
     print(table([alone(case) for case in chosen]))
+    if "--held-out" in sys.argv:
+        print("held out: no constant was fitted to these.")
     return 0
 
 

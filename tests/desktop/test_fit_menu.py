@@ -47,3 +47,34 @@ def test_that_without_measures_of_the_model_it_says_so(replay, qtbot):
     assert actions
     assert not any(action.isEnabled() for action in actions.values())
     assert all("not known yet" in action.toolTip() for action in actions.values())
+
+
+def test_that_a_teacher_is_looked_at_and_takes_its_room(replay, qtbot):
+    replay.backend.answers["inspect_model"] = MODEL_FACTS | {"shape": shape_of(QWEN_05B).model_dump(mode="json")}
+    page = wizard_of(replay, qtbot)
+    choose_demo(page, qtbot)
+    to_step(page, qtbot, "training")
+    page.draft.set("stage", "gkd")
+    page.draft.set("rollouts.max_tokens", 8)
+    page.draft.set("teacher.path", "")
+    assert page.draft.teacher_shape is None
+    page.draft.set("teacher.path", "big")
+    qtbot.waitUntil(lambda: page.draft.teacher_shape is not None)
+    action = menu_of(page)["LoRA, 24 GB of GPU memory"]
+    assert action.isEnabled()
+    action.trigger()
+    page.draft.set("stage", "sft")
+    assert page.draft.teacher_shape is None
+
+
+def test_that_a_teacher_nobody_could_look_at_is_the_reason(replay, qtbot):
+    replay.backend.answers["inspect_model"] = MODEL_FACTS | {"shape": shape_of(QWEN_05B).model_dump(mode="json")}
+    page = wizard_of(replay, qtbot)
+    choose_demo(page, qtbot)
+    to_step(page, qtbot, "training")
+    replay.backend.answers["inspect_model"] = {}
+    page.draft.set("stage", "gkd")
+    page.draft.set("teacher.path", "big")
+    actions = menu_of(page)
+    assert not any(action.isEnabled() for action in actions.values())
+    assert all("teacher's measures" in action.toolTip() for action in actions.values())

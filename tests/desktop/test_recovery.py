@@ -11,10 +11,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QInputDialog, QLabel, QMenu, QMessageBox, QPlainTextEdit, QPushButton, QWidget
 
-from engine.contract.api import ConfigChange, Diagnosis, ResumeRun
+from engine.contract.api import ConfigChange, Diagnosis, ResumeRun, RunSummary
 from engine.contract.errors import UserError
 from engine.contract.run_spec import RunConfig
-from engine.contract.states import Mark, RunState
+from engine.contract.states import Mark, Phase, RunState
 from forge_desktop.models.deeds import deeds_of
 from forge_desktop.models.presets import Presets, recipe_of
 from forge_desktop.models.report import cleaned
@@ -291,3 +291,13 @@ def test_that_a_row_offers_the_same_as_the_page(replay, qtbot):
     actions = {action.text(): action for action in menu.actions()}
     actions["Resume"].trigger()
     qtbot.waitUntil(lambda: replay.backend.wishes == [(uid, ResumeRun())])
+
+
+def test_that_a_model_that_writes_nothing_is_not_asked_from_the_list():
+    def why(method: str) -> str:
+        run = RunSummary(uid="r", name="r", project="", kind="train", lane="gpu", owner="o", state=RunState.RUNNING,
+                         phase=Phase.TRAINING, method=method, created=0.0)  # fmt: skip
+        return next(deed.why_not for deed in deeds_of(run) if deed.key == "ask")
+
+    assert why("sft lora") == ""
+    assert why("classification lora") == why("embedding full") == "This model writes no answers."

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QPushButton
 
 from engine.contract.errors import UserError
+from engine.contract.ladder import Rung
 from engine.contract.states import EndReason, RunState
 from forge_desktop.models import rung_words
 from forge_desktop.pages.run_page import RunPage
@@ -62,3 +63,10 @@ def test_that_a_rung_that_changes_what_is_learned_says_so(replay, qtbot):
     by_name = {rung.name: rung_words.chip_of(rung) for rung in card.offered}
     assert by_name["parts"] == ("Same mathematics", "ok", "check")
     assert by_name["length"][0] == "Learns something else"
+
+
+def test_that_the_8_bit_rung_has_words_and_costs():
+    rung = Rung(name="8bit", changes={"training.optimizer": "adamw_8bit"}, saved=5_900_000_000, slower=1.05)
+    assert rung_words.name_of(rung) == "The optimiser's state in 8 bits"
+    assert "Saves about " in rung_words.facts_of(rung)
+    assert rung_words.chip_of(rung)[0] == "Learns something else"

@@ -79,6 +79,8 @@ class Hub:
         """Large files that were pushed, by their sha256."""
         self.put: list[str] = []
         self.posted: list[str] = []
+        self.cut_puts = 0
+        """So many large files come over a link that breaks."""
         self.refused_puts = 0
         """So many large files are not taken."""
         self.failing = 0

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import socket
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +20,8 @@ class Pushes:
     headers: Any
     path: str
     rfile: Any
+    connection: Any
+    close_connection: bool
 
     def do_POST(self) -> None:
         """A new repository, how files are to come, where large ones go, and a commit."""
@@ -47,6 +50,11 @@ class Pushes:
         """A large file."""
         data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         oid = self.path.rpartition("/")[2]
+        if self.hub.cut_puts > 0:  # the link breaks in the middle of the answer
+            self.hub.cut_puts -= 1
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return
         if self.hub.refused_puts > 0:
             self.hub.refused_puts -= 1
             self._json(400, {"error": "Broken"})

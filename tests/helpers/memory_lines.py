@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from engine.contract.bundled import locate
 from engine.contract.errors import UserError
-from engine.contract.estimate import estimate, load_of
+from engine.contract.estimate import estimate
 from engine.contract.events import Ended, JournalLine, MemoryForecast
+from engine.contract.load import load_of
 from engine.contract.model import ModelConfig
 from engine.contract.model_shape import ModelShape, read_shape
 from engine.contract.run_spec import RunSpec, TrainJob

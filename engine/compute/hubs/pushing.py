@@ -7,6 +7,7 @@ there already is not sent twice.
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from engine.compute.hubs.card import ADAPTER as ADAPTER_CONFIG
 from engine.compute.hubs.card import CARD, adapter_config, base_name, card
 from engine.contract import logs
 from engine.contract.errors import UserError
+from engine.contract.faults import fault
 from engine.contract.hubs import HubAccess, may_be_told
 from engine.contract.paths import AttemptFolder, code_root
 from engine.contract.push import PUSHERS, PushConfig, Pushed
@@ -167,10 +169,25 @@ def _problem(error: Exception, order: Order) -> dict[str, Any]:
     if isinstance(error, UserError):
         return {"code": error.code, "params": error.params}
     detail = " ".join(f"{type(error).__name__}: {error}".split())[:300].replace(order.token, logs.DOTS)
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if (isinstance(error, OSError) and status is None) or (status is not None and status >= 500):
+    behind = list(_behind(error))
+    if any(isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT) for one in behind):
+        return {"code": "push.disk_full", "params": {"path": tempfile.gettempdir()}}
+    answers = [getattr(getattr(one, "response", None), "status_code", None) for one in behind]
+    status = next((answer for answer in answers if answer is not None), None)
+    if (status is None and any(map(_of_the_link, behind))) or (status is not None and status >= 500):
         return {"code": "hub.unreachable", "params": {"endpoint": order.endpoint, "detail": detail}}
     return {"code": "push.refused", "params": {"detail": detail}}
+
+
+def _behind(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those it was raised from: libraries hide a broken link behind errors of their own."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _of_the_link(error: BaseException) -> bool:
+    return isinstance(error, OSError) or any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
 
 
 def main() -> int:
@@ -179,6 +196,7 @@ def main() -> int:
     out, sys.stdout = sys.stdout, sys.stderr
     try:
         files = files_of(AttemptFolder(Path(order.folder)), order.push)
+        fault("push.before_send")
         send = {"huggingface": _to_huggingface, "modelscope": _to_modelscope}[order.push.hub]
         found: dict[str, Any] = send(order, files).model_dump()
     except Exception as error:  # noqa: BLE001 - the border: libraries raise what they like

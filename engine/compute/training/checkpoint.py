@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,11 +154,30 @@ def load_optimiser(trainer: ForgeTrainer, folder: Path) -> None:
 def load_optimiser_only(trainer: ForgeTrainer, folder: Path) -> None:
     """Its moments, and its learning rates as they were then."""
     saved = torch.load(folder / OPTIMISER, map_location="cpu", weights_only=True)
+    if other_optimizer(trainer.args.optim.value, folder):
+        for group, past in zip(trainer.optimizer.param_groups, saved["param_groups"], strict=True):
+            _take_rates(group, past)
+        return
     trainer.optimizer.load_state_dict(whole_state(saved))
     if trainer.members is not None and trainer.members.shards:
         from engine.compute.training.sharded import part_state
 
         part_state(trainer.optimizer.optimizer)
+
+
+def _take_rates(group: dict[str, Any], past: Mapping[str, Any]) -> None:
+    """Of another optimiser; some keep them as tensors, which must stay where they are."""
+    for name in ("lr", "initial_lr"):
+        if isinstance(group.get(name), torch.Tensor):
+            group[name].fill_(float(past[name]))
+        elif name in past:
+            group[name] = float(past[name])
+
+
+def other_optimizer(name: str, folder: Path) -> str:
+    """The optimiser a checkpoint was made with, where it is another one: its moments are of no use then."""
+    made_with = str(load_progress(folder).get("optimizer", name))
+    return made_with if made_with != name else ""
 
 
 def load_progress(folder: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,13 @@ def add_tokens(model: Any, tokenizer: Any, wanted: Mapping[str, str]) -> list[in
 
     The same texts give the same numbers and the same rows, so that a resumed run makes the same model.
     """
-    from tokenizers import AddedToken
-
     known = tokenizer.get_vocab()
     old = len(tokenizer)
     described = {text: _described(tokenizer, text, words) for text, words in wanted.items()}
     for text in wanted:
         if text in known:
             raise UserError("config.token_known", token=text, number=known[text])
-    tokenizer.add_tokens([AddedToken(text, normalized=False, special=False) for text in wanted])
+    extend(tokenizer, wanted)
     numbers = {text: int(tokenizer.convert_tokens_to_ids(text)) for text in wanted}
     rows = model.get_input_embeddings().num_embeddings
     if max(numbers.values()) >= rows:
@@ -45,6 +43,13 @@ def add_tokens(model: Any, tokenizer: Any, wanted: Mapping[str, str]) -> list[in
                 begin = table[torch.tensor(pieces, device=table.device)].float().mean(0) if pieces else whole
                 table[number] = begin.to(table.dtype)
     return sorted(numbers.values())
+
+
+def extend(tokenizer: Any, texts: Iterable[str]) -> None:
+    """Give a tokenizer the tokens of a run, as its model has them."""
+    from tokenizers import AddedToken
+
+    tokenizer.add_tokens([AddedToken(text, normalized=False, special=False) for text in texts])
 
 
 def _described(tokenizer: Any, text: str, words: str) -> list[int]:

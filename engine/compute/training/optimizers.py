@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
+from engine.compute.training.kernels import why_not_compiled
 from engine.contract.errors import UserError
-from engine.contract.optimizers import OPTIMIZERS
+from engine.contract.optimizers import EIGHT_BIT, OPTIMIZERS, Optimizer
 from engine.contract.training import TrainingConfig
 
 IN_TRANSFORMERS = {"beta1": "adam_beta1", "beta2": "adam_beta2", "eps": "adam_epsilon"}
@@ -35,6 +36,19 @@ def check_optimizer(config: TrainingConfig, device: torch.device) -> None:
         raise UserError("package.missing", used_for=chosen.name, package=chosen.package, install=install, field=field)
     if chosen.cuda and device.type != "cuda":
         raise UserError("package.needs_cuda", used_for=chosen.name, field=field)
+
+
+def eight_bit_here(name: str, device: torch.device) -> list[str]:
+    """Optimisers that an optimiser can be replaced by, with a state of 8 bits, whose package and device are there."""
+    found = [one for one in EIGHT_BIT.get(name, ()) if _can_be_had(OPTIMIZERS[one], device)]
+    compiled = [one for one in found if OPTIMIZERS[one].package == "torchao"]
+    if compiled and why_not_compiled(device):  # its steps are compiled
+        found = [one for one in found if one not in compiled]
+    return found
+
+
+def _can_be_had(chosen: Optimizer, device: torch.device) -> bool:
+    return importlib.util.find_spec(chosen.package) is not None and (not chosen.cuda or device.type == "cuda")
 
 
 def optimizer_arguments(config: TrainingConfig) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own usual name
 
 from engine.compute.training.batches import IGNORED, REFERENCE, Batch, rows_of
-from engine.compute.training.objectives import Objective, Told, halves, token_likelihoods
+from engine.compute.training.objectives import Filled, Objective, Told, halves, token_likelihoods
 from engine.compute.training.pair_losses import Compared, Weights, contrastive, direct, odds_ratio
 
 TELLS = (
@@ -19,6 +19,7 @@ TELLS = (
     "logps/chosen",
     "logps/rejected",
 )
+SHARE = "token_share"
 
 
 class _Pairs(Objective):
@@ -32,6 +33,22 @@ class _Pairs(Objective):
         config = self.config
         beta = config.beta if config.beta is not None else self.stage.beta or 0.1
         return Weights(beta, config.label_smoothing, config.discopop_tau)
+
+    def fill(self, model: Any, batches: list[Batch], step: int) -> Filled:
+        """Each row is given what its better answer's tokens weigh in the whole micro batch, however that is cut."""
+        del model, step
+        return Filled([{**batch, SHARE: self._share(batch)} for batch in batches])
+
+    def better_tokens(self, batch: Batch) -> torch.Tensor:
+        """How many tokens of better answers the mean of their likelihoods is taken over."""
+        return _learned(batch["labels"][: rows_of(batch)]).sum()
+
+    def _share(self, batch: Batch) -> torch.Tensor:
+        """Of each row what a token of its better answer weighs: the mean over all tokens, for each of the rows."""
+        if SHARE in batch:
+            return batch[SHARE]
+        rows = rows_of(batch)
+        return (rows / self.better_tokens(batch)).expand(rows)
 
     def _told(self, rewards: torch.Tensor, likelihoods: torch.Tensor) -> dict[str, torch.Tensor]:
         """Of rewards and likelihoods of all answers, the better ones first."""
@@ -56,10 +73,10 @@ class Direct(_Pairs):
         lengths = halves((labels != IGNORED).sum(1))
         found = Compared(*halves(gained), before[0] - before[1], lengths)
         losses = direct(self.kind, found, self.weights)
+        total = losses.sum()
         if self.config.rpo_alpha:
-            learned = (labels != IGNORED)[: len(losses), 1:].sum().clamp(min=1)
-            losses = losses - self.config.rpo_alpha * halves(tokens)[0].sum() / learned
-        return losses.sum(), self._told(self.weights.beta * gained, ours)
+            total = total - self.config.rpo_alpha * (halves(tokens)[0].sum(1) * self._share(batch)).sum()
+        return total, self._told(self.weights.beta * gained, ours)
 
     def answer_likelihoods(self, model: Any, batch: Batch, selective: bool) -> torch.Tensor:
         """What a model that does not learn makes of each answer."""
@@ -89,11 +106,12 @@ class Contrastive(_Pairs):
         losses = contrastive(self.kind, chosen - rejected, self.weights, self.config.simpo_gamma)
         alpha = self.stage.cpo_alpha if self.config.cpo_alpha is None else self.config.cpo_alpha
         told = self._told(self.weights.beta * found, found)
+        total = losses.sum()
         if alpha:
-            likelihood = halves(tokens)[0].sum() / halves(counts)[0].sum()
-            losses = losses - alpha * likelihood
-            told["nll_loss"] = (-likelihood.detach()).expand(rows_of(batch))
-        return losses.sum(), told
+            likely = halves(tokens)[0].sum(1) * self._share(batch)
+            total = total - alpha * likely.sum()
+            told["nll_loss"] = -likely.detach()
+        return total, told
 
 
 class OddsRatio(_Pairs):
@@ -113,11 +131,15 @@ class OddsRatio(_Pairs):
         found = (tokens * answers).sum(1) / answers.sum(1).clamp(min=1)
         odds = odds_ratio(*halves(found))
         ratio = F.logsigmoid(odds)
-        likelihood = tokens[:rows].sum() / _learned(whole[:rows]).sum()
-        losses = -likelihood - self.weights.beta * ratio
+        likely = tokens[:rows].sum(1) * self._share(batch)
         told = self._told(self.weights.beta * found, found)
-        told |= {"nll_loss": (-likelihood.detach()).expand(rows), "log_odds": odds.detach()}
-        return losses.sum(), told
+        told |= {"nll_loss": -likely.detach(), "log_odds": odds.detach()}
+        return -likely.sum() - self.weights.beta * ratio.sum(), told
+
+    def better_tokens(self, batch: Batch) -> torch.Tensor:
+        """Those of the questions too."""
+        width, lengths = batch["input_ids"].shape[1], batch["lengths"][: rows_of(batch)]
+        return (lengths.clamp(max=width) - 1).clamp(min=1).sum()
 
 
 def _learned(labels: torch.Tensor) -> torch.Tensor:

@@ -198,6 +198,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
             "course": self.keeps.state() if self.keeps else {},
             "figures": self.figures.state(),
             "members": self.members.count if self.members else 1,
+            "optimizer": self.args.optim.value,
         }
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:

@@ -19,6 +19,7 @@ from engine.compute.worker.resume import Start
 from engine.compute.worker.worker import Worker
 from engine.contract.durable import write_json
 from engine.contract.errors import UserError
+from engine.contract.faults import fault
 from engine.contract.paths import AttemptFolder
 from engine.contract.run_spec import TrainJob
 from engine.contract.scratch_shape import parameters_of, tokenizer_folder
@@ -48,6 +49,7 @@ class FromScratch:
 
         def write(aside: Path) -> None:
             write_fresh(self._job.scratch, tokenizer, self._job.training.seed, aside)
+            fault("scratch.before_whole")
             write_json(aside / FORM, asked)
 
         publish_folder(self._folder, write)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -50,20 +50,26 @@ def data_fingerprint(groups: Iterable[tuple[RowSet, float]], data: DataConfig, p
     return whole.hexdigest()
 
 
+def _of_all(folders: Sequence[Path]) -> str:
+    return " ".join(map(model_fingerprint, folders))
+
+
 class IdentityInMaking:
     """Reads a large model's files beside the training that needs the result only at its first checkpoint."""
 
-    def __init__(self, folder: Path, data: str, adapter: str = "") -> None:
+    def __init__(self, folder: Path, data: str, teacher: Sequence[Path] = (), adapter: str = "") -> None:
+        """`teacher`: the folders it consists of; `adapter`: the one the run goes on with."""
         self._data = data
         self._executor = ThreadPoolExecutor(1, "fingerprint")
         self._model: Future[str] = self._executor.submit(begun_fingerprint, folder, adapter)
+        self._teacher: Future[str] = self._executor.submit(_of_all, teacher)
         self._executor.shutdown(wait=False)
 
     @property
     def ready(self) -> bool:
         """Nobody would wait."""
-        return self._model.done()
+        return self._model.done() and self._teacher.done()
 
     def result(self) -> Identity:
-        """Both fingerprints; waits for the one that is being made."""
-        return Identity(model=self._model.result(), data=self._data)
+        """All fingerprints; waits for those that are being made."""
+        return Identity(model=self._model.result(), data=self._data, teacher=self._teacher.result())

@@ -53,6 +53,8 @@ class Materials:
     """The classes, where rows have them."""
     begun: Begun | None = None
     """How the adapter began, where rows or lost bits decided it."""
+    ends_texts: bool = False
+    """A model from scratch that learns texts: they end at the tokenizer's own end, whatever turns end at."""
     changed: dict[str, Any] = field(default_factory=dict)
     """What of the base model's config is other than in its files."""
 
@@ -126,6 +128,7 @@ def gather(spec: RunSpec, job: TrainJob, folder: Path, report: Reporter, check_s
         folder,
         beginning(tuned),
         labels,
+        ends_texts=job.from_scratch and job.stage == "pretrain",
         changed=changed,
     )
 

@@ -11,11 +11,13 @@ import psutil
 import torch
 
 from engine.compute.training import probe
+from engine.compute.training.optimizers import eight_bit_here
 from engine.compute.training.trainer import ForgeTrainer
 from engine.compute.worker.reporter import Reporter
 from engine.contract.calibration import Calibration
 from engine.contract.compute import Placement
-from engine.contract.estimate import Load, estimate, factor_of, load_of
+from engine.contract.estimate import estimate, factor_of
+from engine.contract.load import Load, load_of
 from engine.contract.model_shape import ModelShape, read_shape
 from engine.contract.run_spec import TrainJob
 from engine.contract.stages import stage_of
@@ -66,7 +68,8 @@ class MemoryBook:
         content: dict[str, Any] = {
             "device": device, "parts": dict(found.parts), "total": found.total, "tensors": found.tensors,
             "rows": load.rows, "width": width, "trained": longest.trained, "process": process,
-            "shape": shape.model_dump(mode="json"),
+            "shape": shape.model_dump(mode="json"), "beside": load.beside,
+            "optimizers": eight_bit_here(self._job.training.optimizer, self.trainer.args.device),
         }  # fmt: skip
         self._report.memory_forecast(**content)  # before the probe, which may be where memory runs out
         when = self._job.training.memory_probe

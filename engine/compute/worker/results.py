@@ -63,7 +63,8 @@ def save_tokenizer(materials: Materials, folder: Path) -> None:
     template = materials.template
     tokenizer: Any = copy.deepcopy(materials.tokenizer)
     tokenizer.chat_template = template.exported
-    if template.stops and template.end_of_turn != tokenizer.eos_token and "eos_token" not in template.source:
+    other = template.stops and template.end_of_turn != tokenizer.eos_token and "eos_token" not in template.source
+    if other and not materials.ends_texts:
         tokenizer.eos_token = template.end_of_turn  # what other programs end an answer at
     tokenizer.save_pretrained(str(folder))
 

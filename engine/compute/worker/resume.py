@@ -11,7 +11,7 @@ from engine.compute.worker.checkpoints import Damaged, verified
 from engine.compute.worker.reporter import Reporter
 from engine.contract.checkpoints import Identity, Manifest, ResumePoint
 from engine.contract.errors import UserError
-from engine.contract.run_spec import AttemptOrder
+from engine.contract.run_spec import AttemptOrder, TrainJob
 
 EXACT = ("torch", "transformers", "peft", "processor", "device", "threads", "members")
 """What must be the same for the curve to go on bit for bit."""
@@ -48,15 +48,17 @@ def choose(order: AttemptOrder, run_folder: Path, report: Reporter) -> Start | N
     return None
 
 
-def check_identity(start: Start, ours: Identity, tuner: str, model_path: str) -> None:
-    """Refuse a checkpoint of another tuner, model or dataset."""
-    theirs = start.manifest
+def check_identity(start: Start, ours: Identity, job: TrainJob) -> None:
+    """Refuse a checkpoint of another tuner, model, dataset or teacher."""
+    theirs, tuner = start.manifest, job.tuner.kind
     if theirs.tuner != tuner:
         raise UserError("checkpoint.tuner_changed", theirs=theirs.tuner, ours=tuner)
     if theirs.identity.model != ours.model:
-        raise UserError("checkpoint.model_changed", path=model_path)
+        raise UserError("checkpoint.model_changed", path=job.model.path)
     if theirs.identity.data != ours.data:
         raise UserError("checkpoint.data_changed")
+    if theirs.identity.teacher and theirs.identity.teacher != ours.teacher:  # earlier versions did not look
+        raise UserError("checkpoint.teacher_changed", path=job.teacher.path)
 
 
 def differences(start: Start, environment: dict[str, Any]) -> list[str]:

@@ -99,6 +99,7 @@ def _looked(asked: TokenLosses) -> tuple[Tokeniser, Looked]:
     from engine.compute.data.rows import with_system
     from engine.compute.data.templates import choose_template
     from engine.compute.inference.base import load_tokenizer
+    from engine.compute.training.new_tokens import extend
     from engine.compute.training.stages import STAGES
 
     source = RowSource(asked.source)
@@ -106,7 +107,10 @@ def _looked(asked: TokenLosses) -> tuple[Tokeniser, Looked]:
     if record is None:
         raise UserError("rows.not_found", line=asked.line, name=asked.source.path)
     examples = with_system([convert(record, source.form, 0, source.mapping)], asked.model.system)
-    template = choose_template(load_tokenizer(_base(asked)), asked.model.template, thinking=asked.model.thinking)
+    tokenizer = load_tokenizer(_base(asked))
+    if asked.state:  # the base model has no rows for tokens that were added
+        extend(tokenizer, asked.tuner.get("new_tokens") or ())
+    template = choose_template(tokenizer, asked.model.template, thinking=asked.model.thinking)
     tokeniser = STAGES[asked.stage].tokeniser(template, asked.max_length, asked.assistant_only_loss)
     return tokeniser, tokeniser.look(examples)[0]
 

@@ -34,6 +34,14 @@ class Teaching:
         self._model: Any = None
         self._width = 0
 
+    @property
+    def folders(self) -> list[Path]:
+        """What it consists of, once it was obtained: its model, and its adapter."""
+        if self._files is None:
+            return []
+        adapter = self._job.teacher.adapter
+        return [self._files, *([Path(adapter).expanduser()] if adapter else [])]
+
     def obtain(self) -> None:
         """Fetch its files if need be."""
         source = self._job.teacher.source

@@ -14,7 +14,7 @@ from engine.compute.training.allocation import Allocation
 from engine.compute.training.beforehand import Beforehand
 from engine.compute.training.beginnings import begin_again, begin_by_rows, has_pass
 from engine.compute.training.callbacks import Watch
-from engine.compute.training.checkpoint import load_weights
+from engine.compute.training.checkpoint import load_weights, other_optimizer
 from engine.compute.training.kernels import compile_layers, why_not_compiled
 from engine.compute.training.lisa import Lisa
 from engine.compute.training.members import Members
@@ -121,7 +121,8 @@ class TrainSession:
     def _learn(self, start: Start | None, materials: Materials, lessons: Lessons, commit: str) -> None:
         """Everything is there: measure, train, save, measure again."""
         self._begin(start, materials, lessons)
-        identity = IdentityInMaking(materials.folder, lessons.fingerprint, self.job.tuner.adapter)
+        adapter = self.job.tuner.adapter
+        identity = IdentityInMaking(materials.folder, lessons.fingerprint, self.teaching.folders, adapter)
         self._tell_plan(materials, lessons, commit)
         self.worker.check()
         if start is None and self.job.evaluation.before:
@@ -328,8 +329,11 @@ class TrainSession:
 
     def _go_on(self, start: Start, identity: IdentityInMaking, environment: dict[str, object]) -> None:
         """Make sure the checkpoint belongs here, and say where the curve goes on."""
-        check_identity(start, identity.result(), self.job.tuner.kind, self.job.model.path)
+        check_identity(start, identity.result(), self.job)
         changed = differences(start, environment)
+        other = other_optimizer(self.job.training.optimizer, start.folder)
+        if other:
+            changed.append(f"optimizer {other} → {self.job.training.optimizer}")
         if changed:
             self.report.note("checkpoint.not_exact", "warning", differences=", ".join(changed))
         self.report.resumed(start.point.attempt, start.manifest.step, start.point.path)

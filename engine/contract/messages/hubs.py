@@ -19,6 +19,9 @@ HUBS: dict[str, Message] = {
     "push.refused": Message(
         "The hub did not take the result.", "{detail}", "Look at the token's rights and at the name, then push again."
     ),
+    "push.disk_full": Message(
+        "The disk is full; nothing was pushed.", "No room is left at '{path}'.", "Free some space, then push again."
+    ),
     "push.public": Message(
         "Nothing was pushed: {repo} is public there.",
         "The result was to be private.",

@@ -45,7 +45,7 @@ MEMBERS: dict[str, Message] = {
         "",
         "With the loss {loss} of {stage} the rows that pass together belong together: shared among several it would be "
         "another loss.",
-        "Use one GPU or process, or another loss (rpo_alpha and cpo_alpha of 0 make no difference to sums).",
+        "Use one GPU or process, or another loss.",
     ),
     "worker.member_lost": Message(
         "Member {member} of the run ended in the middle of its work ({how}).",

@@ -27,6 +27,12 @@ MEMORY: dict[str, Message] = {
         "longer.",
         "",
     ),
+    "memory.lowered_8bit": Message(
+        "Memory ran out: the optimiser's state is now held in 8 bits.",
+        "{changes}; by the estimate this saves {saved}. Steps are coarser, and what the optimiser had gathered begins "
+        "anew.",
+        "",
+    ),
     "memory.lowered_length": Message(
         "Memory ran out: rows are now cut at half their length.",
         "{changes}; by the estimate this saves {saved}. What is cut is not learned.",

@@ -42,6 +42,11 @@ RECOVERY: dict[str, Message] = {
         "The content or order of the data has changed since the checkpoint was made.",
         "Put the old data back, or start over.",
     ),
+    "checkpoint.teacher_changed": Message(
+        "The teacher is not the one the run began with.",
+        "The files of '{path}', or of its adapter, have changed since the checkpoint was made.",
+        "Put the old teacher back, or start over.",
+    ),
     "checkpoint.unknown": Message(
         "Run '{run}' has no checkpoint {checkpoint}.", "It may have made room for newer ones.", "Choose another."
     ),

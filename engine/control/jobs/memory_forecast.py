@@ -7,8 +7,9 @@ import statistics
 from typing import Literal, Protocol
 
 from engine.contract.calibration import Calibration
-from engine.contract.estimate import estimate, load_of
+from engine.contract.estimate import estimate
 from engine.contract.forecast import AskForecast, MemoryForecast
+from engine.contract.load import load_of
 from engine.contract.nodes import NodeView
 from engine.contract.run_spec import TrainJob
 from engine.contract.scratch_shape import shape_of_job
@@ -40,8 +41,9 @@ async def forecast(
         lambda c: (memory.calibration(c, model, method, dataset, name, device, plain), memory.errors(c))
     )
     width, trained, source = _width(asked, known, job.data.max_length)
-    taught = job.teacher.source if stage_of(job.stage).teacher else None
-    teacher = await asyncio.to_thread(desk.needs.shape, taught) if taught is not None else None
+    taught, teacher = job.teacher.source if stage_of(job.stage).teacher else None, asked.teacher
+    if teacher is None and taught is not None:
+        teacher = await asyncio.to_thread(desk.needs.shape, taught)
     place = asked.spec.compute
     load = load_of(job, device, width, trained, teacher, place)
     found = estimate(shape, load, known)

@@ -13,7 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from engine.contract.bundled import locate
-from engine.contract.estimate import CONTEXT_BYTES, estimate, load_of
+from engine.contract.compute import Placement
+from engine.contract.estimate import CONTEXT_BYTES, estimate
+from engine.contract.load import load_of
 from engine.contract.model import ModelConfig
 from engine.contract.model_cache import Shelf
 from engine.contract.model_shape import ModelShape, read_shape
@@ -82,18 +84,21 @@ def recipe_of(spec: RunSpec) -> str:
     """What of an order decides its need."""
     job = spec.job
     if isinstance(job, SampleJob):
-        return json.dumps([job.model.model_dump(mode="json")])
+        # the model alone: an adapter is close to its needs
+        return json.dumps([job.model.model_dump(mode="json"), None, None, None, spec.compute.model_dump(mode="json")])
     if not isinstance(job, TrainJob):
         return ""
-    return json.dumps([part.model_dump(mode="json") for part in (job.model, job.tuner, job.training, job.scratch)])
+    parts = (job.model, job.tuner, job.training, job.scratch, spec.compute)
+    return json.dumps([part.model_dump(mode="json") for part in parts])
 
 
 @lru_cache(2000)
 def _read(recipe: str) -> TrainJob | None:
     try:
-        model, *more = json.loads(recipe)  # of a run that samples the model alone: an adapter is close to its needs
-        parts = {"model": model, **dict(zip(("tuner", "training", "scratch"), more, strict=False))}
-        parts["scratch"] = parts.get("scratch") or {}  # an order from before there was such a group has none
+        model, tuner, training, scratch, _place = json.loads(recipe)
+        found = {"model": model, "tuner": tuner, "training": training}
+        parts = {name: part for name, part in found.items() if part is not None}
+        parts["scratch"] = scratch or {}  # an order from before there was such a group has none
         return TrainJob.model_validate({**parts, "data": {"train": [{"path": "-"}]}})
     except (ValueError, TypeError):  # a job of another kind
         return None
@@ -111,7 +116,8 @@ def _least(shape: ModelShape, recipe: str) -> int | None:
     job = _read(recipe)
     if job is None:
         return None
-    parts = estimate(shape, load_of(job, "cuda", width=1)).parts
+    place = Placement.model_validate(json.loads(recipe)[-1] or {})
+    parts = estimate(shape, load_of(job, "cuda", width=1, place=place)).parts
     return sum(parts[part] for part in ("weights", "adapter", "gradients", "optimiser")) + CONTEXT_BYTES
 
 

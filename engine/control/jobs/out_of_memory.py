@@ -17,7 +17,7 @@ from engine.control.store.database import Transaction
 
 LOWERED = {
     "parts": "memory.lowered_parts", "checkpointing": "memory.lowered_checkpointing",
-    "length": "memory.lowered_length", "4bit": "memory.lowered_4bit",
+    "8bit": "memory.lowered_8bit", "length": "memory.lowered_length", "4bit": "memory.lowered_4bit",
 }  # fmt: skip
 """What the timeline says."""
 KILLED_FOR_MEMORY = "worker.killed_memory"

@@ -35,8 +35,9 @@ _LIVE = ",".join(f"'{state}'" for state in sorted(LIVE))
 _DEMAND = (
     "run.id, uid, owner, lane, json_extract(spec, '$.compute') AS compute, "
     "CASE run.kind WHEN 'train' THEN json_array(json_extract(spec, '$.job.model'), json_extract(spec, '$.job.tuner'), "
-    "json_extract(spec, '$.job.training'), json_extract(spec, '$.job.scratch')) "
-    "WHEN 'sample' THEN json_array(json_extract(spec, '$.job.model')) ELSE '' END AS recipe"
+    "json_extract(spec, '$.job.training'), json_extract(spec, '$.job.scratch'), json_extract(spec, '$.compute')) "
+    "WHEN 'sample' THEN json_array(json_extract(spec, '$.job.model'), NULL, NULL, NULL, "
+    "json_extract(spec, '$.compute')) ELSE '' END AS recipe"
 )
 
 

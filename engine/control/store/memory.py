@@ -40,7 +40,9 @@ _ERRORS = (
 def foretold(transaction: Transaction, run_id: int, attempt_id: int, line: MemoryForecast) -> None:
     """Keep what a worker expects; an attempt that says it again means it anew."""
     comparable = line.total if line.device == "cpu" else line.tensors
-    body = line.model_dump(mode="json", include={"parts", "rows", "width", "trained", "process", "factor", "shape"})
+    body = line.model_dump(
+        mode="json", include={"parts", "rows", "width", "trained", "process", "factor", "shape", "beside", "optimizers"}
+    )
     transaction.execute(
         "INSERT OR REPLACE INTO memory(attempt_id, run_id, at, device, forecast, measured, corrected, body) "
         "VALUES (?,?,?,?,?,?,?,?)",
@@ -123,7 +125,8 @@ def take(transaction: Transaction, run_id: int, rung: Rung) -> None:
 def offered(connection: sqlite3.Connection, run_id: int, spec: RunSpec) -> list[Rung]:
     """What is left to be lowered."""
     job = lowered(spec, taken(connection, run_id)).job
-    return rungs_of(job, known(connection, run_id)) if isinstance(job, TrainJob) else []
+    told = known(connection, run_id).model_copy(update={"place": spec.compute})
+    return rungs_of(job, told) if isinstance(job, TrainJob) else []
 
 
 def _body(row: sqlite3.Row) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """Learning from a teacher through the worker: what it tells, that it comes nearer, goes on exactly, and refuses."""
 
+import shutil
+
 import pytest
 import tiny
 from helpers import assert_goes_on
+from test_resume import again
 
 
 @pytest.fixture(scope="session")
@@ -110,3 +113,18 @@ def test_that_a_teacher_of_another_vocabulary_is_refused_before_the_first_step(a
     assert made.end.error.code == "teacher.vocabulary"
     assert "260 " in made.end.error.why or "259 " in made.end.error.why
     assert made.of("step") == []
+
+
+def test_that_another_teacher_is_not_gone_on_with(attempt, teacher, tmp_path):
+    own = tmp_path / "own"
+    shutil.copytree(teacher, own)
+    checkpoints = {"every_minutes": None, "every_steps": 2, "keep_last": 100}
+    made = attempt(**job(own, checkpoints=checkpoints))
+    assert made.run() == 0, made.end
+    assert_goes_on(made, 2, ["loss"])
+    other = tiny.make_model(seed=6)
+    other.save_pretrained(own)
+    third = again(made, 2, 3)
+    assert third.run() == 1
+    assert third.end.error.code == "checkpoint.teacher_changed"
+    assert not third.of("step")

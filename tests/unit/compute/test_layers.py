@@ -13,7 +13,8 @@ from engine.compute.training.lisa import chosen_layers
 from engine.compute.training.tuners import apply_tuner, layers_of
 from engine.contract.config_file import check_document
 from engine.contract.errors import UserError
-from engine.contract.estimate import estimate, load_of
+from engine.contract.estimate import estimate
+from engine.contract.load import load_of
 from engine.contract.model_shape import read_shape
 from engine.contract.paths import resources_folder
 from engine.contract.run_spec import TrainJob

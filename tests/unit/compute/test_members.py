@@ -81,6 +81,21 @@ def test_that_the_curve_is_that_of_one_process(attempt, case, strategy):
     assert (two.folder / "worker-1.log").is_file()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("stage", "objective"), [("orpo", {}), ("cpo", {}), ("dpo", {"rpo_alpha": 0.5})])
+def test_that_means_over_the_tokens_of_better_answers_are_those_of_one_process(attempt, stage, objective):
+    job = {
+        "rows": preferences(21), "stage": stage, "objective": objective, "tuner": {"kind": "lora", "rank": 4},
+        "training": {"max_steps": 4, "micro_batch_size": 4, "accumulation": 2, "learning_rate": 1e-3},
+    }  # fmt: skip
+    parts = {**job, "training": {**job["training"], "micro_batch_parts": 2}}
+    one, two, cut = attempt(**job, name="one"), attempt(**job, name="two", spec=TWO), attempt(**parts, name="cut")
+    assert (one.run(), two.run(), cut.run()) == (0, 0, 0), two.end
+    told = ["loss", "grad_norm", "rewards/margins", *([] if stage == "dpo" else ["nll_loss"])]
+    near(curve(two, *told), curve(one, *told))
+    near(curve(cut, *told), curve(one, *told))  # parts of a micro batch are the same sums as well
+
+
 # Everything around.
 
 
@@ -193,6 +208,45 @@ def test_that_losses_of_rows_are_those_of_all_members(attempt):
     assert len(ours) == 24
     for key, loss in ours.items():
         assert loss == pytest.approx(theirs[key], rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_that_an_early_stop_ends_all_members_where_one_process_ends(attempt, tmp_path, strategy):
+    job = recipe(stopping={"patience": 1, "min_delta": 100.0, "result": "best"}, tuner={"kind": "lora", "rank": 4})
+    job["training"] |= {"max_steps": 40, "validate_every": 2}
+    job["data"] = {"train": [{"path": rows_file(job["rows"], tmp_path)}], "validation_share": 0.2}
+    one, two = (attempt(**job, name=name, spec={"compute": {"gpus": 0, **compute}})
+                for name, compute in (("one", {}), ("two", {"processes": 2, "strategy": strategy})))  # fmt: skip
+    assert (one.run(), two.run()) == (0, 0), two.end
+    assert (two.end.state, two.end.reason, two.end.step) == ("completed", "early_stop", one.end.step)
+    near(curve(two, "loss"), curve(one, "loss"))
+    found, expected = ([line.values["validation_loss"] for line in made.of("validation")] for made in (two, one))
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert adapter(two).keys() == adapter(one).keys()
+    assert not members_of(os.getpid())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_that_a_finished_run_of_two_is_extended_on_one_curve(attempt, strategy):
+    job = recipe(tuner={"kind": "lora", "rank": 4})
+    job["training"]["schedule"] = "constant"
+    spec = {"compute": {**TWO["compute"], "strategy": strategy}}
+    longer = {**job, "training": {**job["training"], "max_steps": 10}}
+    short, long = attempt(**job, name="short", spec=spec), attempt(**longer, name="long", spec=spec)
+    assert (short.run(), long.run()) == (0, 0), long.end
+    folder = short.folder.parent / "2"
+    order = json.loads((short.folder / "order.json").read_text())
+    point = {"attempt": 1, "step": 6, "path": "checkpoints/a1-s6"}
+    order |= {"attempt": 2, "lease": "l2", "resume_required": True, "resume": [point]}
+    order["spec"]["job"]["training"]["max_steps"] = 10
+    folder.mkdir()
+    (folder / "order.json").write_text(json.dumps(order))
+    extended = Attempt(folder)
+    assert extended.run() == 0, extended.end
+    assert [line.step for line in extended.of("step")] == [7, 8, 9, 10]
+    near(after(extended, 6), after(long, 6))
 
 
 def rows_of(made: Attempt) -> dict[tuple[int, int], float]:

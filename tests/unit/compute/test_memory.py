@@ -15,7 +15,8 @@ from engine.compute.training.ledger import TensorLedger
 from engine.compute.training.precision import Precision
 from engine.compute.training.probe import longest_batch
 from engine.contract.calibration import Calibration
-from engine.contract.estimate import PARTS, Load, estimate, factor_of
+from engine.contract.estimate import PARTS, estimate, factor_of
+from engine.contract.load import Load
 from engine.contract.model_shape import read_shape, shape_of
 from engine.contract.training import TrainingConfig
 

@@ -9,8 +9,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.compute.training.new_tokens import BASE_CONFIG, add_tokens, fit_base
 from engine.compute.training.tuners import apply_tuner
+from engine.compute.worker.queries import answer
+from engine.contract.api import QueryRequest
 from engine.contract.config_file import check_document
 from engine.contract.errors import UserError
+from engine.contract.forensics_api import TokenLosses
 from engine.contract.tuner import TunerConfig
 
 WANTED = {"<|tool|>": "say it", "<|end_of_tool|>": ""}
@@ -129,3 +132,25 @@ def test_that_a_head_that_is_the_embedding_learns_them_once(kind, tmp_path):
         first, second = (one.eval()(input_ids=ids, use_cache=False).logits for one in (model, again))
     assert torch.equal(first, second)
     assert first.shape[-1] == rows
+
+
+@pytest.mark.slow
+def test_that_losses_of_tokens_know_those_that_were_added(attempt, model, tmp_path, monkeypatch):
+    monkeypatch.setenv("FORGE_HOME", str(tmp_path))
+    tuner = {"kind": "lora", "rank": 4, "new_tokens": WANTED}
+    training = {"max_steps": 4, "micro_batch_size": 4, "learning_rate": 1e-2}
+    made = attempt(rows=rows(), tuner=tuner, checkpoints=SAVED, training=training, name="runs/r1")
+    assert made.run() == 0, made.end
+
+    def texts(state: str) -> list[str]:
+        asked = TokenLosses(
+            model={"path": str(model)}, source={"path": str(tmp_path / "train.jsonl")}, line=1, run="r1", state=state,
+            tuner=tuner,
+        )  # fmt: skip
+        found = answer(QueryRequest(kind="token_losses", params=asked.model_dump(mode="json")).model_dump_json())
+        assert found.error is None, found.error
+        return [one["text"] for one in found.result["tokens"]]
+
+    for state in ("attempts/1/outputs/adapter", "checkpoints/a1-s4"):
+        assert texts(state).count("<|tool|>") == 1
+    assert "<|tool|>" not in texts("")  # the base model has no such token

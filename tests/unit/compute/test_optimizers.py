@@ -10,7 +10,15 @@ import torch
 from helpers import Attempt
 from test_resume import again, losses
 
-from engine.compute.training.optimizers import Muon, make_muon, plain_state, schedule_arguments, whole_state
+from engine.compute.training.kernels import why_not_compiled
+from engine.compute.training.optimizers import (
+    Muon,
+    eight_bit_here,
+    make_muon,
+    plain_state,
+    schedule_arguments,
+    whole_state,
+)
 from engine.contract.config_file import check_document
 from engine.contract.optimizers import OPTIMIZERS
 from engine.contract.training import Schedule, TrainingConfig
@@ -146,3 +154,37 @@ def test_that_what_does_not_go_together_is_refused(training, tuner, codes):
     document |= {"tuner": tuner, "training": training}
     found = {problem.code for problem in check_document(document)[1]}
     assert found == codes
+
+
+def test_that_a_run_goes_on_with_another_optimiser_whose_memory_begins_anew(attempt, tmp_path):
+    whole = attempt(**recipe(tmp_path, "adamw_torch"))
+    assert whole.run() == 0, whole.end
+    resumed = again(whole, 3, optimizer="adagrad")
+    assert resumed.run() == 0, resumed.end
+    (note,) = [note for note in resumed.of("note") if note.code == "checkpoint.not_exact"]
+    assert "optimizer adamw_torch → adagrad" in note.params["differences"]
+    rates = [[line.values["learning_rate"] for line in made.of("step") if line.step > 3] for made in (whole, resumed)]
+    assert rates[0] == rates[1] != []
+
+
+def test_that_only_8_bit_optimisers_that_run_here_are_named():
+    found = eight_bit_here("adamw_torch_fused", torch.device("cpu"))
+    assert "adamw_8bit" not in found  # of bitsandbytes: a GPU's
+    has = importlib.util.find_spec("torchao") is not None and not why_not_compiled(torch.device("cpu"))
+    assert ("adamw_torch_8bit" in found) == has
+    assert eight_bit_here("sgd", torch.device("cpu")) == []
+    if importlib.util.find_spec("bitsandbytes") is not None:
+        assert "adamw_8bit" in eight_bit_here("adamw_torch", torch.device("cuda"))
+
+
+@pytest.mark.slow
+def test_that_a_run_goes_down_the_8_bit_rung_on_a_processor(attempt, tmp_path):
+    pytest.importorskip("torchao")
+    made = attempt(**{**recipe(tmp_path, "adamw_torch"), "tuner": {"kind": "full"}})
+    assert made.run() == 0, made.end
+    line = made.of("memory_forecast")[0]
+    assert line.optimizers == ["adamw_torch_8bit"]
+    resumed = again(made, 3, optimizer=line.optimizers[0])
+    assert resumed.run() == 0, resumed.end
+    assert all(math.isfinite(value) for pair in losses(resumed).values() for value in pair)
+    assert resumed.of("memory_forecast")[0].parts["optimiser"] < line.parts["optimiser"] / 3

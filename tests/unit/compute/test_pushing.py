@@ -142,3 +142,23 @@ def told(made, hub) -> None:
     folder.order.write_text(json.dumps(order | {"hubs": {"endpoints": hub.settings()}}))
     folder.secrets.parent.mkdir(exist_ok=True)
     folder.secrets.write_text(json.dumps({"huggingface": TOKEN}))
+
+
+def test_that_a_full_disk_is_said_and_nothing_is_half_there(ended, hub, monkeypatch, tmp_path):
+    monkeypatch.setenv("FORGE_FAULT", "push.before_send:ENOSPC")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with pytest.raises(UserError) as refused:
+        pushed(ended, hub)
+    assert refused.value.code == "push.disk_full"
+    assert REPO not in hub.models
+    monkeypatch.delenv("FORGE_FAULT")
+    pushed(ended, hub)
+    assert "adapter_model.safetensors" in hub.models[REPO].files
+
+
+def test_that_a_link_that_breaks_is_told_as_that(ended, hub):
+    hub.cut_puts = 100
+    with pytest.raises(UserError) as refused:
+        pushed(ended, hub)
+    assert refused.value.code == "hub.unreachable", refused.value.params
+    assert not hub.models[REPO].files

@@ -13,6 +13,7 @@ from engine.compute.data.tokenizer_training import train_tokenizer, wrapped
 from engine.compute.inference.fresh import fresh_model, write_fresh
 from engine.compute.training.experts import balance_of
 from engine.compute.worker.from_scratch import TOKENIZER
+from engine.contract import faults
 from engine.contract.errors import UserError
 from engine.contract.model_shape import read_shape
 from engine.contract.paths import resources_folder
@@ -307,3 +308,31 @@ def test_that_checkpointing_and_parts_leave_the_loss_of_a_mixture_the_same(scrat
         found.append(curve(made))
         shutil.rmtree(made.folder.parent.parent)
     assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
+def test_that_a_full_disk_leaves_no_half_model_and_the_next_attempt_makes_it(scratch):
+    made = scratch()
+    faults.arm("scratch.before_whole:ENOSPC")
+    try:
+        assert made.run() == 1
+    finally:
+        faults.arm("")
+    assert (made.end.reason, made.end.error.code) == ("disk_full", "worker.disk_full")
+    run = made.folder.parent.parent
+    assert not (run / "fresh-model").exists()
+    assert not list(run.rglob("*.partial"))
+    order = json.loads((made.folder / "order.json").read_text())
+    folder = made.folder.parent / "2"
+    folder.mkdir()
+    (folder / "order.json").write_text(json.dumps(order | {"attempt": 2}))
+    second = Attempt(folder)
+    assert second.run() == 0, second.end
+    assert (run / "fresh-model" / "tokenizer.json").is_file()
+
+
+def test_that_a_model_of_texts_keeps_the_end_of_texts_as_its_own(scratch):
+    made = scratch(model={"template": "chatml"})
+    assert made.run() == 0, made.end
+    settings = json.loads((made.outputs / "model" / "tokenizer_config.json").read_text())
+    begun = json.loads((made.folder.parent.parent / "fresh-model" / "tokenizer_config.json").read_text())
+    assert settings["eos_token"] == begun["eos_token"] != "<|im_end|>"

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engine.contract.calibration import Calibration
-from engine.contract.estimate import CONTEXT_BYTES, PARTS, Estimate, Load, adapted, estimate
+from engine.contract.estimate import CONTEXT_BYTES, PARTS, Estimate, adapted, estimate
+from engine.contract.load import Load
 from engine.contract.model_shape import ModelShape, read_shape, shape_of
 
 QWEN_05B = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from engine.contract.estimate import estimate, load_of
+from engine.contract.estimate import estimate
 from engine.contract.fitting import SPARE, fit
 from engine.contract.ladder import Known, changed
+from engine.contract.load import load_of
 from engine.contract.run_spec import TrainJob
 from tests.unit.contract.test_ladder import JOBS, KNOWN, SHAPE, job
 

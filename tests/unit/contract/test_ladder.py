@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from engine.contract.calibration import Calibration
-from engine.contract.estimate import estimate, load_of
+from engine.contract.compute import Placement
+from engine.contract.estimate import estimate
 from engine.contract.ladder import Known, changed, lowered, rungs
+from engine.contract.load import load_of
 from engine.contract.model_shape import shape_of
 from engine.contract.run_spec import RunSpec, TrainJob
 from tests.unit.contract.test_estimate import QWEN_05B
@@ -104,3 +106,29 @@ def test_that_rungs_change_the_order_of_an_attempt_and_nothing_else():
     assert lowered(after, []) == after
     back = changed(after.job, {"training.micro_batch_parts": 1})
     assert spec.model_copy(update={"job": back}) == spec
+
+
+def test_that_a_state_of_8_bits_is_offered_where_the_worker_can_hold_it():
+    whole = job({}, {"kind": "full"})
+    known = Known(shape=SHAPE, optimizers=("adamw_torch_8bit",))
+    rung = next(one for one in rungs(whole, known) if one.name == "8bit")
+    assert rung.changes == {"training.optimizer": "adamw_torch_8bit"}
+    assert SHAPE is not None
+    assert abs(rung.saved - (8.0 - 2.1) * SHAPE.parameters) < 1e6
+    assert (rung.same, rung.slower > 1) == (False, True)
+    assert [one.name for one in rungs(whole, known)][:3] == ["parts", "checkpointing", "8bit"]
+    after = changed(whole, rung.changes)
+    assert "8bit" not in {one.name for one in rungs(after, known)}  # once is enough
+    both = known.model_copy(update={"device": "cuda", "optimizers": ("adamw_8bit", "adamw_torch_8bit")})
+    assert next(one for one in rungs(whole, both) if one.name == "8bit").changes["training.optimizer"] == "adamw_8bit"
+
+
+def test_that_no_state_of_8_bits_is_offered_where_nothing_holds_it():
+    def names(known: Known, **training: Any) -> set[str]:
+        return {rung.name for rung in rungs(job(training, {"kind": "full"}), known)}
+
+    able = Known(shape=SHAPE, optimizers=("adamw_torch_8bit",))
+    assert "8bit" not in names(Known(shape=SHAPE))
+    assert "8bit" not in names(able, optimizer="adafactor")
+    parted = Placement(gpus=0, processes=2, strategy="fsdp2")
+    assert "8bit" not in names(able.model_copy(update={"place": parted}))

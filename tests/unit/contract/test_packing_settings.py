@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from engine.contract.config_file import check_document
-from engine.contract.estimate import estimate, load_of
+from engine.contract.estimate import estimate
 from engine.contract.forecast import steps_of
+from engine.contract.load import load_of
 from engine.contract.model_shape import read_shape
 from engine.contract.paths import resources_folder
 from engine.contract.run_spec import TrainJob

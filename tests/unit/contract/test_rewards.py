@@ -9,9 +9,9 @@ import pytest
 
 from engine.contract.config_file import anchored, check_document
 from engine.contract.config_reference import reference
-from engine.contract.estimate import load_of
 from engine.contract.forecast import steps_of
 from engine.contract.ladder import Known, rungs
+from engine.contract.load import load_of
 from engine.contract.preflight import check_files
 from engine.contract.reward_files import check_rewards
 from engine.contract.rewards import REWARDS, names_of

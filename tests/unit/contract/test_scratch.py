@@ -9,7 +9,8 @@ import pytest
 
 from engine.contract.config_file import check_document, read_config, to_yaml
 from engine.contract.errors import Refused
-from engine.contract.estimate import estimate, load_of
+from engine.contract.estimate import estimate
+from engine.contract.load import load_of
 from engine.contract.network import network_of
 from engine.contract.paths import resources_folder
 from engine.contract.preflight import check_files, read_checked

@@ -9,9 +9,10 @@ import pytest
 from engine.contract.config_file import check_document
 from engine.contract.config_reference import reference
 from engine.contract.data import READABLE_FORMATS
-from engine.contract.estimate import estimate, load_of
+from engine.contract.estimate import estimate
 from engine.contract.heads import HeadConfig
 from engine.contract.ladder import Known, rungs
+from engine.contract.load import load_of
 from engine.contract.model_shape import read_shape
 from engine.contract.objective import LossName, ObjectiveConfig
 from engine.contract.paths import resources_folder
