@@ -64,8 +64,7 @@ def stir(model, seed: int) -> None:
     with torch.no_grad():
         for parameter in (one for one in model.parameters() if one.requires_grad):
             noise = torch.randn(parameter.shape, generator=chance).to(parameter.dtype)
-            scale = parameter.abs().mean() if "magnitude" in str(parameter.shape) else parameter.float().std()
-            parameter.add_(noise * max(0.05, 0.2 * float(torch.nan_to_num(scale))))
+            parameter.add_(noise * max(0.05, 0.2 * float(parameter.float().std(unbiased=False))))
 
 
 def save_peft(folder: Path, kind: str = "plain", seed: int = 0, rank: int = 4, dtype=None, **more) -> Path:
