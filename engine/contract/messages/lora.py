@@ -66,6 +66,11 @@ LORA: dict[str, Message] = {
         "Its content has sha256 {found}, it says {said}.",
         "Copy it again from where it came from.",
     ),
+    "lora.folder_storage": Message(
+        "'{path}' cannot hold {storage}.",
+        "A folder of peft's has no quantised matrices.",
+        "Name a file that ends with .lora.arrow.",
+    ),
     "lora.exists": Message("'{path}' is there already.", "", "Choose another name, or remove it first."),
     "lora.foreign_base": Message(
         "The adapter '{name}' belongs to another base model.",
@@ -122,9 +127,9 @@ LORA: dict[str, Message] = {
         "The adapters cannot be merged.", "There are {adapters} and {weights} weights.", "Give a weight each."
     ),
     "lora.merge_dora": Message(
-        "The adapter '{name}' cannot be merged with others.",
+        "The adapter '{name}' cannot be merged in this way.",
         "{what} is no low-rank change of the weights.",
-        "Merge it into the base model instead.",
+        "Merge it into a base model that has the parameters for it.",
     ),
     "lora.merge_ranks": Message(
         "The adapters cannot be merged by {method}.",
