@@ -16,17 +16,17 @@ from engine.contract.errors import UserError
 
 
 class State(threading.local):
-    """What a thread works with: the selection it has pinned, and the product its next layers share."""
+    """What a thread works with: the selection it has pinned, and the product its next layers share, in pieces."""
 
     def __init__(self) -> None:
         self.pinned: Selection | None = None
         self.input: torch.Tensor | None = None
         self.first: First | None = None
-        self.product: torch.Tensor | None = None
+        self.pieces: tuple[torch.Tensor, ...] | None = None
 
     def forget(self) -> None:
         """Let go of the product."""
-        self.input = self.first = self.product = None
+        self.input = self.first = self.pieces = None
 
 
 class Switch:
@@ -72,6 +72,35 @@ class Adapted(torch.nn.Module):  # type: ignore[misc]
 class LoRALinear(Adapted, torch.nn.Linear):  # type: ignore[misc]
     """A linear layer with adapters on it."""
 
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - as torch names it
+        """As `Adapted`, without its detours where there is but a product to be added: the way of each token."""
+        own = self.__dict__
+        switch = own["_lora_switch"]
+        state = switch.state
+        plan = (state.pinned or switch.default).plans.get(own["_lora_place"])
+        parameters = own["_parameters"]
+        if plan is None:
+            return functional.linear(input, parameters["weight"], parameters["bias"])
+        if plan.stand_ins or plan.first is None:
+            return super().forward(input)
+        out = functional.linear(input, parameters["weight"], parameters["bias"])
+        if not plan.plain:
+            return _changed(self, plan, input, out, state)
+        first = plan.first
+        if first is state.first and input is state.input:
+            piece = state.pieces[plan.number]
+            if plan.last:
+                state.first = state.input = state.pieces = None
+        else:
+            piece = _piece(self, plan, input, state)
+        if piece.dtype is not out.dtype:
+            return _added(plan, piece, out)
+        if piece.dim() == 1:
+            out.view(-1).addmv_(plan.b, piece, alpha=plan.alpha)
+        else:
+            out.view(-1, plan.b.shape[0]).addmm_(piece.reshape(-1, plan.b.shape[1]), plan.bt, alpha=plan.alpha)
+        return out
+
 
 class LoRAEmbedding(Adapted, torch.nn.Embedding):  # type: ignore[misc]
     """A table of words with adapters on it."""
@@ -89,43 +118,47 @@ def adapted(kind: type) -> type:
 
 def _changed(module: Any, plan: Plan, given: torch.Tensor, out: torch.Tensor, state: State) -> torch.Tensor:
     """What comes out with the plan's part in it."""
-    h = _product(module, plan, given, state)
-    b, gain = plan.b, plan.gain
-    assert b is not None
-    assert plan.bt is not None
-    bias = module.bias if gain is not None and hasattr(module, "bias") else None
+    gain, dtype = plan.gain, out.dtype
+    piece = _piece(module, plan, given, state)
+    bias = getattr(module, "bias", None) if gain is not None else None
     if bias is not None:
         out = out - bias
     if gain is not None and not plan.after:
         out = out * gain
-    if h.dtype != out.dtype or not out.is_contiguous():
-        out = (out + (h @ plan.bt) * plan.alpha).to(out.dtype)
-    elif out.numel() == b.shape[0]:
-        out.view(-1).addmv_(b, h.view(-1), alpha=plan.alpha)
-    else:
-        out.view(-1, b.shape[0]).addmm_(h.reshape(-1, b.shape[1]), plan.bt, alpha=plan.alpha)
+    out = _added(plan, piece, out)
     if plan.add is not None:
-        out = (out + plan.add).to(out.dtype)
-    if gain is not None:
-        out = (out * gain if plan.after else out).to(h.dtype)
-    return out if bias is None else out + bias
+        out = out + plan.add
+    if gain is not None and plan.after:
+        out = out * gain
+    return (out if bias is None else out + bias).to(dtype)
 
 
-def _product(module: Any, plan: Plan, given: torch.Tensor, state: State) -> torch.Tensor:
-    """The input's product with the first matrices, made once for layers that share it."""
+def _added(plan: Plan, piece: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """What comes out and the product, in the finer dtype of the two."""
+    assert plan.bt is not None
+    return (out + (piece @ plan.bt) * plan.alpha).to(out.dtype)
+
+
+def _piece(module: Any, plan: Plan, given: torch.Tensor, state: State) -> torch.Tensor:
+    """This layer's part of the input's product with the first matrices, made once for layers that share it.
+
+    Of a single token it has one dimension.
+    """
     first = plan.first
     assert first is not None
-    if state.first is first and state.input is given and state.product is not None:
-        h = state.product
+    if first is state.first and given is state.input and state.pieces is not None:
+        pieces = state.pieces
     else:
         h = _multiplied(module, first, given)
-        if first.members > 1:
-            state.first, state.input, state.product = first, given, h
-    if first.members > 1:
-        if plan.last:
-            state.forget()
-        return h[..., plan.start : plan.stop]
-    return h
+        if h.numel() == first.a.shape[0]:
+            h = h.view(-1)
+        if len(first.sizes) == 1:
+            return h
+        pieces = h.split(first.sizes, dim=-1)
+        state.first, state.input, state.pieces = first, given, pieces
+    if plan.last:
+        state.forget()
+    return pieces[plan.number]
 
 
 def _multiplied(module: Any, first: First, given: torch.Tensor) -> torch.Tensor:

@@ -28,7 +28,8 @@ class First:
     """The input is numbers of words."""
     rows: torch.Tensor | None = None
     """[batch, 1, ranks], 0 where a row has another adapter."""
-    members: int = 1
+    sizes: list[int] = field(default_factory=list)
+    """Ranks of the layers that share it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,8 +37,8 @@ class Plan:
     """What one layer adds. `gain` is DoRA's, over everything (`after`) or over the base alone."""
 
     first: First | None = None
-    start: int = 0
-    stop: int = 0
+    number: int = 0
+    """Of those that share a product."""
     b: torch.Tensor | None = None
     """[out, ranks]"""
     bt: torch.Tensor | None = None
@@ -49,6 +50,12 @@ class Plan:
     """Modules with other parameters of their own, for these rows or for all."""
     last: bool = True
     """The last of those that share a product."""
+    plain: bool = False
+    """There is nothing but a product to be added."""
+
+    def settle(self) -> None:
+        """Say whether it is plain, once all else is known."""
+        self.plain = self.gain is None and self.add is None
 
 
 @dataclass(slots=True, eq=False)
@@ -117,9 +124,8 @@ def _group(sites: list[Site], parts: Sequence[Part], rows: Sequence[int] | None,
     """Plans of layers that share their input; the bytes that were copied."""
     if len(parts) == 1 and rows is None:
         return _alone(sites, parts[0], plans)
-    firsts, columns, copied = list[torch.Tensor](), list[int](), 0
-    begin = 0
-    for site in sites:
+    firsts, columns, sizes, copied = list[torch.Tensor](), list[int](), list[int](), 0
+    for number, site in enumerate(sites):
         having = [(n, part, part.adapter.modules[site.path]) for n, part in enumerate(parts)
                   if site.path in part.adapter.modules]  # fmt: skip
         seconds = [_folded(part, site) for _, part, _ in having]
@@ -127,14 +133,15 @@ def _group(sites: list[Site], parts: Sequence[Part], rows: Sequence[int] | None,
         columns += [number for number, _, one in having for _ in range(one.rank)]
         b = torch.cat(seconds, dim=1)
         copied += b.numel() * b.element_size()
-        plan = Plan(None, begin, begin + b.shape[1], b, b.T, add=_added(having, rows), last=site is sites[-1])
+        plan = Plan(None, number, b, b.T, add=_added(having, rows), last=site is sites[-1])
         plan.gain = _gain(parts, site, rows)
+        plan.settle()
         plans[site.place] = plan
-        begin = plan.stop
+        sizes.append(b.shape[1])
     a = torch.cat(firsts)
     mask = None if rows is None else _mask(rows, columns).to(a.dtype)
     table = isinstance(sites[0].module, torch.nn.Embedding)
-    first = First(a, table, mask, len(sites))
+    first = First(a, table, mask, sizes)
     for site in sites:
         plans[site.place].first = first
     return copied + int(a.numel() * a.element_size())
@@ -144,18 +151,17 @@ def _alone(sites: list[Site], part: Part, plans: dict[int, Plan]) -> int:
     """One adapter: its matrices as they lie, no copy where the first ones lie side by side."""
     found = [part.adapter.modules[site.path] for site in sites]
     a, copied = _side_by_side([fitting(one.a, site.module) for one, site in zip(found, sites, strict=True)])
-    first = First(a, found[0].embedding, members=len(sites))
-    begin = 0
-    for site, one in zip(sites, found, strict=True):
-        gain, end = part.gains.get(site.path), begin + one.rank
+    first = First(a, found[0].embedding, sizes=[one.rank for one in found])
+    for number, (site, one) in enumerate(zip(sites, found, strict=True)):
+        gain = part.gains.get(site.path)
         if gain is not None and part.weight != 1:
             b, alpha, gain, after = _folded(part, site), 1.0, 1 + part.weight * (gain - 1), False
             copied += b.numel() * b.element_size()
         else:
             b, alpha, after = fitting(one.b, site.module), one.scaling * part.weight, gain is not None
         add = None if one.bias is None else one.bias * (one.scaling * part.weight)
-        plans[site.place] = Plan(first, begin, end, b, b.T, alpha, gain, after, add, last=site is sites[-1])
-        begin = end
+        plan = plans[site.place] = Plan(first, number, b, b.T, alpha, gain, after, add, last=site is sites[-1])
+        plan.settle()
     return copied
 
 
