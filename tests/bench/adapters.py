@@ -60,20 +60,20 @@ def base(shape: str) -> Any:
         made = LlamaForCausalLM(LlamaConfig(**sizes, tie_word_embeddings=True, max_position_embeddings=512))
     made = made.to(dtype).to_empty(device="cpu")
     for parameter in made.parameters():
-        parameter.data.normal_(std=0.02)
+        parameter.data.fill_(1) if parameter.dim() == 1 else parameter.data.normal_(std=0.02)
     made.model.rotary_emb = type(made.model.rotary_emb)(made.config)
     made.tie_weights()
     return made.eval()
 
 
-def make_adapters(shape: str, rank: int, folder: Path) -> None:
+def make_adapters(model: Any, rank: int, folder: Path) -> None:
     """Three of peft's and their files."""
+    config = LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    made = get_peft_model(model, config, autocast_adapter_dtype=False)
     for seed, name in enumerate(NAMES):
         torch.manual_seed(seed)
-        config = LoraConfig(r=rank, lora_alpha=rank, target_modules="all-linear", task_type="CAUSAL_LM")
-        made = get_peft_model(base(shape), config, autocast_adapter_dtype=False)
         for path, parameter in made.named_parameters():
-            if "lora_B" in path:
+            if "lora_" in path:
                 parameter.data.normal_(std=0.02)
         made.save_pretrained(str(folder / name))
         LoRAFormat.save(read_folder(folder / name), folder / f"{name}.lora.arrow")
@@ -234,8 +234,10 @@ def measure(shape: str) -> None:
         with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             folder = Path(name)
-            make_adapters(shape, rank, folder)
+            own = copy.deepcopy(model)
+            make_adapters(own, rank, folder)
             theirs = PeftModel.from_pretrained(copy.deepcopy(model), str(folder / "one"), "one").eval()
+            del own
             for other in NAMES[1:]:
                 theirs.load_adapter(str(folder / other), other)
             theirs.set_adapter("one")

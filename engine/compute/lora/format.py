@@ -230,6 +230,8 @@ def _open(path: Path) -> tuple[mmap.mmap, dict[bytes, bytes], torch.Tensor]:
     try:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        if hasattr(mmap, "MADV_WILLNEED"):
+            mapped.madvise(mmap.MADV_WILLNEED)  # all of it is wanted soon: read ahead while the index is parsed
     except FileNotFoundError:
         raise NotFound("lora.missing", path=str(path)) from None
     except (ValueError, OSError) as problem:
