@@ -23,10 +23,11 @@ class State(threading.local):
         self.input: torch.Tensor | None = None
         self.first: First | None = None
         self.pieces: tuple[torch.Tensor, ...] | None = None
+        self.products: dict[First, tuple[torch.Tensor, ...]] | None = None
 
     def forget(self) -> None:
         """Let go of the product."""
-        self.input = self.first = self.pieces = None
+        self.input = self.first = self.pieces = self.products = None
 
 
 class Switch:
@@ -56,7 +57,11 @@ class Adapted(torch.nn.Module):  # type: ignore[misc]
             out = super().forward(*arguments, **options)
         if plan.first is None:
             return out
-        return _changed(self, plan, arguments[0] if arguments else options["input"], out, state)
+        given = arguments[0] if arguments else options["input"]
+        rows = (state.pinned or switch.default).rows
+        if plan.groups and (len(given) != rows or out.dim() != 3):
+            raise UserError("lora.rows", rows=rows, found=len(given) if out.dim() == 3 else 1)
+        return _changed(self, plan, given, out, state)
 
     def _replaced(self, plan: Plan, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """With parameters of adapters in place of its own, by rows where these differ."""
@@ -81,7 +86,7 @@ class LoRALinear(Adapted, torch.nn.Linear):  # type: ignore[misc]
         parameters = own["_parameters"]
         if plan is None:
             return functional.linear(input, parameters["weight"], parameters["bias"])
-        if plan.stand_ins or plan.first is None:
+        if plan.stand_ins or plan.first is None or plan.groups:
             return super().forward(input)
         out = functional.linear(input, parameters["weight"], parameters["bias"])
         if not plan.plain:
@@ -118,8 +123,32 @@ def adapted(kind: type) -> type:
 
 def _changed(module: Any, plan: Plan, given: torch.Tensor, out: torch.Tensor, state: State) -> torch.Tensor:
     """What comes out with the plan's part in it."""
+    if not plan.groups:
+        return _with(module, plan, _piece(module, plan, given, state), out)
+    first = plan.first
+    if first is not state.first or given is not state.input or state.products is None:
+        state.first, state.input, state.products = first, given, {}
+    products = state.products
+    assert products is not None
+    for index, own in plan.groups:
+        assert own.first is not None
+        pieces = products.get(own.first)
+        if pieces is None:
+            h = _multiplied(module, own.first, given[index])
+            pieces = products[own.first] = h.split(own.first.sizes, dim=-1)
+        piece, part = pieces[own.number], out[index]
+        if own.plain and piece.dtype == out.dtype and isinstance(index, slice):
+            part.view(-1, part.shape[-1]).addmm_(piece.reshape(-1, piece.shape[-1]), own.bt, alpha=own.alpha)
+        else:
+            out[index] = _with(module, own, piece, part)
+    if plan.last:
+        state.forget()
+    return out
+
+
+def _with(module: Any, plan: Plan, piece: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """What comes out with a product in it, and all else a plan asks for."""
     gain, dtype = plan.gain, out.dtype
-    piece = _piece(module, plan, given, state)
     bias = getattr(module, "bias", None) if gain is not None else None
     if bias is not None:
         out = out - bias

@@ -17,8 +17,9 @@ import torch
 from engine.contract.errors import Conflict, NotFound, UserError
 from engine.contract.lora_card import LoRACard
 
-INDEXED_FROM = 50_000
-"""With fewer adapters looking at all of them is quick enough, and is exact."""
+INDEXED_FROM = 20_000
+"""With fewer adapters looking at all of them is quick enough, and is exact: 5 ms for 20,000 of 896 numbers, against
+0.6 ms of the index, whose making takes a minute or two."""
 CANDIDATES = 8
 """Times as many as are wanted that the index is asked for."""
 DIGITS = 6

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lora_cases import KINDS, base, peft_model, save_peft, stir, tokens
 from test_lora_format import codes, refusal
 
+from engine.compute.lora import plans
 from engine.compute.lora.adapter import assemble
 from engine.compute.lora.format import LoRAFormat
 from engine.compute.lora.injection import Host
@@ -209,7 +210,9 @@ def test_that_a_weight_scales_what_an_adapter_adds(manager, files):
     assert_near(logits(manager.host.model), logits(base()))
 
 
-def test_that_each_row_of_a_batch_has_its_own_adapter(manager):
+@pytest.mark.parametrize("masked", [64, 0])
+def test_that_each_row_of_a_batch_has_its_own_adapter(manager, monkeypatch, masked):
+    monkeypatch.setattr(plans, "MASKED_RANKS", masked)
     rows, ids = ["a", None, "b", "c", "a", None], tokens(6, 5)
     alone = []
     for name, row in zip(rows, ids, strict=True):
@@ -221,7 +224,9 @@ def test_that_each_row_of_a_batch_has_its_own_adapter(manager):
         assert_near(together, torch.cat(alone)[:, :length])
 
 
-def test_that_rows_may_replace_whole_modules(tmp_path):
+@pytest.mark.parametrize("masked", [64, 0])
+def test_that_rows_may_replace_whole_modules(tmp_path, monkeypatch, masked):
+    monkeypatch.setattr(plans, "MASKED_RANKS", masked)
     manager = LoRAManager()
     for name in ("whole", "embedding", "plain", "dora_embedding"):
         manager.register(name, save_peft(tmp_path / name, name, seed=len(name)))
@@ -235,7 +240,9 @@ def test_that_rows_may_replace_whole_modules(tmp_path):
         assert_near(logits(manager.host.model, ids), torch.cat(alone))
 
 
-def test_that_rows_that_do_not_fit_the_batch_are_refused(manager):
+@pytest.mark.parametrize("masked", [64, 0])
+def test_that_rows_that_do_not_fit_the_batch_are_refused(manager, monkeypatch, masked):
+    monkeypatch.setattr(plans, "MASKED_RANKS", masked)
     with manager.request(rows=["a", "b"]):
         assert refusal(logits, manager.host.model, tokens(3)).code == "lora.rows"
 
