@@ -65,7 +65,8 @@ class Adapter:
     whole: dict[str, dict[str, torch.Tensor]]
     """Parameters that take the place of the module's own: modules_to_save and biases."""
     file_metadata: dict[str, str] = field(default_factory=dict)
-    mapped_bytes: int = 0
+    held_bytes: int = 0
+    """Of the mapping, and of what was made of quantised matrices."""
     owner: Any = None
 
     @property

@@ -114,7 +114,8 @@ class LoRAFormat:
         for module, factors in modules.items():
             if factors.a.dim() != 2 or factors.b.dim() != 2 or factors.a.shape[0] != factors.b.shape[1]:
                 raise _broken(path, f"the matrices of '{module}' do not fit together")
-        return Adapter(card, config_text, tensors, modules, whole, metadata, slab.numel(), mapped)
+        made = sum(tensors[one.key.name].nbytes for one in places if one.form in _QUANTISED)
+        return Adapter(card, config_text, tensors, modules, whole, metadata, slab.numel() + made, mapped)
 
     @staticmethod
     def verify(path: Path) -> LoRACard:

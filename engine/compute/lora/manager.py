@@ -196,7 +196,7 @@ class LoRAManager:
         resident = self._residents.get(name)
         if resident is None:
             adapter = self._read(name, path)
-            size = adapter.mapped_bytes or adapter.bytes
+            size = adapter.held_bytes or adapter.bytes
             self._make_room(size, name)
             resident = self._residents[name] = Resident(adapter, size)
         self._residents.move_to_end(name)

@@ -28,7 +28,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def size(files) -> int:
-    return LoRAFormat.load(files[0]).mapped_bytes
+    return LoRAFormat.load(files[0]).held_bytes
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,13 @@ def test_that_the_least_recently_used_go_when_they_take_too_much(files, size):
         manager.load(name)
         assert manager.held.bytes <= 2 * size
     assert manager.held.names == ("c", "d")
+
+
+def test_that_matrices_made_of_quantised_ones_count_too(files, size, tmp_path):
+    LoRAFormat.save(LoRAFormat.load(files[0]), tmp_path / "small", storage="int8")
+    manager = made([tmp_path / "small"])
+    manager.load("small")
+    assert size < manager.held.bytes < 1.4 * size
 
 
 def test_that_one_that_a_request_works_with_stays(files, one_model):
