@@ -12,6 +12,7 @@ def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     from engine.cli import (
         actions,
+        adapter,
         advice,
         alerts,
         artifacts,
@@ -84,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
         secret,
         models,
         scratch,
+        adapter,
         data,
         node,
         move,

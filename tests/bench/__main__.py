@@ -31,6 +31,7 @@ BENCHES = (
     ("Memory of learning from a million rows", WORKER, "tests.bench.data_train"),
     ("Memory forecast and fact", WORKER, "tests.bench.memory_forecast"),
     ("Training speed", WORKER, "tests.bench.worker_speed"),
+    ("Adapters", WORKER, "tests.bench.adapters"),
 )
 
 

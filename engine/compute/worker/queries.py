@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from pydantic import BaseModel, Field, ValidationError
 
-from engine.compute.worker import data_queries, reward_queries, row_queries
+from engine.compute.worker import adapter_queries, data_queries, reward_queries, row_queries
 from engine.compute.worker.data_inspection import inspect_data
 from engine.contract.api import QueryAnswer, QueryRequest
 from engine.contract.data import DataSource
@@ -145,6 +145,10 @@ QUERIES: dict[str, Callable[[QueryOrder], dict[str, Any]]] = {
     "preview_rewards": reward_queries.preview_rewards,
     "reproduction_facts": row_queries.reproduction_facts,
     "push_result": push_result,
+    "inspect_adapter": adapter_queries.inspect_adapter,
+    "write_adapter": adapter_queries.write_adapter,
+    "merge_adapters": adapter_queries.merge_adapters,
+    "compare_adapters": adapter_queries.compare_adapters,
 }
 
 

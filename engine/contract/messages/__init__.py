@@ -31,6 +31,7 @@ from engine.contract.messages.house import HOUSE
 from engine.contract.messages.hubs import HUBS
 from engine.contract.messages.images import IMAGES
 from engine.contract.messages.listing import LISTING
+from engine.contract.messages.lora import LORA
 from engine.contract.messages.members import MEMBERS
 from engine.contract.messages.memory import MEMORY
 from engine.contract.messages.nodes import NODES
@@ -86,6 +87,7 @@ MESSAGES: dict[str, Message] = {
     **SCRATCH,
     **TUNERS,
     **GUARDS,
+    **LORA,
 }
 
 __all__ = ["MESSAGES", "Message"]

@@ -1,0 +1,1 @@
+"""Adapters: their file, their layers, many of them in memory, and what is made of several."""
