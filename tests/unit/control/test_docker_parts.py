@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from engine.contract.checkpoints import ResumePoint
+from engine.contract.model_cache import CachedModel, Shelf
 from engine.contract.network import needs_network
 from engine.contract.nodes import NodeLimits, NodeProfile
 from engine.contract.paths import Home
@@ -300,7 +301,7 @@ def test_that_the_tokenizer_of_a_model_from_scratch_goes_to_a_node_where_a_folde
     assert moved(tokenizer="base", tokenizer_path="demo") == ("demo", {})
 
 
-def test_that_a_teacher_and_its_adapter_go_to_a_node_and_a_hubs_is_fetched_there(tmp_path):
+def test_that_a_teacher_goes_to_a_node_and_a_hubs_is_fetched_there_unless_it_lies_here(tmp_path):
     for name in ("big", "adapter"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(json.dumps({"is": name}))
@@ -326,3 +327,13 @@ def test_that_a_teacher_and_its_adapter_go_to_a_node_and_a_hubs_is_fetched_there
     hub = moved(teacher={"path": "org/big", "hub": "huggingface"})[0]
     assert hub.spec.job.teacher.path == "org/big"
     assert needs_network(hub.spec)
+    assert (inputs.links, inputs.choices) == ({}, {})
+    shelf, commit = Shelf.of(inputs.home, "huggingface", "org/big"), "c" * 40
+    shelf.part(commit).mkdir(parents=True)
+    (shelf.part(commit) / "config.json").write_text("{}")
+    shelf.keep(CachedModel(hub="huggingface", path="org/big", commit=commit))
+    shelf.remember("main", commit)
+    _cached, mounted = moved(teacher={"path": "org/big", "hub": "huggingface"})
+    (target,) = mounted.values()
+    assert inputs.links == {f"/job/models/huggingface/org--big/{commit}": target}  # it lies here: nobody fetches it
+    assert json.loads(inputs.choices["teacher.json"])["commit"] == commit

@@ -37,6 +37,8 @@ SHORT = 16
 CACHED_HUBS = ("huggingface", "modelscope", "url")
 MOST_KNOWN = 20_000
 Told = Callable[[Transfer], None]
+MODEL, TEACHER = "model.json", "teacher.json"
+"""In a run's folder: which commit of a hub's model it works with."""
 
 
 class Sums:
@@ -91,12 +93,12 @@ class Inputs:
     links: dict[str, str] = field(default_factory=dict)
     """Where the worker looks for a hub's model, to where it is mounted; both below /job and /inputs."""
     _without_room: Entry | None = None
-    choice: bytes = b""
-    """Which commit that is, as model.json has it."""
+    choices: dict[str, bytes] = field(default_factory=dict)
+    """Which commit that is, as model.json has it, and of a teacher teacher.json."""
 
     def find(self, order: AttemptOrder, check: Callable[[], None]) -> tuple[AttemptOrder, dict[str, str]]:
         """The order with the paths of over there, and what must be mounted for it: volume to place."""
-        self.entries, self.links, self.choice, self.private = {}, {}, b"", False
+        self.entries, self.links, self.choices, self.private = {}, {}, {}, False
         job = order.spec.job
         if isinstance(job, SampleJob):
             return self._of_sampling(order, job, check)
@@ -108,7 +110,7 @@ class Inputs:
         train = [self._moved(source, check) for source in job.data.train]
         validation = [self._moved(source, check) for source in job.data.validation]
         held_out = [self._moved(source, check) for source in job.evaluation.data]
-        teacher = self._of_teacher(job, check)
+        teacher = self._of_teacher(order, job, check)
         rewards = [self._moved(reward, check) if reward.path else reward for reward in job.rollouts.rewards]
         self.sums.keep()
         data = job.data.model_copy(update={"train": train, "validation": validation})
@@ -174,11 +176,13 @@ class Inputs:
         there = target if path.is_dir() else f"{target}/{path.name}"
         return source.model_copy(update={"path": there})
 
-    def _of_teacher(self, job: TrainJob, check: Callable[[], None]) -> TeacherConfig:
-        """The teacher and its adapter; one of a hub is fetched over there."""
+    def _of_teacher(self, order: AttemptOrder, job: TrainJob, check: Callable[[], None]) -> TeacherConfig:
+        """The teacher and its adapter; one of a hub that does not lie here is fetched over there."""
         source, adapter = job.teacher.source, job.teacher.adapter
         if source is None or not stage_of(job.stage).teacher:
             return job.teacher
+        if source.hub in CACHED_HUBS:
+            self._find_cached(source, self.home.run(order.run), check, TEACHER)
         moved = {"path": self._moved(source, check).path}
         if adapter:
             moved["adapter"] = self._moved(ModelConfig(path=adapter), check).path
@@ -204,9 +208,9 @@ class Inputs:
         self.entries[target] = entry
         return source.model_copy(update={"hub": "local", "path": target, "version": None})
 
-    def _find_cached(self, model: ModelConfig, run: Path, check: Callable[[], None]) -> None:
+    def _find_cached(self, model: ModelConfig, run: Path, check: Callable[[], None], choice: str = MODEL) -> None:
         """A hub's model that lies in this home's store: it goes to the node, and the worker finds it in its own."""
-        pinned = _pinned(run / "model.json", model)
+        pinned = _pinned(run / choice, model)
         wanted = pinned or model.revision or ""
         for found in listed(self.home).models:
             if (found.hub, found.path, found.whole) != (model.hub, model.path, True):
@@ -218,7 +222,7 @@ class Inputs:
                 self.entries[target] = entry
                 self.links[str(names.JOB / "models" / folder.relative_to(self.home.models).as_posix())] = target
                 asked = {"hub": model.hub, "path": model.path, "revision": model.revision}
-                self.choice = json.dumps({**asked, "commit": found.commit}).encode()
+                self.choices[choice] = json.dumps({**asked, "commit": found.commit}).encode()
                 return
 
     def _is_of_node(self, path: str) -> bool:

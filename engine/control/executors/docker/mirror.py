@@ -8,6 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -236,11 +237,12 @@ class Mirror:
             shutil.rmtree(aside, ignore_errors=True)
 
     def _fetch_choice(self, container: str) -> None:
-        """Which commit of a hub's model the run works with."""
-        path = names.there(self.folder.model_choice, self.folder.run)
-        data = self.link.ask(lambda api: files.read(api, container, path))
-        if data is not None:
-            write_durably(self.folder.model_choice, data)
+        """Which commit of a hub's model the run works with, and which of its teacher."""
+        for place in (self.folder.model_choice, self.folder.teacher_choice):
+            path = names.there(place, self.folder.run)
+            data = self.link.ask(partial(files.read, container=container, path=path))
+            if data is not None:
+                write_durably(place, data)
 
     def _aside(self, name: str) -> Path:
         return self.folder.root / f".{name}{files.PARTIAL}"

@@ -176,11 +176,12 @@ class Preparation:
         items.append(Item(_name(root / folder.order.name), rewritten.model_dump_json(indent=1).encode()))
         if folder.secrets.exists():
             items.append(Item(_name(root / "control" / folder.secrets.name), folder.secrets.read_bytes(), 0o600))
-        choice = self.inputs.choice or (folder.model_choice.read_bytes() if folder.model_choice.exists() else b"")
-        if choice:
-            items.append(Item(_name(names.there(folder.model_choice, run)), choice))
-        for place, target in self.inputs.links.items():
-            path = PurePosixPath(place)
+        for place in (folder.model_choice, folder.teacher_choice):
+            choice = self.inputs.choices.get(place.name) or (place.read_bytes() if place.exists() else b"")
+            if choice:
+                items.append(Item(_name(names.there(place, run)), choice))
+        for link, target in self.inputs.links.items():
+            path = PurePosixPath(link)
             items += [*files.parents(path.parent.relative_to(names.JOB)), Item(_name(path), link=target)]
         items += _below(names.there(run, run), "checkpoints")
         self._send(name, items)
