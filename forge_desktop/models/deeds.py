@@ -76,7 +76,7 @@ def _keeping(run: RunSummary) -> list[Deed]:
         found.append(Deed("sample", tr("Sample a dataset…"), "flask-conical"))
     if run.kind == "train":
         found.append(Deed("template", tr("Save as template…"), "layers"))
-    if run.method in GOES_ON and run.state in (RunState.COMPLETED, RunState.STOPPED):
+    if run.method.rpartition(" ")[2] in GOES_ON and run.state in (RunState.COMPLETED, RunState.STOPPED):
         found.append(Deed("train_on", tr("Train its adapter further…"), "plus"))
     if run.attempt and run.cleaned is None:
         found.append(Deed("unpin", tr("Unpin"), "flag") if run.pinned else Deed("pin", tr("Pin"), "flag"))

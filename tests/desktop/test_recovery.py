@@ -113,9 +113,20 @@ def test_that_each_state_offers_what_makes_sense(replay, qtbot):
     replay.backend.pause(uid)
     assert offered() == {"resume", "resume_from", "extend", "stop", "copy", "template", "pin", "delete"}
     replay.backend.play(uid, after_training())
-    assert offered() == {"extend", "resume_from", "copy", "template", "pin", "delete_files", "delete"}
+    results = {"copy", "sample", "template", "train_on"}
+    assert offered() == {"extend", "resume_from", *results, "pin", "delete_files", "delete"}
     replay.backend.delete_files(uid)
-    assert offered() == {"copy", "template", "delete"}
+    assert offered() == {*results, "delete"}  # they lie in the library
+
+
+def test_that_an_adapter_is_trained_further_in_a_draft_of_its_own(replay, qtbot):
+    uid, page = open_run(replay, qtbot, FIRST)
+    went: list[str] = []
+    replay.window.actions_of_runs.do("train_on", replay.backend.run(uid).run, page, went.append)
+    qtbot.waitUntil(lambda: bool(went))
+    draft = replay.backend.run(went[0].removeprefix("new/"))
+    assert draft.run.state == "draft"
+    assert draft.spec.job.tuner.adapter.endswith(f"{uid}/attempts/1/outputs/adapter")
 
 
 def test_that_the_recipe_of_a_run_becomes_a_template(replay, qtbot):

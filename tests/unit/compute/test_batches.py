@@ -7,7 +7,7 @@ import pytest
 
 from engine.compute.data.tokenise import Encoded
 from engine.compute.training.batches import IGNORED, collate
-from engine.compute.training.order import Plan, by_length, epoch_order, epoch_rows
+from engine.compute.training.order import Plan, by_length, epoch_order, epoch_rows, pool_of
 
 LENGTHS = np.random.default_rng(5).integers(5, 400, size=1000)
 
@@ -38,7 +38,14 @@ def test_that_grouping_by_length_saves_filling():
         return sum(len(batch) * max(LENGTHS[row] for row in batch) for batch in found)
 
     assert filled(batches()) < 0.7 * filled(batches(by_length=False))
-    assert filled(batches()) < 1.1 * LENGTHS.sum()
+    assert filled(batches()) < 1.12 * LENGTHS.sum()
+
+
+@pytest.mark.parametrize(("spread", "pool"), [(0.01, 1), (0.2, 4), (0.5, 16), (1.2, 50)])
+def test_that_rows_are_grouped_no_more_than_filling_asks_for(spread, pool):
+    chance = np.random.default_rng(3)
+    lengths = chance.lognormal(5, spread, size=4000).astype(int)
+    assert pool_of(chance.permutation(4000), lengths, 8) == pool
 
 
 def test_that_the_longest_batch_is_the_second():
