@@ -178,6 +178,25 @@ class LoRAManager:
                 self._leases.subtract(selection.names)
                 self._make_room(0, "")
 
+    def hold(self, names: Sequence[str]) -> None:
+        """Have these in memory until they are let go of, over many requests; each time counts."""
+        with self._lock:
+            for name in names:
+                self._known(name)
+            self._leases.update(names)
+            try:
+                for name in names:
+                    self._resident(name)
+            except BaseException:
+                self._leases.subtract(names)
+                raise
+
+    def let_go(self, names: Sequence[str]) -> None:
+        """What was held is free to be unloaded."""
+        with self._lock:
+            self._leases.subtract(names)
+            self._make_room(0, "")
+
     # What all of these need; the lock is held.
 
     def _host(self) -> Host:

@@ -23,6 +23,7 @@ from engine.contract.messages.diagnosis_devices import DIAGNOSIS_DEVICES
 from engine.contract.messages.diagnosis_libraries import DIAGNOSIS_LIBRARIES
 from engine.contract.messages.docker import DOCKER
 from engine.contract.messages.doctor import DOCTOR
+from engine.contract.messages.engine import ENGINE
 from engine.contract.messages.fleet import FLEET
 from engine.contract.messages.forensics import FORENSICS
 from engine.contract.messages.guards import GUARDS
@@ -80,6 +81,7 @@ MESSAGES: dict[str, Message] = {
     **STAGES,
     **HEADS,
     **REWARDS,
+    **ENGINE,
     **ADAPTER_START,
     **SAMPLING,
     **UNUSUAL,

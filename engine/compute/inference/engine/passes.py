@@ -1,0 +1,95 @@
+"""One pass of the model over some rows: their tokens go in, the logits of each row's last one come out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from engine.compute.inference.engine.blocks import BlockPool
+from engine.compute.inference.engine.paged import PagedCache, Row, Step, plan, sliding
+from engine.compute.lora.manager import LoRAManager
+from engine.contract.errors import UserError
+
+Adapters = tuple[tuple[str, float], ...]
+TRIED = 5
+"""Tokens of the pass that shows whether the head alone gives the model's own logits."""
+
+
+class Passes:
+    """Of one model, with the cache of its keys and values."""
+
+    def __init__(self, model: Any, pool: BlockPool, adapters: LoRAManager | None = None) -> None:
+        self.model, self.pool, self.adapters = model.eval(), pool, adapters
+        config = model.config.get_text_config()
+        kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+        if not kinds <= {"full_attention", "sliding_attention"}:
+            raise UserError("engine.architecture", architecture=type(model).__name__, kinds=", ".join(sorted(kinds)))
+        self._by_kind = "sliding_attention" in kinds and "full_attention" in kinds
+        window = getattr(config, "sliding_window", None)
+        alike = kinds == {"sliding_attention"} or getattr(config, "layer_types", None) is None
+        switched = getattr(config, "use_sliding_window", True)
+        self._window: int | None = int(window) if window and switched and (self._by_kind or alike) else None
+        self.cache = PagedCache(pool, model.config)
+        self.device = next(model.parameters()).device
+        self._backbone, self._head = model.get_decoder(), model.get_output_embeddings()
+        self._apart = self._head_alone()
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def logits(
+        self, rows: Sequence[Row], tokens: Sequence[Sequence[int]], adapters: Sequence[Adapters]
+    ) -> torch.Tensor:
+        """[rows, words] of each row's last token."""
+        step = plan(rows, self.pool.size, self.device)
+        ids = torch.zeros((len(rows), step.width), dtype=torch.long)
+        for number, mine in enumerate(tokens):
+            ids[number, : len(mine)] = torch.tensor(mine)
+        last = torch.tensor([row.count - 1 for row in rows], device=self.device)
+        with self._at_work(adapters):
+            return self._pass(ids.to(self.device), step, last)
+
+    def _pass(self, ids: torch.Tensor, step: Step, last: torch.Tensor) -> torch.Tensor:
+        self.cache.step = step
+        given: dict[str, Any] = {
+            "input_ids": ids, "attention_mask": self._mask(step), "position_ids": step.positions,
+            "past_key_values": self.cache, "use_cache": True,
+        }  # fmt: skip
+        rows = torch.arange(len(ids), device=self.device)
+        try:
+            if not self._apart:
+                whole: torch.Tensor = self.model(**given).logits
+                return whole[rows, last]
+            hidden = self._backbone(**given).last_hidden_state
+            # 2-D and contiguous: of a view into three dimensions torch copies the head's weight at each step in bf16
+            found: torch.Tensor = self._head(hidden[rows, last].contiguous())
+            return found
+        finally:
+            self.cache.step = None
+
+    def _mask(self, step: Step) -> Any:
+        if self._window is None or step.length <= self._window:
+            mask = step.mask
+            return {"full_attention": mask, "sliding_attention": mask} if self._by_kind else mask
+        near = sliding(step.mask, step, self._window)
+        return {"full_attention": step.mask, "sliding_attention": near} if self._by_kind else near
+
+    def _at_work(self, adapters: Sequence[Adapters]) -> Any:
+        """Each row its own adapter; blends only where all rows have the same."""
+        if self.adapters is None:
+            return contextlib.nullcontext()
+        if len(set(adapters)) == 1:
+            return self.adapters.request(dict(adapters[0]))
+        return self.adapters.request(rows=[one[0][0] if one else None for one in adapters])
+
+    @torch.inference_mode()  # type: ignore[untyped-decorator]
+    def _head_alone(self) -> bool:
+        """Whether the head over the last hidden state is all the model does at its end."""
+        if self._head is None or self._backbone is self.model:
+            return False
+        ids = torch.arange(1, 1 + TRIED, device=self.device).unsqueeze(0) % self._head.weight.shape[0]
+        with self._at_work([()]):
+            whole = self.model(input_ids=ids, use_cache=False).logits[0, -1]
+            found = self._head(self._backbone(input_ids=ids, use_cache=False).last_hidden_state[0, -1])
+        return bool(torch.allclose(whole.float(), found.float(), rtol=1e-3, atol=1e-3))

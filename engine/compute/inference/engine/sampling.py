@@ -1,0 +1,84 @@
+"""Choosing the next token of each row: penalties, then temperature, then what is left out, then chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from engine.compute.inference.engine.requests import Likely, Sampling
+
+
+@dataclass
+class Chooser:
+    """Of one request: what was said, and its own chance."""
+
+    sampling: Sampling
+    prompt: Sequence[int]
+    said: list[int] = field(default_factory=list)
+    _chance: torch.Generator | None = None
+
+    def choose(
+        self, logits: torch.Tensor, allowed: torch.Tensor | None = None
+    ) -> tuple[int, float | None, tuple[Likely, ...]]:
+        """The next token of these logits ([words]), its log-probability, and the likeliest others if wished.
+
+        Log-probabilities are those of the model, before anything here changes them. `allowed` is true where a token
+        may come at all.
+        """
+        asked = self.sampling
+        logits = logits.float()
+        told = torch.log_softmax(logits, -1) if asked.logprobs is not None else None
+        if allowed is not None:
+            logits = logits.masked_fill(~allowed, float("-inf"))
+        logits = self._penalised(logits)
+        token = int(logits.argmax()) if asked.temperature == 0 else self._drawn(logits)
+        self.said.append(token)
+        if told is None:
+            return token, None, ()
+        best = told.topk(min(asked.logprobs or 0, told.numel()))
+        others = tuple(Likely(int(one), float(value)) for one, value in zip(best.indices, best.values, strict=True))
+        return token, float(told[token]), others
+
+    def _penalised(self, logits: torch.Tensor) -> torch.Tensor:
+        asked = self.sampling
+        if asked.repetition != 1.0:
+            known = torch.tensor(sorted({*self.prompt, *self.said}), device=logits.device)
+            if len(known):
+                values = logits[known]
+                logits = logits.clone()
+                logits[known] = torch.where(values > 0, values / asked.repetition, values * asked.repetition)
+        if (asked.presence or asked.frequency) and self.said:
+            said, counts = torch.tensor(self.said, device=logits.device).unique(return_counts=True)
+            logits = logits.clone()
+            logits[said] -= asked.presence + asked.frequency * counts
+        return logits
+
+    def _drawn(self, logits: torch.Tensor) -> int:
+        asked = self.sampling
+        logits = logits / asked.temperature
+        order: torch.Tensor | None = None
+        if 0 < asked.top_k < logits.numel():
+            logits, order = logits.topk(asked.top_k)
+        chances = torch.softmax(logits, -1)
+        if asked.min_p > 0:
+            chances = torch.where(chances >= asked.min_p * chances.max(), chances, chances.new_zeros(()))
+        if asked.top_p < 1:
+            chances = _nucleus(chances, asked.top_p)
+        if self._chance is None:
+            self._chance = torch.Generator(device=chances.device)
+            if asked.seed is None:
+                self._chance.seed()
+            else:
+                self._chance.manual_seed(asked.seed)
+        drawn = int(torch.multinomial(chances, 1, generator=self._chance))
+        return drawn if order is None else int(order[drawn])
+
+
+def _nucleus(chances: torch.Tensor, share: float) -> torch.Tensor:
+    """Only the most likely ones that have this share of all together; the one that reaches it stays."""
+    ordered, places = chances.sort(descending=True)
+    before = ordered.cumsum(-1) - ordered
+    kept = torch.where(before < share * ordered.sum(), ordered, ordered.new_zeros(()))
+    return torch.empty_like(chances).scatter_(0, places, kept)
