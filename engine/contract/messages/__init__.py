@@ -23,7 +23,6 @@ from engine.contract.messages.diagnosis_devices import DIAGNOSIS_DEVICES
 from engine.contract.messages.diagnosis_libraries import DIAGNOSIS_LIBRARIES
 from engine.contract.messages.docker import DOCKER
 from engine.contract.messages.doctor import DOCTOR
-from engine.contract.messages.engine import ENGINE
 from engine.contract.messages.fleet import FLEET
 from engine.contract.messages.forensics import FORENSICS
 from engine.contract.messages.guards import GUARDS
@@ -31,6 +30,7 @@ from engine.contract.messages.heads import HEADS
 from engine.contract.messages.house import HOUSE
 from engine.contract.messages.hubs import HUBS
 from engine.contract.messages.images import IMAGES
+from engine.contract.messages.inference import INFERENCE
 from engine.contract.messages.listing import LISTING
 from engine.contract.messages.lora import LORA
 from engine.contract.messages.members import MEMBERS
@@ -81,7 +81,7 @@ MESSAGES: dict[str, Message] = {
     **STAGES,
     **HEADS,
     **REWARDS,
-    **ENGINE,
+    **INFERENCE,
     **ADAPTER_START,
     **SAMPLING,
     **UNUSUAL,

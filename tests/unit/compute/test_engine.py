@@ -143,7 +143,7 @@ def test_that_a_stage_that_takes_too_long_is_named(model, tokenizer):
         asked = Asked(tokens_of(tokenizer, TEXTS[0]), GREEDY, patience=Patience(stream=30))
         with pytest.raises(UserError) as caught:
             engine.submit(asked).whole()
-        assert (caught.value.code, caught.value.params["stage"]) == ("engine.timeout", "stream")
+        assert (caught.value.code, caught.value.params["stage"]) == ("inference.timeout", "stream")
         slow = engine.submit(Asked(tokens_of(tokenizer, TEXTS[1]), GREEDY, patience=Patience(queue=0.0)))
         with pytest.raises(UserError) as caught:
             slow.whole()
@@ -153,10 +153,10 @@ def test_that_a_stage_that_takes_too_long_is_named(model, tokenizer):
 @pytest.mark.parametrize(
     ("asked", "code"),
     [
-        (Asked(()), "engine.no_prompt"),
-        (Asked(tuple(range(1, 5000)), GREEDY), "engine.too_long"),
-        (Asked((1, 2), Sampling(max_tokens=0)), "engine.too_long"),
-        (Asked((1, 2), GREEDY, adapters=(("a", 1.0),)), "engine.no_adapters"),
+        (Asked(()), "inference.no_prompt"),
+        (Asked(tuple(range(1, 5000)), GREEDY), "inference.too_long"),
+        (Asked((1, 2), Sampling(max_tokens=0)), "inference.too_long"),
+        (Asked((1, 2), GREEDY, adapters=(("a", 1.0),)), "inference.no_adapters"),
     ],
 )
 def test_that_what_cannot_be_answered_is_refused_at_once(engine, asked, code):
@@ -188,7 +188,7 @@ def test_that_what_breaks_in_a_pass_is_told_and_the_engine_goes_on(model, tokeni
         monkeypatch.setattr(engine.passes, "logits", breaks)
         with pytest.raises(UserError) as caught:
             engine.submit(Asked(prompt, GREEDY)).whole()
-        assert caught.value.code == "engine.out_of_memory"
+        assert caught.value.code == "inference.out_of_memory"
         assert "blocks" in caught.value.text
         assert engine.submit(Asked(prompt, GREEDY)).whole().tokens == greedy(model, prompt)
 

@@ -125,10 +125,10 @@ class ArrowEngine:
         handle = Handle(asked)
         with self._inbox.lock:
             if self._failed is not None or self._inbox.closing:
-                raise self._failed or UserError("engine.closed")
+                raise self._failed or UserError("inference.closed")
             if self._queue.full:
                 self.metrics.refused()
-                raise UserError("engine.busy", waiting=len(self._queue), limit=self.limits.queue)
+                raise UserError("inference.busy", waiting=len(self._queue), limit=self.limits.queue)
             self._queue.add(handle, time.monotonic())
             self._inbox.lock.notify()
         return handle
@@ -136,15 +136,15 @@ class ArrowEngine:
     def _check(self, asked: Asked) -> None:
         sampling, limits = asked.sampling, self.limits
         if not asked.tokens:
-            raise UserError("engine.no_prompt")
+            raise UserError("inference.no_prompt")
         whole = len(asked.tokens) + sampling.max_tokens
         most = min(limits.context, limits.blocks * limits.block)
         if sampling.max_tokens < 1 or whole > most:
             raise UserError(
-                "engine.too_long", prompt=len(asked.tokens), answer=sampling.max_tokens, whole=whole, most=most
+                "inference.too_long", prompt=len(asked.tokens), answer=sampling.max_tokens, whole=whole, most=most
             )
         if asked.adapters and self.adapters is None:
-            raise UserError("engine.no_adapters", name=asked.adapters[0][0])
+            raise UserError("inference.no_adapters", name=asked.adapters[0][0])
         for name, _ in asked.adapters:
             if self.adapters is not None and name not in self.adapters.names:
                 raise UserError("lora.unknown", name=name, known=", ".join(self.adapters.names[:20]) or "none")
@@ -195,7 +195,7 @@ class ArrowEngine:
             if work.handle.cancelled:
                 self._end(work, "cancelled")
             elif limit is not None and at - since > limit:
-                self._end(work, "timeout", UserError("engine.timeout", stage=stage, seconds=limit))
+                self._end(work, "timeout", UserError("inference.timeout", stage=stage, seconds=limit))
 
     def _late(self, waiter: Waiter, at: float) -> bool:
         limit = waiter.handle.asked.patience.at_most(self.limits.patience).queue
@@ -206,7 +206,7 @@ class ArrowEngine:
         waited = time.monotonic() - waiter.since
         limit = asked.patience.at_most(self.limits.patience).queue
         if reason == "timeout":
-            error = UserError("engine.timeout", stage="queue", seconds=limit)
+            error = UserError("inference.timeout", stage="queue", seconds=limit)
         timing = Timing(waited, 0.0, waited, len(asked.tokens), 0, 0)
         self.metrics.ended(reason, timing)
         waiter.handle.tell(Over(reason, "", timing, error))
@@ -337,9 +337,9 @@ class ArrowEngine:
     def _told(self, error: Exception) -> UserError:
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
             return UserError(
-                "engine.out_of_memory", rows=self.limits.rows, blocks=self.limits.blocks, piece=self.limits.piece
+                "inference.out_of_memory", rows=self.limits.rows, blocks=self.limits.blocks, piece=self.limits.piece
             )
-        return UserError("engine.broken", detail=f"{type(error).__name__}: {str(error)[:300]}")
+        return UserError("inference.broken", detail=f"{type(error).__name__}: {str(error)[:300]}")
 
     def _broke(self, error: Exception) -> None:
         known = error if isinstance(error, UserError) else self._told(error)

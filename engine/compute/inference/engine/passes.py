@@ -26,7 +26,7 @@ class Passes:
         config = model.config.get_text_config()
         kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
         if not kinds <= {"full_attention", "sliding_attention"}:
-            raise UserError("engine.architecture", architecture=type(model).__name__, kinds=", ".join(sorted(kinds)))
+            raise UserError("inference.architecture", architecture=type(model).__name__, kinds=", ".join(sorted(kinds)))
         self._by_kind = "sliding_attention" in kinds and "full_attention" in kinds
         window = getattr(config, "sliding_window", None)
         alike = kinds == {"sliding_attention"} or getattr(config, "layer_types", None) is None

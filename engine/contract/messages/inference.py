@@ -2,38 +2,38 @@
 
 from engine.contract.messages.base import Message
 
-ENGINE: dict[str, Message] = {
-    "engine.architecture": Message(
+INFERENCE: dict[str, Message] = {
+    "inference.architecture": Message(
         "The engine cannot answer with a model of the architecture {architecture}.",
         "Some of its layers keep something else than keys and values: {kinds}.",
         "Choose a model whose layers are all of attention.",
     ),
-    "engine.closed": Message("The engine is ended.", "", "Start it again."),
-    "engine.busy": Message(
+    "inference.closed": Message("The engine is ended.", "", "Start it again."),
+    "inference.busy": Message(
         "Too many requests wait.",
         "{waiting} wait, and no more than {limit} may.",
         "Ask again later, or raise the engine's queue or rows.",
     ),
-    "engine.no_prompt": Message("There is nothing to answer.", "The prompt has no tokens.", "Say something."),
-    "engine.too_long": Message(
+    "inference.no_prompt": Message("There is nothing to answer.", "The prompt has no tokens.", "Say something."),
+    "inference.too_long": Message(
         "The prompt and its answer are too long.",
         "{prompt} tokens of the prompt and up to {answer} of the answer are {whole}; at least 1 and at most {most} in "
         "all are possible.",
         "Shorten the prompt, lower max_tokens, or raise the engine's context and blocks.",
     ),
-    "engine.no_adapters": Message(
+    "inference.no_adapters": Message(
         "The adapter '{name}' is not known.", "The engine works without adapters.", "Name none."
     ),
-    "engine.timeout": Message(
+    "inference.timeout": Message(
         "The answer was broken off.",
         "Its stage {stage} may take {seconds} s and took longer.",
         "Raise that limit, ask for fewer tokens, or ask again when fewer requests are at work.",
     ),
-    "engine.out_of_memory": Message(
+    "inference.out_of_memory": Message(
         "Memory ran out while answering.",
         "{rows} requests at once, {blocks} blocks of keys and values, and pieces of {piece} tokens of a prompt did not "
         "fit beside the model.",
         "Lower the engine's rows, blocks or piece, or hold the model in fewer bits.",
     ),
-    "engine.broken": Message("The answer was broken off by a bug.", "{detail}", "Please report it with the log."),
+    "inference.broken": Message("The answer was broken off by a bug.", "{detail}", "Please report it with the log."),
 }
