@@ -24,6 +24,21 @@ INFERENCE: dict[str, Message] = {
     "inference.no_adapters": Message(
         "The adapter '{name}' is not known.", "The engine works without adapters.", "Name none."
     ),
+    "inference.no_shapes": Message(
+        "Answers of a given shape are not possible here.",
+        "The package llguidance is missing in the worker's environment.",
+        "Install it there: pip install llguidance.",
+    ),
+    "inference.no_shapes_here": Message(
+        "Answers of a given shape are not possible with this model.",
+        "Its tokenizer cannot be followed: {detail}",
+        "Choose a model with a fast tokenizer (tokenizer.json).",
+    ),
+    "inference.shape": Message(
+        "The answer cannot have that shape.",
+        "{kind}: {detail}",
+        "Mend the schema, the expression or the choices.",
+    ),
     "inference.timeout": Message(
         "The answer was broken off.",
         "Its stage {stage} may take {seconds} s and took longer.",

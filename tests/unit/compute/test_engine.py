@@ -1,6 +1,8 @@
 """The engine: the same answers as transformers', whatever goes on beside them; who is next, and who has to go."""
 
 import contextlib
+import json
+import re
 import threading
 
 import pytest
@@ -10,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from engine.compute.inference.engine.blocks import BlockPool, chain
 from engine.compute.inference.engine.engine import ArrowEngine, Limits
 from engine.compute.inference.engine.requests import Asked, Patience, Sampling
+from engine.compute.inference.engine.shaped import Shape
 from engine.contract.errors import UserError
 from engine.contract.paths import resources_folder
 
@@ -124,6 +127,43 @@ def test_that_log_probabilities_are_the_models_own(engine, model, tokenizer):
         mine = logits[len(prompt) - 1 + place]
         assert said.logprob == pytest.approx(float(mine[said.token]), abs=1e-4)
         assert [one.token for one in said.others] == mine.topk(3).indices.tolist()
+
+
+SCHEMA = {
+    "type": "object", "additionalProperties": False, "required": ["year", "era"],
+    "properties": {"year": {"type": "integer", "minimum": 1, "maximum": 3000}, "era": {"enum": ["BC", "AD"]}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("temperature", [0, 1.5])
+def test_that_an_answer_has_the_shape_it_was_asked_in(engine, tokenizer, temperature):
+    prompt = tokens_of(tokenizer, TEXTS[0])
+
+    def ask(shape: Shape) -> str:
+        sampling = Sampling(max_tokens=200, temperature=temperature, seed=3, shape=shape)
+        answer = engine.submit(Asked(prompt, sampling)).whole()
+        assert answer.over.reason == "stop"
+        return answer.text
+
+    found = json.loads(ask(Shape.of_schema(SCHEMA)))
+    assert found.keys() == {"year", "era"}
+    assert 1 <= found["year"] <= 3000
+    assert found["era"] in ("BC", "AD")
+    assert re.fullmatch(r"[0-9]{4}-[0-9]{2}", ask(Shape("regex", r"[0-9]{4}-[0-9]{2}")))
+    assert ask(Shape("choice", json.dumps(["yes", 'no "way"', "\u4e0d"]))) in ("yes", 'no "way"', "\u4e0d")
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape("json", "{"), Shape("json", '{"type": "nothing"}'), Shape("regex", "("), Shape("choice", "[]"),
+        Shape("choice", "[1]"), Shape("regex", "a" * (2 << 20)),
+    ],
+)  # fmt: skip
+def test_that_a_shape_that_is_none_is_refused_at_once(engine, shape):
+    with pytest.raises(UserError) as caught:
+        engine.submit(Asked((1, 2), Sampling(max_tokens=8, shape=shape)))
+    assert caught.value.code == "inference.shape"
 
 
 def test_that_what_is_cancelled_leaves_at_the_next_step(engine, tokenizer):

@@ -22,6 +22,7 @@ from engine.compute.inference.engine.paged import Row
 from engine.compute.inference.engine.passes import Passes
 from engine.compute.inference.engine.requests import Asked, Handle, Over, Patience, Reason, Said, Timing
 from engine.compute.inference.engine.sampling import Chooser
+from engine.compute.inference.engine.shaped import Follower, Shaper
 from engine.compute.inference.engine.texts import TextStream
 from engine.compute.inference.engine.waiting import Queue, Waiter
 from engine.compute.lora.manager import LoRAManager
@@ -61,6 +62,7 @@ class _Work:
     text: TextStream
     names: list[bytes]
     key: str
+    follower: Follower | None = None
     done: int = 0
     """Tokens in the cache."""
     cached: int = 0
@@ -99,6 +101,7 @@ class ArrowEngine:
         self.passes = Passes(model, self.pool, adapters)
         self.metrics = Metrics(self.pool.tally)
         self._ends = _ends_of(model, tokenizer)
+        self._shaper = Shaper(tokenizer, model.config.get_text_config().vocab_size, self._ends)
         self._queue = Queue(limits.queue, limits.ageing)
         self._work: list[_Work] = []
         self._inbox = _Inbox()
@@ -122,6 +125,8 @@ class ArrowEngine:
     def submit(self, asked: Asked) -> Handle:
         """Take a request; raises what is wrong with it, or that too many wait."""
         self._check(asked)
+        if asked.sampling.shape is not None:
+            self._shaper.follow(asked.sampling.shape)
         handle = Handle(asked)
         with self._inbox.lock:
             if self._failed is not None or self._inbox.closing:
@@ -245,6 +250,7 @@ class ArrowEngine:
             return None
         if self.adapters is not None:
             self.adapters.hold([name for name, _ in asked.adapters])
+        follower = self._shaper.follow(asked.sampling.shape) if asked.sampling.shape is not None else None
         table = self.pool.take(known, whole)
         assert table is not None
         cached = len(known) * self.limits.block
@@ -252,7 +258,7 @@ class ArrowEngine:
         self.pool.tally.found += cached
         return _Work(
             waiter.handle, waiter.since, at, table, list(asked.tokens), Chooser(asked.sampling, asked.tokens),
-            TextStream(self.tokenizer, asked.sampling.stop), names, key, cached, cached,
+            TextStream(self.tokenizer, asked.sampling.stop), names, key, follower, cached, cached,
         )  # fmt: skip
 
     def _key(self, asked: Asked) -> str:
@@ -287,7 +293,11 @@ class ArrowEngine:
 
     def _say(self, work: _Work, logits: torch.Tensor) -> None:
         asked = work.handle.asked.sampling
-        token, logprob, others = work.chooser.choose(logits)
+        follower = work.follower
+        allowed = follower.allowed().to(logits.device) if follower is not None else None
+        token, logprob, others = work.chooser.choose(logits, allowed)
+        if follower is not None:
+            follower.took(token)
         at = time.monotonic()
         work.answer += 1
         if work.answer == 1:
@@ -298,7 +308,7 @@ class ArrowEngine:
             return
         text = work.text.add(token)
         work.handle.tell(Said(token, text, logprob, others))
-        if work.text.stopped:
+        if work.text.stopped or (follower is not None and follower.over):
             self._end(work, "stop")
         elif work.answer >= asked.max_tokens:
             self._end(work, "length")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from engine.compute.inference.engine.shaped import Shape
 from engine.contract.errors import UserError
 from engine.contract.ids import new_id
 
@@ -38,6 +39,8 @@ class Sampling:
     """Texts that end the answer; they are not told."""
     ignore_end: bool = False
     """Go on where the model would end."""
+    shape: Shape | None = None
+    """What the answer must look like."""
     logprobs: int | None = None
     """Tell each token's log-probability, and those of so many others."""
 
