@@ -61,7 +61,8 @@ def test_that_a_run_restarts_elsewhere_from_the_bucket_when_its_node_is_lost(lig
             shutil.rmtree(fleet.home.run(uid) / "checkpoints")  # and so is the disk's copy
             fleet.client.start_elsewhere(uid, "here")
             journal = fleet.home.attempt(uid, 2).journal
-            wait_until(lambda: journal.exists() and b'"step"' in journal.read_bytes(), 60, "it takes steps again")
+            stepped = b'"kind":"step"'  # notes before it tell of steps, too
+            wait_until(lambda: journal.exists() and stepped in journal.read_bytes(), 60, "it takes steps again")
             resumed = next(line for line in fleet.journal(uid, 2) if line["kind"] == "resumed")
             assert 0 < resumed["step"] <= kept
             assert "artifacts.brought_back" in fleet.codes(uid)
