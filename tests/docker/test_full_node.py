@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,28 @@ def fill(engine: Engine, left: int = LEFT) -> Path:
                 at_once //= 2
             os.sync()
     return ballast
+
+
+@contextlib.contextmanager
+def kept_full(engine: Engine) -> Iterator[None]:
+    """Filled, and filled again when the engine itself lets go of something: seen a while after its image was loaded."""
+    ballast, over = fill(engine), threading.Event()
+
+    def more() -> None:
+        with ballast.open("r+b") as file:
+            while not over.wait(0.05):
+                free = shutil.disk_usage(data_root(engine)).free - LEFT
+                if free > SMALLEST:
+                    with contextlib.suppress(OSError):
+                        os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, free)
+
+    thread = threading.Thread(target=more, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def ours(engine: Engine) -> list[str]:
@@ -143,8 +166,8 @@ def test_that_a_move_whose_inputs_find_no_room_never_disturbs_the_source(fleet, 
 def test_that_a_move_whose_checkpoint_finds_no_room_goes_back(fleet, tiny):
     uid = fleet.client.create(fleet.order(RUN, "here")).uid
     fleet.until_step(uid, 5)
-    fill(tiny)
-    move = fleet.until_moved(fleet.client.move_run(uid, "tiny"))
+    with kept_full(tiny):
+        move = fleet.until_moved(fleet.client.move_run(uid, "tiny"))
     assert move.state == "failed", (move, shutil.disk_usage(data_root(tiny)))
     assert "'tiny'" in plainly(move.error)
     wait_until(lambda: ours(tiny) == [], what="nothing half there")
