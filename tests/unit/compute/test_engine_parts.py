@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, LlamaConfig
 from transformers.generation.logits_process import (
     MinPLogitsWarper,
     RepetitionPenaltyLogitsProcessor,
@@ -16,7 +16,7 @@ from transformers.generation.logits_process import (
 
 from engine.compute.inference.engine.blocks import BlockPool, chain
 from engine.compute.inference.engine.metrics import percentile
-from engine.compute.inference.engine.paged import Row, plan
+from engine.compute.inference.engine.paged import PagedCache, Row, plan
 from engine.compute.inference.engine.requests import Asked, Handle, Patience, Sampling
 from engine.compute.inference.engine.sampling import Chooser
 from engine.compute.inference.engine.texts import TextStream
@@ -71,12 +71,12 @@ def possible(sampling: Sampling, logits: torch.Tensor) -> set[int]:
     return found
 
 
-@given(LOGITS, st.integers(1, 6), st.floats(0.1, 1.0), st.floats(0.0, 0.5))
+@given(LOGITS, st.integers(1, 6), st.floats(0.1, 0.999), st.floats(0.0, 0.5))
 def test_that_only_what_transformers_would_leave_is_drawn(values, k, p, least):
     logits = torch.tensor(values)
     for sampling, warper in (
         (Sampling(top_k=k), TopKLogitsWarper(k)),
-        (Sampling(top_p=p), TopPLogitsWarper(min(p, 0.999))),
+        (Sampling(top_p=p), TopPLogitsWarper(p)),
         (Sampling(min_p=least), MinPLogitsWarper(least)),
     ):
         left = warper(torch.zeros((1, 1), dtype=torch.long), logits.unsqueeze(0).clone())[0]
@@ -174,3 +174,15 @@ def test_that_a_row_is_looked_at_in_place_and_several_are_gathered():
     assert both.writes.tolist() == [10, 11, 12, 33, 0, 0]
     assert both.mask[0, 0].sum(1).tolist() == [3, 4, 5]
     assert both.mask[1, 0, 0].tolist() == [True] * 10
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_that_what_nobody_wrote_is_no_number_that_is_none(dtype):
+    cache = PagedCache(BlockPool(4, 8), LlamaConfig(num_hidden_layers=1))
+    cache.step = plan([Row([1], 0, 2), Row([2], 0, 1)], 8, torch.device("cpu"))
+    given_keys = torch.ones((2, 3, 2, 5), dtype=dtype)
+    keys, values = cache.update(given_keys, given_keys, 0)
+    assert keys.dtype == values.dtype == dtype
+    assert cache.keys[0].isfinite().all()
+    assert int(cache.keys[0].count_nonzero()) == 4 * 3 * 5  # three that were written, one of filling
+    assert keys[1, :, 1].tolist() == [[0.0] * 5] * 3

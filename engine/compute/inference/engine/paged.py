@@ -6,14 +6,16 @@ each other, as they mostly do, they are looked at where they are; else they are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import Cache, DynamicCache
 
-from engine.compute.inference.engine.blocks import TRASH, BlockPool
+from engine.compute.inference.engine.blocks import BlockPool
 
 
 @dataclass(slots=True)
@@ -100,11 +102,19 @@ class PagedCache(Cache):  # type: ignore[misc]
         keys, values = self.keys[layer], self.values[layer]
         if keys is None or values is None:
             places = self.pool.count * self.pool.size
-            keys = self.keys[layer] = key.new_empty((places, key.shape[1], key.shape[3]))
-            values = self.values[layer] = value.new_empty((places, value.shape[1], value.shape[3]))
-            trash = slice(TRASH, TRASH + self.pool.size)
-            keys[trash], values[trash] = 0, 0  # masked, but what is no number stays none times nothing
+            keys = self.keys[layer] = _zeros(key, (places, key.shape[1], key.shape[3]))
+            values = self.values[layer] = _zeros(value, (places, value.shape[1], value.shape[3]))
         return keys, values
+
+
+def _zeros(like: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """What nobody wrote is read and masked: were it no number, no mask would help.
+
+    On a processor it is memory the system gives as zeros once it is touched: most of it never is.
+    """
+    if like.device.type != "cpu":
+        return like.new_zeros(shape)
+    return torch.from_numpy(np.zeros(math.prod(shape) * like.element_size(), np.uint8)).view(like.dtype).view(shape)
 
 
 def plan(rows: Sequence[Row], size: int, device: torch.device) -> Step:
