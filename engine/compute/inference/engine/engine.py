@@ -22,7 +22,7 @@ from engine.compute.inference.engine.paged import Row
 from engine.compute.inference.engine.passes import Passes
 from engine.compute.inference.engine.requests import Asked, Handle, Over, Patience, Reason, Said, Timing
 from engine.compute.inference.engine.sampling import Chooser
-from engine.compute.inference.engine.shaped import Follower, Shaper
+from engine.compute.inference.engine.shaped import Shaper
 from engine.compute.inference.engine.texts import TextStream
 from engine.compute.inference.engine.waiting import Queue, Waiter
 from engine.compute.lora.manager import LoRAManager
@@ -62,7 +62,6 @@ class _Work:
     text: TextStream
     names: list[bytes]
     key: str
-    follower: Follower | None = None
     done: int = 0
     """Tokens in the cache."""
     cached: int = 0
@@ -125,9 +124,8 @@ class ArrowEngine:
     def submit(self, asked: Asked) -> Handle:
         """Take a request; raises what is wrong with it, or that too many wait."""
         self._check(asked)
-        if asked.sampling.shape is not None:
-            self._shaper.follow(asked.sampling.shape)
-        handle = Handle(asked)
+        shape = asked.sampling.shape
+        handle = Handle(asked, self._shaper.follow(shape) if shape is not None else None)
         with self._inbox.lock:
             if self._failed is not None or self._inbox.closing:
                 raise self._failed or UserError("inference.closed")
@@ -250,7 +248,6 @@ class ArrowEngine:
             return None
         if self.adapters is not None:
             self.adapters.hold([name for name, _ in asked.adapters])
-        follower = self._shaper.follow(asked.sampling.shape) if asked.sampling.shape is not None else None
         table = self.pool.take(known, whole)
         assert table is not None
         cached = len(known) * self.limits.block
@@ -258,7 +255,7 @@ class ArrowEngine:
         self.pool.tally.found += cached
         return _Work(
             waiter.handle, waiter.since, at, table, list(asked.tokens), Chooser(asked.sampling, asked.tokens),
-            TextStream(self.tokenizer, asked.sampling.stop), names, key, follower, cached, cached,
+            TextStream(self.tokenizer, asked.sampling.stop), names, key, cached, cached,
         )  # fmt: skip
 
     def _key(self, asked: Asked) -> str:
@@ -293,7 +290,7 @@ class ArrowEngine:
 
     def _say(self, work: _Work, logits: torch.Tensor) -> None:
         asked = work.handle.asked.sampling
-        follower = work.follower
+        follower = work.handle.follower
         allowed = follower.allowed().to(logits.device) if follower is not None else None
         token, logprob, others = work.chooser.choose(logits, allowed)
         if follower is not None:

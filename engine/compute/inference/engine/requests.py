@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.compute.inference.engine.shaped import Shape
+from engine.compute.inference.engine.shaped import Follower, Shape
 from engine.contract.errors import UserError
 from engine.contract.ids import new_id
 
@@ -134,8 +134,8 @@ class Answer:
 class Handle:
     """A request in the engine's hands: what it says as it comes."""
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
+    def __init__(self, asked: Asked, follower: Follower | None = None) -> None:
+        self.asked, self.follower = asked, follower
         self._told: queue.SimpleQueue[Said | Over] = queue.SimpleQueue()
         self._cancelled = threading.Event()
 
