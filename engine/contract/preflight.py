@@ -33,7 +33,7 @@ from engine.contract.teacher import TeacherConfig
 from engine.contract.vocabulary import difference
 
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+ADAPTER_FILES = (adapter_start.CONFIG, adapter_start.WEIGHTS)
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
 MOST_LOOKED_AT = 10_000
 """Files of a folder that are looked at for one with rows."""

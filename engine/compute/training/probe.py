@@ -35,6 +35,12 @@ class LongestBatch:
     trained: float
     """Share of its tokens that are learned."""
 
+    @classmethod
+    def of(cls, batch: Batch) -> LongestBatch:
+        """With what is learned of it."""
+        learned = int(next_token_targets(batch["labels"])[1].numel())
+        return cls(batch, learned / max(1, batch["labels"].numel()))
+
     @property
     def rows(self) -> int:
         """How many pass through the model, or how many sequences where rows share some."""
@@ -57,8 +63,7 @@ def longest_batch(loader: BatchLoader, objective: Objective | None = None, membe
         chosen = np.argpartition(lengths, len(lengths) - size)[len(lengths) - size :].tolist()
     batch = loader.together(loader.pool.fetch(chosen))
     batch = batch if objective is None else objective.fullest(batch)
-    learned = int(next_token_targets(batch["labels"])[1].numel())
-    return LongestBatch(batch, learned / max(1, batch["labels"].numel()))
+    return LongestBatch.of(batch)
 
 
 def measure(trainer: ForgeTrainer, model: Any, longest: LongestBatch) -> int:
@@ -71,20 +76,44 @@ def measure(trainer: ForgeTrainer, model: Any, longest: LongestBatch) -> int:
     part = trainer.cut(longest.batch)[0]
     gathers = trainer.parts > 1 or trainer.args.gradient_accumulation_steps > 1
     count = torch.tensor(max(1, trainer.objective.count(part)), device=trainer.args.device)
-    known = [*parameters, *model.buffers()]
     try:
         _pass(trainer, model, part, count)  # what is made once is made now
         if not gathers:
             _forget(parameters)
-        if trainer.args.device.type == "cuda":
-            return _on_gpu(trainer, model, part, count, known)
-        with TensorLedger([*known, *(p.grad for p in parameters if p.grad is not None)]) as ledger:
+        with counted(model, trainer.args.device) as found:
             _pass(trainer, model, part, count)
-        return int(ledger.peak)
+        return found.tensors
     finally:
         _forget(parameters)
         trainer.figures.load(told)
         chance.restore()
+
+
+@dataclass
+class Counted:
+    """What a pass took."""
+
+    tensors: int = 0
+    """Bytes at its fullest moment, weights and gradients with it; known once it is over."""
+
+
+@contextlib.contextmanager
+def counted(model: Any, device: torch.device) -> Iterator[Counted]:
+    """Around a pass: tensors are counted one by one, on a GPU by its allocator's own books."""
+    known = [*model.parameters(), *model.buffers()]
+    known += [one.grad for one in known if one.grad is not None]
+    found = Counted()
+    if device.type == "cuda":  # pragma: no cover - needs a GPU
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        yield found
+        torch.cuda.synchronize()
+        found.tensors = int(_bytes(known) + torch.cuda.max_memory_allocated() - before)
+        return
+    with TensorLedger(known) as ledger:
+        yield found
+    found.tensors = int(ledger.peak)
 
 
 class StepLook:
@@ -109,22 +138,12 @@ class StepLook:
             yield
             return
         self._batches += 1
-        known = [*model.parameters(), *model.buffers()]
-        grads = [one.grad for one in known if one.grad is not None]
-        if self._trainer.args.device.type == "cuda":  # pragma: no cover - needs a GPU
-            torch.cuda.synchronize()
-            before = torch.cuda.memory_allocated()
+        device = self._trainer.args.device
+        if device.type == "cuda":  # pragma: no cover - needs a GPU
             self.most = torch.cuda.max_memory_allocated()
-            torch.cuda.reset_peak_memory_stats()
+        with counted(model, device) as found:
             yield
-            torch.cuda.synchronize()
-            tensors = int(_bytes((*known, *grads)) + torch.cuda.max_memory_allocated() - before)
-        else:
-            with TensorLedger([*known, *grads]) as ledger:
-                yield
-            tensors = ledger.peak
-        learned = int(next_token_targets(batch["labels"])[1].numel())
-        self._tell(LongestBatch(batch, learned / max(1, batch["labels"].numel())), tensors)
+        self._tell(LongestBatch.of(batch), found.tensors)
 
 
 def room(device: str) -> int:
@@ -160,19 +179,6 @@ def _pass(trainer: ForgeTrainer, model: Any, part: Batch, count: torch.Tensor) -
     inputs = trainer._prepare_inputs(part)
     loss = trainer.compute_loss(model, inputs, num_items_in_batch=count)
     trainer.accelerator.backward(loss)
-
-
-def _on_gpu(
-    trainer: ForgeTrainer, model: Any, part: Batch, count: torch.Tensor, known: list[torch.Tensor]
-) -> int:  # pragma: no cover - needs a GPU
-    """By the allocator's own books: the most there was in the pass, over what lay there before it."""
-    held = _bytes(known) + _bytes(p.grad for p in known if p.grad is not None)
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    _pass(trainer, model, part, count)
-    torch.cuda.synchronize()
-    return int(held + torch.cuda.max_memory_allocated() - before)
 
 
 def _forget(parameters: list[torch.Tensor]) -> None:
