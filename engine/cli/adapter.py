@@ -106,12 +106,7 @@ def write(options: argparse.Namespace) -> int:
         error=getattr(options, "error", None), name=options.name, description=options.description,
         licence=options.licence,
     )  # fmt: skip
-    found = _asked("write_adapter", asked, AdapterView)
-    if options.json:
-        print_json(found)
-        return OK
-    _print_view(found)
-    return OK
+    return _tell(_asked("write_adapter", asked, AdapterView), options)
 
 
 def merge(options: argparse.Namespace) -> int:
@@ -125,12 +120,7 @@ def merge(options: argparse.Namespace) -> int:
         model = _asked("merge_adapters", asked, MergedModel)
         print_json(model) if options.json else print(f"{model.path}: a model with {', '.join(model.adapters)} in it")
         return OK
-    found = _asked("merge_adapters", asked, AdapterView)
-    if options.json:
-        print_json(found)
-        return OK
-    _print_view(found)
-    return OK
+    return _tell(_asked("merge_adapters", asked, AdapterView), options)
 
 
 def diff(options: argparse.Namespace) -> int:
@@ -160,6 +150,12 @@ def _asked(kind: str, asked: Any, answer: Any) -> Any:
     from engine.client.helper import ask
 
     return answer.model_validate(ask(Home.find(), kind, asked.model_dump(mode="json")))
+
+
+def _tell(found: AdapterView, options: argparse.Namespace) -> int:
+    """What was written."""
+    print_json(found) if options.json else _print_view(found)
+    return OK
 
 
 def _print_view(found: AdapterView) -> None:

@@ -11,10 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from engine.compute.lora.adapter import Adapter, assemble
+from engine.contract.adapter_start import CONFIG, WEIGHTS
 from engine.contract.durable import aside, write_durably
 from engine.contract.errors import Conflict, NotFound, UserError
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 MAX_CONFIG_BYTES = 16 << 20
 

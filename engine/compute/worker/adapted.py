@@ -10,9 +10,9 @@ from safetensors import SafetensorError
 
 from engine.compute.training.checkpoint import MODEL, load_weights
 from engine.compute.training.new_tokens import fit_base
+from engine.contract.adapter_start import CONFIG, WEIGHTS
 from engine.contract.errors import UserError
 
-ADAPTER, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 BROKEN = (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError)
 
 
@@ -23,7 +23,7 @@ def adapted(model: Any, folder: Path, code: str) -> Any:
     try:
         if not (folder / WEIGHTS).is_file():
             raise ValueError(f"{WEIGHTS} is missing.")
-        task = json.loads((folder / ADAPTER).read_text(encoding="utf-8")).get("task_type")
+        task = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("task_type")
         if task not in (None, "CAUSAL_LM"):
             raise ValueError("It writes no text.")
         return PeftModel.from_pretrained(fit_base(model, folder), str(folder))
@@ -33,7 +33,7 @@ def adapted(model: Any, folder: Path, code: str) -> Any:
 
 def taught(model: Any, folder: Path, code: str) -> Any:
     """The same of any state a run leaves: also that of a checkpoint which holds the whole model."""
-    if (folder / ADAPTER).is_file() or not (folder / MODEL).is_file():
+    if (folder / CONFIG).is_file() or not (folder / MODEL).is_file():
         return adapted(model, folder, code)
     try:
         load_weights(model, folder)
