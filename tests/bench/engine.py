@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-os.environ.update({"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"} | os.environ)
+from engine.compute.worker.__main__ import WAITING
+
+os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", **WAITING} | os.environ)
 
 import psutil
 import torch
