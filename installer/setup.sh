@@ -77,7 +77,7 @@ worker() {
   wanted=$("$python" - <<'PY'
 import tomllib
 extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]
-tests = [line for line in extras["dev"] if line.startswith(("pytest>", "pytest-timeout", "pytest-xdist", "hypothesis", "modelscope-hub"))]
+tests = [line for line in extras["dev"] if line.startswith(("pytest>", "pytest-timeout", "pytest-xdist", "hypothesis", "modelscope-hub", "openai", "schemathesis"))]
 print("\n".join(extras["worker"] + tests))
 PY
 )

@@ -33,6 +33,7 @@ from engine.contract.rollouts import RewardConfig, RolloutConfig
 from engine.contract.run_spec import RunConfig
 from engine.contract.sampling import SampleJob
 from engine.contract.scratch import ScratchConfig
+from engine.contract.serving import ServedAdapter, ServeJob
 from engine.contract.setting import extra
 from engine.contract.states import EndReason, Phase, RunState
 from engine.contract.stopping import StoppingConfig
@@ -98,7 +99,7 @@ GROUPS: tuple[type[BaseModel], ...] = (
     WatchingConfig,
     ForensicsConfig,
     OutputConfig,
-    *(ExtraConfig, PushConfig, SampleJob),
+    *(ExtraConfig, PushConfig, SampleJob, ServeJob, ServedAdapter),
     *(Placement, ComputeConfig, Limits),
 )
 READINGS = [reading.title for reading in (*device_panel.GPU, *device_panel.PROCESSOR)]
@@ -292,7 +293,7 @@ def setting_keys() -> dict[str, dict[str, str]]:
         f"{group.__name__}.{name}": {"label": extra(field).get("label", ""), "sentence": field.description or ""}
         for group in GROUPS
         for name, field in group.model_fields.items()
-        if name != "kind" or group is not SampleJob
+        if name != "kind" or group not in (SampleJob, ServeJob)
     }
 
 

@@ -41,6 +41,7 @@ from engine.contract.messages.recovery import RECOVERY
 from engine.contract.messages.rewards import REWARDS
 from engine.contract.messages.sampling import SAMPLING
 from engine.contract.messages.scratch import SCRATCH
+from engine.contract.messages.serving import SERVING
 from engine.contract.messages.stages import STAGES
 from engine.contract.messages.teacher import TEACHER
 from engine.contract.messages.tuners import TUNERS
@@ -84,6 +85,7 @@ MESSAGES: dict[str, Message] = {
     **INFERENCE,
     **ADAPTER_START,
     **SAMPLING,
+    **SERVING,
     **UNUSUAL,
     **TEACHER,
     **SCRATCH,
