@@ -17,7 +17,6 @@ from engine.contract.states import Lane
 
 Scope = Literal["inference", "embeddings", "adapters", "metrics"]
 SCOPES: tuple[Scope, ...] = ("inference", "embeddings", "adapters", "metrics")
-Restart = Literal["never", "on_failure"]
 BASE_NAMES = ("auto",)
 """Names of models that no adapter may have: the router's."""
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,119}$"
@@ -102,9 +101,7 @@ class ServeJob(Settings):
     route_most: int = setting(
         1, "So many of the likest adapters are blended.", label="Router: adapters at once", ge=1, le=8
     )
-    restart: Restart = setting(
-        "on_failure", "Whether it is started again when its worker dies.", label="Start again", basic=True
-    )
+    restart: bool = setting(True, "Start it again when its worker dies.", label="Start again", basic=True)
     restarts: int = setting(5, "Starts again within an hour; after that it has failed.", label="At most", ge=1, le=100)
     idle_minutes: float = setting(
         0.0, "Ends by itself when nobody has asked for so long; 0: never.", label="Ends when idle for", unit="min", ge=0
