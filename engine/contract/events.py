@@ -301,6 +301,16 @@ class GuardActed(_Line):
     level: Literal["warning", "error"] = "warning"
 
 
+class Ready(_Line):
+    """An instance answers from now on."""
+
+    kind: Literal["ready"] = "ready"
+    host: str
+    port: int
+    models: list[str] = []
+    """Names that can be asked for."""
+
+
 class Acknowledged(_Line):
     """A command was carried out (or refused, with the error)."""
 
@@ -338,6 +348,7 @@ JournalLine = Annotated[
     | ManifestMade
     | MemoryForecast
     | MemoryFact
+    | Ready
     | Note
     | GuardActed
     | Acknowledged

@@ -24,6 +24,10 @@ KEY_PREFIX = "lf-"
 OWN_KEY = "controller"
 """Id of the key the controller asks with; it is in no list."""
 RESTART_WINDOW_S = 3600.0
+LISTEN_IN_CONTAINER, SERVE_PORT = "0.0.0.0", 8000
+"""Where an instance listens inside a container: nobody but the engine gets there."""
+MOST_KEYS = 100
+"""Of an instance."""
 
 
 class ServedAdapter(Settings):
@@ -276,19 +280,12 @@ class ServeStatus(BaseModel):
     """Codes of thresholds that are passed now."""
 
 
-class ReadyFile(BaseModel):
-    """`instance.json` in the attempt's folder: where an instance answers."""
-
-    host: str
-    port: int
-    pid: int
-    models: list[str] = []
-
-
 class Instance(BaseModel):
     """What the controller knows of a run of kind serve."""
 
     run: str
+    state: str = ""
+    """Of the run."""
     ready: bool = False
     address: str = ""
     """`http://host:port` as others reach it; empty: not yet."""

@@ -9,6 +9,24 @@ SERVING: dict[str, Message] = {
     "serve.name_taken": Message(
         "", "The name '{name}' is taken already, by {by}.", "Give each adapter a name of its own; auto is the router's."
     ),
+    "serve.adapter_unfit": Message(
+        "",
+        "'{value}' is neither a .lora.arrow file nor the folder of an adapter.",
+        "Choose outputs/adapter or a checkpoint of a run, a .lora.arrow file, or leave it out.",
+    ),
+    "serve.not_serving": Message(
+        "The run '{run}' does not serve a model.", "It is of the kind {kind}.", "Choose a run of the kind serve."
+    ),
+    "serve.not_ready": Message(
+        "The instance '{run}' does not answer yet.", "It is {state}.", "Wait until it is ready, or start it."
+    ),
+    "serve.unreachable": Message(
+        "The instance '{run}' cannot be reached.", "{detail}", "Look at its log; start it again if it hangs."
+    ),
+    "serve.no_key": Message("The instance '{run}' has no key {id}.", "", "List its keys: forge serve keys {run}."),
+    "serve.too_many_keys": Message(
+        "The instance '{run}' has {count} keys already.", "", "Revoke one that is not used any more."
+    ),
     "serve.open_to_all": Message(
         "",
         "Without keys everyone who reaches {host} could ask.",

@@ -30,6 +30,7 @@ from engine.control.api import (
     routes_recovery,
     routes_runs,
     routes_service,
+    routes_serving,
     routes_uploads,
     stream,
 )
@@ -63,6 +64,7 @@ def make_app(context: Context, token: str) -> ASGIApp:
         routes_push,
         routes_datasets,
         routes_uploads,
+        routes_serving,
     ):
         app.include_router(module.router)
     _add_error_handlers(app, context.home.controller_log)
