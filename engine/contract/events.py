@@ -153,13 +153,15 @@ class ArtifactSaved(_Line):
     """A result lies, complete and durable, under the attempt's folder."""
 
     kind: Literal["artifact"] = "artifact"
-    artifact: Literal["adapter", "model", "answers", "config"]
+    artifact: Literal["adapter", "adapter_file", "model", "answers", "config"]
     path: str
     """Relative to the attempt's folder; a file or a folder."""
     step: int | None = None
     bytes: int = 0
     sha256: str = ""
     """Of the file; of a folder, of its sorted `name sha256` lines."""
+    card: dict[str, Any] | None = None
+    """Of an adapter's file: its `LoRACard`, without what is long."""
 
 
 class DatasetMade(_Line):

@@ -78,6 +78,7 @@ ENGLISH = {
     "stage_state.later": "still to come",
     "artifact.adapter": "Adapter",
     "artifact.model": "Model",
+    "artifact.adapter_file": "Adapter, as one file",
     "artifact.answers": "Answers",
     "artifact.config": "Config",
     "mark.not_responding": "Not responding",

@@ -1,4 +1,4 @@
-"""What migration 7 adds: where instances answer, and who may ask them. Never edited."""
+"""What migration 7 adds: where instances answer, who may ask them, adapters brought in. Never edited."""
 
 STATEMENTS = (
     """CREATE TABLE endpoint(
@@ -11,4 +11,7 @@ STATEMENTS = (
   id TEXT PRIMARY KEY, run_id INT NOT NULL REFERENCES run(id) ON DELETE CASCADE, created REAL NOT NULL,
   body TEXT NOT NULL CHECK(json_valid(body))) STRICT""",
     "CREATE INDEX serve_key_by_run ON serve_key(run_id)",
+    # Adapters that were brought in; those of runs are artifacts. `card` is a LoRACard, the file lies by its hash.
+    """CREATE TABLE adapter(
+  hash TEXT PRIMARY KEY, added REAL NOT NULL, bytes INT NOT NULL, card TEXT NOT NULL CHECK(json_valid(card))) STRICT""",
 )
