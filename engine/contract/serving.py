@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer, field_validator
 
 from engine.contract.errors import Problem
 from engine.contract.model import ModelConfig
@@ -188,6 +188,19 @@ class NewKey(BaseModel):
     tokens_per_minute: int | None = Field(default=None, ge=0)
     days: float | None = Field(default=None, gt=0, le=3650)
     """None: until it is revoked."""
+    key: SecretStr | None = Field(default=None, min_length=16, max_length=200)
+    """A person's own; None: one is drawn."""
+
+    @field_validator("key")
+    @classmethod
+    def _of_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+            raise ValueError("visible ASCII characters only")
+        return key
+
+    @field_serializer("key", when_used="json")
+    def _as_sent(self, key: SecretStr | None) -> str | None:
+        return key.get_secret_value() if key is not None else None
 
 
 class MadeKey(BaseModel):
@@ -199,10 +212,10 @@ class MadeKey(BaseModel):
 
 def make_key(asked: NewKey, key_id: str, at: float) -> MadeKey:
     """Draw a key."""
-    key = KEY_PREFIX + secrets.token_urlsafe(32)
-    plain = asked.model_dump(exclude={"days"})
+    key = asked.key.get_secret_value() if asked.key is not None else KEY_PREFIX + secrets.token_urlsafe(32)
+    plain = asked.model_dump(exclude={"days", "key"})
     expires = None if asked.days is None else at + asked.days * 86_400
-    about = ServeKey(id=key_id, hash=hash_of(key), hint=key[:8], created=at, expires=expires, **plain)
+    about = ServeKey(id=key_id, hash=hash_of(key), hint=key[:6], created=at, expires=expires, **plain)
     return MadeKey(key=key, about=about)
 
 

@@ -9,6 +9,13 @@ SERVING: dict[str, Message] = {
     "serve.name_taken": Message(
         "", "The name '{name}' is taken already, by {by}.", "Give each adapter a name of its own; auto is the router's."
     ),
+    "serve.idle": Message(
+        "Nobody asked for {minutes} minutes: it ended.", "", "Start it again, or raise idle_minutes; 0 never ends it."
+    ),
+    "serve.no_model": Message("No model was named.", "", "Name one: --model demo, or --run RUN for what a run made."),
+    "serve.bad_key": Message(
+        "The key cannot be used.", "It needs 16 to 200 visible ASCII characters.", "Choose another, or leave it out."
+    ),
     "serve.adapter_unfit": Message(
         "",
         "'{value}' is neither a .lora.arrow file nor the folder of an adapter.",
