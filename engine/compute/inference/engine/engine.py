@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,15 +91,21 @@ class ArrowEngine:
     """Of one base model. `submit` may be called from any thread; a thread of the engine's own does the work."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, limits: Limits = Limits(), adapters: LoRAManager | None = None
+        self,
+        model: Any,
+        tokenizer: Any,
+        limits: Limits = Limits(),
+        adapters: LoRAManager | None = None,
+        ends: Iterable[int] = (),
     ) -> None:
+        """`ends`: tokens that end an answer beside those the model and its tokenizer name."""
         self.limits, self.tokenizer, self.adapters = limits, tokenizer, adapters
         self.pool = BlockPool(limits.blocks + 1, limits.block, limits.policy)
         if adapters is not None:
             adapters.inject(model)
         self.passes = Passes(model, self.pool, adapters)
         self.metrics = Metrics(self.pool.tally)
-        self._ends = _ends_of(model, tokenizer)
+        self._ends = _ends_of(model, tokenizer) | frozenset(ends)
         self._shaper = Shaper(tokenizer, model.config.get_text_config().vocab_size, self._ends)
         self._queue = Queue(limits.queue, limits.ageing)
         self._work: list[_Work] = []
@@ -120,6 +126,21 @@ class ArrowEngine:
             self._inbox.closing = True
             self._inbox.lock.notify()
         self._thread.join()
+
+    @property
+    def running(self) -> int:
+        """Requests at work."""
+        return len(self._work)
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return len(self._queue)
+
+    @property
+    def words(self) -> int:
+        """Tokens the model knows."""
+        return self._shaper.words
 
     def submit(self, asked: Asked) -> Handle:
         """Take a request; raises what is wrong with it, or that too many wait."""
@@ -259,10 +280,11 @@ class ArrowEngine:
         )  # fmt: skip
 
     def _key(self, asked: Asked) -> str:
-        """What keys and values depend on beside the tokens: which adapters, in which version, how strongly."""
-        if not asked.adapters or self.adapters is None:
-            return ""
-        return "\n".join(f"{name} {self.adapters.load(name).file_hash} {weight}" for name, weight in asked.adapters)
+        """What keys and values depend on beside tokens (adapters, versions, weights), and whose they are."""
+        parts = [asked.realm] if asked.realm else []
+        if self.adapters is not None:
+            parts += [f"{name} {self.adapters.load(name).file_hash} {weight}" for name, weight in asked.adapters]
+        return "\n".join(parts)
 
     def _read(self, work: _Work) -> None:
         """A piece of a prompt; with its last token the answer begins."""

@@ -53,6 +53,10 @@ class Chooser:
             said, counts = torch.tensor(self.said, device=logits.device).unique(return_counts=True)
             logits = logits.clone()
             logits[said] -= asked.presence + asked.frequency * counts
+        if asked.bias:
+            logits = logits.clone()
+            tokens = torch.tensor([token for token, _ in asked.bias], device=logits.device)
+            logits[tokens] += torch.tensor([value for _, value in asked.bias], device=logits.device)
         return logits
 
     def _drawn(self, logits: torch.Tensor) -> int:
