@@ -89,7 +89,7 @@ def _key(client: ControllerClient, uid: str, given: str | None) -> str:
     try:
         asked = NewKey(name="forge serve", key=SecretStr(own) if own else None)
     except ValidationError:
-        raise Refused("serve.bad_key") from None
+        raise Refused("serve.key_form") from None
     made = client.make_serve_key(uid, asked)
     return "" if own else made.key
 

@@ -13,7 +13,7 @@ SERVING: dict[str, Message] = {
         "Nobody asked for {minutes} minutes: it ended.", "", "Start it again, or raise idle_minutes; 0 never ends it."
     ),
     "serve.no_model": Message("No model was named.", "", "Name one: --model demo, or --run RUN for what a run made."),
-    "serve.bad_key": Message(
+    "serve.key_form": Message(
         "The key cannot be used.", "It needs 16 to 200 visible ASCII characters.", "Choose another, or leave it out."
     ),
     "serve.adapter_unfit": Message(
@@ -30,7 +30,7 @@ SERVING: dict[str, Message] = {
     "serve.unreachable": Message(
         "The instance '{run}' cannot be reached.", "{detail}", "Look at its log; start it again if it hangs."
     ),
-    "serve.no_key": Message("The instance '{run}' has no key {id}.", "", "List its keys: forge serve keys {run}."),
+    "serve.key_unknown": Message("The instance '{run}' has no key {id}.", "", "List its keys: forge serve-keys {run}."),
     "serve.too_many_keys": Message(
         "The instance '{run}' has {count} keys already.", "", "Revoke one that is not used any more."
     ),
@@ -127,7 +127,7 @@ SERVING: dict[str, Message] = {
     "serve.no_key": Message(
         "A key is needed.",
         "The request has no header Authorization: Bearer.",
-        "Send your key in that header; one is made with `forge serve keys`.",
+        "Send your key in that header; one is made with `forge serve-keys`.",
     ),
     "serve.bad_key": Message(
         "The key is not known.",

@@ -183,7 +183,7 @@ def _serving(connection: sqlite3.Connection, uid: str) -> sqlite3.Row:
 def _key(connection: sqlite3.Connection, row: sqlite3.Row, key_id: str) -> ServeKey:
     found = next((key for key in endpoints.keys(connection, row["id"]) if key.id == key_id), None)
     if found is None:
-        raise NotFound("serve.no_key", run=row["name"], id=key_id[:60])
+        raise NotFound("serve.key_unknown", run=row["name"], id=key_id[:60])
     return found
 
 
