@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -41,6 +42,7 @@ class Server:
             self.app, log_config=None, access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
             timeout_keep_alive=LINGER_S, backlog=BACKLOG, server_header=False, h11_max_incomplete_event_size=32 << 10,
         )  # fmt: skip
+        logging.getLogger("uvicorn.access").disabled = True  # the door tells of requests, redacted
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
         self._over = threading.Event()
