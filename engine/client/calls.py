@@ -38,9 +38,16 @@ class Calls(ABC):
 
     @abstractmethod
     def fetch(
-        self, path: str, *, query: Mapping[str, Any] | None = None, offset: int = 0, etag: str = ""
+        self,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        offset: int = 0,
+        etag: str = "",
+        body: BaseModel | None = None,
+        timeout: float | None = None,
     ) -> AbstractContextManager[httpx.Response]:
-        """A large answer to be read in pieces."""
+        """A large answer, or one that comes little by little, to be read in pieces; with a body it is posted."""
 
     @abstractmethod
     def _read(self, answer: httpx.Response, model: type[M]) -> M:

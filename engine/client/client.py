@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from engine.client.adapters import AdapterCalls
 from engine.client.address import Address, Locate, gone, read_address
 from engine.client.alerts import AlertCalls
 from engine.client.calls import M
@@ -28,6 +29,7 @@ from engine.client.images import ImageCalls
 from engine.client.listing import ListingCalls
 from engine.client.nodes import NodeCalls
 from engine.client.pushing import PushCalls
+from engine.client.serving import ServingCalls, refusal
 from engine.contract.api import (
     CheckResult,
     CreateRun,
@@ -69,7 +71,7 @@ class LogPiece:
 
 class ControllerClient(
     ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls, AlertCalls, FleetCalls, DatasetCalls, ForecastCalls,
-    ForensicsCalls, PushCalls,
+    ForensicsCalls, PushCalls, ServingCalls, AdapterCalls,
 ):  # fmt: skip
     """The controller of one home."""
 
@@ -256,15 +258,27 @@ class ControllerClient(
 
     @contextmanager
     def fetch(
-        self, path: str, *, query: Mapping[str, Any] | None = None, offset: int = 0, etag: str = ""
+        self,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        offset: int = 0,
+        etag: str = "",
+        body: BaseModel | None = None,
+        timeout: float | None = None,
     ) -> Iterator[httpx.Response]:
         """A large answer to be read in pieces; from `offset` on, if the content is still that of the `etag`."""
         address = self._find()
         headers = dict(address.headers)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         if offset and etag:
             headers |= {"Range": f"bytes={offset}-", "If-Range": etag}
         try:
-            with self._http.stream("GET", address.http + path, params=query, headers=headers) as answer:
+            with self._http.stream(
+                "GET" if body is None else "POST", address.http + path, params=query, headers=headers,
+                content=None if body is None else body.model_dump_json(), timeout=timeout or self._http.timeout,
+            ) as answer:  # fmt: skip
                 if answer.is_error:
                     answer.read()
                     raise _error(answer)
@@ -358,5 +372,14 @@ def _error(answer: httpx.Response) -> UserError:
     try:
         body = ErrorBody.model_validate_json(answer.content)
     except ValidationError:
+        if refused := refusal(_json_of(answer)):
+            return refused
         return kind("controller.strange_answer", path=answer.url.path, detail=f"Status {answer.status_code}.")
     return kind.from_body(body)
+
+
+def _json_of(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None

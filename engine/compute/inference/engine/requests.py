@@ -123,6 +123,8 @@ class Over:
     """What was held back until it was clear that it is no stop text."""
     timing: Timing
     error: UserError | None = None
+    end: int | None = None
+    """The token that ended it, where one did; it is no part of the text."""
 
 
 @dataclass(frozen=True)
