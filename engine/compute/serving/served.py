@@ -19,6 +19,7 @@ from engine.compute.data.templates import Template, choose_template
 from engine.compute.inference.base import load_model, load_tokenizer
 from engine.compute.inference.engine.engine import ArrowEngine, Limits
 from engine.compute.inference.engine.requests import Patience
+from engine.compute.inference.int8 import hold_in_int8
 from engine.compute.inference.rope import changes
 from engine.compute.lora.injection import base_hash
 from engine.compute.lora.manager import LoRAManager
@@ -65,6 +66,8 @@ class Served:
         model = load_model(
             folder, dtype or _dtype(asked.dtype, device), asked.attention, device, asked.quantisation, changed=changed
         )  # fmt: skip
+        if job.int8:
+            hold_in_int8(model)
         return cls(job, model, tokenizer, template, base_hash(folder) if folder.is_dir() else "")
 
     @property
