@@ -27,6 +27,7 @@ from engine.contract.serving import ServeJob, ServeKey
 
 BACKLOG = 4096
 GRACE_S = 30.0
+MOST_FILES = 65_536
 LOOK_EVERY_S = 2.0
 LINGER_S = 5
 """Seconds a connection that asks nothing stays open."""
@@ -109,6 +110,7 @@ class Server:
 
     def start(self) -> tuple[str, int]:
         """Answer from now on; where."""
+        _more_files()
         self._thread.start()
         while not self._uvicorn.started and self._thread.is_alive():
             self._over.wait(0.01)
@@ -156,6 +158,17 @@ class Server:
         while True:
             self.desk.look()
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _more_files() -> None:
+    """Each connection is a file: as many as the system allows this process."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _around(job: ServeJob) -> tuple[list[Problem], socket.socket | None]:
