@@ -151,7 +151,7 @@ class Door:
         endpoint = getattr(route, "path", None) or (scope["path"] if scope["path"] in ANSWERING else "other")
         milliseconds = round(seconds * 1000, 1)
         key, user = asking.key, asking.user
-        self.desk.figures.over(endpoint, status, asking.model, key.tenant)
+        self.desk.figures.over(endpoint, status, asking.model, key.tenant, endpoint in ANSWERING)
         self.desk.audit.add(
             trace=asking.trace, key_id=key.id if asking.known else "", key_hash=key.hash[:12] if asking.known else "",
             tenant=key.tenant, endpoint=scope["path"][:200], method=scope["method"], status=status, ms=milliseconds,

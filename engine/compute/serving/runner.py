@@ -20,6 +20,7 @@ from engine.compute.serving.audit import tell
 from engine.compute.serving.counts import open_storage
 from engine.compute.serving.desk import Desk
 from engine.compute.serving.keys import Keyring
+from engine.compute.serving.patient import PatientProtocol
 from engine.compute.serving.served import Served
 from engine.compute.serving.tracing import Tracer
 from engine.contract.errors import Problem, Refused, UserError
@@ -40,8 +41,9 @@ class Server:
         self.desk, self._door = desk, door
         self.app = create_app(desk)
         config = uvicorn.Config(
-            self.app, log_config=None, access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
-            timeout_keep_alive=LINGER_S, backlog=BACKLOG, server_header=False, h11_max_incomplete_event_size=32 << 10,
+            self.app, log_config=None, access_log=False, lifespan="off", ws="none", http=PatientProtocol,
+            loop="asyncio", timeout_keep_alive=LINGER_S, backlog=BACKLOG, server_header=False,
+            h11_max_incomplete_event_size=32 << 10,
         )  # fmt: skip
         logging.getLogger("uvicorn.access").disabled = True  # the door tells of requests, redacted
         self._uvicorn = uvicorn.Server(config)

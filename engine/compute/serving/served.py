@@ -45,6 +45,8 @@ class Served:
         self.created = int(time.time())
         self.device = next(model.parameters()).device
         longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        if longest and job.model.rope == "dynamic":  # it stretches as far as is asked for
+            longest *= job.model.rope_factor
         self.context = min(job.context, int(longest)) if longest else job.context
         self.manager = LoRAManager(limit_bytes=job.adapters_mb << 20 or NO_LIMIT)
         self.manager.inject(model, weights_hash)

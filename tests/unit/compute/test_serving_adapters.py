@@ -13,6 +13,7 @@ from peft import PeftModel
 from serving_cases import ASKED, LONG, QUESTION, adapter, client, job_of, opened, plain, said, wait_for
 
 from engine.compute.lora.format import LoRAFormat
+from engine.compute.serving import counts
 from engine.compute.serving.runner import Server, bind
 from engine.contract.errors import Refused, UserError
 
@@ -218,6 +219,17 @@ def test_that_everything_wrong_is_told_at_the_start_at_once(tmp_path, files):
     for one in caught.value.problems:
         assert one.reason
         assert one.fix or one.code.startswith("lora.")
+
+
+def test_that_a_redis_that_does_not_answer_is_refused_in_words(monkeypatch):
+    """With the package there, or a double of its name where it is not."""
+    monkeypatch.setattr(counts.importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setenv(counts.PASSWORD, "hidden-password")
+    with pytest.raises(UserError) as caught:
+        counts.open_storage("redis://127.0.0.1:1/0")
+    assert caught.value.code == "serve.redis"
+    assert "127.0.0.1:1" in caught.value.text
+    assert "hidden-password" not in caught.value.text
 
 
 def test_that_a_host_of_another_computer_is_refused():

@@ -135,6 +135,11 @@ def test_that_an_open_instance_needs_no_key_and_knows_those_it_has():
         assert 'tenant="known"' in text
 
 
+def test_that_a_key_that_is_over_opens_no_less_than_none():
+    old = key(1, at=0.0, days=1)
+    assert Keyring([old.about], without=True, clock=lambda: 1e9).asking(f"Bearer {old.key}").id == "open"
+
+
 def test_that_scopes_are_refused_with_what_is_missing():
     with pytest.raises(UserError, match="adapters"):
         check_scope(key(1, scopes=["inference"]).about, "adapters")

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from serving_cases import ASKED, LONG, OWN, address, client, key, opened, plain, said, wait_for
 
 from engine.compute.inference.engine.passes import Passes
-from engine.compute.serving import door
+from engine.compute.serving import door, hearing, patient
 from engine.compute.serving.bodies import Text
 from engine.contract.errors import UserError
 
@@ -97,8 +97,6 @@ def test_that_one_who_reads_byte_by_byte_holds_up_nobody(server):
 
 
 def test_that_one_who_reads_nothing_is_let_go_of(monkeypatch):
-    from engine.compute.serving import hearing
-
     monkeypatch.setattr(hearing, "STALL_S", 0.2)
     with opened(parallel=2, context=1024) as server:
         asked = {**ENDLESS, "stream": True, "max_tokens": 900, "logprobs": True, "top_logprobs": 20, "n": 2}
@@ -122,6 +120,13 @@ def test_that_one_who_sends_slowly_is_told_so(server, monkeypatch):
     assert b" 408 " in found.split(b"\r\n")[0]
     assert b"0.1 s" in found
     assert server.desk.busy == 0
+
+
+def test_that_one_who_asks_nothing_is_let_go_of(server, monkeypatch):
+    monkeypatch.setattr(patient, "HEADERS_S", 0.05)
+    connection = socket.create_connection((server.host, server.port), timeout=30)
+    connection.sendall(b"POST /v1/chat/comp")
+    assert everything(connection) == b""
 
 
 # Size, and what a text may hold.

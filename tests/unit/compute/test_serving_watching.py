@@ -309,6 +309,27 @@ def test_that_an_alert_is_told_once_when_it_begins_and_once_when_it_ends(caplog)
     assert told == ["alert begins", "alert ends"]
 
 
+def test_that_a_bad_hour_is_over_some_time():
+    now = [0.0]
+    figures = Figures(lambda: now[0])
+    for _ in range(30):
+        figures.over("/v1/chat/completions", 503, "demo", "")
+        figures.answered(Timing(0.0, 9.0, 9.0, 1, 0, 3), "demo", "")
+    assert (figures.error_rate, figures.first_token) == (1.0, 9.0)
+    assert figures.rates == (30.0, 1.5)
+    now[0] = 301.0
+    assert (figures.error_rate, figures.first_token) == (0.0, 0.0)
+    assert figures.rates == (0.0, 0.0)
+
+
+def test_that_those_who_only_look_are_not_counted_as_requests(server):
+    with plain(server) as http:
+        for path in ("/health", "/v1/models", "/metrics", "/v1/status"):
+            http.get(path)
+        found = http.get("/v1/status").json()
+    assert (found["requests"], found["requests_per_minute"]) == (0, 0)
+
+
 def test_that_failed_requests_raise_an_alert(server):
     for status in [200] * 17 + [503] * 3:
         server.desk.figures.over("/v1/chat/completions", status, "demo", "")
