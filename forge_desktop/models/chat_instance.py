@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from engine.client.sampling import taught_by
 from engine.contract.api import RunDetail, RunPage, RunSummary
-from engine.contract.errors import ErrorBody
+from engine.contract.errors import Conflict, ErrorBody
 from engine.contract.model import ModelConfig
 from engine.contract.paths import Home
 from engine.contract.serving import AdapterState, Instance, LoadAdapter, ServeJob, ServeStatus, name_of
@@ -26,6 +26,8 @@ IDLE_MINUTES = 15.0
 LOOK_MS = 500
 MOST_RUNS = 50
 KEPT = "playground.instance"
+WHOLE = "full"
+"""The method that leaves a model of its own, and no adapter."""
 State = Literal["none", "looking", "starting", "ready", "failed", "ended"]
 
 
@@ -271,7 +273,9 @@ class InstanceModel(QObject):
         if run.kind != "train" or not run.attempt:
             return None
         why = tr("Its working files were deleted.") if run.cleaned and run.state is not RunState.COMPLETED else ""
-        if self.model is not None and run.model and run.model != self.model.path:
+        if run.method.rpartition(" ")[2] == WHOLE:
+            why = tr("This run made a whole model.")
+        elif self.model is not None and run.model and run.model != self.model.path:
             why = tr("Made for {model}", model=run.model.rstrip("/").rpartition("/")[2])
         return Offer(run.uid, run.name, not run.state.ended, why)
 
@@ -286,15 +290,11 @@ class InstanceModel(QObject):
         def work(backend: Backend) -> tuple[str, str]:
             detail = backend.run(uid)
             _model, path = taught_by(detail, Home(Path(backend.health().home)), step)
+            if not path:
+                raise Conflict("sample.no_result", name=detail.run.name)
             return name_of(detail.run.name if step is None else f"{detail.run.name}@{step}"), path
 
-        def got(found: tuple[str, str]) -> None:
-            if found[1]:
-                self.load(*found, then)
-            else:
-                self.failed.emit(ErrorBody(code="chat.no_adapter", what=tr("This run made a whole model.")))
-
-        self._session.ask(work, got, self.failed.emit, owner=self)
+        self._session.ask(work, lambda found: self.load(*found, then), self.failed.emit, owner=self)
 
     def model_of_run(self, uid: str, then: Callable[[RunDetail, ModelConfig], object]) -> None:
         """The base model of a run."""
@@ -303,7 +303,8 @@ class InstanceModel(QObject):
             detail = backend.run(uid)
             job = detail.spec.job
             model: ModelConfig | None = getattr(job, "model", None)
-            if model is None or getattr(job, "from_scratch", False):
+            whole = any(one.kind == "model" for one in detail.artifacts)
+            if model is None or whole or getattr(job, "from_scratch", False):
                 model, _adapter = taught_by(detail, Home(Path(backend.health().home)))
             return detail, model
 

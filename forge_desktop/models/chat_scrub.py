@@ -16,7 +16,7 @@ from forge_desktop.models.chat_turns import Column
 
 SETTLE_MS = 250
 """So long the slider must rest before a checkpoint is asked."""
-NEWS = ("checkpoint_saved", "checkpoint_removed")
+NEWS = ("checkpoint", "checkpoint_removed")
 
 
 class ScrubModel(QObject):

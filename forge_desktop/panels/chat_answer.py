@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QResizeEvent
+from PySide6.QtGui import QGuiApplication, QIcon, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QFrame, QPlainTextEdit, QPushButton, QWidget
 
 from forge_desktop.models.chat_turns import Answer
 from forge_desktop.panels.chat_text import AnswerText
 from forge_desktop.theme import icons
-from forge_desktop.theme.controls import Card, button, column, label, restyle, row
+from forge_desktop.theme.controls import Card, button, column, face, label, restyle, row
 from forge_desktop.theme.language import count, explain, sentences, tr
 from forge_desktop.theme.look import tokens
 
@@ -142,10 +142,15 @@ class AnswerCard(Card):
         self._again.setVisible(not coming)
         self._prefer.setVisible(self._can_prefer and not alone and said.is_usable)
         self._prefer.setChecked(said.preferred)
-        self._prefer.setText(tr("Preferred") if said.preferred else tr("Prefer"))
-        t = tokens()
-        self._prefer.setIcon(icons.icon("check", t.secondary, 14) if said.preferred else icons.icon("check", t.muted))
+        self._prefer.setText(face(tr("Preferred"), True) if said.preferred else tr("Prefer"))
+        self._prefer.setIcon(icons.icon("check", tokens().accent_text, 14) if said.preferred else QIcon())
         restyle(self, marked="yes" if said.preferred else "")
+
+    def hide_account(self) -> None:
+        """Its speed could tell whose it is; asking again would, too."""
+        self.account.setText("" if self._answer is None or self._answer.state != "coming" else self.account.text())
+        for deed in (self._stop, self._again):
+            deed.hide()
 
     def _show_text(self, said: Answer, chances: bool) -> None:
         self.text.setVisible(bool(said.text) or said.state == "coming")

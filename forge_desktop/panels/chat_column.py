@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from forge_desktop.bridge.session import Session
@@ -19,7 +20,7 @@ from forge_desktop.theme.language import count, tr
 
 MOST_SHOWN = 30
 """Turns that have widgets; older ones are in the export."""
-NEAR_END = 40
+NEAR_END, ROOM_FOR_CHIP = 40, 280
 
 
 class ColumnView(QWidget):
@@ -73,6 +74,7 @@ class ColumnView(QWidget):
         self.slider.setObjectName(f"chat.scrub.{self._column.id}")
         self.slider.setAccessibleName(tr("Checkpoint"))
         self.slider.setPageStep(1)
+        self.slider.setMinimumHeight(22)
         self.slider.valueChanged.connect(self._walked)
         self._where = Elided("", "hint")
         made = QWidget()
@@ -104,10 +106,19 @@ class ColumnView(QWidget):
             self._chip.set(tr("LoRA r{rank}", rank=found.rank), "accent")
         else:
             self._chip.set("", "plain")
-        self._chip.setVisible(bool(self._chip.text()))
+        self._show_chip()
         self._chip.setToolTip(base)
         self._less.setVisible(len(self._model.chat.columns) > 1 and self._model.chat.mode == "compare")
         self._follow_run()
+
+    def _show_chip(self) -> None:
+        """Only where there is room for it: the list beside it says who answers."""
+        self._chip.setVisible(bool(self._chip.text()) and self.width() >= ROOM_FOR_CHIP)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt's own hook."""
+        super().resizeEvent(event)
+        self._show_chip()
 
     def _follow_run(self) -> None:
         walking = self._column.kind == RUN

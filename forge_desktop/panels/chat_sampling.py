@@ -16,7 +16,7 @@ from forge_desktop.panels.chart_options import Slider
 from forge_desktop.theme.controls import Card, Field, button, column, label, restyle, row
 from forge_desktop.theme.language import tr
 
-FIELD_WIDTH = 72
+FIELD_WIDTH, SLIDER_HEIGHT = 72, 22
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class SamplingCard(Card):
         slider.setObjectName(f"chat.sampling.{one.name}.slider")
         slider.setAccessibleName(one.text)
         slider.setToolTip(one.tip)
+        slider.setMinimumHeight(SLIDER_HEIGHT)
         slider.setRange(0, round((one.most - one.least) / one.step))
         slider.setValue(round((value - one.least) / one.step))
         field = self._number(f"chat.sampling.{one.name}", one.text, one.told(value))

@@ -173,10 +173,10 @@ class StartPanel(QWidget):
         self._over.setText(tr("The model was unloaded: nobody had asked it anything for a while, or somebody stopped "
                               "its run. The chat is still here."))  # fmt: skip
         self._over.setVisible(ended)
-        error = self._instance.error
-        if state == "failed" and error is None:
-            error = ErrorBody(code="chat.stopped", what=tr("The run that was to load the model was stopped."))
-        self._error.show_error(error if state == "failed" else None)
+        if state == "failed" and self._instance.error is None:
+            self._over.setText(tr("The run that was to load the model was stopped."))
+            self._over.show()
+        self._error.show_error(self._instance.error if state == "failed" else None)
 
     def _progress(self) -> tuple[str, float]:
         run = self._instance.run
