@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QWidget
 
 from engine.contract.api import RunDetail
@@ -162,8 +163,7 @@ class PlaygroundPage(Page):
             self.views = [ColumnView(self._session, self.model, self.instance, one) for one in wanted]
             for view in self.views:
                 self._columns.addWidget(view, 1)
-            if len(wanted) > 2 and self.width() < NARROW_PAGE + RAIL:
-                self._panel.setChecked(False)  # else each would be a strip
+            self._fit_rail()
         self._show_deeds()
 
     @Slot()
@@ -204,6 +204,21 @@ class PlaygroundPage(Page):
     def _show_rail(self, shown: bool) -> None:
         self.rail.setVisible(shown)
         self._preferences.set("playground.panel", shown)
+
+    def _fit_rail(self) -> None:
+        """Where three columns or more are narrow they would be strips beside it; it comes back with the room."""
+        strips = len(self.views) > 2 and self.width() < NARROW_PAGE + RAIL // 2
+        wanted = bool(self._preferences.get("playground.panel", True)) and not strips
+        self._panel.blockSignals(True)
+        self._panel.setChecked(wanted)
+        self._panel.blockSignals(False)
+        self.rail.setVisible(wanted)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt's own hook."""
+        super().resizeEvent(event)
+        if event.size().width() != event.oldSize().width():
+            self._fit_rail()
 
     def _show_more(self) -> None:
         menu = QMenu(self)

@@ -34,7 +34,7 @@ class BlindCard(Card):
         self.tally.setObjectName("blind.tally")
         self.go = button(tr("Start blind test"), "default", "play", self._toggle, "blind.start")
         self._forget = button(tr("Count anew"), "link", on_click=self._ask_forget, name="blind.forget")
-        self.save = button(tr("Save as preference dataset"), "link", on_click=self.save_wanted.emit, name="blind.save")
+        self.save = button(tr("Save as dataset"), "link", on_click=self.save_wanted.emit, name="blind.save")
         for part in (self._bar, self.tally, self.go):
             self.body.addWidget(part)
         self.body.addLayout(row(self.save, None))
@@ -128,6 +128,7 @@ class BlindPanel(QWidget):
         for number, made in enumerate(self.buttons.values(), 1):
             made.setShortcut(f"Alt+{number}")
             verdicts.addWidget(made)
+        verdicts.addWidget(button(tr("End blind test"), "quiet", "x", blind.end, "blind.end"))
         layout = column(self._prompt, spacing=10)
         layout.addLayout(both, 1)
         layout.addWidget(self._verdicts)

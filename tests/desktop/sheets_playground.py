@@ -128,12 +128,12 @@ def _trials(page: PlaygroundPage, instance: ChatInstance) -> Iterator[str]:
     yield "playground-blind"
     page.blind_card.go.click()
     page.mode.button("single").click()
-    page.model.set_system("Answer in the customer's language.")
+    page.input.system.setPlainText("Answer in the customer's language.")
     page.input._system.setChecked(True)
     page.model.send("Where is my parcel?")
     until(lambda: not page.model.is_busy)
     page.sampling.findChild(QPushButton, "chat.sampling.more").setChecked(True)
     yield "playground-single"
-    page.model.set_system("")
+    page.input.system.setPlainText("")
     page.mode.button("compare").click()
     page.blind.forget()
