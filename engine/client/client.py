@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from engine.client.adapters import AdapterCalls
 from engine.client.address import Address, Locate, gone, read_address
 from engine.client.alerts import AlertCalls
 from engine.client.calls import M
@@ -70,7 +71,7 @@ class LogPiece:
 
 class ControllerClient(
     ListingCalls, HubCalls, HouseCalls, ImageCalls, NodeCalls, AlertCalls, FleetCalls, DatasetCalls, ForecastCalls,
-    ForensicsCalls, PushCalls, ServingCalls,
+    ForensicsCalls, PushCalls, ServingCalls, AdapterCalls,
 ):  # fmt: skip
     """The controller of one home."""
 

@@ -84,9 +84,13 @@ class Piece:
 class ServingCalls(Calls):
     """A part of `ControllerClient`."""
 
-    def serve(self, job: ServeJob, name: str = "", tags: Sequence[str] = (), start: bool = True) -> RunSummary:
-        """Begin an instance: a run of kind serve."""
-        spec = {"name": name or f"Serve {job.base_name}"[:120], "tags": list(tags), "job": job.model_dump(mode="json")}
+    def serve(
+        self, job: ServeJob, name: str = "", tags: Sequence[str] = (), start: bool = True, gpus: int | None = None
+    ) -> RunSummary:
+        """Begin an instance: a run of kind serve; with 0 GPUs beside training, on the processor."""
+        place: dict[str, Any] = {} if gpus is None else {"gpus": gpus}
+        named = {"name": name or f"Serve {job.base_name}"[:120], "tags": list(tags), "compute": place}
+        spec = {**named, "job": job.model_dump(mode="json")}
         return self._change("POST", "/runs", _Order(spec=spec, start=start))
 
     def instance(self, run: str) -> Instance:

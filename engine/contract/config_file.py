@@ -34,6 +34,8 @@ from engine.contract.errors import Problem, Refused
 from engine.contract.run_spec import CONFIG_VERSION, RunConfig, RunSpec
 from engine.contract.sampling import SampleJob
 from engine.contract.sampling import contradictions as sampling_contradictions
+from engine.contract.serving import ServeJob
+from engine.contract.serving import contradictions as serving_contradictions
 from engine.contract.setting import extra
 from engine.contract.stages import objective_contradictions
 from engine.contract.tuners import HOLDINGS, TUNERS, contradictions, steps_contradictions
@@ -187,6 +189,8 @@ def check_spec(spec: RunSpec) -> list[Problem]:
         return list(not_executable(spec.job))
     if isinstance(spec.job, SampleJob):
         return [*not_executable(spec.job), *sampling_contradictions(spec.job)]
+    if isinstance(spec.job, ServeJob):
+        return [*not_executable(spec.job), *serving_contradictions(spec.job)]
     if spec.kind != "train":
         return [Problem(code="config.kind_not_yet", field="kind", params={"value": spec.kind})]
     return check_document(RunConfig.from_spec(spec).document())[1]

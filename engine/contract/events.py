@@ -153,13 +153,15 @@ class ArtifactSaved(_Line):
     """A result lies, complete and durable, under the attempt's folder."""
 
     kind: Literal["artifact"] = "artifact"
-    artifact: Literal["adapter", "model", "answers", "config"]
+    artifact: Literal["adapter", "adapter_file", "model", "answers", "config"]
     path: str
     """Relative to the attempt's folder; a file or a folder."""
     step: int | None = None
     bytes: int = 0
     sha256: str = ""
     """Of the file; of a folder, of its sorted `name sha256` lines."""
+    card: dict[str, Any] | None = None
+    """Of an adapter's file: its `LoRACard`, without what is long."""
 
 
 class DatasetMade(_Line):
@@ -301,6 +303,16 @@ class GuardActed(_Line):
     level: Literal["warning", "error"] = "warning"
 
 
+class Ready(_Line):
+    """An instance answers from now on."""
+
+    kind: Literal["ready"] = "ready"
+    host: str
+    port: int
+    models: list[str] = []
+    """Names that can be asked for."""
+
+
 class Acknowledged(_Line):
     """A command was carried out (or refused, with the error)."""
 
@@ -338,6 +350,7 @@ JournalLine = Annotated[
     | ManifestMade
     | MemoryForecast
     | MemoryFact
+    | Ready
     | Note
     | GuardActed
     | Acknowledged

@@ -7,6 +7,7 @@ from typing import Any
 from engine.contract.model import ModelConfig
 from engine.contract.run_spec import Job, RunSpec, TrainJob
 from engine.contract.sampling import SampleJob
+from engine.contract.serving import ServeJob
 from engine.contract.stages import stage_of
 
 LOCAL_HUBS = ("local", "bundled", "scratch")
@@ -27,7 +28,7 @@ def network_of(spec: RunSpec) -> tuple[str, dict[str, Any]]:
 
 def models_of(job: Job) -> list[ModelConfig]:
     """The models a run reads: the one that learns, and its teacher."""
-    if isinstance(job, SampleJob):
+    if isinstance(job, SampleJob | ServeJob):
         return [job.model]
     if not isinstance(job, TrainJob):
         return []

@@ -155,6 +155,15 @@ class Home:
         return self.root / "library"
 
     @property
+    def adapters(self) -> Path:
+        """Adapters that were brought in, each by its hash."""
+        return self.root / "adapters"
+
+    def adapter(self, file_hash: str) -> Path:
+        """The file of one that was brought in."""
+        return self.adapters / f"{file_hash}.lora.arrow"
+
+    @property
     def runs(self) -> Path:
         """One folder a run."""
         return self.root / "runs"

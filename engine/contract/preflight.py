@@ -22,12 +22,14 @@ from engine.contract.data import DataConfig, DataSource
 from engine.contract.datasets import MANIFEST, ImportJob
 from engine.contract.errors import Problem
 from engine.contract.hubs import check_source
+from engine.contract.lora_card import SUFFIX
 from engine.contract.model import ModelConfig
 from engine.contract.reward_files import check_rewards
 from engine.contract.rollouts import RolloutConfig
 from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
 from engine.contract.sampling import SampleJob, here
 from engine.contract.scratch import HUB, ScratchConfig
+from engine.contract.serving import ServeJob
 from engine.contract.stages import stage_of
 from engine.contract.teacher import TeacherConfig
 from engine.contract.vocabulary import difference
@@ -54,6 +56,8 @@ def check_files(spec: RunSpec) -> list[Problem]:
         return list(_check_import(job))
     if isinstance(job, SampleJob):
         return list(_check_sampling(job))
+    if isinstance(job, ServeJob):
+        return list(_check_serving(job))
     if not isinstance(job, TrainJob):
         return []
     problems = list(_check_model(job.model))
@@ -308,6 +312,19 @@ def _check_sampling(job: SampleJob) -> Iterator[Problem]:
         if path is not None and not any(all((path / name).is_file() for name in names) for names in known):
             yield Problem(code="sample.adapter_unfit", field="adapter", params={"value": job.adapter})
     yield from (here(problem) for problem in check_rewards(job.rollouts))
+
+
+def _check_serving(job: ServeJob) -> Iterator[Problem]:
+    """The base model and every adapter; what is in them is the worker's business."""
+    yield from _check_model(job.model)
+    yield from _check_rope(job.model, job.context)
+    for index, adapter in enumerate(job.adapters):
+        field = f"adapters.{index}.path"
+        path, problems = _place(ModelConfig(path=adapter.path), field)
+        yield from problems
+        known = path is None or path.name.endswith(SUFFIX) or all((path / name).is_file() for name in ADAPTER_FILES)
+        if not known:
+            yield Problem(code="serve.adapter_unfit", field=field, params={"value": adapter.path})
 
 
 def _check_import(job: ImportJob) -> Iterator[Problem]:

@@ -27,6 +27,7 @@ from engine.contract.objective import ObjectiveConfig
 from engine.contract.rollouts import RolloutConfig
 from engine.contract.sampling import SampleJob
 from engine.contract.scratch import HUB, ScratchConfig
+from engine.contract.serving import ServeJob, ServeKey
 from engine.contract.setting import Settings, setting
 from engine.contract.stages import RUNNABLE_STAGES, StageName, stage_of
 from engine.contract.states import Lane
@@ -105,7 +106,7 @@ class TrainJob(Settings):
 class LaterJob(Settings):
     """A kind that has its name already and is refused by that name until it can run."""
 
-    kind: Literal["evaluate", "export", "serve", "study"]
+    kind: Literal["evaluate", "export", "study"]
 
     @property
     def lane(self) -> Lane:
@@ -113,7 +114,7 @@ class LaterJob(Settings):
         return Lane.CPU if self.kind == "export" else Lane.GPU
 
 
-Job = Annotated[TrainJob | ImportJob | SampleJob | LaterJob, Field(discriminator="kind")]
+Job = Annotated[TrainJob | ImportJob | SampleJob | ServeJob | LaterJob, Field(discriminator="kind")]
 
 
 class RunSpec(Settings):
@@ -132,6 +133,11 @@ class RunSpec(Settings):
     def kind(self) -> str:
         """What sort of run it is."""
         return self.job.kind
+
+    @property
+    def lane(self) -> Lane:
+        """The queue it waits in; an instance on the processor stands beside training, and keeps nobody waiting."""
+        return Lane.LIGHT if isinstance(self.job, ServeJob) and self.compute.gpus == 0 else self.job.lane
 
     def sha256(self) -> str:
         """Fingerprint of the canonical JSON form."""
@@ -293,5 +299,7 @@ class AttemptOrder(Settings):
     """What an hour of this attempt costs, where that is known."""
     cost_before: float = 0.0
     """What the attempts before it cost."""
+    keys: list[ServeKey] = []
+    """Who may ask an instance; keys themselves stand nowhere."""
     hubs: HubAccess = HubAccess()
     """How hubs are reached. Tokens do not stand here: they come in a file of their own."""

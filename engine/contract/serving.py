@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer, field_validator
 
 from engine.contract.errors import Problem
 from engine.contract.model import ModelConfig
@@ -17,7 +17,6 @@ from engine.contract.states import Lane
 
 Scope = Literal["inference", "embeddings", "adapters", "metrics"]
 SCOPES: tuple[Scope, ...] = ("inference", "embeddings", "adapters", "metrics")
-Restart = Literal["never", "on_failure"]
 BASE_NAMES = ("auto",)
 """Names of models that no adapter may have: the router's."""
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,119}$"
@@ -25,6 +24,10 @@ KEY_PREFIX = "lf-"
 OWN_KEY = "controller"
 """Id of the key the controller asks with; it is in no list."""
 RESTART_WINDOW_S = 3600.0
+LISTEN_IN_CONTAINER, SERVE_PORT = "0.0.0.0", 8000
+"""Where an instance listens inside a container: nobody but the engine gets there."""
+MOST_KEYS = 100
+"""Of an instance."""
 
 
 class ServedAdapter(Settings):
@@ -102,9 +105,7 @@ class ServeJob(Settings):
     route_most: int = setting(
         1, "So many of the likest adapters are blended.", label="Router: adapters at once", ge=1, le=8
     )
-    restart: Restart = setting(
-        "on_failure", "Whether it is started again when its worker dies.", label="Start again", basic=True
-    )
+    restart: bool = setting(True, "Start it again when its worker dies.", label="Start again", basic=True)
     restarts: int = setting(5, "Starts again within an hour; after that it has failed.", label="At most", ge=1, le=100)
     idle_minutes: float = setting(
         0.0, "Ends by itself when nobody has asked for so long; 0: never.", label="Ends when idle for", unit="min", ge=0
@@ -187,6 +188,19 @@ class NewKey(BaseModel):
     tokens_per_minute: int | None = Field(default=None, ge=0)
     days: float | None = Field(default=None, gt=0, le=3650)
     """None: until it is revoked."""
+    key: SecretStr | None = Field(default=None, min_length=16, max_length=200)
+    """A person's own; None: one is drawn."""
+
+    @field_validator("key")
+    @classmethod
+    def _of_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+            raise ValueError("visible ASCII characters only")
+        return key
+
+    @field_serializer("key", when_used="json")
+    def _as_sent(self, key: SecretStr | None) -> str | None:
+        return key.get_secret_value() if key is not None else None
 
 
 class MadeKey(BaseModel):
@@ -198,10 +212,10 @@ class MadeKey(BaseModel):
 
 def make_key(asked: NewKey, key_id: str, at: float) -> MadeKey:
     """Draw a key."""
-    key = KEY_PREFIX + secrets.token_urlsafe(32)
-    plain = asked.model_dump(exclude={"days"})
+    key = asked.key.get_secret_value() if asked.key is not None else KEY_PREFIX + secrets.token_urlsafe(32)
+    plain = asked.model_dump(exclude={"days", "key"})
     expires = None if asked.days is None else at + asked.days * 86_400
-    about = ServeKey(id=key_id, hash=hash_of(key), hint=key[:8], created=at, expires=expires, **plain)
+    about = ServeKey(id=key_id, hash=hash_of(key), hint=key[:6], created=at, expires=expires, **plain)
     return MadeKey(key=key, about=about)
 
 
@@ -279,19 +293,12 @@ class ServeStatus(BaseModel):
     """Codes of thresholds that are passed now."""
 
 
-class ReadyFile(BaseModel):
-    """`instance.json` in the attempt's folder: where an instance answers."""
-
-    host: str
-    port: int
-    pid: int
-    models: list[str] = []
-
-
 class Instance(BaseModel):
     """What the controller knows of a run of kind serve."""
 
     run: str
+    state: str = ""
+    """Of the run."""
     ready: bool = False
     address: str = ""
     """`http://host:port` as others reach it; empty: not yet."""

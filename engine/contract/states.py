@@ -98,6 +98,8 @@ class Phase(StrEnum):
     """The reference is asked about all rows."""
     EVALUATING_BEFORE = "evaluating_before"
     TRAINING = "training"
+    SERVING = "serving"
+    """Requests are answered until somebody ends it."""
     SAVING = "saving"
     EVALUATING_AFTER = "evaluating_after"
     DONE = "done"

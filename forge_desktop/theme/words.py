@@ -3,6 +3,7 @@
 from forge_desktop.theme.words_rewards import REWARD_WORDS
 from forge_desktop.theme.words_sampling import SAMPLING_WORDS
 from forge_desktop.theme.words_scratch import SCRATCH_WORDS
+from forge_desktop.theme.words_serving import SERVING_WORDS
 from forge_desktop.theme.words_speed import SPEED_WORDS
 from forge_desktop.theme.words_stages import STAGE_WORDS
 from forge_desktop.theme.words_tuners import TUNER_WORDS
@@ -11,6 +12,7 @@ ENGLISH = {
     **REWARD_WORDS,
     **SCRATCH_WORDS,
     **SAMPLING_WORDS,
+    **SERVING_WORDS,
     **SPEED_WORDS,
     **STAGE_WORDS,
     **TUNER_WORDS,
@@ -76,6 +78,7 @@ ENGLISH = {
     "stage_state.later": "still to come",
     "artifact.adapter": "Adapter",
     "artifact.model": "Model",
+    "artifact.adapter_file": "Adapter, as one file",
     "artifact.answers": "Answers",
     "artifact.config": "Config",
     "mark.not_responding": "Not responding",

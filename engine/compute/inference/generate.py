@@ -1,4 +1,4 @@
-"""Batched greedy generation with a key-value cache."""
+"""The most likely answers to many prompts: through the engine, or where it cannot through transformers' own loop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from transformers import StoppingCriteria
 
-BATCH_TOKENS = 8192
-"""Prompt tokens of one batch, filling included."""
+from engine.compute.inference.engine.requests import Sampling
+from engine.compute.inference.mode import at_rest
+from engine.compute.inference.offline import BATCH_TOKENS, answered, fits
+
 MAX_BATCH = 64
 
 
@@ -50,26 +52,32 @@ class Generator:
     ) -> list[str]:
         """What the model says to each prompt, in their order; `check` is called at every token and may raise."""
         encoded = [self.tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
+        with at_rest(self.model):
+            if encoded and all(encoded) and fits(self.model):
+                greedy = Sampling(max_tokens=max_new_tokens, temperature=0)
+                wanted = [(tokens, greedy) for tokens in encoded]
+                found = answered(self.model, self.tokenizer, self.ends, wanted, MAX_BATCH, check, progress)
+                return [self._text(tokens) for tokens in found]
+            return self._by_batches(encoded, max_new_tokens, progress, check)
+
+    def _by_batches(
+        self, encoded: list[list[int]], max_new_tokens: int, progress: Callable[[float], None],
+        check: Callable[[], None],
+    ) -> list[str]:  # fmt: skip
+        """Through transformers' own loop, for models that the engine cannot ask."""
         order = sorted(range(len(encoded)), key=lambda index: -len(encoded[index]))
-        answers = [""] * len(prompts)
-        done = 0
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            while done < len(order):
-                width = max(1, len(encoded[order[done]]) + max_new_tokens)
-                size = max(1, min(MAX_BATCH, BATCH_TOKENS // width))
-                chosen = order[done : done + size]
-                if self.alike:
-                    chosen = [index for index in chosen if len(encoded[index]) == len(encoded[chosen[0]])]
-                for index, text in zip(
-                    chosen, self._batch([encoded[n] for n in chosen], max_new_tokens, check), strict=True
-                ):
-                    answers[index] = text
-                done += len(chosen)
-                progress(done / len(order))
-        finally:
-            self.model.train(was_training)
+        answers, done = [""] * len(encoded), 0
+        while done < len(order):
+            width = max(1, len(encoded[order[done]]) + max_new_tokens)
+            size = max(1, min(MAX_BATCH, BATCH_TOKENS // width))
+            chosen = order[done : done + size]
+            if self.alike:
+                chosen = [index for index in chosen if len(encoded[index]) == len(encoded[chosen[0]])]
+            texts = self._batch([encoded[n] for n in chosen], max_new_tokens, check)
+            for index, text in zip(chosen, texts, strict=True):
+                answers[index] = text
+            done += len(chosen)
+            progress(done / len(order))
         return answers
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]

@@ -23,8 +23,10 @@ from transformers import (
 )
 
 from engine.compute.data.questions import Answer
+from engine.compute.inference.engine import requests
 from engine.compute.inference.generate import Generator, Interruption
 from engine.compute.inference.mode import at_rest
+from engine.compute.inference.offline import answered, fits
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,21 @@ def sample(
     """An answer to each prompt, given as tokens, by its own chance; `check` is called at every token and may raise."""
     answers: dict[int, Answer] = {}
     with at_rest(generator.model):
+        if prompts and all(prompts) and fits(generator.model):
+            wanted = [(prompt, _of_engine(how, chance)) for prompt, chance in zip(prompts, chances, strict=True)]
+            model, tokenizer = generator.model, generator.tokenizer
+            found = answered(model, tokenizer, generator.ends, wanted, how.batch_size, check)
+            return [_answer(tokens, generator) for tokens in found]
         for places in _batches(generator, prompts, how.batch_size):
-            found = _batch(generator, [prompts[at] for at in places], [chances[at] for at in places], how, check)
-            answers.update(zip(places, found, strict=True))
+            made = _batch(generator, [prompts[at] for at in places], [chances[at] for at in places], how, check)
+            answers.update(zip(places, made, strict=True))
     return [answers[at] for at in range(len(prompts))]
+
+
+def _of_engine(how: Sampling, chance: int) -> requests.Sampling:
+    return requests.Sampling(
+        max_tokens=how.max_tokens, temperature=how.temperature, top_p=how.top_p, top_k=how.top_k, seed=chance
+    )
 
 
 def _batches(generator: Generator, prompts: Sequence[Sequence[int]], size: int) -> list[list[int]]:

@@ -217,7 +217,7 @@ def _write(path: Path, metadata: dict[bytes, bytes], slab: np.ndarray) -> None:
 
 def _slab_begins(schema: pa.Schema) -> int:
     """Where in the file the bytes of the first batch lie: magic, schema, head of the batch."""
-    one = pa.record_batch([pa.array([0], pa.uint8())], schema=schema)
+    one = pa.record_batch([pa.Array.from_buffers(pa.uint8(), 1, [None, pa.py_buffer(b"\0")])], schema=schema)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, schema) as writer:
         writer.write_batch(one)

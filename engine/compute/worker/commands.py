@@ -116,7 +116,7 @@ class Commands:
             name = path.name.encode(errors="replace").decode()  # a name need not be a text
             self._acknowledge(name.removesuffix(".json"), UserError("worker.bad_command", file=name).body())
             return
-        if command.verb in ("save", "sample", "log_every"):
+        if command.verb in ("save", "sample", "log_every", "keys"):
             self.waiting.append(command)
             return
         pause = command.verb == "pause"

@@ -13,6 +13,8 @@ from engine.contract.messages import MESSAGES
 from engine.contract.reproduction import RunManifest
 from engine.contract.states import EndReason, Phase, RunState
 
+READY_MODELS = 100
+"""Of an instance's models in its journal; the rest is told when it is asked."""
 log = logging.getLogger("worker")
 LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -112,6 +114,11 @@ class Reporter:
         """A result lies complete and durable in the attempt's folder."""
         self.journal.write(events.ArtifactSaved, **content)
         log.info("Saved %s: %s (%d bytes)", content["artifact"], content["path"], content.get("bytes", 0))
+
+    def ready(self, host: str, port: int, models: list[str]) -> None:
+        """An instance answers from now on."""
+        self.journal.write(events.Ready, host=host, port=port, models=models[:READY_MODELS])
+        log.info("Answers at http://%s:%d", host, port)
 
     def checkpointed(self, **content: Any) -> None:
         """The state of training lies complete and durable in the run's folder."""

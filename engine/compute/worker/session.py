@@ -25,6 +25,7 @@ from engine.contract.paths import AttemptFolder
 from engine.contract.processor import processor_name
 from engine.contract.run_spec import AttemptOrder, TrainJob
 from engine.contract.sampling import SampleJob
+from engine.contract.serving import ServeJob
 from engine.contract.states import EXIT_COMPLETED, EXIT_FAILED, EXIT_SAVED_ON_REQUEST, EndReason, Phase, RunState
 
 log = logging.getLogger("worker")
@@ -99,6 +100,11 @@ def _carry_out(order: AttemptOrder, folder: AttemptFolder, worker: Worker, devic
         from engine.compute.worker.sample_job import SampleSession
 
         SampleSession(order, job, folder, worker).run()
+        return
+    if isinstance(job, ServeJob):
+        from engine.compute.worker.serve_job import ServeSession
+
+        ServeSession(order, job, folder, worker).run()
         return
     if not isinstance(job, TrainJob):
         raise UserError("config.kind_not_yet", value=order.spec.kind)

@@ -28,6 +28,7 @@ from engine.compute.training.stages import STAGES
 from engine.compute.training.together import restore
 from engine.compute.training.trainer import ForgeTrainer, Outcome, arguments, outcome_of, train
 from engine.compute.training.tuners import count_parameters
+from engine.compute.worker.adapter_file import write_adapter_file
 from engine.compute.worker.boundary import Boundary
 from engine.compute.worker.checkpoints import Checkpoints
 from engine.compute.worker.commands import StopRequest
@@ -138,6 +139,9 @@ class TrainSession:
         beside = partial(save_head, self.job, materials) if stage_of(self.job.stage).head else None
         beside = partial(write_card, self.job, materials) if self.fresh else beside
         save_weights(self.job.tuner.kind, materials, self.folder.outputs, step, self.report, beside)
+        write_adapter_file(
+            self.order, self.job, materials.folder, self.folder.outputs, step, self.report.values, self.report
+        )
         self.worker.check()
         self._evaluate("after", materials, lessons)
         push_result(self.order, self.job, self.folder, self.worker)

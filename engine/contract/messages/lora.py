@@ -71,6 +71,16 @@ LORA: dict[str, Message] = {
         "A folder of peft's has no quantised matrices.",
         "Name a file that ends with .lora.arrow.",
     ),
+    "adapters.unknown": Message("There is no adapter {id} in the library.", "", "List them: forge adapter list."),
+    "adapters.of_run": Message(
+        "The adapter '{name}' belongs to the run '{run}'.", "It goes when its run goes.", "Delete the run instead."
+    ),
+    "adapters.file_missing": Message(
+        "The file of the adapter '{name}' is not there any more.", "{path}", "Train it again, or bring it in anew."
+    ),
+    "lora.folder_only": Message(
+        "The adapter stands as a folder of peft's only, not as one file.", "{detail}", "Nothing: the folder is whole."
+    ),
     "lora.exists": Message("'{path}' is there already.", "", "Choose another name, or remove it first."),
     "lora.foreign_base": Message(
         "The adapter '{name}' belongs to another base model.",

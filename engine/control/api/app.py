@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.contract.errors import ErrorBody, NotFound, Refused, UserError
 from engine.control.api import (
+    routes_adapters,
     routes_alerts,
     routes_data,
     routes_datasets,
@@ -30,6 +31,7 @@ from engine.control.api import (
     routes_recovery,
     routes_runs,
     routes_service,
+    routes_serving,
     routes_uploads,
     stream,
 )
@@ -63,6 +65,8 @@ def make_app(context: Context, token: str) -> ASGIApp:
         routes_push,
         routes_datasets,
         routes_uploads,
+        routes_serving,
+        routes_adapters,
     ):
         app.include_router(module.router)
     _add_error_handlers(app, context.home.controller_log)

@@ -22,6 +22,7 @@ from engine.contract.ids import new_id
 from engine.contract.preflight import check_files
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.sampling import SampleJob
+from engine.contract.serving import ServeJob
 from engine.contract.states import EndReason, RunState
 from engine.contract.stream import RunChanged
 from engine.contract.tuner import TunerConfig
@@ -99,6 +100,8 @@ def _problem_of(detail: dict[str, Any]) -> Problem:
         return problem_of({**detail, "loc": inside[2:]}, ImportJob)
     if inside[:2] == ("job", "sample") and len(inside) > 2:
         return problem_of({**detail, "loc": inside[2:]}, SampleJob)
+    if inside[:2] == ("job", "serve") and len(inside) > 2:
+        return problem_of({**detail, "loc": inside[2:]}, ServeJob)
     if inside[:2] == ("job", "train") and len(inside) > 2:  # people know the settings of a job without the words
         return problem_of({**detail, "loc": inside[2:]}, TrainJob)
     if inside and inside != place:

@@ -20,13 +20,13 @@ from engine.control.jobs import dataset_files, queue, reconcile, requests, reten
 from engine.control.jobs.alerts import AlertDesk
 from engine.control.jobs.ears import Ears
 from engine.control.jobs.health import Health
-from engine.control.jobs.instances import InstanceDesk
 from engine.control.jobs.machine import Machine
 from engine.control.jobs.news import Hub
 from engine.control.jobs.pool import MakePlace, Node
 from engine.control.jobs.queue import Claim
 from engine.control.jobs.retry import Alarm
 from engine.control.jobs.safekeeping import Safekeeping
+from engine.control.jobs.serving_desk import ServingDesk
 from engine.control.jobs.watch import Watch
 from engine.control.store import attempts, events, nodes, runs
 from engine.control.store.database import Database, Transaction
@@ -39,7 +39,7 @@ LOOK_AGAIN_S = 5.0
 """Of several nodes one may have cooled down, or have more memory free, and nobody says so."""
 
 
-class Controller(InstanceDesk):
+class Controller(ServingDesk):
     """Everything that lives while the service runs. Made and used on its event loop."""
 
     def __init__(self, home: Home, database: Database, executor: Executor, make_place: MakePlace | None = None) -> None:

@@ -58,6 +58,7 @@ class Desk:
 
     async def create(self, spec: RunSpec, start_now: bool, request: Request) -> RunSummary:
         """Make a run; a run that is to start is checked whole before."""
+        spec = self.beside_training(spec)
         if start_now:
             await self._refuse_unless_startable(spec)
         person = owner()
@@ -242,6 +243,10 @@ class Desk:
 
     async def drop_remains(self, uid: str, names: Sequence[str] | None = None) -> None:
         """What a run has left on nodes goes too."""
+        raise NotImplementedError
+
+    def beside_training(self, spec: RunSpec) -> RunSpec:
+        """An instance that can only work on the processor does not take the place of a run that trains."""
         raise NotImplementedError
 
     def placement_problems(self, spec: RunSpec) -> list[Problem]:

@@ -75,4 +75,4 @@ def _price(settings: Settings, spec: RunSpec, place: Candidate | None, gpus: int
     """Of an hour, as it will be booked: the node's for each GPU, else the lane's."""
     if place is not None and place.price is not None:
         return runs.hourly(place.price, gpus), place.currency
-    return settings.prices.get(spec.job.lane), settings.currency
+    return settings.prices.get(spec.lane), settings.currency

@@ -23,6 +23,7 @@ from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.sampling import SampleJob
 from engine.contract.scratch_shape import shape_of_job
+from engine.contract.serving import ServeJob
 from engine.control.jobs.queue import Model
 
 BYTES = {"F64": 8, "F32": 4}
@@ -59,7 +60,7 @@ class Needs:
 
     def learn(self, spec: RunSpec) -> None:
         """Look at the model of a run that is to start."""
-        if not isinstance(spec.job, TrainJob | SampleJob):
+        if not isinstance(spec.job, TrainJob | SampleJob | ServeJob):
             return
         model = spec.job.model
         self.shape(model)
@@ -83,7 +84,7 @@ class Needs:
 def recipe_of(spec: RunSpec) -> str:
     """What of an order decides its need."""
     job = spec.job
-    if isinstance(job, SampleJob):
+    if isinstance(job, SampleJob | ServeJob):
         # the model alone: an adapter is close to its needs
         return json.dumps([job.model.model_dump(mode="json"), None, None, None, spec.compute.model_dump(mode="json")])
     if not isinstance(job, TrainJob):

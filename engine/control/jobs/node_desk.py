@@ -27,6 +27,7 @@ from engine.contract.nodes import (
 )  # fmt: skip
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
+from engine.contract.serving import ServeJob
 from engine.contract.stream import NodeChanged, NodeRemoved, TransferChanged
 from engine.control.executors.base import Executor
 from engine.control.executors.docker.labels import default_image
@@ -190,6 +191,15 @@ class NodeDesk(ListDesk):
         settings, at = self.settings, now()
         begin = at - settings.budget_days * costs.DAY_S
         return await self.database.read(lambda c: costs.summed(c, since, until, by, at, settings, begin))
+
+    def beside_training(self, spec: RunSpec) -> RunSpec:
+        """An instance that can only work on the processor does not take the place of a run that trains."""
+        if not isinstance(spec.job, ServeJob) or spec.compute.gpus is not None:
+            return spec
+        nodes = [one for one in self.pool if spec.compute.node in ("auto", one.name)]
+        if not nodes or any(one.gpus for one in nodes):
+            return spec
+        return spec.model_copy(update={"compute": spec.compute.model_copy(update={"gpus": 0})})
 
     def placement_problems(self, spec: RunSpec) -> list[Problem]:
         """What an order asks of nodes that none can ever give."""

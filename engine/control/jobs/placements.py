@@ -8,6 +8,7 @@ from engine.contract.network import models_of, network_of
 from engine.contract.nodes import PlacementAnswer
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.sampling import SampleJob
+from engine.contract.serving import ServeJob
 from engine.contract.states import RunState
 from engine.control.jobs import queue
 from engine.control.jobs.commands import existing
@@ -25,7 +26,7 @@ _AHEAD = (
 
 def of_order(connection: sqlite3.Connection, spec: RunSpec, terms: Terms) -> PlacementAnswer:
     """Where it would go if it were started now."""
-    demand = Demand(spec.compute, spec.job.lane, terms.need(recipe_of(spec)))
+    demand = Demand(spec.compute, spec.lane, terms.need(recipe_of(spec)))
     loads = queue.with_data(connection, _names(spec), queue.loads(connection))
     return with_network(choose(demand, terms.offers, loads).answer(), spec)
 
@@ -93,6 +94,8 @@ def _names(spec: RunSpec) -> list[str]:
     job = spec.job
     if isinstance(job, SampleJob):
         return [job.model.path, job.source.version or job.source.path]
+    if isinstance(job, ServeJob):
+        return [job.model.path]
     if not isinstance(job, TrainJob):
         return []
     models = [source.path for source in models_of(job)]

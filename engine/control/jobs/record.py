@@ -13,7 +13,7 @@ from engine.contract.events import JournalLine
 from engine.contract.states import Phase, RunState
 from engine.contract.stream import Points, RunChanged, RunEvent
 from engine.control.jobs import dataset_record, transitions
-from engine.control.store import artifacts, attempts, events, memory, metrics, runs
+from engine.control.store import artifacts, attempts, endpoints, events, memory, metrics, runs
 from engine.control.store.database import Transaction
 from engine.control.store.metrics import Block, Row, micros
 
@@ -145,6 +145,8 @@ def _fact(transaction: Transaction, source: Source, line: JournalLine) -> None:
         memory.foretold(transaction, source.run_id, source.attempt_id, line)
     elif isinstance(line, lines.MemoryFact):
         memory.told(transaction, source.attempt_id, line)
+    elif isinstance(line, lines.Ready):
+        endpoints.add(transaction, source.run_id, source.attempt_id, line)
     elif isinstance(line, lines.Ended):
         attempts.store_fact(transaction, source.attempt_id, "last_word", _body(line))
 

@@ -19,15 +19,18 @@ from dataclasses import dataclass, field
 from engine.contract.clock import now
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.run_spec import RunSpec
+from engine.contract.serving import RESTART_WINDOW_S, ServeJob
 from engine.contract.states import EndReason, RunState
 from engine.contract.stream import RunChanged, RunEvent
 from engine.control.jobs import next_start, out_of_memory, transitions
 from engine.control.jobs.ending import Verdict
-from engine.control.store import events, moves, runs
+from engine.control.store import endpoints, events, moves, runs
 from engine.control.store.database import Database, Transaction
 
 ACTOR = "controller"
 LONGEST_S = 3600.0
+RESTART_S = 1.0
+"""Before an instance is started again for the first time."""
 ASKED = (EndReason.STOPPED_BY_PERSON, EndReason.PAUSED_BY_PERSON)
 
 
@@ -70,6 +73,8 @@ def conclude(transaction: Transaction, end: Ending, found: Verdict) -> None:
     if row is not None and found.of_node:
         _put_back(transaction, end, found, row, at)
         return
+    if row is not None and _start_again(transaction, end, found, row, at):
+        return
     most = RunSpec.model_validate_json(row["spec"]).limits.retries if row is not None else 0
     if row is None or not found.again or most == 0:
         _end(transaction, end, found.state, found.reason, found.error, at)
@@ -97,6 +102,25 @@ def _put_back(transaction: Transaction, end: Ending, found: Verdict, row: sqlite
         transaction.execute("UPDATE run SET queue_rank = ? WHERE id = ?", (at, end.run_id))
     detail = " ".join(filter(None, (found.error.what, found.error.why))) if found.error else ""
     _note(transaction, end, row, "run.node_fault", {"node": end.node, "detail": detail}, at)
+
+
+def _start_again(transaction: Transaction, end: Ending, found: Verdict, row: sqlite3.Row, at: float) -> bool:
+    """An instance that answered once is there again, whatever ended it, unless it ended too often in an hour."""
+    spec = RunSpec.model_validate_json(row["spec"])
+    if not isinstance(spec.job, ServeJob) or found.state is not RunState.FAILED or found.reason in ASKED:
+        return False
+    if not spec.job.restart or not endpoints.answered(transaction.connection, end.attempt_id):
+        return False
+    number = 1 + endpoints.ended_since(transaction.connection, end.run_id, at - RESTART_WINDOW_S)
+    if number > spec.job.restarts:
+        return _end(transaction, end, RunState.FAILED, found.reason, used_up(found.error, number), at)
+    if _end(transaction, end, RunState.QUEUED, found.reason, found.error, at):
+        seconds = back_off(min(RESTART_S, end.retry_seconds), number)
+        transaction.execute("UPDATE run SET retry_at = ? WHERE id = ?", (at + seconds, end.run_id))
+        detail = found.error.what if found.error else ""
+        params = {"seconds": round(seconds), "number": number, "most": spec.job.restarts, "detail": detail}
+        _note(transaction, end, row, "run.retry", params, at)
+    return True
 
 
 def _faults(transaction: Transaction, run_id: int) -> int:

@@ -31,6 +31,7 @@ from engine.contract.secrets import (
     SecretName,
     Secrets,
 )
+from engine.contract.serving import ServeJob
 from engine.control.jobs import alert_sending
 
 log = logging.getLogger(__name__)
@@ -205,7 +206,7 @@ def _info(name: str, kept: dict[str, dict[str, Any]]) -> SecretInfo:
 def needed(spec: RunSpec, store: SecretStore) -> GivenSecrets:
     """What a run's worker must be told; nothing, where it asks no hub."""
     hub, trackers = "local", list[str]()
-    if isinstance(spec.job, TrainJob | SampleJob):
+    if isinstance(spec.job, TrainJob | SampleJob | ServeJob):
         asked = [source.hub for source in models_of(spec.job) if source.hub in (*HUBS, "url")]
         hub, trackers = next(iter(asked), "local"), spec.job.watching.trackers if isinstance(spec.job, TrainJob) else []
     elif isinstance(spec.job, ImportJob):

@@ -13,6 +13,7 @@ from engine.contract.faults import fault
 from engine.contract.hubs import HubAccess
 from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import AttemptOrder, TrainJob
+from engine.contract.serving import SERVE_PORT, ServeJob, ServeKey
 from engine.control.executors.base import Launch, SparePlan
 from engine.control.executors.code import WORKER_PATH, worker_path
 from engine.control.jobs import retry
@@ -22,7 +23,8 @@ from engine.control.jobs.queue import Claim
 from engine.control.jobs.safekeeping import Safekeeping
 from engine.control.jobs.scheduler import CPU
 from engine.control.jobs.secrets import SecretStore, hand_over, needed
-from engine.control.store import attempts, memory, runs
+from engine.control.jobs.serving_keys import keys_of_start
+from engine.control.store import attempts, endpoints, memory, runs
 from engine.control.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -50,7 +52,10 @@ def start(
         given = needed(claim.spec, secrets)
         if safe is not None:
             safe.bring_checkpoint(claim.uid, claim.resume)
-        order = prepare(folder, claim, HubAccess.of(chosen), _calibration(database, claim), _bill(database, claim))
+        order = prepare(
+            folder, claim, HubAccess.of(chosen), _calibration(database, claim), _bill(database, claim),
+            _keys(home, database, claim),
+        )  # fmt: skip
         hand_over(folder, given)
         fault("start.after_order")
         handle = node.executor.start(_launch(home, folder, order, claim, python or "", chosen, node))
@@ -78,6 +83,7 @@ def _launch(
         order=order,
         devices=tuple(device for device in claim.devices if device != CPU),
         owner=claim.owner,
+        ports=(SERVE_PORT,) if node.docker and isinstance(claim.spec.job, ServeJob) else (),
         keep_days=chosen.keep_days,
     )
 
@@ -103,12 +109,21 @@ def _bill(database: Database, claim: Claim) -> tuple[float | None, float]:
     return (row["price"], row["cost"] or 0.0) if row is not None else (None, 0.0)
 
 
+def _keys(home: Home, database: Database, claim: Claim) -> list[ServeKey]:
+    """Who may ask an instance; of other runs nobody."""
+    if not isinstance(claim.spec.job, ServeJob):
+        return []
+    kept = database.read_now(lambda c: endpoints.keys(c, claim.run_id))
+    return keys_of_start(home.token_file.read_text(encoding="utf-8").strip(), claim.lease, kept)
+
+
 def prepare(
     folder: AttemptFolder,
     claim: Claim,
     access: HubAccess,
     known: Calibration | None = None,
     bill: tuple[float | None, float] = (None, 0.0),
+    keys: list[ServeKey] | None = None,
 ) -> AttemptOrder:
     """The folder and the order in it, durably, before anything is started."""
     folder.control.mkdir(parents=True, exist_ok=True)
@@ -120,7 +135,7 @@ def prepare(
     order = AttemptOrder(
         protocol=PROTOCOL_VERSION, run=claim.uid, attempt=claim.n, lease=claim.lease, spec=claim.spec,
         resume=claim.resume, resume_required=claim.resume_required, hubs=access, memory=known,
-        price=bill[0], cost_before=bill[1],
+        price=bill[0], cost_before=bill[1], keys=keys or [],
     )  # fmt: skip
     write_json(folder.order, order.model_dump(mode="json"))
     return order

@@ -43,7 +43,7 @@ class Stored:
 
 def add_result(transaction: Transaction, run_id: int, attempt_id: int, line: ArtifactSaved) -> None:
     """A result the worker named in its journal."""
-    _insert(transaction, run_id, attempt_id, line.artifact, line, None)
+    _insert(transaction, run_id, attempt_id, line.artifact, line, {"card": line.card} if line.card else None)
     lineage.add_output(transaction, run_id, line.artifact, line.sha256, line.path)
 
 
@@ -124,14 +124,14 @@ def checkpoints(connection: sqlite3.Connection, run_id: int) -> list[CheckpointI
 def of_run(connection: sqlite3.Connection, run_id: int) -> list[Stored]:
     """Everything that lies somewhere, oldest first."""
     rows = connection.execute(f"SELECT artifact.*, attempt.n {_FROM} ORDER BY artifact.id", (run_id,))
-    return [_stored(row) for row in rows]
+    return [stored(row) for row in rows]
 
 
 def latest(connection: sqlite3.Connection, run_id: int, kind: str) -> Stored | None:
     """The newest result of a kind."""
     query = f"SELECT artifact.*, attempt.n {_FROM} AND kind = ? ORDER BY artifact.id DESC LIMIT 1"
     row = connection.execute(query, (run_id, kind)).fetchone()
-    return None if row is None else _stored(row)
+    return None if row is None else stored(row)
 
 
 def find(connection: sqlite3.Connection, run_id: int, artifact_id: int) -> Stored | None:
@@ -139,10 +139,11 @@ def find(connection: sqlite3.Connection, run_id: int, artifact_id: int) -> Store
     row = connection.execute(
         f"SELECT artifact.*, attempt.n {_FROM} AND artifact.id = ?", (run_id, artifact_id)
     ).fetchone()  # fmt: skip
-    return _stored(row) if row else None
+    return stored(row) if row else None
 
 
-def _stored(row: sqlite3.Row) -> Stored:
+def stored(row: sqlite3.Row) -> Stored:
+    """A row of the table, with the number of its attempt."""
     return Stored(row["id"], row["n"], row["kind"], row["path"], row["step"], row["sha256"] or "", row["library"])
 
 

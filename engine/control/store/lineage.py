@@ -8,6 +8,7 @@ from engine.contract.datasets import ImportJob
 from engine.contract.network import models_of
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.sampling import SampleJob
+from engine.contract.serving import ServeJob
 from engine.control.store.database import Transaction
 
 INPUT, OUTPUT = "input", "output"
@@ -20,6 +21,8 @@ def store_inputs(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
         _store_import(transaction, run_id, spec.job)
     if isinstance(spec.job, SampleJob):
         _store_sampling(transaction, run_id, spec.job)
+    if isinstance(spec.job, ServeJob):
+        _store_serving(transaction, run_id, spec.job)
     if not isinstance(spec.job, TrainJob):
         return
     model, data = spec.job.model, spec.job.data
@@ -53,6 +56,14 @@ def _store_sampling(transaction: Transaction, run_id: int, job: SampleJob) -> No
         _add(transaction, run_id, INPUT, "adapter", path_fingerprint("local", job.adapter), job.adapter)
     fingerprint = source.version or path_fingerprint(source.hub, source.path)
     _add(transaction, run_id, INPUT, "dataset", fingerprint, source.path)
+
+
+def _store_serving(transaction: Transaction, run_id: int, job: ServeJob) -> None:
+    """The base model, and the adapters that are there from the start."""
+    model = job.model
+    _add(transaction, run_id, INPUT, "model", path_fingerprint(model.hub, model.path, model.revision), model.path)
+    for adapter in job.adapters:
+        _add(transaction, run_id, INPUT, "adapter", path_fingerprint("local", adapter.path), adapter.path)
 
 
 def add_output(transaction: Transaction, run_id: int, kind: str, sha256: str, name: str) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.contract.faults import fault
-from engine.control.store import schema_2, schema_3, schema_4, schema_5, schema_6
+from engine.control.store import schema_2, schema_3, schema_4, schema_5, schema_6, schema_7
 from engine.control.store.schema_1 import INDEXES, SEARCH_COLUMNS, TABLES, TRIGGERS
 
-LATEST = 6
+LATEST = 7
 
 
 def apply(connection: sqlite3.Connection, version: int) -> None:
@@ -75,4 +75,18 @@ def _sixth(database: Any) -> None:
         database.execute(statement)
 
 
-_STEPS: dict[int, Callable[[Any], None]] = {1: _first, 2: _second, 3: _third, 4: _fourth, 5: _fifth, 6: _sixth}
+def _seventh(database: Any) -> None:
+    """Instances: where they answer, and their keys."""
+    for statement in schema_7.STATEMENTS:
+        database.execute(statement)
+
+
+_STEPS: dict[int, Callable[[Any], None]] = {
+    1: _first,
+    2: _second,
+    3: _third,
+    4: _fourth,
+    5: _fifth,
+    6: _sixth,
+    7: _seventh,
+}

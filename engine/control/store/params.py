@@ -8,6 +8,7 @@ from typing import Any
 from engine.contract.datasets import ImportJob
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.sampling import SampleJob
+from engine.contract.serving import ServeJob
 from engine.control.store import events
 from engine.control.store.database import Transaction
 
@@ -18,7 +19,7 @@ _LEFT_OUT: Any = {"kind": True, "repairs": {"__all__": {"rows"}}}
 def store(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
     """Replace what is stored of a run by what its spec says now."""
     transaction.execute("DELETE FROM run_param WHERE run_id = ?", (run_id,))
-    if isinstance(spec.job, TrainJob | ImportJob | SampleJob):
+    if isinstance(spec.job, TrainJob | ImportJob | SampleJob | ServeJob):
         rows = flattened(spec.job.model_dump(mode="json", exclude=_LEFT_OUT))
         transaction.connection.executemany(
             "INSERT INTO run_param(run_id, key, value) VALUES (?,?,?)", ((run_id, key, value) for key, value in rows)

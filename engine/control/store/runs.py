@@ -15,6 +15,7 @@ from engine.contract.model import ModelConfig
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.sampling import SampleJob
 from engine.contract.search_filter import search_text
+from engine.contract.serving import ServeJob
 from engine.contract.states import EndReason, Mark, Phase, RunState
 from engine.control.store import events, lineage, params
 from engine.control.store.database import Transaction
@@ -41,6 +42,8 @@ def described(spec: RunSpec) -> tuple[str, str, str]:
         return "", job.dataset, spec.kind
     if isinstance(job, SampleJob):
         return _model_name(job.model), job.dataset, spec.kind
+    if isinstance(job, ServeJob):
+        return _model_name(job.model), "", spec.kind
     if not isinstance(job, TrainJob):
         return "", "", spec.kind
     names = [
@@ -62,7 +65,7 @@ def insert(transaction: Transaction, uid: str, spec: RunSpec, owner: str, at: fl
         "INSERT INTO run(uid, kind, lane, name, project, owner, state, priority, model, dataset, method, created, "
         "spec_hash, tags) VALUES (?,?,?,?,?,?,'draft',?,?,?,?,?,?,?)",
         (
-            *(uid, spec.kind, spec.job.lane, spec.name, spec.project, spec.owner or owner, spec.priority),
+            *(uid, spec.kind, spec.lane, spec.name, spec.project, spec.owner or owner, spec.priority),
             *(model, dataset, method, at, spec.sha256(), events.dump(spec.tags)),
         ),
     )
@@ -100,7 +103,7 @@ def replace_spec(transaction: Transaction, run_id: int, spec: RunSpec) -> None:
         "UPDATE run SET kind=?, lane=?, name=?, project=?, priority=?, model=?, dataset=?, method=?, "
         "spec_hash=?, tags=? WHERE id=?",
         (
-            *(spec.kind, spec.job.lane, spec.name, spec.project, spec.priority, model, dataset, method),
+            *(spec.kind, spec.lane, spec.name, spec.project, spec.priority, model, dataset, method),
             *(spec.sha256(), events.dump(spec.tags), run_id),
         ),
     )

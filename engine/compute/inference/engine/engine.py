@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,22 +91,33 @@ class ArrowEngine:
     """Of one base model. `submit` may be called from any thread; a thread of the engine's own does the work."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, limits: Limits = Limits(), adapters: LoRAManager | None = None
+        self,
+        model: Any,
+        tokenizer: Any,
+        limits: Limits = Limits(),
+        adapters: LoRAManager | None = None,
+        ends: Iterable[int] = (),
+        thread: bool = True,
     ) -> None:
+        """`ends`: tokens that end an answer beside those the model and its tokenizer name.
+
+        Without a thread of its own nothing happens but in `turn`, and what breaks is raised there.
+        """
         self.limits, self.tokenizer, self.adapters = limits, tokenizer, adapters
         self.pool = BlockPool(limits.blocks + 1, limits.block, limits.policy)
         if adapters is not None:
             adapters.inject(model)
         self.passes = Passes(model, self.pool, adapters)
         self.metrics = Metrics(self.pool.tally)
-        self._ends = _ends_of(model, tokenizer)
+        self._ends = _ends_of(model, tokenizer) | frozenset(ends)
         self._shaper = Shaper(tokenizer, model.config.get_text_config().vocab_size, self._ends)
         self._queue = Queue(limits.queue, limits.ageing)
         self._work: list[_Work] = []
         self._inbox = _Inbox()
         self._failed: UserError | None = None
-        self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._loop, name="engine", daemon=True) if thread else None
+        if self._thread is not None:
+            self._thread.start()
 
     def __enter__(self) -> ArrowEngine:
         return self
@@ -119,7 +130,32 @@ class ArrowEngine:
         with self._inbox.lock:
             self._inbox.closing = True
             self._inbox.lock.notify()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
+        else:
+            self._leave()
+
+    def turn(self) -> bool:
+        """One step, of an engine without a thread; False: there is nothing to do."""
+        if not self._queue and not self._work:
+            return False
+        self._step()
+        return True
+
+    @property
+    def running(self) -> int:
+        """Requests at work."""
+        return len(self._work)
+
+    @property
+    def waiting(self) -> int:
+        """Requests in the queue."""
+        return len(self._queue)
+
+    @property
+    def words(self) -> int:
+        """Tokens the model knows."""
+        return self._shaper.words
 
     def submit(self, asked: Asked) -> Handle:
         """Take a request; raises what is wrong with it, or that too many wait."""
@@ -165,6 +201,9 @@ class ArrowEngine:
                 self._step()
             except Exception as error:  # noqa: BLE001 - a border: who waits must hear of it, and the engine goes on
                 self._broke(error)
+        self._leave()
+
+    def _leave(self) -> None:
         for work in list(self._work):
             self._end(work, "cancelled")
         with self._inbox.lock:
@@ -175,13 +214,24 @@ class ArrowEngine:
         at = time.monotonic()
         self._mind(at)
         self._admit(at)
-        reading = next((work for work in self._work if not work.answering), None)
-        if reading is not None:
-            self._read(reading)
-        answering = [work for work in self._work if work.answering and work is not reading]
+        answering = [work for work in self._work if work.answering]
+        self._read(self._readings())
         if answering:
             self._answer(answering)
         self.metrics.steps += 1
+
+    def _readings(self) -> list[_Work]:
+        """Whose prompt is read now: the first in turn, and others beside it as far as a piece holds them all."""
+        found, width = list[_Work](), 0
+        for work in self._work:
+            if work.answering:
+                continue
+            wider = max(width, min(work.prompt - work.done, self.limits.piece))
+            if found and wider * (len(found) + 1) > self.limits.piece:
+                break
+            found.append(work)
+            width = wider
+        return found
 
     def _mind(self, at: float) -> None:
         """Who does not wait any longer, and whose time is over."""
@@ -259,21 +309,28 @@ class ArrowEngine:
         )  # fmt: skip
 
     def _key(self, asked: Asked) -> str:
-        """What keys and values depend on beside the tokens: which adapters, in which version, how strongly."""
-        if not asked.adapters or self.adapters is None:
-            return ""
-        return "\n".join(f"{name} {self.adapters.load(name).file_hash} {weight}" for name, weight in asked.adapters)
+        """What keys and values depend on beside tokens (adapters, versions, weights), and whose they are."""
+        parts = [asked.realm] if asked.realm else []
+        if self.adapters is not None:
+            parts += [f"{name} {self.adapters.load(name).file_hash} {weight}" for name, weight in asked.adapters]
+        return "\n".join(parts)
 
-    def _read(self, work: _Work) -> None:
-        """A piece of a prompt; with its last token the answer begins."""
-        end = min(work.prompt, work.done + self.limits.piece)
-        row = Row(work.table, work.done, end - work.done)
-        with self._failing([work]):
-            logits = self.passes.logits([row], [work.tokens[work.done : end]], [work.handle.asked.adapters])
-            work.done = end
-            self._keep(work)
-            if end == work.prompt:
-                self._say(work, logits[0])
+    def _read(self, readings: list[_Work]) -> None:
+        """A piece of each prompt; with its last token the answer begins."""
+        if not readings:
+            return
+        readings = sorted(readings, key=lambda work: work.handle.asked.adapters)
+        ends = [min(work.prompt, work.done + self.limits.piece) for work in readings]
+        rows = [Row(work.table, work.done, end - work.done) for work, end in zip(readings, ends, strict=True)]
+        pieces = [work.tokens[work.done : end] for work, end in zip(readings, ends, strict=True)]
+        with self._failing(readings):
+            logits = self.passes.logits(rows, pieces, [work.handle.asked.adapters for work in readings])
+            best = _likeliest(readings, logits)
+            for number, (work, end) in enumerate(zip(readings, ends, strict=True)):
+                work.done = end
+                self._keep(work)
+                if end == work.prompt:
+                    self._say(work, logits[number], best[number])
 
     def _answer(self, answering: list[_Work]) -> None:
         """One more token for each; rows of one adapter lie side by side, so that there are few arrangements."""
@@ -283,16 +340,18 @@ class ArrowEngine:
             logits = self.passes.logits(
                 rows, [work.tokens[-1:] for work in answering], [work.handle.asked.adapters for work in answering]
             )
+            best = _likeliest(answering, logits)
             for number, work in enumerate(answering):
                 work.done += 1
                 self._keep(work)
-                self._say(work, logits[number])
+                self._say(work, logits[number], best[number])
 
-    def _say(self, work: _Work, logits: torch.Tensor) -> None:
+    def _say(self, work: _Work, logits: torch.Tensor, best: int) -> None:
         asked = work.handle.asked.sampling
         follower = work.handle.follower
         allowed = follower.allowed().to(logits.device) if follower is not None else None
-        token, logprob, others = work.chooser.choose(logits, allowed)
+        chooser = work.chooser
+        token, logprob, others = chooser.take(best) if chooser.plain else chooser.choose(logits, allowed)
         if follower is not None:
             follower.took(token)
         at = time.monotonic()
@@ -301,7 +360,7 @@ class ArrowEngine:
             work.first_at = at
         work.tokens.append(token)
         if token in self._ends and not asked.ignore_end:
-            self._end(work, "stop")
+            self._end(work, "stop", end=token)
             return
         text = work.text.add(token)
         work.handle.tell(Said(token, text, logprob, others))
@@ -319,7 +378,7 @@ class ArrowEngine:
         for number in range(whole):
             self.pool.keep(work.names[number], work.table[number])
 
-    def _end(self, work: _Work, reason: Reason, error: UserError | None = None) -> None:
+    def _end(self, work: _Work, reason: Reason, error: UserError | None = None, end: int | None = None) -> None:
         self._work.remove(work)
         self.pool.give_back(work.table)
         if self.adapters is not None:
@@ -328,14 +387,16 @@ class ArrowEngine:
         first = work.first_at - asked_at if work.first_at else 0.0
         timing = Timing(work.began_at - asked_at, first, at - asked_at, work.prompt, work.cached, work.answer)
         self.metrics.ended(reason, timing)
-        work.handle.tell(Over(reason, work.text.rest() if error is None else "", timing, error))
+        work.handle.tell(Over(reason, work.text.rest() if error is None else "", timing, error, end))
 
     @contextlib.contextmanager
     def _failing(self, works: list[_Work]) -> Iterator[None]:
         """What breaks in a pass ends those who were in it, and nobody else."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - a border: each of them hears of it
+        except Exception as error:  # a border: each of them hears of it
+            if self._thread is None:
+                raise
             known = error if isinstance(error, UserError) else self._told(error)
             for work in works:
                 if work in self._work:
@@ -352,6 +413,13 @@ class ArrowEngine:
         known = error if isinstance(error, UserError) else self._told(error)
         for work in list(self._work):
             self._end(work, "failed", known)
+
+
+def _likeliest(works: list[_Work], logits: torch.Tensor) -> list[int]:
+    """Of each row, all at once, where one takes it as it is."""
+    if not any(work.chooser.plain for work in works):
+        return [0] * len(works)
+    return [int(token) for token in logits.argmax(-1).tolist()]
 
 
 def _is_blend(adapters: tuple[tuple[str, float], ...]) -> bool:

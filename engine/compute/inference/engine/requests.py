@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -34,6 +34,8 @@ class Sampling:
     """Taken off everything that was said before."""
     frequency: float = 0.0
     """Taken off for each time it was said."""
+    bias: tuple[tuple[int, float], ...] = ()
+    """Tokens, and what is added to their logits."""
     seed: int | None = None
     stop: tuple[str, ...] = ()
     """Texts that end the answer; they are not told."""
@@ -70,6 +72,8 @@ class Asked:
     tier: int = 0
     """A smaller one comes first."""
     patience: Patience = field(default_factory=Patience)
+    realm: str = ""
+    """What is kept of prompts is shared with requests of the same realm only."""
     id: str = field(default_factory=new_id)
 
 
@@ -119,6 +123,8 @@ class Over:
     """What was held back until it was clear that it is no stop text."""
     timing: Timing
     error: UserError | None = None
+    end: int | None = None
+    """The token that ended it, where one did; it is no part of the text."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +144,7 @@ class Handle:
         self.asked, self.follower = asked, follower
         self._told: queue.SimpleQueue[Said | Over] = queue.SimpleQueue()
         self._cancelled = threading.Event()
+        self._heard: Callable[[], None] | None = None
 
     @property
     def cancelled(self) -> bool:
@@ -151,6 +158,22 @@ class Handle:
     def tell(self, one: Said | Over) -> None:
         """The engine's side."""
         self._told.put(one)
+        if self._heard is not None:
+            self._heard()
+
+    def watch(self, heard: Callable[[], None]) -> None:
+        """Call this whenever there is something new, mostly from the engine's thread: it must neither wait nor fail."""
+        self._heard = heard
+        heard()
+
+    def news(self) -> list[Said | Over]:
+        """What was told since the last time, without waiting."""
+        found = list[Said | Over]()
+        while True:
+            try:
+                found.append(self._told.get_nowait())
+            except queue.Empty:
+                return found
 
     def __iter__(self) -> Iterator[Said | Over]:
         """Everything, the last word included."""

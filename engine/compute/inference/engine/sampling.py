@@ -19,6 +19,18 @@ class Chooser:
     said: list[int] = field(default_factory=list)
     _chance: torch.Generator | None = None
 
+    @property
+    def plain(self) -> bool:
+        """The most likely token is taken as it is."""
+        asked = self.sampling
+        changed = asked.repetition != 1.0 or asked.presence or asked.frequency or asked.bias or asked.shape is not None
+        return asked.temperature == 0 and asked.logprobs is None and not changed
+
+    def take(self, token: int) -> tuple[int, float | None, tuple[Likely, ...]]:
+        """This one, as `choose` has it."""
+        self.said.append(token)
+        return token, None, ()
+
     def choose(
         self, logits: torch.Tensor, allowed: torch.Tensor | None = None
     ) -> tuple[int, float | None, tuple[Likely, ...]]:
@@ -53,27 +65,40 @@ class Chooser:
             said, counts = torch.tensor(self.said, device=logits.device).unique(return_counts=True)
             logits = logits.clone()
             logits[said] -= asked.presence + asked.frequency * counts
+        if asked.bias:
+            logits = logits.clone()
+            tokens = torch.tensor([token for token, _ in asked.bias], device=logits.device)
+            logits[tokens] += torch.tensor([value for _, value in asked.bias], device=logits.device)
         return logits
 
     def _drawn(self, logits: torch.Tensor) -> int:
         asked = self.sampling
         logits = logits / asked.temperature
-        order: torch.Tensor | None = None
         if 0 < asked.top_k < logits.numel():
-            logits, order = logits.topk(asked.top_k)
+            logits = logits.masked_fill(logits < logits.topk(asked.top_k).values[-1], float("-inf"))
         chances = torch.softmax(logits, -1)
         if asked.min_p > 0:
             chances = torch.where(chances >= asked.min_p * chances.max(), chances, chances.new_zeros(()))
         if asked.top_p < 1:
             chances = _nucleus(chances, asked.top_p)
+        summed = chances.double().cumsum(-1)
+        number = torch.tensor([self._number()], dtype=torch.double, device=summed.device) * summed[-1]
+        return min(int(torch.searchsorted(summed, number, right=True)), _last(chances))
+
+    def _number(self) -> float:
+        """In [0, 1): the answer's own, whatever stands beside it in a batch and on whatever device."""
         if self._chance is None:
-            self._chance = torch.Generator(device=chances.device)
-            if asked.seed is None:
+            self._chance = torch.Generator()
+            if self.sampling.seed is None:
                 self._chance.seed()
             else:
-                self._chance.manual_seed(asked.seed)
-        drawn = int(torch.multinomial(chances, 1, generator=self._chance))
-        return drawn if order is None else int(order[drawn])
+                self._chance.manual_seed(self.sampling.seed)
+        return float(torch.rand(1, generator=self._chance))
+
+
+def _last(chances: torch.Tensor) -> int:
+    """The last token that may come: rounding must not lead beyond it."""
+    return int(chances.nonzero()[-1])
 
 
 def _nucleus(chances: torch.Tensor, share: float) -> torch.Tensor:

@@ -36,7 +36,7 @@ class Shaper:
     """Makes what follows answers of a shape, for one tokenizer."""
 
     def __init__(self, tokenizer: Any, words: int, ends: frozenset[int]) -> None:
-        self._tokenizer, self._words, self._ends = tokenizer, words, ends
+        self._tokenizer, self.words, self._ends = tokenizer, words, ends
 
     @functools.cached_property
     def _known(self) -> Any:
@@ -45,7 +45,7 @@ class Shaper:
         from llguidance.hf import from_tokenizer
 
         try:
-            return from_tokenizer(self._tokenizer, n_vocab=self._words, eos_token=sorted(self._ends))
+            return from_tokenizer(self._tokenizer, n_vocab=self.words, eos_token=sorted(self._ends))
         except (ValueError, AttributeError, TypeError) as error:
             raise UserError("inference.no_shapes_here", detail=str(error)[:300]) from error
 
@@ -63,7 +63,7 @@ class Shaper:
             raise UserError("inference.shape", kind=shape.kind, detail=str(error)[:300]) from error
         if matcher.is_error():
             raise UserError("inference.shape", kind=shape.kind, detail=str(matcher.get_error())[:300])
-        return Follower(matcher, self._words)
+        return Follower(matcher, self.words)
 
 
 def _grammar(shape: Shape) -> str:

@@ -22,6 +22,7 @@ from engine.contract.rollouts import RewardConfig
 from engine.contract.run_spec import AttemptOrder, TrainJob
 from engine.contract.sampling import SampleJob
 from engine.contract.scratch import ScratchConfig
+from engine.contract.serving import LISTEN_IN_CONTAINER, SERVE_PORT, ServeJob
 from engine.contract.stages import stage_of
 from engine.contract.teacher import TeacherConfig
 from engine.control.executors.docker import names
@@ -102,6 +103,8 @@ class Inputs:
         job = order.spec.job
         if isinstance(job, SampleJob):
             return self._of_sampling(order, job, check)
+        if isinstance(job, ServeJob):
+            return self._of_serving(order, job, check)
         if not isinstance(job, TrainJob):
             return order, {}
         model = self._moved(job.model, check)
@@ -135,6 +138,25 @@ class Inputs:
         if job.adapter:
             moved["adapter"] = self._moved(ModelConfig(path=job.adapter), check).path
         moved["rewards"] = [self._moved(reward, check) if reward.path else reward for reward in job.rewards]
+        self.sums.keep()
+        spec = order.spec.model_copy(update={"job": job.model_copy(update=moved)})
+        return order.model_copy(update={"spec": spec}), {entry.volume: place for place, entry in self.entries.items()}
+
+    def _of_serving(
+        self, order: AttemptOrder, job: ServeJob, check: Callable[[], None]
+    ) -> tuple[AttemptOrder, dict[str, str]]:
+        """An instance reads a model and its adapters, and listens where the engine publishes it."""
+        moved: dict[str, Any] = {
+            "model": self._moved(job.model, check),
+            "host": LISTEN_IN_CONTAINER,
+            "port": SERVE_PORT,
+        }
+        if job.model.hub in CACHED_HUBS:
+            self._find_cached(job.model, self.home.run(order.run), check)
+        moved["adapters"] = [
+            adapter.model_copy(update={"path": self._moved(ModelConfig(path=adapter.path), check).path})
+            for adapter in job.adapters
+        ]
         self.sums.keep()
         spec = order.spec.model_copy(update={"job": job.model_copy(update=moved)})
         return order.model_copy(update={"spec": spec}), {entry.volume: place for place, entry in self.entries.items()}

@@ -1,0 +1,190 @@
+"""What each request passes before it is read and after it is answered: trace, key, counts, size, audit, figures."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+import traceback
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.compute.serving.audit import tell
+from engine.compute.serving.desk import Asking, Desk
+from engine.compute.serving.errors import answer_of
+from engine.compute.serving.keys import check_scope
+from engine.compute.serving.tracing import trace_of
+from engine.contract import serving
+from engine.contract.errors import UserError
+
+PUBLIC = ("/health", "/ready", "/openapi.json")
+ANSWERING: dict[str, serving.Scope] = {
+    "/v1/chat/completions": "inference", "/v1/completions": "inference", "/v1/embeddings": "embeddings",
+    "/v1/tokenize": "inference", "/v1/route": "inference",
+}  # fmt: skip
+"""What costs time: counted by key, refused while too many are at work."""
+CHANGING = ("/v1/adapters", "/v1/load_lora_adapter", "/v1/unload_lora_adapter")
+TOLD = ("/v1/status", "/metrics")
+BODY_S = 60.0
+"""For a request to arrive whole."""
+PASSED_OVER = 8 << 20
+"""Bytes of a request that is too large which are read, so that its sender hears why."""
+GONE = 499
+"""Status in audit and figures of a request whose client has left."""
+
+
+class ClientGone(Exception):
+    """Nobody is there to be answered."""
+
+
+class Door:
+    """Around the whole application."""
+
+    def __init__(self, app: ASGIApp, desk: Desk) -> None:
+        self.app, self.desk = app, desk
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        asking = scope["forge"] = Asking(trace_of(headers))
+        began, status = time.monotonic(), 0
+
+        async def told(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                names = {name for name, _ in message["headers"]}
+                if b"x-trace-id" not in names:
+                    message["headers"] = [*message["headers"], (b"x-trace-id", asking.trace.encode())]
+            await send(message)
+
+        try:
+            with self.desk.tracer.span(f"{scope['method']} {scope['path']}", headers, asking.trace):
+                await self._pass(scope, headers, asking, receive, told)
+        except ClientGone:
+            status = GONE
+        except UserError as error:
+            asking.code = error.code
+            if not status:
+                await answer_of(error, asking.trace)(scope, receive, told)
+        except Exception as error:  # noqa: BLE001 - a border: who asked hears of it, the log says where
+            where = "".join(traceback.format_tb(error.__traceback__))  # a message may hold what was asked
+            tell("bug", logging.ERROR, trace=asking.trace, kind=type(error).__name__, where=where)
+            asking.code = "serve.broken"
+            if not status:
+                await answer_of(UserError("serve.broken", trace=asking.trace), asking.trace)(scope, receive, told)
+        finally:
+            self._over(scope, asking, status or GONE, time.monotonic() - began)
+
+    async def _pass(self, scope: Scope, headers: dict[str, str], asking: Asking, receive: Receive, send: Send) -> None:
+        path, desk = scope["path"], self.desk
+        if path not in PUBLIC:
+            asking.key = desk.keys.asking(headers.get("authorization"))
+            asking.known = True
+            self._allowed(scope, asking)
+        if path not in ANSWERING or scope["method"] != "POST":
+            await self.app(scope, await self._body(headers, receive, scope), send)
+            return
+        if desk.draining:
+            raise UserError("serve.draining", seconds=5)
+        await desk.counts.request(asking.key)
+        if desk.full:
+            raise UserError("serve.full", most=desk.served.job.waiting + desk.served.job.parallel)
+        desk.enter()
+        try:
+            await self.app(scope, await self._body(headers, receive, scope), send)
+        finally:
+            desk.leave()
+
+    def _allowed(self, scope: Scope, asking: Asking) -> None:
+        path = scope["path"]
+        if path in ANSWERING:
+            check_scope(asking.key, ANSWERING[path])
+        elif path.startswith(CHANGING) and scope["method"] != "GET":
+            check_scope(asking.key, "adapters")
+        elif path in TOLD:
+            check_scope(asking.key, "metrics")
+
+    async def _body(self, headers: dict[str, str], receive: Receive, scope: Scope) -> Receive:
+        """The request's body, read whole and no further than the limit; told again to whoever reads it."""
+        if scope["method"] in ("GET", "HEAD"):
+            return receive
+        most = self.desk.served.job.body_kb << 10
+        said = headers.get("content-length", "")
+        if said.isdigit() and int(said) > most:
+            await _passed_over(receive)
+            raise UserError("serve.body", limit=self.desk.served.job.body_kb)
+        parts, size = list[bytes](), 0
+        try:
+            async with asyncio.timeout(BODY_S):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientGone
+                    size += len(message.get("body", b""))
+                    if size > most:
+                        break
+                    parts.append(message.get("body", b""))
+                    if not message.get("more_body"):
+                        break
+        except TimeoutError:
+            raise UserError("serve.body_slow", seconds=BODY_S) from None
+        if size > most:
+            await _passed_over(receive)
+            raise UserError("serve.body", limit=self.desk.served.job.body_kb)
+        whole = b"".join(parts)
+        try:
+            whole.decode()
+        except UnicodeDecodeError as error:
+            raise UserError("serve.not_utf8", place=error.start) from None
+        return _again(whole, receive)
+
+    def _over(self, scope: Scope, asking: Asking, status: int, seconds: float) -> None:
+        """Audit, log and figures of a request that is over."""
+        route: Any = scope.get("route")
+        endpoint = getattr(route, "path", None) or (scope["path"] if scope["path"] in ANSWERING else "other")
+        milliseconds = round(seconds * 1000, 1)
+        key, user = asking.key, asking.user
+        self.desk.figures.over(endpoint, status, asking.model, key.tenant)
+        self.desk.audit.add(
+            trace=asking.trace, key_id=key.id if asking.known else "", key_hash=key.hash[:12] if asking.known else "",
+            tenant=key.tenant, endpoint=scope["path"][:200], method=scope["method"], status=status, ms=milliseconds,
+            model=asking.model, tokens=asking.tokens, code=asking.code,
+            user=hashlib.sha256(user.encode()).hexdigest()[:12] if user else "",
+        )  # fmt: skip
+        level = logging.WARNING if status >= 500 else logging.INFO
+        tell("request", level, trace=asking.trace, method=scope["method"], path=scope["path"][:200], status=status,
+             ms=milliseconds, key_id=key.id if asking.known else "", code=asking.code)  # fmt: skip
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that tells this body once, then what else comes."""
+    told = False
+
+    async def more() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return more
+
+
+async def _passed_over(receive: Receive) -> None:
+    """Read what nobody keeps, for a while: whoever is still sending would not hear the answer."""
+    size = 0
+    try:
+        async with asyncio.timeout(5.0):
+            while size < PASSED_OVER:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if message["type"] == "http.disconnect" or not message.get("more_body"):
+                    return
+    except TimeoutError:
+        return

@@ -1,0 +1,58 @@
+"""Who asks: keys compared by their hashes, always all of them and in constant time."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Callable, Iterable
+
+from engine.contract.errors import UserError
+from engine.contract.serving import OWN_KEY, SCOPES, Scope, ServeKey, hash_of
+
+MOST_KEY = 512
+"""Characters of a key; a longer one is none."""
+NOBODY = ServeKey(id="open", hash="0" * 64, scopes=SCOPES)
+"""Who asks an open instance without a key."""
+
+
+class Keyring:
+    """The keys that are valid now; they may be changed while requests are answered."""
+
+    def __init__(
+        self, keys: Iterable[ServeKey], own_key: str = "", without: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._own = ServeKey(id=OWN_KEY, hash=hash_of(own_key), tier=0, scopes=SCOPES,
+                             requests_per_minute=0, tokens_per_minute=0) if own_key else None  # fmt: skip
+        self._without, self._clock = without, clock
+        self._keys: tuple[ServeKey, ...] = ()
+        self.set(keys)
+
+    def set(self, keys: Iterable[ServeKey]) -> None:
+        """From the next request on these, and the controller's own."""
+        self._keys = (*keys, *([self._own] if self._own is not None else []))
+
+    def asking(self, authorization: str | None) -> ServeKey:
+        """Whose request it is; raises where nobody's."""
+        scheme, _, key = (authorization or "").partition(" ")
+        key = key.strip()
+        if not key or scheme.lower() != "bearer":
+            if self._without:
+                return NOBODY
+            raise UserError("serve.no_key")
+        wanted, found = hash_of(key[:MOST_KEY]), None
+        for one in self._keys:
+            if hmac.compare_digest(one.hash, wanted):
+                found = one
+        if found is None or len(key) > MOST_KEY:
+            if self._without:
+                return NOBODY
+            raise UserError("serve.bad_key")
+        if not found.valid(self._clock()):
+            raise UserError("serve.key_over", key=found.hint or found.id)
+        return found
+
+
+def check_scope(key: ServeKey, *scopes: Scope) -> None:
+    """Refuse who may not do this; one of the scopes is enough."""
+    if scopes and not set(scopes) & set(key.scopes):
+        raise UserError("serve.scope", scope=" or ".join(scopes), has=", ".join(key.scopes) or "none")

@@ -1,0 +1,202 @@
+"""An instance that runs: its port is bound before it answers, keys change while it does, its end waits for answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import uvicorn
+
+from engine.compute.serving.app import create_app
+from engine.compute.serving.audit import tell
+from engine.compute.serving.counts import open_storage
+from engine.compute.serving.desk import Desk
+from engine.compute.serving.keys import Keyring
+from engine.compute.serving.served import Served
+from engine.compute.serving.tracing import Tracer
+from engine.contract.errors import Problem, Refused, UserError
+from engine.contract.serving import ServeJob, ServeKey
+
+BACKLOG = 4096
+GRACE_S = 30.0
+LOOK_EVERY_S = 2.0
+LINGER_S = 5
+"""Seconds a connection that asks nothing stays open."""
+
+
+class Server:
+    """A model's server in a thread of its own; `stop` ends it."""
+
+    def __init__(self, desk: Desk, door: socket.socket) -> None:
+        self.desk, self._door = desk, door
+        self.app = create_app(desk)
+        config = uvicorn.Config(
+            self.app, log_config=None, access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
+            timeout_keep_alive=LINGER_S, backlog=BACKLOG, server_header=False, h11_max_incomplete_event_size=32 << 10,
+        )  # fmt: skip
+        self._uvicorn = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
+        self._over = threading.Event()
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        job: ServeJob,
+        keys: Iterable[ServeKey] = (),
+        own_key: str = "",
+        audit: Path | None = None,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> Server:
+        """Load everything and bind the port; everything that is wrong is told at once. It answers after `start`.
+
+        `folder`: of the model; `audit`: where audit.jsonl is written; `check` is called between the steps, and may
+        raise to end it.
+        """
+        problems, door = _around(job)
+        served: Served | None = None
+        try:
+            check()
+            served = Served.load(folder, job, device, dtype)
+            check()
+            problems += served.add_adapters()
+            check()
+            _refuse(problems)
+            assert door is not None
+            return cls(Desk.of(served, Keyring(keys, own_key, job.open), audit), door)
+        except BaseException:
+            if served is not None:
+                served.close()
+            if door is not None:
+                door.close()
+            raise
+
+    @property
+    def host(self) -> str:
+        """The address it listens on."""
+        return str(self._door.getsockname()[0])
+
+    @property
+    def port(self) -> int:
+        """The port, also where any was asked for."""
+        return int(self._door.getsockname()[1])
+
+    @property
+    def models(self) -> list[str]:
+        """Names requests may have as their model."""
+        return self.desk.served.models
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when nobody asks, in seconds since the epoch; None: somebody does."""
+        return self.desk.idle_since
+
+    @property
+    def alive(self) -> bool:
+        """It answers, or may again."""
+        return self._thread.is_alive()
+
+    def start(self) -> tuple[str, int]:
+        """Answer from now on; where."""
+        self._thread.start()
+        while not self._uvicorn.started and self._thread.is_alive():
+            self._over.wait(0.01)
+        if not self._thread.is_alive():
+            raise UserError("serve.broken", trace="start")
+        tell("serves", host=self.host, port=self.port, model=self.desk.served.name)
+        return self.host, self.port
+
+    def set_keys(self, keys: Sequence[ServeKey]) -> None:
+        """From the next request on these keys; no restart."""
+        self.desk.keys.set(keys)
+
+    def drain(self) -> None:
+        """New requests are refused, those at work go on."""
+        self.desk.draining = True
+
+    def stop(self, grace: float = GRACE_S) -> None:
+        """Drain for so many seconds at most, then end; what is still at work is cancelled."""
+        self.drain()
+        until = time.monotonic() + grace
+        while self.desk.busy and time.monotonic() < until and self._thread.is_alive():
+            self._over.wait(0.05)
+        self.desk.served.close()  # what is left hears that it was broken off
+        self._uvicorn.should_exit = True
+        self._thread.join(5.0)
+        self._uvicorn.force_exit = True
+        self._thread.join(10.0)
+        self._door.close()
+        self.desk.close()
+
+    def _run(self) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(self._serve())
+        self._over.set()
+
+    async def _serve(self) -> None:
+        looking = asyncio.create_task(self._look())
+        try:
+            await self._uvicorn.serve(sockets=[self._door])
+        finally:
+            looking.cancel()
+
+    async def _look(self) -> None:
+        """Alerts are told also while nobody looks."""
+        while True:
+            self.desk.look()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _around(job: ServeJob) -> tuple[list[Problem], socket.socket | None]:
+    """What is wrong beside the model, and the port."""
+    problems, door = list[Problem](), None
+    tries: list[tuple[str, Callable[[], Any]]] = [
+        ("limits_in", lambda: open_storage(job.limits_in)), ("tracing", lambda: Tracer.to(job.tracing).close()),
+    ]  # fmt: skip
+    for field, attempt in tries:
+        try:
+            attempt()
+        except UserError as error:
+            problems.append(Problem(code=error.code, field=field, params=error.body().params))
+    try:
+        door = bind(job.host, job.port)
+    except UserError as error:
+        field = "port" if error.code == "serve.port_taken" else "host"
+        problems.append(Problem(code=error.code, field=field, params=error.body().params))
+    return problems, door
+
+
+def _refuse(problems: list[Problem]) -> None:
+    if problems:
+        raise Refused("serve.refused", count=len(problems), problems=problems)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens there; refuses, in words, where it cannot."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, UnicodeError):
+        raise UserError("serve.host_not_here", host=host) from None
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(BACKLOG)
+    except OSError as error:
+        made.close()
+        if error.errno in (98, 48, 10048) or isinstance(error, PermissionError):  # taken: Linux, macOS, Windows
+            raise UserError("serve.port_taken", port=port, host=host) from None
+        raise UserError("serve.host_not_here", host=host) from None
+    made.set_inheritable(False)
+    return made

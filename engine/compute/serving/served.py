@@ -1,0 +1,238 @@
+"""A base model with its adapters, ready to be asked: everything a request needs beside who may make it."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from engine.compute.data.sandbox import variables_of
+from engine.compute.data.templates import Template, choose_template
+from engine.compute.inference.base import load_model, load_tokenizer
+from engine.compute.inference.engine.engine import ArrowEngine, Limits
+from engine.compute.inference.engine.requests import Patience
+from engine.compute.inference.rope import changes
+from engine.compute.lora.injection import base_hash
+from engine.compute.lora.manager import LoRAManager
+from engine.compute.lora.router import MAX_TOKENS
+from engine.compute.serving.adapters import AdapterBook, Lease
+from engine.contract.errors import NotFound, Problem, UserError
+from engine.contract.lora_card import LoRACard
+from engine.contract.serving import Routed, ServeJob
+
+BLOCK = 16
+"""Tokens of a block of keys and values."""
+PIECE = 512
+MOST_CACHE = 4 << 30
+NO_LIMIT = 1 << 50
+
+
+class Served:
+    """Model, tokenizer, template, engine and adapters of one instance."""
+
+    def __init__(self, job: ServeJob, model: Any, tokenizer: Any, template: Template, weights_hash: str = "") -> None:
+        self.job, self.tokenizer, self.template = job, tokenizer, template
+        self.model = model.eval().requires_grad_(False)
+        self.created = int(time.time())
+        self.device = next(model.parameters()).device
+        longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self.context = min(job.context, int(longest)) if longest else job.context
+        self.manager = LoRAManager(limit_bytes=job.adapters_mb << 20 or NO_LIMIT)
+        self.manager.inject(model, weights_hash)
+        self._one = threading.Lock()
+        self.engine = ArrowEngine(model, tokenizer, self._limits(), self.manager, template.stops)
+        self.book = AdapterBook(self.manager, (self.name,), self._described)
+
+    @classmethod
+    def load(
+        cls, folder: Path, job: ServeJob, device: torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> Served:
+        """Load a model from its folder; the adapters come with `add_adapters`."""
+        if device is None:
+            device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+        asked = job.model
+        tokenizer = load_tokenizer(folder)
+        template = choose_template(tokenizer, asked.template, thinking=asked.thinking)
+        changed = changes(folder, asked, job.context)
+        model = load_model(
+            folder, dtype or _dtype(asked.dtype, device), asked.attention, device, asked.quantisation, changed=changed
+        )  # fmt: skip
+        return cls(job, model, tokenizer, template, base_hash(folder) if folder.is_dir() else "")
+
+    @property
+    def name(self) -> str:
+        """The base model's name in requests."""
+        return self.job.base_name
+
+    @property
+    def models(self) -> list[str]:
+        """Names a request may have as its model."""
+        return [self.name, *self.book.names, "auto"]
+
+    def close(self) -> None:
+        """End the engine; what is at work is cancelled."""
+        self.engine.close()
+
+    def add_adapters(self) -> list[Problem]:
+        """Those of the job; everything that is wrong with any of them."""
+        problems = list[Problem]()
+        for index, adapter in enumerate(self.job.adapters):
+            try:
+                self.book.add(adapter.name, adapter.path)
+            except UserError as error:
+                problems += _as_problems(error, f"adapters.{index}.path")
+        return problems
+
+    # What is asked, as tokens.
+
+    @property
+    def takes_tools(self) -> bool:
+        """The chat template has a place for tools."""
+        return "tools" in variables_of(self.template.source)
+
+    def of_turns(self, turns: Sequence[Mapping[str, Any]], tools: Sequence[Any] = ()) -> tuple[int, ...]:
+        """A conversation up to where the assistant begins to speak."""
+        self.fits_characters(text for turn in turns if isinstance(text := turn.get("content"), str))
+        return self._tokens(self.template.render([dict(turn) for turn in turns], True, tools))
+
+    def of_text(self, text: str) -> tuple[int, ...]:
+        """A text as it is; with the token texts begin with, where the model has one."""
+        self.fits_characters([text])
+        return tuple(self.tokenizer(text)["input_ids"])
+
+    def _tokens(self, text: str) -> tuple[int, ...]:
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def fits_characters(self, texts: Iterable[str]) -> None:
+        """Refuse what has so many characters that it is too long in any case, before it is made into tokens."""
+        count, most = sum(map(len, texts)), self.context * self._longest
+        if count > most:
+            raise UserError("serve.long_prompt", characters=count, most=most, context=self.context)
+
+    def fits(self, prompt: int, answer: int) -> None:
+        """Refuse a prompt that leaves no room for the answer."""
+        if prompt + answer > self.context:
+            raise UserError(
+                "inference.too_long", prompt=prompt, answer=answer, whole=prompt + answer, most=self.context
+            )
+
+    @cached_property
+    def _longest(self) -> int:
+        """Characters of the longest token: no text has fewer tokens than its characters divided by it."""
+        return max((len(token) for token in self.tokenizer.get_vocab()), default=1)
+
+    # Which model answers.
+
+    def lease(self, model: str, adapters: Mapping[str, float], text: str) -> tuple[str, Lease]:
+        """The name that answers, and the adapters at work; `auto` asks the router with the text."""
+        for name, weight in adapters.items():
+            if not math.isfinite(weight):
+                raise UserError("lora.weight", name=name, weight=weight, param="adapters")
+        if model != self.name and adapters:
+            raise UserError("serve.adapters_twice", model=model, base=self.name, param="adapters")
+        if model == "auto":
+            adapters = self.route(text).adapters
+        elif model != self.name:
+            if model not in self.book.names:
+                known = ", ".join(self.models[:20])
+                raise NotFound("serve.model", model=model[:120], known=known, param="model")
+            adapters = {model: 1.0}
+        found = self.book.lease(adapters)
+        return "+".join(found.names) or self.name, found
+
+    def route(self, text: str) -> Routed:
+        """Which adapters fit a text, and why."""
+        tokens = self.of_text(text)[:MAX_TOKENS]
+        if not tokens:
+            return Routed(reason="The text has no tokens: the base model answers.")
+        found = self.book.route(self.pooled(tokens), self.job.route_most, self.job.route_threshold)
+        likeness = {match.name: match.score for match in found.considered}
+        if found.chosen:
+            named = ", ".join(f"{one.name} ({one.score:.3f})" for one in found.chosen)
+            reason = f"Their descriptions are as like the text as {found.threshold:g} or more: {named}."
+        elif likeness:
+            reason = f"No description is as like the text as {found.threshold:g}: the base model answers."
+        else:
+            reason = "No adapter has a description: the base model answers."
+        return Routed(adapters=found.weights, likeness=likeness, reason=reason)
+
+    def pooled(self, tokens: Sequence[int]) -> tuple[float, ...]:
+        """The mean of the base's last hidden states over these tokens; one at a time, as they take memory."""
+        with self._one, _memory_minded(), torch.inference_mode(), self.manager.request():
+            ids = torch.tensor([list(tokens)], device=self.device)
+            hidden = self.model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
+            return tuple(hidden[0].float().mean(0).tolist())
+
+    def _described(self, card: LoRACard) -> LoRACard:
+        tokens = self.of_text(card.description)[:MAX_TOKENS]
+        return card.model_copy(update={"embedding": self.pooled(tokens)}) if tokens else card
+
+    # What the engine may take.
+
+    def _limits(self) -> Limits:
+        job = self.job
+        least = -(-self.context // BLOCK)
+        whole = self._cache_bytes() // (self._token_bytes() * BLOCK)
+        if job.cache_mb and whole < least:
+            raise UserError(
+                "serve.cache_small", megabytes=job.cache_mb, tokens=whole * BLOCK, context=self.context,
+                needed=-(-least * BLOCK * self._token_bytes() >> 20),
+            )  # fmt: skip
+        blocks = max(least, min(whole, least * job.parallel * 2))
+        patience = Patience(job.queue_timeout or None, job.prompt_timeout or None, job.answer_timeout or None)
+        return Limits(self.context, blocks, BLOCK, job.parallel, PIECE, job.waiting, patience=patience)
+
+    def _token_bytes(self) -> int:
+        """Keys and values of a token."""
+        config = self.model.config.get_text_config()
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        dtype = next(self.model.parameters()).dtype
+        width = dtype.itemsize if dtype.is_floating_point else 2
+        return int(2 * config.num_hidden_layers * heads * size * width)
+
+    def _cache_bytes(self) -> int:
+        if self.job.cache_mb:
+            return self.job.cache_mb << 20
+        if self.device.type == "cuda":
+            free = torch.cuda.mem_get_info(self.device)[0]
+        else:
+            free = psutil.virtual_memory().available
+        return int(min(free // 4, MOST_CACHE))
+
+
+@contextmanager
+def _memory_minded() -> Iterator[None]:
+    """Memory that ran out, as an error that says what to do."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise UserError("serve.out_of_memory") from error
+    except RuntimeError as error:
+        if "allocate memory" not in str(error):
+            raise
+        raise UserError("serve.out_of_memory") from error
+
+
+def _dtype(wanted: str, device: torch.device) -> torch.dtype:
+    """What the weights are held in; of themselves fp32 on a processor and bf16 on a GPU that has it."""
+    named = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if wanted in named:
+        return named[wanted]
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _as_problems(error: UserError, field: str) -> list[Problem]:
+    if error.problems:
+        return [one.model_copy(update={"field": f"{field} {one.field}".strip()}) for one in error.problems]
+    return [Problem(code=error.code, field=field, params=error.body().params)]
