@@ -25,7 +25,7 @@ TAG = "playground"
 IDLE_MINUTES = 15.0
 LOOK_MS = 500
 MOST_RUNS = 50
-KEPT = "playground.instance"
+KEPT, LAST = "playground.instance", "playground.model"
 WHOLE = "full"
 """The method that leaves a model of its own, and no adapter."""
 State = Literal["none", "looking", "starting", "ready", "failed", "ended"]
@@ -82,9 +82,10 @@ class InstanceModel(QObject):
     def start(self, model: ModelConfig) -> None:
         """Have a model served; the one before is ended."""
         self.end()
-        job = ServeJob(model=model, idle_minutes=IDLE_MINUTES, restart="never")
+        job = ServeJob(model=model, idle_minutes=IDLE_MINUTES, restart=False)
         name = tr("Playground: {model}", model=job.base_name)[:120]
         self.model, self.state, self.error, self.run = model, "starting", None, None
+        self._preferences.set(LAST, [model.path, model.hub])
         self.adapters, self.misfits, self.status = [], {}, None
         self.changed.emit()
         self.adapters_changed.emit()
@@ -134,6 +135,7 @@ class InstanceModel(QObject):
             self.state = "ready"
             self.changed.emit()
             self.refresh()
+            self.list_runs()
         elif self.state == "looking":
             self._forget()
         else:
@@ -171,6 +173,8 @@ class InstanceModel(QObject):
     def _online(self) -> None:
         if self.state in ("looking", "starting"):
             self._ask_instance()
+        elif self.state == "ready":
+            self.refresh()
         self.list_runs()
 
     def _fail(self, error: ErrorBody) -> None:
@@ -188,7 +192,6 @@ class InstanceModel(QObject):
 
         if self.state == "ready":
             self._session.ask(work, self._know, self.failed.emit, owner=self)
-            self.list_runs()
 
     def _know(self, found: tuple[ServeStatus, list[AdapterState]]) -> None:
         self.status, self.adapters = found

@@ -59,6 +59,8 @@ class ChatModel(QObject):
         self._count_soon = QTimer(self, singleShot=True, interval=COUNT_MS)
         self._count_soon.timeout.connect(self._count)
         instance.changed.connect(self._instance_changed)
+        session.online.connect(self._line_changed)
+        session.offline.connect(self._line_changed)
 
     # Asking
 
@@ -259,6 +261,11 @@ class ChatModel(QObject):
         self.columns_changed.emit()
         self.busy_changed.emit()
         self._count_soon.start()
+
+    @Slot()
+    def _line_changed(self, *_why: object) -> None:
+        """What can be sent is another now."""
+        self.busy_changed.emit()
 
     @Slot()
     def _instance_changed(self) -> None:

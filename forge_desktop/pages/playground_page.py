@@ -53,6 +53,7 @@ class PlaygroundPage(Page):
         self.batch = BatchModel(session, preferences, self.model, self.instance, self)
         self._aside = Aside(self)
         self.views: list[ColumnView] = []
+        self._was_ready = False
         self._wanted = rest if rest.startswith(f"{OF_RUN}/") else ""
         """What a run has taught is to be loaded, once the model is there."""
         self._build_head()
@@ -147,6 +148,9 @@ class PlaygroundPage(Page):
         ready = self.instance.state == "ready"
         self._stack.setCurrentIndex(1 if ready else 0)
         self._show_deeds()
+        if ready and not self._was_ready and self.isVisible():
+            self.input.text.setFocus(Qt.FocusReason.OtherFocusReason)
+        self._was_ready = ready
         if ready and self._wanted and not self._begin.isActive():
             self._take_wanted()
 

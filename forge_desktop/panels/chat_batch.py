@@ -26,7 +26,7 @@ from forge_desktop.bridge.backend import Backend
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.chat_batch import BatchModel, cell_of
 from forge_desktop.models.chat_export import write
-from forge_desktop.models.chat_prompts import prompt_of, prompts_in, read_prompts, told, typed
+from forge_desktop.models.chat_prompts import MOST, prompt_of, prompts_in, read_prompts, told, typed
 from forge_desktop.panels.page import ErrorCard
 from forge_desktop.theme.controls import Bar, Card, button, column, label, row, set_enabled
 from forge_desktop.theme.language import count, explain, tr
@@ -98,6 +98,7 @@ class BatchPanel(QWidget):
         batch.reset.connect(self._reset)
         batch.row_changed.connect(self._show_row)
         session.online.connect(self._refresh)
+        session.offline.connect(self._refresh)
         self._refresh()
 
     def _make_table(self) -> QTableWidget:
@@ -209,9 +210,12 @@ class BatchPanel(QWidget):
                 self.table.setItem(place, number, _cell(mark + cell_of(said)))
 
     @Slot()
-    def _refresh(self) -> None:
+    def _refresh(self, *_why: object) -> None:
         batch = self._batch
-        self._number.setText(count(len(batch.prompts), "{n} prompt", "{n} prompts") if batch.prompts else "")
+        said = count(len(batch.prompts), "{n} prompt", "{n} prompts") if batch.prompts else ""
+        if len(batch.prompts) >= MOST:
+            said += " · " + tr("more are left out")
+        self._number.setText(said)
         why = batch.why_not()
         set_enabled(self.run, not why, why)
         self.run.setVisible(not batch.running)

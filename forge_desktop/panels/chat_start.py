@@ -12,7 +12,7 @@ from engine.contract.model import ModelConfig
 from engine.contract.states import RunState
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
-from forge_desktop.models.chat_instance import InstanceModel
+from forge_desktop.models.chat_instance import LAST, InstanceModel
 from forge_desktop.models.recents import Place, Recents
 from forge_desktop.panels.page import ErrorCard
 from forge_desktop.theme.controls import Bar, Card, Choice, Field, button, column, label, row, set_enabled
@@ -38,7 +38,12 @@ class StartPanel(QWidget):
         self.model = Choice()
         self.model.setObjectName("chat.model")
         self.model.setAccessibleName(tr("Base model"))
+        last = preferences.get(LAST)
+        if isinstance(last, list) and len(last) == 2 and tuple(last) not in self._places:
+            self._places.insert(0, (str(last[0]), str(last[1])))
         self._fill()
+        if isinstance(last, list) and len(last) == 2:
+            self.model.set_value(f"{last[1]}:{last[0]}")
         self.model.activated.connect(self._chosen)
         self.hub = Choice([(one, word("choice", one)) for one in HUBS], HUBS[0])
         self.hub.setObjectName("chat.hub")
