@@ -27,6 +27,7 @@ from forge_desktop.panels.chat_column import ColumnView
 from forge_desktop.panels.chat_input import ChatInput
 from forge_desktop.panels.chat_sampling import SamplingCard
 from forge_desktop.panels.chat_start import StartPanel
+from forge_desktop.panels.local_keys import bind
 from forge_desktop.panels.page import NARROW_PAGE, Page
 from forge_desktop.panels.questions import ask_before, ask_name
 from forge_desktop.theme.controls import Elided, Segments, button, clear, column, label, row, scrolled, set_enabled
@@ -69,6 +70,7 @@ class PlaygroundPage(Page):
         self.model.answer_changed.connect(self._count_pairs)
         self.blind.changed.connect(self._show_part)
         self.batch.prompts_changed.connect(self.blind_card.refresh)
+        bind(self, "local.chat.stop", self.model.stop_all)
         self._columns_changed()
         self._state_changed()
         self.instance.list_runs()

@@ -12,6 +12,7 @@ from forge_desktop.models.chat_blind import BAD, SIDES, TIE, BlindModel, Verdict
 from forge_desktop.models.chat_model import ChatModel
 from forge_desktop.models.chat_turns import BASE
 from forge_desktop.panels.chat_answer import AnswerCard
+from forge_desktop.panels.local_keys import bind
 from forge_desktop.panels.questions import ask_before
 from forge_desktop.theme.controls import Bar, Card, button, column, label, row, scrolled, set_enabled
 from forge_desktop.theme.flow import FlowLayout
@@ -125,8 +126,8 @@ class BlindPanel(QWidget):
             verdict: button(text, on_click=partial(blind.vote, verdict), name=f"blind.vote.{verdict}")
             for verdict, text in every
         }
-        for number, made in enumerate(self.buttons.values(), 1):
-            made.setShortcut(f"Alt+{number}")
+        for verdict, made in self.buttons.items():
+            bind(self, f"local.chat.vote.{verdict}", made.click)
             verdicts.addWidget(made)
         verdicts.addWidget(button(tr("End blind test"), "quiet", "x", blind.end, "blind.end"))
         layout = column(self._prompt, spacing=10)
