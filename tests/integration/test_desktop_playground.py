@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from PySide6.QtWidgets import QApplication
 
+from engine.contract.datasets import DatasetView
 from engine.contract.run_spec import RunSpec
 from forge_desktop.models.chat_turns import RUN, Column
 from forge_desktop.pages.playground_page import PlaygroundPage
@@ -37,6 +38,11 @@ def trained(real: ControllerProcess) -> str:
     return run.uid
 
 
+def imported(real: ControllerProcess, name: str) -> DatasetView | None:
+    """A dataset of the library, once it is there."""
+    return next((one for one in real.client.datasets().datasets if one.name == name and one.newest is not None), None)
+
+
 def test_that_a_trained_adapter_answers_beside_its_base(open_desktop, real, qtbot):
     uid = trained(real)
     desktop = open_desktop()
@@ -55,7 +61,7 @@ def test_that_a_trained_adapter_answers_beside_its_base(open_desktop, real, qtbo
     assert base.text
     assert base.text != taught.text
     for said in (base, taught):
-        assert said.number and said.first and said.whole
+        assert min(said.number or 0, said.first or 0, said.whole or 0) > 0
         assert len(said.tokens) >= 1
         assert all(one.others for one in said.tokens)
     qtbot.waitUntil(lambda: page.model.used is not None and page.model.used[0] > 10, **LONG)
@@ -67,6 +73,12 @@ def test_that_a_trained_adapter_answers_beside_its_base(open_desktop, real, qtbo
     assert chat.turns[0].answers["2"].text == taught.text  # the last checkpoint is what the run has made
     page.instance.load_path(str(real.home.root))
     qtbot.waitUntil(lambda: bool(page.instance.misfits), **LONG)
+    page.model.prefer(0, "2")
+    page.save_pairs("liked")
+    qtbot.waitUntil(lambda: imported(real, "liked") is not None, **LONG)
+    liked = imported(real, "liked")
+    assert liked is not None
+    assert (liked.newest.rows, liked.newest.format, liked.newest.refused) == (1, "preference", 0)
     run = page.instance.uid
     page.instance.end()
     assert real.until(run, "stopped", timeout=60).run.tags == ["playground"]
