@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 
 from engine.client.serving import Piece, Stop
 from engine.contract.errors import ErrorBody, UserError
+from forge_desktop.bridge.backend import Backend
 from forge_desktop.bridge.session import Session
 
 log = logging.getLogger(__name__)
@@ -102,9 +103,11 @@ class ChatLine(QObject):
 
 
 def _listen(session: Session, run: str, body: dict[str, Any], stop: Stop, box: _Box) -> None:
-    began = time.monotonic()
     try:
-        for piece in session.wait_for_backend().chat_stream(run, body, stop):
+        backend = session.wait_for_backend()
+        wish = fitting(backend, run, body)
+        began = time.monotonic()
+        for piece in backend.chat_stream(run, wish, stop):
             with box.lock:
                 if box.first is None and piece.text:
                     box.first = time.monotonic() - began
@@ -120,3 +123,16 @@ def _listen(session: Session, run: str, body: dict[str, Any], stop: Stop, box: _
     finally:
         with box.lock:
             box.full = True
+
+
+def fitting(backend: Backend, run: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The same with no longer an answer than there is room for behind the prompt; an instance refuses a longer one."""
+    most = body.get("max_tokens")
+    if not most:
+        return body
+    try:
+        used, context = backend.count_tokens(run, body["messages"])
+    except UserError:
+        return body  # asking itself says better what is wrong
+    room = context - used
+    return {**body, "max_tokens": room} if 0 < room < most else body

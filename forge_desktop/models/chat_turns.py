@@ -146,7 +146,7 @@ class Chat:
         if drawn.seed is not None:
             body["seed"] = drawn.seed
         if drawn.weight != 1 and column.key not in (BASE, AUTO):
-            body["adapters"] = {column.name: drawn.weight}
+            body |= {"model": base, "adapters": {column.name: drawn.weight}}  # a name alone stands for the whole weight
         if chances:
             body |= {"logprobs": True, "top_logprobs": LIKELY}
         return body

@@ -108,7 +108,7 @@ class BlindPanel(QWidget):
         self._prompt.setObjectName("blind.prompt")
         self.cards = {side: AnswerCard(f"blind.{side}", can_prefer=False) for side in SIDES}
         both = row(spacing=16)
-        for side, title in zip(SIDES, (tr("Left"), tr("Right")), strict=True):
+        for side, title in zip(SIDES, (tr("Left answer"), tr("Right answer")), strict=True):
             inner = QWidget()
             inner.setLayout(column(self.cards[side], None))
             part = column(label(title, "card-title"), spacing=8)

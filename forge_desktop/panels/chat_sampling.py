@@ -57,6 +57,7 @@ class SamplingCard(Card):
 
     def __init__(self, model: ChatModel) -> None:
         super().__init__(tr("Sampling"))
+        self.body.setSpacing(8)
         self._model = model
         self.sliders: dict[str, Slider] = {}
         self.fields: dict[str, Field] = {}
@@ -95,7 +96,7 @@ class SamplingCard(Card):
         self.sliders[one.name], self.fields[one.name] = slider, field
         made = QWidget()
         title = label(one.text, "label")
-        layout = column(spacing=2)
+        layout = column(spacing=0)
         head = row(title, field, spacing=8)
         head.setStretch(0, 1)
         layout.addLayout(head)
@@ -107,6 +108,7 @@ class SamplingCard(Card):
         made = Field(text, "", name)
         made.setAccessibleName(accessible)
         made.setAlignment(Qt.AlignmentFlag.AlignRight)
+        made.setProperty("role", "figure")
         made.setFixedWidth(FIELD_WIDTH)
         return made
 

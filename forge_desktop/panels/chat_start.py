@@ -165,6 +165,12 @@ class StartPanel(QWidget):
         self._form.setVisible(state == "none")
         self._waiting.setVisible(state in ("starting", "looking"))
         self._after.setVisible(state in ("failed", "ended"))
+        titles = {
+            "starting": tr("Loading {model}", model=self._instance.base),
+            "failed": tr("{model} could not be loaded", model=self._instance.base),
+            "ended": tr("{model} was unloaded", model=self._instance.base),
+        }
+        self._card.title.setText(titles.get(state, tr("Which model should answer?")))
         why = self._why_not()
         set_enabled(self.go, not why, why)
         offline = tr("The job controller does not answer.") if not self._session.is_online else ""
@@ -175,8 +181,8 @@ class StartPanel(QWidget):
         self._phase.setText(phase)
         self._bar.set(share)
         ended = state == "ended"
-        self._over.setText(tr("The model was unloaded: nobody had asked it anything for a while, or somebody stopped "
-                              "its run. The chat is still here."))  # fmt: skip
+        self._over.setText(tr("Nobody had asked it anything for a while, or somebody stopped its run. "
+                              "The chat is still here."))  # fmt: skip
         self._over.setVisible(ended)
         if state == "failed" and self._instance.error is None:
             self._over.setText(tr("The run that was to load the model was stopped."))

@@ -119,6 +119,9 @@ QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox, QPlainTextEdit[role="input"] { b
 QPlainTextEdit[role="input"] { padding: 6px 8px; }
 QLineEdit:focus, QComboBox:focus, QPlainTextEdit[role="input"]:focus { border-color: $accent; }
 QLineEdit:disabled, QComboBox:disabled { background: $surface2; color: $muted; border-color: $border; }
+QLineEdit[role="figure"] { background: transparent; border-color: transparent; min-height: 22px; padding: 0 4px; font-weight: 600; }
+QLineEdit[role="figure"]:hover { border-color: $border_strong; }
+QLineEdit[role="figure"]:focus { border-color: $accent; background: $surface; }
 QLineEdit[tone="bad"], QComboBox[tone="bad"] { border-color: $bad_fill; }
 QLineEdit[tone="warn"], QComboBox[tone="warn"] { border-color: $warn_fill; }
 QComboBox::drop-down { border: none; width: 26px; }

@@ -164,10 +164,21 @@ def test_that_sampling_and_weight_go_with_the_next_answer(page, instance, qtbot)
     page.sampling.fields["top_p"].editingFinished.emit()
     assert page.sampling.fields["top_p"].property("tone") == "bad"
     send(page, qtbot, "One")
-    asked = {one["model"]: one for one in instance.asked}
-    assert (asked["demo"]["temperature"], asked["demo"]["seed"], asked["demo"]["top_p"]) == (0.2, 7, 0.9)
-    assert asked["mine"]["adapters"] == {"mine": 0.5}
-    assert "adapters" not in asked["demo"]
+    plain, half = sorted(instance.asked, key=lambda one: "adapters" in one)
+    assert (plain["temperature"], plain["seed"], plain["top_p"]) == (0.2, 7, 0.9)
+    assert (half["model"], half["adapters"]) == ("demo", {"mine": 0.5})
+    assert "adapters" not in plain
+    assert said(page, "2") == "mine heard: One "
+
+
+def test_that_an_answer_is_no_longer_than_there_is_room_for(page, instance, qtbot):
+    instance.context = 5
+    instance.answers["demo"] = "one two three four five six"
+    send(page, qtbot, "Count for me")
+    assert [one["max_tokens"] for one in instance.asked] == [2, 2]
+    assert said(page, "1") == "one two "
+    send(page, qtbot, "And on and on and on")
+    assert page.model.chat.turns[1].answers["1"].error.what == "The prompt and its answer are too long."
 
 
 def test_that_tokens_are_coloured_by_how_likely_they_were(page, instance, qtbot):
