@@ -25,7 +25,7 @@ TAG = "playground"
 IDLE_MINUTES = 15.0
 LOOK_MS = 500
 MOST_RUNS = 50
-KEPT, LAST = "playground.instance", "playground.model"
+KEPT, LAST, PATHS = "playground.instance", "playground.model", "playground.adapters"
 WHOLE = "full"
 """The method that leaves a model of its own, and no adapter."""
 State = Literal["none", "looking", "starting", "ready", "failed", "ended"]
@@ -48,6 +48,10 @@ class InstanceModel(QObject):
     """State, phase, error."""
     adapters_changed = Signal()
     offers_changed = Signal()
+    known = Signal()
+    """What a new instance holds is known for the first time."""
+    refused = Signal(str)
+    """An adapter does not fit; `misfits` says why."""
     failed = Signal(object)
     """ErrorBody of an adapter that cannot be loaded, and the like."""
 
@@ -64,6 +68,7 @@ class InstanceModel(QObject):
         self.misfits: dict[str, ErrorBody] = {}
         """Adapters that were refused, by name."""
         self.loading: set[str] = set()
+        self._waiting: dict[str, list[Callable[[str], object]]] = {}
         self.offers: list[Offer] = []
         self._look = QTimer(self, singleShot=True, interval=LOOK_MS)
         self._look.timeout.connect(self._ask_instance)
@@ -194,8 +199,21 @@ class InstanceModel(QObject):
             self._session.ask(work, self._know, self.failed.emit, owner=self)
 
     def _know(self, found: tuple[ServeStatus, list[AdapterState]]) -> None:
-        self.status, self.adapters = found
+        first, (self.status, self.adapters) = self.status is None, found
         self.adapters_changed.emit()
+        if first:
+            self.known.emit()
+
+    def _keep_paths(self) -> None:
+        """Where adapters lay, to load them again for a chat that goes on."""
+        self._preferences.set(PATHS, {one.name: one.path for one in self.adapters if one.path})
+
+    def load_again(self, name: str) -> None:
+        """Load one that an earlier instance held."""
+        paths = self._preferences.get(PATHS, {})
+        path = paths.get(name) if isinstance(paths, dict) else None
+        if isinstance(path, str) and self.find(name) is None:
+            self.load(name, path)
 
     def find(self, name: str) -> AdapterState | None:
         """An adapter by its name in requests."""
@@ -207,10 +225,14 @@ class InstanceModel(QObject):
         if taken.get(name) == path:
             then(name)
             return
+        if name in self.loading:  # asked for once more before it is there
+            self._waiting[name].append(then)
+            return
         plain, number = name, 2
         while name in taken:
             name, number = f"{plain}-{number}", number + 1
         self.loading.add(name)
+        self._waiting[name] = [then]
         self.misfits.pop(name, None)
         self.adapters_changed.emit()
         wish = LoadAdapter(name=name, path=path)
@@ -222,13 +244,17 @@ class InstanceModel(QObject):
         def loaded(adapters: list[AdapterState]) -> None:
             self.loading.discard(name)
             self.adapters = adapters
+            self._keep_paths()
             self.adapters_changed.emit()
-            then(name)
+            for one in self._waiting.pop(name, []):
+                one(name)
 
         def unfit(error: ErrorBody) -> None:
             self.loading.discard(name)
+            self._waiting.pop(name, None)
             self.misfits[name] = error
             self.adapters_changed.emit()
+            self.refused.emit(name)
 
         self._session.ask(work, loaded, unfit, owner=self)
 

@@ -59,6 +59,7 @@ class ChatModel(QObject):
         self._count_soon = QTimer(self, singleShot=True, interval=COUNT_MS)
         self._count_soon.timeout.connect(self._count)
         instance.changed.connect(self._instance_changed)
+        instance.known.connect(self._load_again)
         session.online.connect(self._line_changed)
         session.offline.connect(self._line_changed)
 
@@ -266,6 +267,12 @@ class ChatModel(QObject):
     def _line_changed(self, *_why: object) -> None:
         """What can be sent is another now."""
         self.busy_changed.emit()
+
+    @Slot()
+    def _load_again(self) -> None:
+        """A chat goes on with the adapters it had."""
+        for name in {one.name for one in self.chat.columns if one.name}:
+            self.instance.load_again(name)
 
     @Slot()
     def _instance_changed(self) -> None:

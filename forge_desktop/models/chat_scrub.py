@@ -38,6 +38,8 @@ class ScrubModel(QObject):
         self._soon = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._soon.timeout.connect(self._load)
         session.run_event.connect(self._event)
+        instance.failed.connect(self.tell)
+        instance.refused.connect(self.tell)
         self.fetch()
 
     def fetch(self) -> None:
@@ -89,7 +91,7 @@ class ScrubModel(QObject):
         self.changed.emit()
 
     @Slot(object)
-    def tell(self, _error: ErrorBody) -> None:
+    def tell(self, _what: ErrorBody | str) -> None:
         """A checkpoint could not be loaded: the card of adapters says why."""
         self.loading = False
         self.changed.emit()

@@ -33,13 +33,16 @@ class BlindCard(Card):
         self._bar = Bar(6)
         self.tally = label("", "hint", wrap=True)
         self.tally.setObjectName("blind.tally")
-        self.go = button(tr("Start blind test"), "default", "play", self._toggle, "blind.start")
+        self.go = button(tr("Start blind test"), "default", "play", blind.begin, "blind.start")
         self._forget = button(tr("Count anew"), "link", on_click=self._ask_forget, name="blind.forget")
         self.save = button(tr("Save as dataset"), "link", on_click=self.save_wanted.emit, name="blind.save")
         for part in (self._bar, self.tally, self.go):
             self.body.addWidget(part)
-        self.body.addLayout(row(self.save, None))
-        self.body.addLayout(row(self._forget, None))
+        links = QWidget()
+        flow = FlowLayout(links)
+        flow.addWidget(self.save)
+        flow.addWidget(self._forget)
+        self.body.addWidget(links)
         blind.changed.connect(self.refresh)
         chat.columns_changed.connect(self.refresh)
         chat.column_changed.connect(self._column_changed)
@@ -63,7 +66,7 @@ class BlindCard(Card):
         self._bar.setVisible(bool(total))
         why = blind.why_not()
         self.tally.setText(self._told() if done else (why or tr("Two answers without names: which is better?")))
-        self.go.setText(tr("End blind test") if blind.is_on else tr("Start blind test"))
+        self.go.setVisible(not blind.is_on)
         set_enabled(self.go, not why or blind.is_on, why)
         self._forget.setVisible(bool(done))
 
@@ -85,12 +88,6 @@ class BlindCard(Card):
     @Slot()
     def _column_changed(self, *_what: object) -> None:
         self.refresh()
-
-    def _toggle(self) -> None:
-        if self._blind.is_on:
-            self._blind.end()
-        else:
-            self._blind.begin()
 
     def _ask_forget(self) -> None:
         ask_before(self, tr("Count anew?"), tr("The votes on these two are forgotten for good."), tr("Forget them"),
@@ -129,7 +126,8 @@ class BlindPanel(QWidget):
         for verdict, made in self.buttons.items():
             bind(self, f"local.chat.vote.{verdict}", made.click)
             verdicts.addWidget(made)
-        verdicts.addWidget(button(tr("End blind test"), "quiet", "x", blind.end, "blind.end"))
+        self.over = button(tr("End blind test"), "quiet", "x", blind.end, "blind.end")
+        verdicts.addWidget(self.over)
         layout = column(self._prompt, spacing=10)
         layout.addLayout(both, 1)
         layout.addWidget(self._verdicts)

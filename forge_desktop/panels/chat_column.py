@@ -47,7 +47,10 @@ class ColumnView(QWidget):
         self._earlier = label("", "hint", wrap=True)
         self._earlier.hide()
         inner = QWidget()
-        self._list = column(self._earlier, None, spacing=10)
+        self._empty = label("", "hint", wrap=True)
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._empty.setContentsMargins(12, 40, 12, 12)
+        self._list = column(self._empty, self._earlier, None, spacing=10)
         self._list.setContentsMargins(0, 0, 2, 0)
         inner.setLayout(self._list)
         self._area = scrolled(inner)
@@ -108,6 +111,12 @@ class ColumnView(QWidget):
             self._chip.set("", "plain")
         self._show_chip()
         self._chip.setToolTip(base)
+        alone = mine.kind == BASE and not self._instance.adapters and self._model.chat.columns[-1] is mine
+        self._empty.setText(
+            tr("Load an adapter, or choose a run's checkpoints above, to compare it with the base.")
+            if alone and len(self._model.chat.columns) > 1
+            else tr("Nothing was said yet: write below.")
+        )
         self._less.setVisible(len(self._model.chat.columns) > 1 and self._model.chat.mode == "compare")
         self._follow_run()
 
@@ -129,7 +138,6 @@ class ColumnView(QWidget):
         if walking and self.scrub is None:
             self.scrub = ScrubModel(self._session, self._instance, self._model, self._column, self)
             self.scrub.changed.connect(self._show_walk)
-            self._instance.failed.connect(self.scrub.tell)
             self._show_walk()
 
     @Slot()
@@ -186,6 +194,7 @@ class ColumnView(QWidget):
         self._earlier.setText(count(len(every) - len(wanted), "{n} earlier message is in the export.",
                                     "{n} earlier messages are in the export."))  # fmt: skip
         self._earlier.setVisible(len(every) > len(wanted))
+        self._empty.setVisible(not every)
         same = 0
         while same < min(len(wanted), len(self._turns)) and self._turns[same][0] is wanted[same]:
             same += 1

@@ -126,7 +126,7 @@ def _trials(page: PlaygroundPage, instance: ChatInstance) -> Iterator[str]:
     until(lambda: page.blind.can_vote)
     QTest.qWait(100)
     yield "playground-blind"
-    page.blind_card.go.click()
+    page.blind_panel.over.click()
     page.mode.button("single").click()
     page.input.system.setPlainText("Answer in the customer's language.")
     page.input._system.setChecked(True)

@@ -303,6 +303,27 @@ def test_that_the_chat_outlives_page_and_window(replay, page, instance, qtbot, m
     assert [turn.user for turn in other.window.page.model.chat.turns] == ["One"]
 
 
+def test_that_a_chat_goes_on_with_its_adapters_in_another_instance(page, replay, instance, qtbot):
+    load(page, qtbot, "mine")
+    page.model.set_answerer("2", Column("", ADAPTER, "mine"))
+    send(page, qtbot, "One")
+    replay.backend.move(page.instance.uid, state=RunState.STOPPED)
+    qtbot.waitUntil(lambda: page.instance.state == "ended")
+    instance.adapters.clear()
+    page.start._retry.click()
+    qtbot.waitUntil(lambda: page.instance.find("mine") is not None)
+    send(page, qtbot, "Two")
+    assert said(page, "2") == "mine heard: Two "
+
+
+def test_that_a_checkpoint_that_is_asked_for_twice_is_loaded_once(page, instance, qtbot):
+    got: list[str] = []
+    page.instance.load("mine", "/adapters/mine", got.append)
+    page.instance.load("mine", "/adapters/mine", got.append)
+    qtbot.waitUntil(lambda: len(got) == 2)
+    assert not page.instance.misfits
+
+
 def test_that_a_chat_is_exported(page, qtbot, tmp_path):
     send(page, qtbot, "One")
     page.model.prefer(0, "1")

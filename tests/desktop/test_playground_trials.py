@@ -126,7 +126,7 @@ def test_that_a_blind_test_names_nobody_and_counts_what_was_preferred(two, insta
     assert len(two.blind.rows()) == 3
     chosen = [row["chosen"][0]["content"] for row in two.blind.rows()]
     assert chosen[1:] == ["A better answer ", "A plain answer "]
-    two.blind_card.go.click()
+    two.blind_panel.over.click()
     assert not two.blind.is_on
 
 
