@@ -69,9 +69,9 @@ class LlamaPasses:
         base = work / "base.gguf"
         base.unlink(missing_ok=True)
         write_base(folder, base, storage)
-        self._model = self._library.llama_model_load_from_file(
-            str(base).encode(), self._library.llama_model_default_params()
-        )
+        asked = self._library.llama_model_default_params()
+        asked.use_extra_bufts = False  # weights laid out anew for AMX: several tokens at once crashed the process
+        self._model = self._library.llama_model_load_from_file(str(base).encode(), asked)
         base.unlink()  # it is mapped
         if not self._model:
             raise UserError("llama.refused", path=str(folder))
