@@ -29,6 +29,7 @@ LATER = (
     "forge_desktop.pages.dataset_page",
     "forge_desktop.pages.nodes_page",
     "forge_desktop.pages.instances_page",
+    "forge_desktop.pages.playground_page",
     "forge_desktop.pages.settings_page",
     "forge_desktop.panels.moves_card",
 )
@@ -65,6 +66,7 @@ class WindowPages(QMainWindow):
             "instances": self._instances_page,
             "datasets": self._datasets_page,
             "dataset": self._dataset_page,
+            "playground": self._playground_page,
         }
         self._kinds = frozenset(makers)
         return makers.get(kind, self._runs_page)(rest)
@@ -139,6 +141,14 @@ class WindowPages(QMainWindow):
             return self._datasets_page("")
         page = DatasetPage(self.session, self.preferences, rest, self.actions_of_runs.transfers)
         page.told.connect(self._show_news)
+        return page
+
+    def _playground_page(self, rest: str) -> Page:
+        from forge_desktop.pages.playground_page import PlaygroundPage
+
+        page = PlaygroundPage(self.session, self.preferences, rest)
+        page.told.connect(self._show_news)
+        page.failed.connect(self.actions_of_runs.failed)
         return page
 
     def _settings_page(self, rest: str) -> Page:

@@ -14,6 +14,7 @@ from engine.contract.run_spec import RunSpec
 from engine.contract.stream import Resources, StreamMessage
 from forge_desktop.bridge.backend_alerts import AlertsBackend
 from forge_desktop.bridge.backend_artifacts import ArtifactsBackend
+from forge_desktop.bridge.backend_chat import ChatBackend
 from forge_desktop.bridge.backend_compare import CompareBackend
 from forge_desktop.bridge.backend_datasets import DatasetsBackend
 from forge_desktop.bridge.backend_forecast import ForecastBackend
@@ -46,6 +47,7 @@ class Backend(
     SeriesBackend,
     ListingBackend,
     CompareBackend,
+    ChatBackend,
     AlertsBackend,
     NodesBackend,
     MovesBackend,

@@ -22,6 +22,7 @@ from engine.contract.stream import Resources, StreamMessage
 from forge_desktop.bridge.backend import LogPart, SeriesPart
 from forge_desktop.bridge.controller_alerts import ControllerAlerts
 from forge_desktop.bridge.controller_artifacts import ControllerArtifacts
+from forge_desktop.bridge.controller_chat import ControllerChat
 from forge_desktop.bridge.controller_compare import ControllerCompare
 from forge_desktop.bridge.controller_datasets import ControllerDatasets
 from forge_desktop.bridge.controller_fleet import ControllerFleet
@@ -56,6 +57,7 @@ class ControllerBackend(
     ControllerSeries,
     ControllerListing,
     ControllerCompare,
+    ControllerChat,
     ControllerAlerts,
     ControllerNodes,
     ControllerFleet,

@@ -34,6 +34,7 @@ from engine.contract.stream import Hello, LogGrew, Points, Resources, RunChanged
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
 from forge_desktop.bridge.replay_alerts import ReplayAlerts
 from forge_desktop.bridge.replay_artifacts import ReplayArtifacts
+from forge_desktop.bridge.replay_chat import ReplayChat
 from forge_desktop.bridge.replay_compare import ReplayCompare
 from forge_desktop.bridge.replay_datasets import ReplayDatasets
 from forge_desktop.bridge.replay_fleet import ReplayFleet
@@ -67,6 +68,7 @@ class ReplayBackend(
     ReplaySeries,
     ReplayListing,
     ReplayCompare,
+    ReplayChat,
     ReplayFleet,
     ReplayNodes,
     ReplayAlerts,

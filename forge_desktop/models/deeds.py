@@ -74,6 +74,10 @@ def _keeping(run: RunSummary) -> list[Deed]:
     found = [Deed("copy", tr("Copy as draft"), "copy")]
     if run.kind == "train" and run.state is RunState.COMPLETED:
         found.append(Deed("sample", tr("Sample a dataset…"), "flask-conical"))
+    if run.kind == "train" and run.attempt and run.state not in (RunState.QUEUED, RunState.PREPARING):
+        silent = "" if _writes_text(run) else tr("This model writes no answers.")
+        gone = tr("Its working files were deleted.") if run.cleaned and run.state is not RunState.COMPLETED else ""
+        found.append(Deed("chat", tr("Chat with it…"), "message-square", silent or gone))
     if run.kind == "train":
         found.append(Deed("template", tr("Save as template…"), "layers"))
     if run.method.rpartition(" ")[2] in GOES_ON and run.state in (RunState.COMPLETED, RunState.STOPPED):

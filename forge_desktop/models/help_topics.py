@@ -16,6 +16,7 @@ TOPICS = (
     "run",
     "compare",
     "datasets",
+    "playground",
     "nodes",
     "instances",
     "settings",
@@ -36,6 +37,7 @@ OF_PAGE = {
     "instances": "instances",
     "datasets": "datasets",
     "dataset": "datasets",
+    "playground": "playground",
 }
 """The topic of a kind of page."""
 

@@ -378,7 +378,9 @@ class RunPage(Page):
             self._actions.do(key, self.model.detail.run, self, self.navigate.emit)
 
     def _do_checkpoint(self, key: str, found: CheckpointInfo) -> None:
-        if self.model.detail is not None:
+        if self.model.detail is not None and key == "chat":
+            self.navigate.emit(f"playground/run/{self.model.detail.run.uid}/{found.step}")
+        elif self.model.detail is not None:
             self._actions.checkpoint(key, self.model.detail.run, found, self)
 
     def _change(self, found: Diagnosis) -> None:

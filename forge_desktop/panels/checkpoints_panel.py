@@ -18,7 +18,7 @@ from forge_desktop.theme.measures import ago, figure, moment, size
 MAX_SHOWN = 200
 RAIL_SHOWN = 4
 Do = Callable[[str, CheckpointInfo], object]
-"""resume, keep, release, download, copy_path or delete, and with which."""
+"""resume, keep, release, chat, download, copy_path or delete, and with which."""
 
 
 class CheckpointsCard(RunCard):
@@ -179,6 +179,7 @@ def menu_of(parent: QWidget, do: Do, found: CheckpointInfo, detail: RunDetail) -
         lambda: do("release" if found.kept else "keep", found),
     )
     keep.setObjectName("checkpoint.keep")
+    menu.addAction(tr("Chat with it…"), lambda: do("chat", found))
     menu.addAction(tr("Download"), lambda: do("download", found))
     menu.addAction(tr("Copy path"), lambda: do("copy_path", found))
     menu.addSeparator()

@@ -71,6 +71,7 @@ class RunActions(QObject):
             "resume_from": lambda: self._resume_dialog(run, False, parent),
             "extend": lambda: self._resume_dialog(run, True, parent),
             "sample": lambda: self.sample(run, parent),
+            "chat": lambda: navigate(f"playground/run/{run.uid}"),
         }
         if key in asks:
             asks[key]()

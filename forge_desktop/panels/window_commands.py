@@ -97,7 +97,7 @@ def bind_all(shell: Shell) -> Commands:
     commands.bind("go.back", shell.back, lambda: "" if shell.can_go(-1) else _nothing_before())
     commands.bind("go.forward", shell.forward, lambda: "" if shell.can_go(1) else _nothing_after())
     commands.bind("notices.read", shell.read_notices, lambda: "" if shell.unread() else tr("Everything is read."))
-    for kind in ("compare", "settings", "nodes", "instances", "datasets"):
+    for kind in ("compare", "settings", "nodes", "instances", "datasets", "playground"):
         commands.bind(f"go.{kind}", partial(shell.go, kind), _if_known(shell, kind))
     commands.bind("datasets.import", partial(shell.go, "datasets/import"), _if_known(shell, "datasets"))
     commands.bind("nodes.add", partial(shell.go, "nodes/add"), _if_known(shell, "nodes"))

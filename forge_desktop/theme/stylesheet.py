@@ -119,6 +119,9 @@ QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox, QPlainTextEdit[role="input"] { b
 QPlainTextEdit[role="input"] { padding: 6px 8px; }
 QLineEdit:focus, QComboBox:focus, QPlainTextEdit[role="input"]:focus { border-color: $accent; }
 QLineEdit:disabled, QComboBox:disabled { background: $surface2; color: $muted; border-color: $border; }
+QLineEdit[role="figure"] { background: transparent; border-color: transparent; min-height: 22px; padding: 0 4px; font-weight: 600; }
+QLineEdit[role="figure"]:hover { border-color: $border_strong; }
+QLineEdit[role="figure"]:focus { border-color: $accent; background: $surface; }
 QLineEdit[tone="bad"], QComboBox[tone="bad"] { border-color: $bad_fill; }
 QLineEdit[tone="warn"], QComboBox[tone="warn"] { border-color: $warn_fill; }
 QComboBox::drop-down { border: none; width: 26px; }
@@ -167,6 +170,13 @@ QTableView[role="compare"] QHeaderView::section:horizontal { color: $text; paddi
 QTableView[role="compare"] QTableCornerButton::section { background: $surface; border: none; border-bottom: 1px solid $border; }
 QTextEdit[role="tokens"] { background: $surface; border: 1px solid $border; border-radius: ${radius_control}px; padding: 8px; color: $text; }
 QTextEdit[role="tokens"]:focus { border-color: $accent; }
+QTextEdit[role="answer-text"] { background: transparent; border: none; padding: 0; color: $text; font-size: 13px; }
+QTextEdit[role="answer-text"]:focus { border: none; border-left: 2px solid $accent; }
+QFrame[role="bubble"] { background: $hover; border: none; border-radius: ${radius_control}px; }
+QFrame[role="chosen-line"] { background: $accent_soft; border: none; border-radius: ${radius_control}px; }
+QFrame[role="plain-line"] { background: transparent; border: none; border-radius: ${radius_control}px; }
+QPlainTextEdit[role="bare"] { background: transparent; border: none; padding: 0; selection-background-color: $accent;
+  selection-color: $on_accent; }
 QPlainTextEdit[role="log"] { font-family: "JetBrains Mono", "Noto Sans Mono CJK SC", monospace; font-size: 12px; background: $surface; border: none; color: $secondary; selection-background-color: $accent;
   selection-color: $on_accent; }
 QMenu { background: $surface; border: 1px solid $border_strong; border-radius: ${radius_control}px; padding: 4px; }

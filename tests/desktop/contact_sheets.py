@@ -47,6 +47,7 @@ from tests.desktop import (
     sheets_nodes,
     sheets_notices,
     sheets_online,
+    sheets_playground,
     sheets_run,
     sheets_runs,
     sheets_sampling,
@@ -134,6 +135,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield from sheets_fleet.pages(desktop, backend)
     yield from sheets_datasets.pages(desktop, backend)
     yield from sheets_sampling.pages(desktop, backend)
+    yield from sheets_playground.pages(desktop, backend)
     yield from wizard_pages(desktop, backend)
     yield from sheets_mix.pages(desktop, backend)
     yield from sheets_stages.pages(desktop, backend)

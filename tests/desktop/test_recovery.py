@@ -109,11 +109,11 @@ def test_that_each_state_offers_what_makes_sense(replay, qtbot):
     def offered() -> set[str]:
         return {deed.key for deed in deeds_of(replay.backend.run(uid).run) if not deed.why_not}
 
-    assert offered() == {"ask", "pause", "save", "log_every", "move", "stop", "copy", "template", "pin"}
+    assert offered() == {"ask", "pause", "save", "log_every", "move", "stop", "copy", "chat", "template", "pin"}
     replay.backend.pause(uid)
-    assert offered() == {"resume", "resume_from", "extend", "stop", "copy", "template", "pin", "delete"}
+    assert offered() == {"resume", "resume_from", "extend", "stop", "copy", "chat", "template", "pin", "delete"}
     replay.backend.play(uid, after_training())
-    results = {"copy", "sample", "template", "train_on"}
+    results = {"copy", "sample", "chat", "template", "train_on"}
     assert offered() == {"extend", "resume_from", *results, "pin", "delete_files", "delete"}
     replay.backend.delete_files(uid)
     assert offered() == {*results, "delete"}  # they lie in the library

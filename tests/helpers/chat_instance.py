@@ -43,6 +43,7 @@ class ChatInstance:
         self.cut: list[str] = []
         """Models whose answers nobody waited for."""
         self.ready = True
+        self.context = CONTEXT
         config = uvicorn.Config(self._app(), port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, name="chat-instance")
@@ -84,7 +85,7 @@ class ChatInstance:
         return {"run": uid, "ready": self.ready, "address": "http://127.0.0.1:1", "models": models}
 
     async def _status(self, uid: str) -> dict[str, Any]:
-        return {"model": "demo", "ready": True, "context": CONTEXT, "adapters": list(self.adapters.values())}
+        return {"model": "demo", "ready": True, "context": self.context, "adapters": list(self.adapters.values())}
 
     async def _list(self, uid: str) -> list[dict[str, Any]]:
         return list(self.adapters.values())
@@ -107,12 +108,18 @@ class ChatInstance:
 
     async def _tokenize(self, uid: str, request: Request) -> dict[str, int]:
         asked = await request.json()
-        return {"count": sum(len(one["content"].split()) for one in asked["messages"]), "context": CONTEXT}
+        return {"count": sum(len(one["content"].split()) for one in asked["messages"]), "context": self.context}
 
     async def _chat(self, uid: str, request: Request) -> Response:
         asked = await request.json()
         self.asked.append(asked)
         model = asked["model"]
+        used = sum(len(one["content"].split()) for one in asked["messages"])
+        if used + int(asked.get("max_tokens") or 0) > self.context:
+            return _refusal(400, "The prompt and its answer are too long.", "inference.too_long")
+        if asked.get("adapters") and model != "demo":
+            return _refusal(400, "Adapters were named twice.", "serve.adapters_twice")
+        model = next(iter(asked.get("adapters") or {}), model)
         if model in self.errors:
             return _refusal(*self.errors[model], "refused")
         words = self._words(model, asked)
