@@ -282,7 +282,9 @@ def test_that_a_flood_of_requests_leaves_a_server_that_answers():
 
     async def flood(url, count):
         limits = httpx2.Limits(max_connections=200)
-        async with httpx2.AsyncClient(limits=limits, timeout=60, headers={"authorization": f"Bearer {OWN}"}) as http:
+        async with httpx2.AsyncClient(
+            limits=limits, timeout=httpx2.Timeout(60, pool=None), headers={"authorization": f"Bearer {OWN}"}
+        ) as http:
 
             async def one():
                 try:
