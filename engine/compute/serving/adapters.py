@@ -67,6 +67,8 @@ class AdapterBook:
     """Names that are the base model's."""
     describe: Describe | None = None
     """Gives a card the embedding of its description."""
+    identify: Callable[[], None] = lambda: None
+    """Called before an adapter that names its base meets it."""
     _current: dict[str, Version] = field(default_factory=dict)
     _users: Counter[str] = field(default_factory=Counter)
     _asked: Counter[str] = field(default_factory=Counter)
@@ -104,8 +106,11 @@ class AdapterBook:
         inner = f"{name}#{self._number}"
         self.manager.register(inner, path)
         try:
-            with self.manager.request([inner]):
-                card = self.manager.load(inner)
+            card = self.manager.load(inner)
+            if card.base_hash:
+                self.identify()
+            with self.manager.request([inner]):  # it fits the base
+                pass
             if not card.embedding and card.description.strip() and self.describe is not None:
                 card = self.describe(card)
         except BaseException:

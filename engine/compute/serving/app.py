@@ -226,13 +226,14 @@ async def _embedded(desk: Desk, body: EmbeddingBody, request: Request) -> dict[s
     if count > MOST_EMBEDDED:
         raise too_many(count, MOST_EMBEDDED)
     await desk.counts.tokens(asking.key, count)
+    loop = asyncio.get_running_loop()
     gone = asyncio.create_task(until_gone(request.receive))
     try:
         data = list[dict[str, Any]]()
         for number, tokens in enumerate(inputs):
             if gone.done():
                 raise ClientGone
-            vector: Any = await asyncio.to_thread(served.pooled, tokens)
+            vector: Any = await loop.run_in_executor(served.embedder, served.pooled, tokens)
             if body.encoding_format == "base64":
                 vector = base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
             data.append({"object": "embedding", "index": number, "embedding": vector})

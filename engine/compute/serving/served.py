@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -43,10 +44,9 @@ class Served:
     """Model, tokenizer, template, engine and adapters of one instance."""
 
     def __init__(
-        self, job: ServeJob, model: Any, tokenizer: Any, template: Template, weights_hash: str = "",
-        folder: Path | None = None,
-    ) -> None:  # fmt: skip
-        """`folder`: where the model's files are, for a backend that reads them itself."""
+        self, job: ServeJob, model: Any, tokenizer: Any, template: Template, folder: Path | None = None
+    ) -> None:
+        """`folder`: where the model's files are, for a backend that reads them itself, and to know whose they are."""
         self.job, self.tokenizer, self.template = job, tokenizer, template
         self.model = model.eval().requires_grad_(False)
         self.created = int(time.time())
@@ -56,15 +56,17 @@ class Served:
             longest *= job.model.rope_factor
         self.context = min(job.context, int(longest)) if longest else job.context
         self.manager = LoRAManager(limit_bytes=job.adapters_mb << 20 or NO_LIMIT)
-        self.manager.inject(model, weights_hash)
-        self._one = threading.Lock()
+        self.manager.inject(model)
+        self._folder, self._one = folder, threading.Lock()
         self._aside: Path | None = None
         if job.backend == "llama_cpp":
             self._aside = Path(tempfile.mkdtemp(prefix="forge-llama-"))
+        self.embedder = ThreadPoolExecutor(1, "embedding")
+        """Embeddings come one after the other, and keep no thread from preparing answers."""
         limits = self._limits()
         backend = self._llama(folder, limits) if job.backend == "llama_cpp" and folder is not None else None
         self.engine = ArrowEngine(model, tokenizer, limits, self.manager, template.stops, backend=backend)
-        self.book = AdapterBook(self.manager, (self.name,), self._described)
+        self.book = AdapterBook(self.manager, (self.name,), self._described, self._identify)
 
     @classmethod
     def load(
@@ -82,7 +84,7 @@ class Served:
         )  # fmt: skip
         if job.int8:
             hold_in_int8(model)
-        return cls(job, model, tokenizer, template, base_hash(folder) if folder.is_dir() else "", folder)
+        return cls(job, model, tokenizer, template, folder)
 
     @property
     def name(self) -> str:
@@ -96,6 +98,7 @@ class Served:
 
     def close(self) -> None:
         """End the engine; what is at work is cancelled."""
+        self.embedder.shutdown(wait=False, cancel_futures=True)
         self.engine.close()
         if self._aside is not None:
             shutil.rmtree(self._aside, ignore_errors=True)
@@ -189,6 +192,12 @@ class Served:
             ids = torch.tensor([list(tokens)], device=self.device)
             hidden = self.model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
             return tuple(hidden[0].float().mean(0).tolist())
+
+    def _identify(self) -> None:
+        """Know the base by the hash of its weights; all are read, so only for an adapter that names its base."""
+        host = self.manager.host
+        if self._folder is not None and host is not None and not host.base_hash:
+            self.manager.inject(self.model, base_hash(self._folder))
 
     def _described(self, card: LoRACard) -> LoRACard:
         tokens = self.of_text(card.description)[:MAX_TOKENS]

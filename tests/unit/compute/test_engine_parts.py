@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, LlamaConfig
 from transformers.generation.logits_process import (
@@ -31,6 +31,7 @@ def tokenizer():
     return AutoTokenizer.from_pretrained(resources_folder() / "demo" / "model")
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.integers(0, 31), st.floats(-100, 100), max_size=4), st.integers(0, 31))
 def test_that_what_is_added_to_logits_decides_with_them(added, likely):
     logits = torch.zeros(32)
@@ -42,6 +43,13 @@ def test_that_what_is_added_to_logits_decides_with_them(added, likely):
     token, _, _ = Chooser(Sampling(temperature=0, bias=bias), (1,)).choose(logits)
     assert wanted[token] == wanted.max()
     assert logits[likely] == 1.0, "the logits given stay as they are"
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-40, 1e-6])
+def test_that_the_smallest_temperatures_take_the_likeliest(temperature):
+    logits = torch.linspace(-40, 40, 32)
+    token, _, _ = Chooser(Sampling(temperature=temperature, seed=1), (1,)).choose(logits)
+    assert token == 31
 
 
 def test_that_what_a_handle_tells_is_heard_without_waiting():
@@ -95,6 +103,7 @@ def possible(sampling: Sampling, logits: torch.Tensor) -> set[int]:
     return found
 
 
+@settings(deadline=None)
 @given(LOGITS, st.integers(1, 6), st.floats(0.1, 0.999), st.floats(0.0, 0.5))
 def test_that_only_what_transformers_would_leave_is_drawn(values, k, p, least):
     logits = torch.tensor(values)

@@ -13,6 +13,7 @@ from peft import PeftModel
 from serving_cases import ASKED, LONG, QUESTION, adapter, client, job_of, opened, plain, said, wait_for
 
 from engine.compute.lora.format import LoRAFormat
+from engine.compute.lora.injection import base_hash
 from engine.compute.serving import counts
 from engine.compute.serving.runner import Server, bind
 from engine.contract.errors import Refused, UserError
@@ -159,6 +160,18 @@ def test_that_auto_takes_the_base_where_nothing_is_like_it(files):
         assert found["adapters"] == {}
         asked = {"model": "auto", "messages": ASKED, "max_tokens": 2}
         assert http.post("/v1/chat/completions", json=asked).json()["model"] == "demo"
+
+
+def test_that_the_base_is_known_by_its_weights_once_an_adapter_names_one(server, tmp_path):
+    host, book = server.desk.served.manager.host, server.desk.served.book
+    assert host.base_hash == ""
+    own = base_hash(DEMO)
+    book.add("own", str(adapter(tmp_path, "own", 8, base_hash=own)))
+    assert host.base_hash == own
+    with pytest.raises(UserError) as caught:
+        book.add("foreign", str(adapter(tmp_path, "foreign", 9, base_hash="1" * 64)))
+    assert caught.value.code == "lora.foreign_base"
+    assert "foreign" not in book.names
 
 
 # What is wrong with an adapter is told at the start, all at once, and while it serves.

@@ -9,6 +9,9 @@ import torch
 
 from engine.compute.inference.engine.requests import Likely, Sampling
 
+COLDEST = 1e-5
+"""Logits divided by less are no numbers any more."""
+
 
 @dataclass
 class Chooser:
@@ -73,7 +76,7 @@ class Chooser:
 
     def _drawn(self, logits: torch.Tensor) -> int:
         asked = self.sampling
-        logits = logits / asked.temperature
+        logits = logits / max(asked.temperature, COLDEST)
         if 0 < asked.top_k < logits.numel():
             logits = logits.masked_fill(logits < logits.topk(asked.top_k).values[-1], float("-inf"))
         chances = torch.softmax(logits, -1)
