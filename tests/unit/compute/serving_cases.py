@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import openai
 import torch
 from lora_cases import DEMO, save_peft
 
+from engine.compute.inference.engine.passes import Passes
 from engine.compute.lora.format import LoRAFormat
 from engine.compute.lora.peft_folder import read_folder
 from engine.compute.serving.runner import Server
@@ -74,6 +76,23 @@ def said(server: Server, model: str = "demo", text: str = QUESTION, count: int =
         extra_body=extra, **more,
     )  # fmt: skip
     return found.choices[0].message.content or ""
+
+
+@contextmanager
+def held() -> Iterator[threading.Event]:
+    """Passes of the engine wait until this is set: what is at work stays at work."""
+    going, real = threading.Event(), Passes.logits
+
+    def logits(*given: Any) -> Any:
+        assert going.wait(60)
+        return real(*given)
+
+    Passes.logits = logits
+    try:
+        yield going
+    finally:
+        going.set()
+        Passes.logits = real
 
 
 def wait_for(reached: Any, seconds: float = 30.0) -> None:

