@@ -225,16 +225,20 @@ class ColumnView(QWidget):
 
     @Slot(int, str)
     def _answer_changed(self, place: int, key: str) -> None:
-        if key == self._column.id or len(self._model.chat.columns) > 1:
-            self._show(place)
+        self._show(place, key == self._column.id)
 
-    def _show(self, place: int) -> None:
+    def _show(self, place: int, mine: bool = True) -> None:
+        """Show an answer; of another column's only whether there is now one to prefer this to."""
         every = self._model.chat.turns
         shown = place - max(0, len(every) - MOST_SHOWN)
-        if 0 <= shown < len(self._turns) and self._turns[shown][0] is every[place]:
-            turn, _question, card = self._turns[shown]
-            alone = self._model.chat.mode == "single" or sum(one.is_usable for one in turn.answers.values()) < 2
+        if not (0 <= shown < len(self._turns) and self._turns[shown][0] is every[place]):
+            return
+        turn, _question, card = self._turns[shown]
+        alone = self._model.chat.mode == "single" or sum(one.is_usable for one in turn.answers.values()) < 2
+        if mine:
             card.show_answer(turn.answers.get(self._column.id), self._model.chances, alone)
+        else:
+            card.show_prefer(alone)
 
     @Slot(int)
     def _scrolled(self, value: int) -> None:
