@@ -57,6 +57,10 @@ ERRORS: dict[int | str, dict[str, Any]] = dict.fromkeys(
     (400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 500, 503, 504), ERROR
 )
 
+STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The answer.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+}
+
 
 def create_app(desk: Desk) -> FastAPI:
     """An instance's application."""
@@ -73,12 +77,12 @@ def create_app(desk: Desk) -> FastAPI:
 
 
 def _answers(app: FastAPI, desk: Desk) -> None:
-    @app.post("/v1/chat/completions")
+    @app.post("/v1/chat/completions", responses=STREAMED)
     async def chat(body: ChatBody, request: Request) -> Response:
         """Answer a conversation."""
         return await _answered(desk, body, request, lambda asking: prepare_chat(desk.served, body, asking))
 
-    @app.post("/v1/completions")
+    @app.post("/v1/completions", responses=STREAMED)
     async def complete(body: CompletionBody, request: Request) -> Response:
         """Continue texts."""
         return await _answered(desk, body, request, lambda asking: prepare_completion(desk.served, body, asking))

@@ -36,7 +36,7 @@ def redacted(value: Any) -> Any:
 def tell(event: str, level: int = logging.INFO, **fields: Any) -> None:
     """A line of the log, in JSON: what happened, and with which trace."""
     if log.isEnabledFor(level):
-        log.log(level, "%s", json.dumps({"event": event, **redacted(fields)}, ensure_ascii=False, default=str))
+        log.log(level, "%s", json.dumps({"event": event, **redacted(fields)}, default=str))
 
 
 class Audit:
@@ -56,7 +56,7 @@ class Audit:
         if self._path is None:
             return
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": at, **redacted(fields)}, ensure_ascii=False).encode() + b"\n"
+        line = json.dumps({"time": at, **redacted(fields)}).encode() + b"\n"
         with self._lock:
             if self._file is None:
                 return

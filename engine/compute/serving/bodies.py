@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -21,10 +20,11 @@ TOOL_NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 
 
 def clean(text: str) -> str:
-    """The text, if no control characters are in it: they are refused, never taken out in silence."""
+    """The text, if no control or half characters are in it: they are refused, never taken out in silence."""
     for place, character in enumerate(text):
-        if (character < " " or "\x7f" <= character <= "\x9f") and character not in PLAIN:
-            name = f"U+{ord(character):04X} ({unicodedata.category(character)})"
+        control = character < " " or "\x7f" <= character <= "\x9f"
+        if (control and character not in PLAIN) or "\ud800" <= character <= "\udfff":
+            name = f"U+{ord(character):04X} ({'control character' if control else 'half of a character'})"
             raise PydanticCustomError("text", "a control character", {"character": name, "place": place})
     return text
 

@@ -82,9 +82,8 @@ class Desk:
     def look(self) -> list[str]:
         """Alerts of this moment."""
         engine = self.served.engine
-        first = engine.metrics.shares(0.95)["first"][0.95]
         values = {
-            "first_token": first, "queue": engine.waiting / self.served.job.waiting,
+            "first_token": self.figures.first_token, "queue": engine.waiting / self.served.job.waiting,
             "errors": self.figures.error_rate, "cache": self.cache_used,
         }  # fmt: skip
         return self.alerts.look(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import time
@@ -150,7 +151,7 @@ class Door:
         endpoint = getattr(route, "path", None) or (scope["path"] if scope["path"] in ANSWERING else "other")
         milliseconds = round(seconds * 1000, 1)
         key, user = asking.key, asking.user
-        self.desk.figures.over(endpoint, status, asking.model, key.tenant)
+        self.desk.figures.over(endpoint, status, asking.model, key.tenant, endpoint in ANSWERING)
         self.desk.audit.add(
             trace=asking.trace, key_id=key.id if asking.known else "", key_hash=key.hash[:12] if asking.known else "",
             tenant=key.tenant, endpoint=scope["path"][:200], method=scope["method"], status=status, ms=milliseconds,
@@ -178,13 +179,11 @@ def _again(body: bytes, receive: Receive) -> Receive:
 
 async def _passed_over(receive: Receive) -> None:
     """Read what nobody keeps, for a while: whoever is still sending would not hear the answer."""
-    size = 0
-    try:
-        async with asyncio.timeout(5.0):
-            while size < PASSED_OVER:
+    size, until = 0, time.monotonic() + 5.0
+    with contextlib.suppress(TimeoutError):
+        while size < PASSED_OVER and time.monotonic() < until:
+            async with asyncio.timeout(0.5):
                 message = await receive()
-                size += len(message.get("body", b""))
-                if message["type"] == "http.disconnect" or not message.get("more_body"):
-                    return
-    except TimeoutError:
-        return
+            size += len(message.get("body", b""))
+            if message["type"] == "http.disconnect" or not message.get("more_body"):
+                return

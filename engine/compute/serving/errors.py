@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from engine.compute.serving.refusals import ROLES, advice_on
 from engine.contract.errors import NotFound, Problem, UserError
@@ -57,7 +58,7 @@ def body_of(error: UserError, trace: str = "") -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": param or None, "code": code, "trace_id": trace}}
 
 
-def answer_of(error: UserError, trace: str = "") -> JSONResponse:
+def answer_of(error: UserError, trace: str = "") -> Response:
     """The whole answer."""
     status = status_of(error)
     headers = {"x-trace-id": trace} if trace else {}
@@ -65,7 +66,8 @@ def answer_of(error: UserError, trace: str = "") -> JSONResponse:
         headers["retry-after"] = str(max(RETRY_S, int(float(error.params.get("seconds", RETRY_S)) + 0.999)))
     if status == 401:
         headers["www-authenticate"] = "Bearer"
-    return JSONResponse(body_of(error, trace), status, headers)
+    # in ASCII: what is told again of a request may hold what UTF-8 does not know
+    return Response(json.dumps(body_of(error, trace)), status, headers, "application/json")
 
 
 def invalid(problems: Sequence[Problem]) -> UserError:

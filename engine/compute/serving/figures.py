@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from engine.compute.inference.engine.metrics import percentile
 from engine.compute.inference.engine.requests import Timing
 
 MOST_LABELS = 100
 OTHER = "other"
 WINDOW_S = 60.0
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-JUDGED = 200
-"""Requests the share of errors is taken over."""
-LEAST_JUDGED = 20
+JUDGED_S = 300.0
+"""What alerts go by: a bad hour is over some time."""
+LEAST_JUDGED, MOST_JUDGED = 20, 4096
 
 
 @dataclass
@@ -65,24 +66,29 @@ class Figures:
         }  # fmt: skip
         self.requests = self.refused = self.failed = 0
         self._recent = deque[tuple[float, int, int]]()
-        self._ends = deque[bool](maxlen=JUDGED)
+        self._ends = deque[tuple[float, bool]](maxlen=MOST_JUDGED)
+        self._firsts = deque[tuple[float, float]](maxlen=MOST_JUDGED)
 
-    def over(self, endpoint: str, status: int, model: str, tenant: str) -> None:
-        """A request has its end."""
+    def over(self, endpoint: str, status: int, model: str, tenant: str, answering: bool = True) -> None:
+        """A request has its end; those that only look are counted apart from those that ask for an answer."""
         at = self._clock()
         with self._lock:
-            self.requests += 1
-            self.refused += 400 <= status < 500
-            self.failed += status >= 500
-            self._ends.append(status >= 500)
-            self._recent.append((at, 1, 0))
+            if answering:
+                self.requests += 1
+                self.refused += 400 <= status < 500
+                self.failed += status >= 500
+                self._ends.append((at, status >= 500))
+                self._recent.append((at, 1, 0))
             labels = (self._models.of(model), self._tenants.of(tenant))
         self._requests.labels(endpoint, str(status), *labels).inc()
 
     def answered(self, timing: Timing, model: str, tenant: str) -> None:
         """An answer is whole."""
+        at = self._clock()
         with self._lock:
-            self._recent.append((self._clock(), 0, timing.answer))
+            self._recent.append((at, 0, timing.answer))
+            if timing.answer:
+                self._firsts.append((at, timing.first))
             labels = (self._models.of(model), self._tenants.of(tenant))
         for kind, count in (("prompt", timing.prompt), ("cached", timing.cached), ("answer", timing.answer)):
             self._tokens.labels(kind, *labels).inc(count)
@@ -106,9 +112,18 @@ class Figures:
 
     @property
     def error_rate(self) -> float:
-        """Share of the last requests that failed; 0 while there were few."""
+        """Share of the requests of the last minutes that failed; 0 while there were few."""
         with self._lock:
-            return sum(self._ends) / len(self._ends) if len(self._ends) >= LEAST_JUDGED else 0.0
+            since = self._clock() - JUDGED_S
+            ends = [failed for at, failed in self._ends if at >= since]
+        return sum(ends) / len(ends) if len(ends) >= LEAST_JUDGED else 0.0
+
+    @property
+    def first_token(self) -> float:
+        """Seconds to the first token that one in twenty of the last minutes exceeded."""
+        with self._lock:
+            since = self._clock() - JUDGED_S
+            return percentile((first for at, first in self._firsts if at >= since), 0.95)
 
     def text(self, now: dict[str, float]) -> bytes:
         """In Prometheus' form, with these values of the moment."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from starlette.responses import Response
@@ -39,27 +39,25 @@ class Hearing:
     said: int = 0
     """Tokens."""
     closed: bool = False
+    left: set[int] = field(default_factory=set)
+    """Choices the engine has not ended."""
+
+    def __post_init__(self) -> None:
+        self.left = set(range(len(self.handles)))
 
     async def words(self) -> AsyncIterator[Word]:
         """Everything, with the number of its choice; whatever ends this ends the answers."""
-        loop, news = asyncio.get_running_loop(), asyncio.Event()
-
-        def heard() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(news.set)
-
+        news = asyncio.Event()
         self.gone.add_done_callback(lambda _task: news.set())
-        for handle in self.handles:
-            handle.watch(heard)
-        going = set(range(len(self.handles)))
+        self._watch(news.set)
         try:
-            while going:
+            while self.left:
                 await self._wait(news)
                 news.clear()
-                for number in sorted(going):
+                for number in sorted(self.left):
                     for one in self.handles[number].news():
                         if isinstance(one, Over):
-                            going.discard(number)
+                            self.left.discard(number)
                             self._over(number, one)
                         else:
                             self.said += 1
@@ -75,10 +73,28 @@ class Hearing:
         for handle in self.handles:
             handle.cancel()
         self.gone.cancel()
-        self.lease.release()
+        self._watch(self._released)
+        self._released()
         self.asking.tokens = self.said
         with contextlib.suppress(UserError):  # it was answered: what cannot be counted is lost
             await self.desk.counts.used(self.asking.key, self.said)
+
+    def _watch(self, heard: Callable[[], object]) -> None:
+        """Call this in the loop whenever the engine has told something."""
+        loop = asyncio.get_running_loop()
+
+        def called() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(heard)
+
+        for number in self.left:
+            self.handles[number].watch(called)
+
+    def _released(self) -> None:
+        """The engine lets go of adapters with its last word: they may be unloaded from then on."""
+        self.left = {n for n in self.left if not any(isinstance(one, Over) for one in self.handles[n].news())}
+        if not self.left:
+            self.lease.release()
 
     async def _wait(self, news: asyncio.Event) -> None:
         left = None if self.timeout is None else self.timeout - (time.monotonic() - self.began)

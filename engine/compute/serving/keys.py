@@ -43,13 +43,14 @@ class Keyring:
         for one in self._keys:
             if hmac.compare_digest(one.hash, wanted):
                 found = one
-        if found is None or len(key) > MOST_KEY:
-            if self._without:
-                return NOBODY
+        known = found is not None and len(key) <= MOST_KEY
+        if found is not None and known and found.valid(self._clock()):
+            return found
+        if self._without:
+            return NOBODY
+        if found is None or not known:
             raise UserError("serve.bad_key")
-        if not found.valid(self._clock()):
-            raise UserError("serve.key_over", key=found.hint or found.id)
-        return found
+        raise UserError("serve.key_over", key=found.hint or found.id)
 
 
 def check_scope(key: ServeKey, *scopes: Scope) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 import time
@@ -19,6 +20,7 @@ from engine.compute.serving.audit import tell
 from engine.compute.serving.counts import open_storage
 from engine.compute.serving.desk import Desk
 from engine.compute.serving.keys import Keyring
+from engine.compute.serving.patient import PatientProtocol
 from engine.compute.serving.served import Served
 from engine.compute.serving.tracing import Tracer
 from engine.contract.errors import Problem, Refused, UserError
@@ -26,6 +28,7 @@ from engine.contract.serving import ServeJob, ServeKey
 
 BACKLOG = 4096
 GRACE_S = 30.0
+MOST_FILES = 65_536
 LOOK_EVERY_S = 2.0
 LINGER_S = 5
 """Seconds a connection that asks nothing stays open."""
@@ -38,9 +41,11 @@ class Server:
         self.desk, self._door = desk, door
         self.app = create_app(desk)
         config = uvicorn.Config(
-            self.app, log_config=None, access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
-            timeout_keep_alive=LINGER_S, backlog=BACKLOG, server_header=False, h11_max_incomplete_event_size=32 << 10,
+            self.app, log_config=None, access_log=False, lifespan="off", ws="none", http=PatientProtocol,
+            loop="asyncio", timeout_keep_alive=LINGER_S, backlog=BACKLOG, server_header=False,
+            h11_max_incomplete_event_size=32 << 10,
         )  # fmt: skip
+        logging.getLogger("uvicorn.access").disabled = True  # the door tells of requests, redacted
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
         self._over = threading.Event()
@@ -107,6 +112,7 @@ class Server:
 
     def start(self) -> tuple[str, int]:
         """Answer from now on; where."""
+        _more_files()
         self._thread.start()
         while not self._uvicorn.started and self._thread.is_alive():
             self._over.wait(0.01)
@@ -154,6 +160,17 @@ class Server:
         while True:
             self.desk.look()
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _more_files() -> None:
+    """Each connection is a file: as many as the system allows this process."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _around(job: ServeJob) -> tuple[list[Problem], socket.socket | None]:

@@ -19,6 +19,7 @@ from engine.compute.data.templates import Template, choose_template
 from engine.compute.inference.base import load_model, load_tokenizer
 from engine.compute.inference.engine.engine import ArrowEngine, Limits
 from engine.compute.inference.engine.requests import Patience
+from engine.compute.inference.int8 import hold_in_int8
 from engine.compute.inference.rope import changes
 from engine.compute.lora.injection import base_hash
 from engine.compute.lora.manager import LoRAManager
@@ -44,6 +45,8 @@ class Served:
         self.created = int(time.time())
         self.device = next(model.parameters()).device
         longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        if longest and job.model.rope == "dynamic":  # it stretches as far as is asked for
+            longest *= job.model.rope_factor
         self.context = min(job.context, int(longest)) if longest else job.context
         self.manager = LoRAManager(limit_bytes=job.adapters_mb << 20 or NO_LIMIT)
         self.manager.inject(model, weights_hash)
@@ -65,6 +68,8 @@ class Served:
         model = load_model(
             folder, dtype or _dtype(asked.dtype, device), asked.attention, device, asked.quantisation, changed=changed
         )  # fmt: skip
+        if job.int8:
+            hold_in_int8(model)
         return cls(job, model, tokenizer, template, base_hash(folder) if folder.is_dir() else "")
 
     @property
@@ -101,7 +106,7 @@ class Served:
     def of_turns(self, turns: Sequence[Mapping[str, Any]], tools: Sequence[Any] = ()) -> tuple[int, ...]:
         """A conversation up to where the assistant begins to speak."""
         self.fits_characters(text for turn in turns if isinstance(text := turn.get("content"), str))
-        return self._tokens(self.template.render([dict(turn) for turn in turns], True, tools))
+        return self._tokens(_whole(self.template.render([dict(turn) for turn in turns], True, tools)))
 
     def of_text(self, text: str) -> tuple[int, ...]:
         """A text as it is; with the token texts begin with, where the model has one."""
@@ -230,6 +235,16 @@ def _dtype(wanted: str, device: torch.device) -> torch.dtype:
     if device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _whole(text: str) -> str:
+    """The text, if no half characters are in it, which names and schemas of tools may hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        params = {"character": "half of a character", "place": error.start}
+        raise UserError("serve.invalid", count=1, problems=[Problem(code="serve.text", params=params)]) from None
+    return text
 
 
 def _as_problems(error: UserError, field: str) -> list[Problem]:

@@ -78,7 +78,7 @@ class Choice:
 
     def likely(self, said: list[Said]) -> dict[str, Any] | None:
         """Log-probabilities of these tokens, as conversations tell them."""
-        if not said or said[0].logprob is None:
+        if self.prepared.asked[0].sampling.logprobs is None:
             return None
         return {"content": [self._token(one.token, one.logprob or 0.0) | {
             "top_logprobs": [self._token(other.token, other.logprob) for other in one.others]} for one in said],
@@ -86,7 +86,7 @@ class Choice:
 
     def likely_texts(self, said: list[Said], begin: int = 0) -> dict[str, Any] | None:
         """The same as texts tell them; `begin`: characters before them."""
-        if not said or said[0].logprob is None:
+        if self.prepared.asked[0].sampling.logprobs is None:
             return None
         tokens, offsets = [self._text(one.token) for one in said], list[int]()
         for one in said:
@@ -163,7 +163,9 @@ class Speaking:
         begin = sum(map(len, choice.text))
         text, calls = choice.add(one)
         said = [one] if isinstance(one, Said) else []
-        likely = choice.likely(said) if self.chat else choice.likely_texts(said, begin)
+        likely = None
+        if said:
+            likely = choice.likely(said) if self.chat else choice.likely_texts(said, begin)
         lines = list[str]()
         if calls:
             at = len(choice.calls) - len(calls)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.contract.api import QueryRequest
 from engine.contract.errors import Conflict, UserError
+from engine.contract.gguf import GgufWritten, WriteGguf
 from engine.contract.lora_tools import (
     AdapterDifference,
     AdapterModule,
@@ -81,6 +82,25 @@ def compare_adapters(order: QueryRequest) -> dict[str, Any]:
     both = {module.path for module in modules}
     only_one, only_other = (sorted(set(it.modules) - both) for it in (one, other))
     return AdapterDifference(modules=modules, only_one=only_one, only_other=only_other).model_dump(mode="json")
+
+
+def write_gguf(order: QueryRequest) -> dict[str, Any]:
+    """A model's folder, or an adapter, as a file of llama.cpp."""
+    from engine.compute.inference import gguf_files
+
+    asked = WriteGguf.model_validate(order.params)
+    source, to = Path(asked.path), Path(asked.to)
+    if to.suffix != ".gguf":
+        raise UserError("gguf.name", path=asked.to)
+    if to.exists():
+        raise Conflict("gguf.exists", path=asked.to)
+    if source.is_file() or (source / "adapter_config.json").is_file():
+        if not asked.base:
+            raise UserError("gguf.no_base")
+        made = gguf_files.write_adapter(_read(source, verify=True), _base_folder(asked.base), to)
+    else:
+        made = gguf_files.write_base(_base_folder(asked.path), to, asked.storage)
+    return GgufWritten(path=asked.to, bytes=made.bytes, tensors=made.tensors, splits=made.splits).model_dump()
 
 
 def _read(path: Path, verify: bool = False) -> Adapter:

@@ -149,6 +149,7 @@ QUERIES: dict[str, Callable[[QueryOrder], dict[str, Any]]] = {
     "write_adapter": adapter_queries.write_adapter,
     "merge_adapters": adapter_queries.merge_adapters,
     "compare_adapters": adapter_queries.compare_adapters,
+    "write_gguf": adapter_queries.write_gguf,
 }
 
 

@@ -25,6 +25,7 @@ from engine.contract.messages.docker import DOCKER
 from engine.contract.messages.doctor import DOCTOR
 from engine.contract.messages.fleet import FLEET
 from engine.contract.messages.forensics import FORENSICS
+from engine.contract.messages.gguf import GGUF
 from engine.contract.messages.guards import GUARDS
 from engine.contract.messages.heads import HEADS
 from engine.contract.messages.house import HOUSE
@@ -86,6 +87,7 @@ MESSAGES: dict[str, Message] = {
     **ADAPTER_START,
     **SAMPLING,
     **SERVING,
+    **GGUF,
     **UNUSUAL,
     **TEACHER,
     **SCRATCH,

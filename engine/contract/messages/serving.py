@@ -12,6 +12,11 @@ SERVING: dict[str, Message] = {
     "serve.idle": Message(
         "Nobody asked for {minutes} minutes: it ended.", "", "Start it again, or raise idle_minutes; 0 never ends it."
     ),
+    "serve.int8_unfit": Message(
+        "The model cannot answer in 8 bits.",
+        "That is for linear layers in bf16 on a processor; these are {dtype} on {device}.",
+        "Set model.dtype to bf16 and gpus to 0, or int8 to false.",
+    ),
     "serve.no_model": Message("No model was named.", "", "Name one: --model demo, or --run RUN for what a run made."),
     "serve.key_form": Message(
         "The key cannot be used.", "It needs 16 to 200 visible ASCII characters.", "Choose another, or leave it out."

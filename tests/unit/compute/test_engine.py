@@ -82,6 +82,26 @@ def test_that_a_known_beginning_is_not_computed_again(engine, model, tokenizer):
     assert engine.pool.tally.rate > 0.4
 
 
+def test_that_beginnings_are_shared_within_a_realm_only(engine, model, tokenizer):
+    prompt = tokens_of(tokenizer, TEXTS[2])
+
+    def cached(realm: str) -> int:
+        answer = engine.submit(Asked(prompt, GREEDY, realm=realm)).whole()
+        assert answer.tokens == greedy(model, prompt)
+        return answer.over.timing.cached
+
+    assert [cached(realm) > 0 for realm in ("a", "b", "", "a", "b", "")] == [False] * 3 + [True] * 3
+
+
+def test_that_an_answer_ends_at_tokens_it_is_given_too(model, tokenizer):
+    prompt = tokens_of(tokenizer, TEXTS[0])
+    words = greedy(model, prompt)
+    with ArrowEngine(model, tokenizer, Limits(blocks=64), ends=[words[3]]) as engine:
+        found = engine.submit(Asked(prompt, Sampling(max_tokens=16, temperature=0))).whole()
+    assert found.tokens == words[: words.index(words[3])]
+    assert found.over.reason == "stop"
+
+
 def test_that_blocks_are_evicted_and_answers_stay_right(model, tokenizer):
     with ArrowEngine(model, tokenizer, Limits(blocks=12, piece=16, rows=2)) as engine:
         for _ in range(2):

@@ -17,7 +17,7 @@ from transformers.generation.logits_process import (
 from engine.compute.inference.engine.blocks import BlockPool, chain
 from engine.compute.inference.engine.metrics import percentile
 from engine.compute.inference.engine.paged import PagedCache, Row, plan
-from engine.compute.inference.engine.requests import Asked, Handle, Patience, Sampling
+from engine.compute.inference.engine.requests import Asked, Handle, Patience, Said, Sampling
 from engine.compute.inference.engine.sampling import Chooser
 from engine.compute.inference.engine.texts import TextStream
 from engine.compute.inference.engine.waiting import Queue
@@ -29,6 +29,30 @@ TIERS = st.lists(st.integers(0, 5), min_size=1, max_size=20)
 @pytest.fixture(scope="module")
 def tokenizer():
     return AutoTokenizer.from_pretrained(resources_folder() / "demo" / "model")
+
+
+@given(st.dictionaries(st.integers(0, 31), st.floats(-100, 100), max_size=4), st.integers(0, 31))
+def test_that_what_is_added_to_logits_decides_with_them(added, likely):
+    logits = torch.zeros(32)
+    logits[likely] = 1.0
+    bias = tuple(added.items())
+    wanted = logits.clone()
+    for token, value in bias:
+        wanted[token] += value
+    token, _, _ = Chooser(Sampling(temperature=0, bias=bias), (1,)).choose(logits)
+    assert wanted[token] == wanted.max()
+    assert logits[likely] == 1.0, "the logits given stay as they are"
+
+
+def test_that_what_a_handle_tells_is_heard_without_waiting():
+    handle, heard = Handle(Asked((1,))), []
+    handle.tell(Said(5, "a"))
+    handle.watch(lambda: heard.append(len(heard)))
+    assert heard == [0], "what was told before is not missed"
+    handle.tell(Said(6, "b"))
+    assert heard == [0, 1]
+    assert [one.token for one in handle.news()] == [5, 6]
+    assert handle.news() == []
 
 
 @given(TIERS)
