@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer, field_validator
 
 from engine.contract.errors import Problem
+from engine.contract.gguf import GgufStorage
 from engine.contract.model import ModelConfig
 from engine.contract.setting import Settings, setting
 from engine.contract.states import Lane
@@ -73,6 +74,11 @@ class ServeJob(Settings):
         0, "Memory for adapters that are held ready; the one not asked for longest goes first. 0: no limit.",
         label="Memory of adapters", unit="MB", ge=0, le=1_000_000,
     )  # fmt: skip
+    backend: Literal["torch", "llama_cpp"] = setting(
+        "torch", "Who computes: torch, with any model and adapters side by side in a batch; llama.cpp, quicker on a "
+        "processor, for dense models of the Llama and Qwen families.", label="Computed by",
+    )  # fmt: skip
+    llama_storage: GgufStorage = setting("q8_0", "What llama.cpp holds the weights in.", label="Weights in llama.cpp")
     int8: bool = setting(
         False, "On a processor, of a model held in bf16: read its weights in 8 bits while answering. Quicker for up to "
         "four requests at once, a little less exact, and half as much memory again.", label="Answer in 8 bits",
@@ -147,6 +153,12 @@ def contradictions(job: ServeJob) -> Iterator[Problem]:
         taken.setdefault(adapter.name, f"adapters.{index}")
     if job.served_name in BASE_NAMES:
         yield Problem(code="serve.name_taken", field="served_name", params={"name": job.served_name, "by": "auto"})
+    if job.backend == "llama_cpp" and job.int8:
+        yield Problem(code="serve.int8_llama", field="int8")
+    if job.backend == "llama_cpp" and job.model.quantisation not in ("none", None):
+        yield Problem(
+            code="serve.quantised_llama", field="model.quantisation", params={"value": job.model.quantisation}
+        )
     if job.open and job.host not in ("127.0.0.1", "::1", "localhost"):
         yield Problem(code="serve.open_to_all", field="open", params={"host": job.host})
 

@@ -184,7 +184,14 @@ def soak(real: ControllerProcess) -> int:
     subprocess.run([WORKER, "-c", MAKE, folder, base, str(TRIED)], check=True, capture_output=True)
     names = [f"a{number}" for number in range(TRIED)]
     adapters = [{"name": name, "path": str(folder / name)} for name in names]
-    job = {"model": DEMO, "context": 128, "adapters": adapters, "restarts": KILLS + 1, "waiting": 4 * CLIENTS}
+    job = {
+        "model": DEMO,
+        "context": 128,
+        "adapters": adapters,
+        "restarts": KILLS + 1,
+        "waiting": 4 * CLIENTS,
+        "cache_mb": 16,  # a larger one would fill for minutes, and its filling look like a leak
+    }
     real.client.edit_settings({"retry_seconds": 0.1})
     run = real.client.serve(ServeJob.model_validate(job), start=False)
     key = real.client.make_serve_key(run.uid, NewKey(scopes=("inference", "adapters"))).key

@@ -206,6 +206,7 @@ SAME_IN_CHINESE = {
         "APOLLO AdamW",
         "StableAdamW",
     ),
+    *("torch", "llama.cpp", "f32", "f16", "q8_0"),
     *("PiSSA", "OLoRA", "CorDA", "LoftQ", "LoRA-GA", "AdaLoRA", "P-tuning", "MLP", "LSTM"),
 }
 """Names and units that Chinese readers know as they are."""

@@ -90,6 +90,11 @@ class LoRAManager:
         with self._lock:
             return self._resident(name).adapter.card
 
+    def adapter(self, name: str) -> Adapter:
+        """What it is made of, in memory."""
+        with self._lock:
+            return self._resident(name).adapter
+
     def unload(self, name: str) -> None:
         """Forget it; refused while requests work with it. The adapters at work go on without it."""
         with self._lock:

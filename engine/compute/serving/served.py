@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +22,7 @@ from engine.compute.inference.base import load_model, load_tokenizer
 from engine.compute.inference.engine.engine import ArrowEngine, Limits
 from engine.compute.inference.engine.requests import Patience
 from engine.compute.inference.int8 import hold_in_int8
+from engine.compute.inference.llama_cpp import LlamaPasses, Sequences
 from engine.compute.inference.rope import changes
 from engine.compute.lora.injection import base_hash
 from engine.compute.lora.manager import LoRAManager
@@ -39,7 +42,11 @@ NO_LIMIT = 1 << 50
 class Served:
     """Model, tokenizer, template, engine and adapters of one instance."""
 
-    def __init__(self, job: ServeJob, model: Any, tokenizer: Any, template: Template, weights_hash: str = "") -> None:
+    def __init__(
+        self, job: ServeJob, model: Any, tokenizer: Any, template: Template, weights_hash: str = "",
+        folder: Path | None = None,
+    ) -> None:  # fmt: skip
+        """`folder`: where the model's files are, for a backend that reads them itself."""
         self.job, self.tokenizer, self.template = job, tokenizer, template
         self.model = model.eval().requires_grad_(False)
         self.created = int(time.time())
@@ -51,7 +58,12 @@ class Served:
         self.manager = LoRAManager(limit_bytes=job.adapters_mb << 20 or NO_LIMIT)
         self.manager.inject(model, weights_hash)
         self._one = threading.Lock()
-        self.engine = ArrowEngine(model, tokenizer, self._limits(), self.manager, template.stops)
+        self._aside: Path | None = None
+        if job.backend == "llama_cpp":
+            self._aside = Path(tempfile.mkdtemp(prefix="forge-llama-"))
+        limits = self._limits()
+        backend = self._llama(folder, limits) if job.backend == "llama_cpp" and folder is not None else None
+        self.engine = ArrowEngine(model, tokenizer, limits, self.manager, template.stops, backend=backend)
         self.book = AdapterBook(self.manager, (self.name,), self._described)
 
     @classmethod
@@ -70,7 +82,7 @@ class Served:
         )  # fmt: skip
         if job.int8:
             hold_in_int8(model)
-        return cls(job, model, tokenizer, template, base_hash(folder) if folder.is_dir() else "")
+        return cls(job, model, tokenizer, template, base_hash(folder) if folder.is_dir() else "", folder)
 
     @property
     def name(self) -> str:
@@ -85,6 +97,8 @@ class Served:
     def close(self) -> None:
         """End the engine; what is at work is cancelled."""
         self.engine.close()
+        if self._aside is not None:
+            shutil.rmtree(self._aside, ignore_errors=True)
 
     def add_adapters(self) -> list[Problem]:
         """Those of the job; everything that is wrong with any of them."""
@@ -194,6 +208,13 @@ class Served:
         blocks = max(least, min(whole, least * job.parallel * 2))
         patience = Patience(job.queue_timeout or None, job.prompt_timeout or None, job.answer_timeout or None)
         return Limits(self.context, blocks, BLOCK, job.parallel, PIECE, job.waiting, patience=patience)
+
+    def _llama(self, folder: Path, limits: Limits) -> LlamaPasses:
+        """llama.cpp over the same files; the model in torch stays for embeddings and the router."""
+        pool = Sequences(limits.blocks + 1, limits.block)
+        assert self._aside is not None
+        storage = self.job.llama_storage
+        return LlamaPasses(folder, self._aside, pool, limits.rows, limits.piece, self.manager, storage)
 
     def _token_bytes(self) -> int:
         """Keys and values of a token."""

@@ -12,6 +12,29 @@ SERVING: dict[str, Message] = {
     "serve.idle": Message(
         "Nobody asked for {minutes} minutes: it ended.", "", "Start it again, or raise idle_minutes; 0 never ends it."
     ),
+    "serve.int8_llama": Message(
+        "", "llama.cpp holds its weights itself.", "Set int8 to false, and llama_storage to q8_0."
+    ),
+    "serve.quantised_llama": Message(
+        "", "llama.cpp reads the weights as they are in the files, not as {value}.", "Set model.quantisation to none."
+    ),
+    "llama.missing": Message(
+        "llama.cpp is not there.",
+        "The package llama_cpp is missing in the worker's environment, or its library cannot be loaded.",
+        "Install it there (pip install llama-cpp-python; it is compiled), or set backend to torch.",
+    ),
+    "llama.refused": Message(
+        "llama.cpp does not take the model '{path}'.", "Its log says why.", "Set backend to torch."
+    ),
+    "llama.no_context": Message(
+        "llama.cpp has no room for {tokens} tokens.", "", "Lower cache_mb, context or parallel."
+    ),
+    "llama.adapter": Message(
+        "llama.cpp does not take the adapter '{name}'.", "Its log says why.", "Set backend to torch."
+    ),
+    "llama.failed": Message(
+        "llama.cpp could not compute the answer.", "It said {code}.", "Ask again, or set backend to torch."
+    ),
     "serve.int8_unfit": Message(
         "The model cannot answer in 8 bits.",
         "That is for linear layers in bf16 on a processor; these are {dtype} on {device}.",

@@ -10,6 +10,7 @@ from engine.contract.errors import Problem
 from engine.contract.optimizers import needed_package
 from engine.contract.push import PUSHERS
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.serving import ServeJob
 from engine.contract.tuners import QUANTISERS
 from engine.contract.watching import TRACKERS
 
@@ -17,12 +18,19 @@ from engine.contract.watching import TRACKERS
 def problems_of_packages(spec: RunSpec, python: str | None) -> list[Problem]:
     """One for each that is missing; none where the interpreter is in no environment we can read."""
     job = spec.job
-    if not isinstance(job, TrainJob) or not python:
+    if not isinstance(job, TrainJob | ServeJob) or not python:
         return []
     rooms = [room for room in Path(python).parent.parent.glob("lib*/python*/site-packages") if room.is_dir()]
     if not rooms:
         return []
-    return [problem for name, problem in _wanted(job) if not any((room / name).is_dir() for room in rooms)]
+    return [problem for name, problem in _needed(job) if not any((room / name).is_dir() for room in rooms)]
+
+
+def _needed(job: TrainJob | ServeJob) -> Iterator[tuple[str, Problem]]:
+    if isinstance(job, TrainJob):
+        yield from _wanted(job)
+    elif job.backend == "llama_cpp":
+        yield "llama_cpp", _missing("backend: llama_cpp", "llama_cpp", "llama-cpp-python", "backend")
 
 
 def _wanted(job: TrainJob) -> Iterator[tuple[str, Problem]]:

@@ -50,7 +50,7 @@ def llama(folder: Path) -> Path:
     return folder
 
 
-def adapter_of(folder: Path, base: Path, **more: Any) -> Path:
+def adapter_of(folder: Path, base: Path, std: float = 0.2, **more: Any) -> Path:
     """One that changes something, of peft's."""
     torch.manual_seed(5)
     model = load_model(base, torch.float32, "auto", torch.device("cpu"))
@@ -60,7 +60,7 @@ def adapter_of(folder: Path, base: Path, **more: Any) -> Path:
     with torch.no_grad():
         for name, parameter in peft.named_parameters():
             if "lora_B" in name:
-                parameter.normal_(std=0.2)
+                parameter.normal_(std=std)
     peft.save_pretrained(folder)
     return folder
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from engine.compute.inference.engine.blocks import BlockPool, Policy, chain
 from engine.compute.inference.engine.metrics import Metrics
 from engine.compute.inference.engine.paged import Row
-from engine.compute.inference.engine.passes import Passes
+from engine.compute.inference.engine.passes import Adapters, Passes
 from engine.compute.inference.engine.requests import Asked, Handle, Over, Patience, Reason, Said, Timing
 from engine.compute.inference.engine.sampling import Chooser
 from engine.compute.inference.engine.shaped import Shaper
@@ -79,6 +79,20 @@ class _Work:
         return self.answer > 0
 
 
+class Backend(Protocol):
+    """Who computes the logits of a step."""
+
+    pool: BlockPool
+
+    def logits(
+        self, rows: Sequence[Row], tokens: Sequence[Sequence[int]], adapters: Sequence[Adapters]
+    ) -> torch.Tensor:
+        """[rows, words] of each row's last token; its tokens before it are known from here on."""
+
+    def close(self) -> None:
+        """Nothing is asked any more."""
+
+
 @dataclass
 class _Inbox:
     """What other threads want of the engine."""
@@ -98,16 +112,18 @@ class ArrowEngine:
         adapters: LoRAManager | None = None,
         ends: Iterable[int] = (),
         thread: bool = True,
+        backend: Backend | None = None,
     ) -> None:
-        """`ends`: tokens that end an answer beside those the model and its tokenizer name.
+        """`ends`: tokens that end an answer beside those the model and its tokenizer name; `backend`: who computes a
+        step's logits in place of the model itself.
 
         Without a thread of its own nothing happens but in `turn`, and what breaks is raised there.
         """
         self.limits, self.tokenizer, self.adapters = limits, tokenizer, adapters
-        self.pool = BlockPool(limits.blocks + 1, limits.block, limits.policy)
+        self.pool = backend.pool if backend is not None else BlockPool(limits.blocks + 1, limits.block, limits.policy)
         if adapters is not None:
             adapters.inject(model)
-        self.passes = Passes(model, self.pool, adapters)
+        self.passes: Backend = backend or Passes(model, self.pool, adapters)
         self.metrics = Metrics(self.pool.tally)
         self._ends = _ends_of(model, tokenizer) | frozenset(ends)
         self._shaper = Shaper(tokenizer, model.config.get_text_config().vocab_size, self._ends)
@@ -134,6 +150,7 @@ class ArrowEngine:
             self._thread.join()
         else:
             self._leave()
+        self.passes.close()
 
     def turn(self) -> bool:
         """One step, of an engine without a thread; False: there is nothing to do."""

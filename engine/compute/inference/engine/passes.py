@@ -50,6 +50,9 @@ class Passes:
         with self._at_work(adapters):
             return self._pass(ids.to(self.device), step, last)
 
+    def close(self) -> None:
+        """Nothing is held beside the model."""
+
     def _pass(self, ids: torch.Tensor, step: Step, last: torch.Tensor) -> torch.Tensor:
         self.cache.step = step
         given: dict[str, Any] = {
