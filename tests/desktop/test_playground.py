@@ -272,6 +272,25 @@ def test_that_what_keeps_a_model_from_loading_is_told_and_can_be_tried_again(rep
         assert page.start._over.isVisible()
 
 
+def test_that_nothing_is_loaded_that_cannot_be(replay, qtbot):
+    replay.window.go("playground")
+    start = replay.window.page.start
+    start.model.set_value("hub")
+    start.model.activated.emit(start.model.currentIndex())
+    assert start.path.isVisible()
+    start.path.setText("no-owner")
+    assert not start.go.isEnabled()
+    assert "owner/name" in start.go.toolTip()
+    start.path.setText("owner/name")
+    assert start.go.isEnabled()
+    assert "No run" in start.from_run.toolTip()
+    replay.desktop.session.offline.emit(UserError("controller.unreachable", detail="", log="").body())
+    assert not start.go.isEnabled()
+    assert "does not answer" in start.go.toolTip()
+    replay.desktop.session.online.emit()
+    assert start.go.isEnabled()
+
+
 def test_that_nothing_is_sent_while_nobody_answers(replay, page, instance, qtbot):
     page.input.text.setPlainText("One")
     replay.desktop.session.offline.emit(UserError("controller.unreachable", detail="", log="").body())
