@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -14,6 +14,8 @@ from engine.contract.api import RunSummary
 from engine.contract.ids import new_id
 
 M = TypeVar("M", bound=BaseModel)
+Trace = Callable[[str, Mapping[str, Any]], object]
+"""Hears the name of each step of a request, and what httpx knows of it."""
 SLOW_S = 60.0
 """For what the controller asks of a service, or counts on a disk, before it answers."""
 
@@ -46,8 +48,11 @@ class Calls(ABC):
         etag: str = "",
         body: BaseModel | None = None,
         timeout: float | None = None,
+        trace: Trace | None = None,
     ) -> AbstractContextManager[httpx.Response]:
-        """A large answer, or one that comes little by little, to be read in pieces; with a body it is posted."""
+        """A large answer, or one that comes little by little, to be read in pieces; with a body it is posted.
+
+        With a `trace` it has a connection of its own, of which that hears."""
 
     @abstractmethod
     def _read(self, answer: httpx.Response, model: type[M]) -> M:

@@ -7,7 +7,7 @@ the request repeated, which idempotency keys make harmless.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from engine.client.adapters import AdapterCalls
 from engine.client.address import Address, Locate, gone, read_address
 from engine.client.alerts import AlertCalls
-from engine.client.calls import M
+from engine.client.calls import M, Trace
 from engine.client.datasets import DatasetCalls
 from engine.client.fleet import FleetCalls
 from engine.client.forecast import ForecastCalls
@@ -266,6 +266,7 @@ class ControllerClient(
         etag: str = "",
         body: BaseModel | None = None,
         timeout: float | None = None,
+        trace: Trace | None = None,
     ) -> Iterator[httpx.Response]:
         """A large answer to be read in pieces; from `offset` on, if the content is still that of the `etag`."""
         address = self._find()
@@ -275,10 +276,14 @@ class ControllerClient(
         if offset and etag:
             headers |= {"Range": f"bytes={offset}-", "If-Range": etag}
         try:
-            with self._http.stream(
-                "GET" if body is None else "POST", address.http + path, params=query, headers=headers,
-                content=None if body is None else body.model_dump_json(), timeout=timeout or self._http.timeout,
-            ) as answer:  # fmt: skip
+            with (
+                self._line(trace) as line,
+                line.stream(
+                    "GET" if body is None else "POST", address.http + path, params=query, headers=headers,
+                    content=None if body is None else body.model_dump_json(), timeout=timeout or self._http.timeout,
+                    extensions={} if trace is None else {"trace": trace},
+                ) as answer,
+            ):  # fmt: skip
                 if answer.is_error:
                     answer.read()
                     raise _error(answer)
@@ -286,6 +291,10 @@ class ControllerClient(
         except httpx.HTTPError as error:
             self._address = None  # it may listen elsewhere by now
             raise self._unreachable(error) from error
+
+    def _line(self, trace: Trace | None) -> AbstractContextManager[httpx.Client]:
+        """The connections all requests share, or one that a trace hears of from its beginning."""
+        return nullcontext(self._http) if trace is None else httpx.Client(trust_env=False)
 
     def resources(self) -> Resources:
         """Slots and load."""

@@ -9,7 +9,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -47,14 +47,19 @@ class Stop:
                 with contextlib.suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
 
-    def watch(self, answer: httpx.Response | None) -> None:
-        """Whose connection is to be cut; None: no longer any."""
-        stream = answer.extensions.get("network_stream") if answer is not None else None
-        found = stream.get_extra_info("socket") if stream is not None else None
+    def hold(self, event: str, info: Mapping[str, Any]) -> None:
+        """For httpx's trace: the connection that is to be cut, from the moment it stands."""
+        if event == "connection.connect_tcp.complete":
+            found = info["return_value"].get_extra_info("socket")
+            with self._lock:
+                self._socket = found if isinstance(found, socket.socket) else None
+            if self.is_set():
+                self.set()
+
+    def let_go(self) -> None:
+        """It is over: the connection may be closed, and its number another's."""
         with self._lock:
-            self._socket = found if isinstance(found, socket.socket) else None
-        if self.is_set():
-            self.set()
+            self._socket = None
 
 
 @dataclass(frozen=True)
@@ -143,14 +148,13 @@ class ServingCalls(Calls):
         if stop.is_set():
             return
         try:
-            with self.fetch(path, body=wish, timeout=ANSWER_S) as answer:
-                stop.watch(answer)
+            with self.fetch(path, body=wish, timeout=ANSWER_S, trace=stop.hold) as answer:
                 yield from _pieces(answer, path)
         except UserError:
             if not stop.is_set():  # else the line was cut on purpose
                 raise
         finally:
-            stop.watch(None)
+            stop.let_go()
 
 
 class _Order(BaseModel):

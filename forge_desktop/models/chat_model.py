@@ -39,6 +39,7 @@ class ChatModel(QObject):
     """Another adapter answers in a column."""
     answer_changed = Signal(int, str)
     """Turn and column."""
+    preferred_changed = Signal()
     busy_changed = Signal()
     counted = Signal()
     """How much of the context is used."""
@@ -223,6 +224,7 @@ class ChatModel(QObject):
         for key, said in answers.items():
             said.preferred = wanted and key == column
             self.answer_changed.emit(place, key)
+        self.preferred_changed.emit()
         self.keep()
 
     # Settings

@@ -67,7 +67,7 @@ class PlaygroundPage(Page):
         self.instance.changed.connect(self._state_changed)
         self.model.columns_changed.connect(self._columns_changed)
         self.model.busy_changed.connect(self._show_deeds)
-        self.model.answer_changed.connect(self._count_pairs)
+        self.model.preferred_changed.connect(self._count_pairs)
         self.blind.changed.connect(self._show_part)
         self.batch.prompts_changed.connect(self.blind_card.refresh)
         bind(self, "local.chat.stop", self.model.stop_all)
@@ -121,7 +121,7 @@ class PlaygroundPage(Page):
             self._parts.addWidget(part)
         self.input = ChatInput(self.model)
         self.input.sent.connect(self._send)
-        self.input.prompts_wanted.connect(lambda: self.model.set_mode("batch"))
+        self.input.prompts_wanted.connect(lambda: self._set_mode("batch"))
         main = column(spacing=14)
         main.addWidget(self._parts, 1)
         main.addWidget(self.input)
@@ -187,7 +187,6 @@ class PlaygroundPage(Page):
             self._add.setToolTip(tr("Add a column"))
         self._add.setVisible(chat.mode == "compare" and bool(name) and not self.blind.is_on)
         self._show_part()
-        self._count_pairs()
 
     @Slot()
     def _show_part(self) -> None:
@@ -203,7 +202,7 @@ class PlaygroundPage(Page):
         return [*pairs_of(self.model.chat), *self.blind.rows()]
 
     @Slot()
-    def _count_pairs(self, *_what: object) -> None:
+    def _count_pairs(self) -> None:
         self.blind_card.set_pairs(len(self.pairs()))
 
     @Slot(bool)

@@ -39,6 +39,7 @@ class AdaptersCard(Card):
         instance.adapters_changed.connect(self.refresh)
         instance.changed.connect(self.refresh)
         chat.column_changed.connect(self._column_changed)
+        chat.columns_changed.connect(self.refresh)
         self.refresh()
 
     @Slot()

@@ -140,6 +140,13 @@ class AnswerCard(Card):
         self._stop.setVisible(coming)
         self._copy.setVisible(bool(said.text))
         self._again.setVisible(not coming)
+        self.show_prefer(alone)
+
+    def show_prefer(self, alone: bool) -> None:
+        """Whether it is the preferred one; `alone`: there is no other to prefer it to."""
+        said = self._answer
+        if said is None:
+            return
         self._prefer.setVisible(self._can_prefer and not alone and said.is_usable)
         self._prefer.setChecked(said.preferred)
         self._prefer.setText(face(tr("Preferred"), True) if said.preferred else tr("Prefer"))

@@ -24,9 +24,9 @@ class BlindCard(Card):
 
     save_wanted = Signal()
 
-    def __init__(self, blind: BlindModel, chat: ChatModel, base: str = "") -> None:
+    def __init__(self, blind: BlindModel, chat: ChatModel) -> None:
         super().__init__(tr("Blind test"))
-        self._blind, self._chat, self._base = blind, chat, base
+        self._blind, self._chat = blind, chat
         self._far = label("", "hint")
         self.head.addStretch(1)
         self.head.addWidget(self._far)
@@ -46,13 +46,10 @@ class BlindCard(Card):
         blind.changed.connect(self.refresh)
         chat.columns_changed.connect(self.refresh)
         chat.column_changed.connect(self._column_changed)
-        chat.answer_changed.connect(self._column_changed)
-        self.pairs = 0
         self.refresh()
 
     def set_pairs(self, number: int) -> None:
         """Rows a dataset would have."""
-        self.pairs = number
         none = "" if number else tr("Nothing was preferred yet.")
         set_enabled(self.save, not none, none)
 
@@ -67,7 +64,7 @@ class BlindCard(Card):
         why = blind.why_not()
         self.tally.setText(self._told() if done else (why or tr("Two answers without names: which is better?")))
         self.go.setVisible(not blind.is_on)
-        set_enabled(self.go, not why or blind.is_on, why)
+        set_enabled(self.go, not why, why)
         self._forget.setVisible(bool(done))
 
     def _told(self) -> str:
@@ -77,9 +74,8 @@ class BlindCard(Card):
         named = sorted((key for key in counts if key in by_key), key=lambda key: -counts[key])
         parts = []
         for place, key in enumerate(named):
-            name = tr("the base") if key == BASE else title_of(by_key[key], self._base)
-            text = tr("{name} preferred in {n}" if not place else "{name} in {n}", name=name, n=counts[key])
-            parts.append(text)
+            name = tr("the base") if key == BASE else title_of(by_key[key], "")
+            parts.append(tr("{name} preferred in {n}" if not place else "{name} in {n}", name=name, n=counts[key]))
         parts.append(tr("tie in {n}", n=counts[TIE]))
         if counts[BAD]:
             parts.append(tr("both bad in {n}", n=counts[BAD]))

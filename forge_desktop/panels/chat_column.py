@@ -18,8 +18,8 @@ from forge_desktop.panels.chat_answer import AnswerCard, Question
 from forge_desktop.theme.controls import Chip, Choice, Elided, button, column, label, row, scrolled
 from forge_desktop.theme.language import count, tr
 
-MOST_SHOWN = 30
-"""Turns that have widgets; older ones are in the export."""
+MOST_SHOWN = 12
+"""Turns that have widgets at first, and so many more each time somebody wants to see older ones."""
 NEAR_END, ROOM_FOR_CHIP = 40, 280
 
 
@@ -44,13 +44,16 @@ class ColumnView(QWidget):
         head = row(self.who, self._chip, self._less, spacing=6)
         head.setStretch(0, 1)
         self._walk = self._make_walk()
-        self._earlier = label("", "hint", wrap=True)
-        self._earlier.hide()
+        self._first = max(0, len(model.chat.turns) - MOST_SHOWN)
+        """The oldest turn that has widgets."""
+        self.earlier = button(tr("Show earlier messages"), "link", "arrow-up", self._show_earlier,
+                              f"chat.earlier.{mine.id}")  # fmt: skip
+        self.earlier.hide()
         inner = QWidget()
         self._empty = label("", "hint", wrap=True)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._empty.setContentsMargins(12, 40, 12, 12)
-        self._list = column(self._empty, self._earlier, None, spacing=10)
+        self._list = column(self._empty, self.earlier, None, spacing=10)
         self._list.setContentsMargins(0, 0, 2, 0)
         inner.setLayout(self._list)
         self._area = scrolled(inner)
@@ -190,10 +193,11 @@ class ColumnView(QWidget):
     def sync(self) -> None:
         """Widgets for the turns there are now; those that stay are left alone."""
         every = self._model.chat.turns
-        wanted = every[-MOST_SHOWN:]
-        self._earlier.setText(count(len(every) - len(wanted), "{n} earlier message is in the export.",
-                                    "{n} earlier messages are in the export."))  # fmt: skip
-        self._earlier.setVisible(len(every) > len(wanted))
+        if self._first >= len(every):
+            self._first = max(0, len(every) - MOST_SHOWN)
+        first = self._first
+        wanted = every[first:]
+        self.earlier.setVisible(first > 0)
         self._empty.setVisible(not every)
         same = 0
         while same < min(len(wanted), len(self._turns)) and self._turns[same][0] is wanted[same]:
@@ -204,13 +208,16 @@ class ColumnView(QWidget):
                 widget.hide()
                 widget.deleteLater()
         del self._turns[same:]
-        first = len(every) - len(wanted)
         for place in range(first + same, len(every)):
             self._add(place, every[place])
         for place in range(first, len(every)):
             self._show(place)
         self._at_end = True
         self.show_who()
+
+    def _show_earlier(self) -> None:
+        self._first = max(0, self._first - MOST_SHOWN)
+        self.sync()
 
     def _add(self, place: int, turn: Turn) -> None:
         name = f"chat.{self._column.id}.{place}"
@@ -225,16 +232,20 @@ class ColumnView(QWidget):
 
     @Slot(int, str)
     def _answer_changed(self, place: int, key: str) -> None:
-        if key == self._column.id or len(self._model.chat.columns) > 1:
-            self._show(place)
+        self._show(place, key == self._column.id)
 
-    def _show(self, place: int) -> None:
+    def _show(self, place: int, mine: bool = True) -> None:
+        """Show an answer; of another column's only whether there is now one to prefer this to."""
         every = self._model.chat.turns
-        shown = place - max(0, len(every) - MOST_SHOWN)
-        if 0 <= shown < len(self._turns) and self._turns[shown][0] is every[place]:
-            turn, _question, card = self._turns[shown]
-            alone = self._model.chat.mode == "single" or sum(one.is_usable for one in turn.answers.values()) < 2
+        shown = place - self._first
+        if not (0 <= shown < len(self._turns) and self._turns[shown][0] is every[place]):
+            return
+        turn, _question, card = self._turns[shown]
+        alone = self._model.chat.mode == "single" or sum(one.is_usable for one in turn.answers.values()) < 2
+        if mine:
             card.show_answer(turn.answers.get(self._column.id), self._model.chances, alone)
+        else:
+            card.show_prefer(alone)
 
     @Slot(int)
     def _scrolled(self, value: int) -> None:

@@ -68,17 +68,21 @@ class AnswerText(QTextEdit):
 
     def show_chances(self, found: Sequence[Token]) -> None:
         """Token by token, each on the ground of how likely it was."""
-        self._forget()
-        self._tokens = list(found)
+        there = len(self._tokens)
+        if not there or self._tokens != list(found[:there]):
+            self._forget()
+            self.clear()
+            there = 0
         self.blockSignals(True)
-        self.clear()
         cursor = QTextCursor(self.document())
+        cursor.movePosition(QTextCursor.MoveOperation.End)
         cursor.beginEditBlock()
-        for one in found:
+        for one in found[there:]:
             self._starts.append(cursor.position())
             cursor.insertText(one.text, ground_of(one))
         cursor.endEditBlock()
         self.blockSignals(False)
+        self._tokens = list(found)
         self._fit()
 
     def _forget(self) -> None:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QLabel
 from engine.contract.errors import UserError
 from engine.contract.states import RunState
 from forge_desktop.models.chat_export import as_json, as_markdown
-from forge_desktop.models.chat_turns import ADAPTER, Column
+from forge_desktop.models.chat_turns import ADAPTER, Answer, Chat, Column, Turn, to_plain
 from forge_desktop.models.deeds import deeds_of
 from forge_desktop.pages.playground_page import PlaygroundPage
 from forge_desktop.theme.look import tokens
@@ -272,6 +272,25 @@ def test_that_what_keeps_a_model_from_loading_is_told_and_can_be_tried_again(rep
         assert page.start._over.isVisible()
 
 
+def test_that_nothing_is_loaded_that_cannot_be(replay, qtbot):
+    replay.window.go("playground")
+    start = replay.window.page.start
+    start.model.set_value("hub")
+    start.model.activated.emit(start.model.currentIndex())
+    assert start.path.isVisible()
+    start.path.setText("no-owner")
+    assert not start.go.isEnabled()
+    assert "owner/name" in start.go.toolTip()
+    start.path.setText("owner/name")
+    assert start.go.isEnabled()
+    assert "No run" in start.from_run.toolTip()
+    replay.desktop.session.offline.emit(UserError("controller.unreachable", detail="", log="").body())
+    assert not start.go.isEnabled()
+    assert "does not answer" in start.go.toolTip()
+    replay.desktop.session.online.emit()
+    assert start.go.isEnabled()
+
+
 def test_that_nothing_is_sent_while_nobody_answers(replay, page, instance, qtbot):
     page.input.text.setPlainText("One")
     replay.desktop.session.offline.emit(UserError("controller.unreachable", detail="", log="").body())
@@ -314,6 +333,32 @@ def test_that_a_chat_goes_on_with_its_adapters_in_another_instance(page, replay,
     qtbot.waitUntil(lambda: page.instance.find("mine") is not None)
     send(page, qtbot, "Two")
     assert said(page, "2") == "mine heard: Two "
+
+
+def test_that_a_long_chat_shows_its_end_and_more_when_wanted(replay, instance, qtbot):
+    turns = [Turn(f"Question {n}", {"1": Answer("base", f"Answer {n}", "done")}) for n in range(20)]
+    replay.window.preferences.set("playground.chat", to_plain(Chat(turns=turns)))
+    with instance.client() as client:
+        replay.backend.instance_client = client
+        page = opened(replay, qtbot)
+        view = page.views[0]
+        assert [turn.user for turn, _question, _card in view._turns] == [f"Question {n}" for n in range(8, 20)]
+        assert view._turns[-1][2].text.toPlainText() == "Answer 19"
+        view.earlier.click()
+        assert [turn.user for turn, _question, _card in view._turns] == [f"Question {n}" for n in range(20)]
+        assert view._turns[0][2].text.toPlainText() == "Answer 0"
+        assert not view.earlier.isVisible()
+        send(page, qtbot, "And?")
+        assert len(instance.asked[-2]["messages"]) in (1, 41)  # the second column has no past
+
+
+def test_that_a_chat_that_cannot_be_read_begins_anew(replay, instance, qtbot):
+    replay.window.preferences.set("playground.chat", {"columns": "many", "turns": 3})
+    replay.window.preferences.set("playground.votes", [{"prompt": 3}])
+    replay.window.go("playground")
+    assert replay.window.page.model.chat.turns == []
+    assert len(replay.window.page.views) == 2
+    assert replay.window.page.blind.votes == []
 
 
 def test_that_a_checkpoint_that_is_asked_for_twice_is_loaded_once(page, instance, qtbot):

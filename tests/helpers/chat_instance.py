@@ -39,6 +39,9 @@ class ChatInstance:
         self.go = threading.Event()
         """Cleared: answers stay after their first word."""
         self.go.set()
+        self.takes = threading.Event()
+        """Cleared: requests wait for their turn, and nothing is said yet."""
+        self.takes.set()
         self.breaks_off = False
         self.cut: list[str] = []
         """Models whose answers nobody waited for."""
@@ -60,6 +63,7 @@ class ChatInstance:
     def close(self) -> None:
         """End it."""
         self.go.set()
+        self.takes.set()
         self._server.should_exit = True
         self._thread.join(10)
 
@@ -122,6 +126,11 @@ class ChatInstance:
         model = next(iter(asked.get("adapters") or {}), model)
         if model in self.errors:
             return _refusal(*self.errors[model], "refused")
+        while not self.takes.is_set():
+            if await request.is_disconnected():
+                self.cut.append(asked["model"])
+                return Response(status_code=499)
+            await asyncio.sleep(POLL_S)
         words = self._words(model, asked)
         if not asked.get("stream"):
             return JSONResponse(_end(words, model) | {"choices": [{"message": {"content": "".join(words)}}]})
