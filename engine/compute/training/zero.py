@@ -231,7 +231,7 @@ def _engine(model: nn.Module, optimizer: torch.optim.Optimizer, members: Members
     os.environ.setdefault("DS_ACCELERATOR", device.type)
     deepspeed = _deepspeed()
     deepspeed.utils.groups._WORLD_GROUP = members.another_group()  # its own would wait for half an hour
-    deepspeed.runtime.zero.partition_parameters.param_count = 0  # all count alike, whatever a process did before
+    deepspeed.zero.Init.param_id = 0  # all count weights alike, whatever a process did before
     os.environ[PLACE] = "0"  # no member sees another one's GPU
     return deepspeed.initialize(model=model, optimizer=optimizer, config=config, dist_init_required=False)[0]
 
