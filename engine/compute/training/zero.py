@@ -169,6 +169,9 @@ class Zero(torch.optim.Optimizer):  # type: ignore[misc]
         if self._gathered is not None:
             self._gathered.__exit__(None, None, None)
             self._gathered = None
+            order = self._parts.parameter_offload.param_coordinator
+            if not order.is_invalid_trace():  # all record anew in which order weights are wanted, and compare it
+                order._invalidate_trace()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -179,10 +182,7 @@ class Zero(torch.optim.Optimizer):  # type: ignore[misc]
             yield
         finally:
             if self.stage == 3:
-                offload = self._parts.parameter_offload
-                if not offload.param_coordinator.is_invalid_trace():
-                    offload.param_coordinator._invalidate_trace()
-                offload._register_deepspeed_module(self._model)
+                self._parts.parameter_offload._register_deepspeed_module(self._model)
             self.put_apart()
 
     def _unhook(self) -> None:
