@@ -163,26 +163,21 @@ class Zero(torch.optim.Optimizer):  # type: ignore[misc]
         if self.stage == 3:
             self._gathered = _deepspeed().zero.GatheredParameters(list(self._model.parameters()))
             self._gathered.__enter__()
+            self._unhook()
 
     def put_apart(self) -> None:
         """Each keeps its part only."""
         if self._gathered is not None:
             self._gathered.__exit__(None, None, None)
             self._gathered = None
-            order = self._parts.parameter_offload.param_coordinator
-            if not order.is_invalid_trace():  # all record anew in which order weights are wanted, and compare it
-                order._invalidate_trace()
+            self._parts.parameter_offload.setup_zero_stage3_hooks()  # numbers the layers anew: in every member, or none
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """With all weights put together before: this member passes through without the others."""
-        if self.stage == 3:
-            self._unhook()
         try:
             yield
         finally:
-            if self.stage == 3:
-                self._parts.parameter_offload._register_deepspeed_module(self._model)
             self.put_apart()
 
     def _unhook(self) -> None:
@@ -190,8 +185,7 @@ class Zero(torch.optim.Optimizer):  # type: ignore[misc]
         offload = self._parts.parameter_offload
         for weight in self._model.parameters():
             weight.ds_active_sub_modules.clear()
-        for hook in (*offload.forward_hooks, *offload.backward_hooks):
-            hook.remove()
+        offload._remove_module_hooks()
         offload.forward_hooks, offload.backward_hooks = [], []
 
     def restore(self) -> None:
