@@ -319,7 +319,7 @@ def test_that_a_checkpoint_goes_on_under_every_strategy(attempt):
     made = attempt(**job, spec=shared("zero3"))
     assert carried_out(made, "zero3") == 0, made.end
     expected = after(made, 0)
-    for number, strategy in enumerate(("fsdp2", "zero1", "ddp", "zero2"), 2):
+    for number, strategy in enumerate(("fsdp2", "zero1", "ddp"), 2):
         other = again(made, 2, number, **shared(strategy)["compute"])
         assert carried_out(other, strategy) == 0, other.end
         near(after(other, 2), expected[2:])
