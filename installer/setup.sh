@@ -83,6 +83,18 @@ PY
 )
   local list; mapfile -t list <<<"$wanted"
   make_environment .venv-worker "${list[@]}"
+  optional .venv-worker 'deepspeed==0.19.8'
+}
+
+# What a worker can do without: where it cannot be had set-up goes on, and its tests are skipped.
+optional() { # folder, what pip installs
+  local folder=$1 package=$2 log
+  [ "$(cat "$folder/.optional" 2>/dev/null)" = "$stamp" ] && return 0
+  log=$(mktemp)
+  DS_BUILD_OPS=0 timeout 180 "$folder/bin/python" -m pip install -q --disable-pip-version-check -c constraints.txt "$package" \
+    >"$log" 2>&1 || { tail -n 5 "$log"; say "could not install $package: what needs it cannot run, and its tests are skipped"; }
+  rm -f "$log"
+  printf '%s' "$stamp" >"$folder/.optional"
 }
 
 # Engines for `make test-docker`: the tests start them; here they are only put on the machine.

@@ -74,7 +74,7 @@ class Placement(Settings):
     strategy: Strategy = setting(
         "ddp",
         "How several share the work: ddp keeps the whole model in each and adds up gradients; fsdp2 parts weights, "
-        "gradients and the optimiser's state; zero2 and zero3 (DeepSpeed) do not run yet.",
+        "gradients and the optimiser's state; so does DeepSpeed: zero1 the state, zero2 gradients too, zero3 all.",
         label="Sharing the work",
     )
     wait_minutes: float = setting(

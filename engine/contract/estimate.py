@@ -76,15 +76,19 @@ def estimate(shape: ModelShape, load: Load, known: Calibration | None = None) ->
     optimizer = OPTIMIZERS.get(load.optimiser, OPTIMIZERS["adamw_torch_fused"])
     state = optimizer.state * trained * (min(1.0, load.directions / shape.hidden) if load.directions else 1.0)
     together = _gathered(shape, load)
-    weights, adapter, gradients, state = (one / load.parted for one in (weights, adapter, gradients, state))
+    bucket = min(gradients, float(BUCKET_BYTES))
+    weights, adapter, gradients = weights / load.parted, adapter / load.parted, gradients / _shared(load, 2)
+    state = (state + _copied(load, trained)) / _shared(load, 1)
     begin_grads = gradients if load.accumulation > 1 else _early_gradients(shape, load)
     kept, working = factor * _activations(shape, load), factor * _working(shape, load)
     logits = _logits(shape, load)
-    at_begin = begin_grads + kept + max(logits, working) + together
+    in_first = working + (bucket if load.zero else 0.0)
+    at_begin = begin_grads + kept + max(logits, in_first) + together
     left = factor * _left(shape, load) + working + 1.5 * together
-    at_end = gradients + max(left, min(gradients, BUCKET_BYTES) if load.members > 1 and load.parted == 1 else 0.0)
+    at_end = gradients + max(left, bucket if load.members > 1 and load.parted == 1 and not load.zero else 0.0)
+    at_end = max(at_end, _reduced(load, gradients, bucket))
     if at_begin >= at_end:
-        moment = {"gradients": begin_grads, "activations": kept + max(0.0, working - logits), "logits": logits}
+        moment = {"gradients": begin_grads, "activations": kept + max(0.0, in_first - logits), "logits": logits}
         weights += together
     else:
         moment = {"gradients": gradients, "activations": at_end - gradients, "logits": 0.0}
@@ -98,6 +102,24 @@ def estimate(shape: ModelShape, load: Load, known: Calibration | None = None) ->
     found["overhead"] = _overhead(load, sum(found.values()), found["weights"], known)
     parts = {part: round(found[part]) for part in PARTS}
     return Estimate(parts=parts, rows=load.rows, width=load.width, measured=factor != 1.0)
+
+
+def _shared(load: Load, stage: int) -> int:
+    """Members among whom that is parted which DeepSpeed parts from this stage on."""
+    return load.members if load.zero >= stage else load.parted
+
+
+def _reduced(load: Load, gradients: float, bucket: float) -> float:
+    """Bytes when DeepSpeed adds up the last gradients: a bucket twice, and this member's part twice."""
+    if load.zero not in (1, 2):
+        return 0.0
+    part, rest = (gradients / load.members, gradients - bucket) if load.zero == 1 else (gradients, 0.0)
+    return 2 * part + 2 * bucket + rest
+
+
+def _copied(load: Load, trained: float) -> float:
+    """Bytes of what DeepSpeed updates: a copy of what learns, in fp32."""
+    return 4.0 * trained if load.zero else 0.0
 
 
 def _early_gradients(shape: ModelShape, load: Load) -> float:

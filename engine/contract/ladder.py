@@ -20,6 +20,7 @@ from engine.contract.calibration import Calibration
 from engine.contract.compute import Placement
 from engine.contract.estimate import estimate
 from engine.contract.load import load_of
+from engine.contract.members import PARTING
 from engine.contract.model_shape import ModelShape
 from engine.contract.optimizers import in_eight_bits
 from engine.contract.run_spec import RunSpec, TrainJob
@@ -92,7 +93,7 @@ def _possible(job: TrainJob, known: Known) -> Iterator[tuple[RungName, dict[str,
     if not training.gradient_checkpointing and job.tuner.kind != "prefix_tuning":
         yield "checkpointing", {"training.gradient_checkpointing": True}
     smaller = in_eight_bits(training.optimizer, known.optimizers)
-    if smaller and known.place.strategy not in ("fsdp2", "zero2", "zero3"):
+    if smaller and known.place.strategy not in PARTING:
         yield "8bit", {"training.optimizer": smaller}
     length = min(known.width or job.data.max_length, job.data.max_length) // 2
     if length >= SHORTEST:

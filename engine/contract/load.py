@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from engine.contract.compute import Placement
+from engine.contract.members import WHOLLY, ZERO_STAGES
 from engine.contract.model_shape import ModelShape
 from engine.contract.optimizers import OPTIMIZERS
 from engine.contract.run_spec import TrainJob
@@ -73,6 +74,8 @@ class Load(BaseModel):
     """That add up their gradients."""
     parted: int = 1
     """Members that have a part each of weights, gradients and the optimiser's state."""
+    zero: int = 0
+    """DeepSpeed's stage: from 1 on the optimiser's state is parted among the members, from 2 on gradients too."""
     taught: int | None = None
     """Layers that learn, all others being frozen (freeze): the last ones, or as a negative number the first ones."""
     modules: tuple[str, ...] = ()
@@ -122,7 +125,7 @@ def load_of(
     return Load(
         full=full, rank=rank, targets=() if tuner.virtual else tuple(job.tuner.targets), dropout=job.tuner.dropout,
         rows=rows_at_once(job, place.members), members=place.members,
-        parted=place.members if place.strategy == "fsdp2" else 1,
+        parted=place.members if place.strategy in WHOLLY else 1, zero=ZERO_STAGES.get(place.strategy, 0),
         width=_width(job, width), trained=1.0 if trained is None else trained,
         accumulation=training.accumulation * training.micro_batch_parts,
         packing=training.packing, checkpointing=training.gradient_checkpointing,

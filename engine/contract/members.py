@@ -10,7 +10,14 @@ from engine.contract.optimizers import OPTIMIZERS
 from engine.contract.stages import STAGES, WHOLE_BATCH, loss_of, stage_of
 from engine.contract.tuners import HOLDINGS, PASSES, TUNERS
 
-Strategy = Literal["ddp", "fsdp2", "zero2", "zero3"]
+Strategy = Literal["ddp", "fsdp2", "zero1", "zero2", "zero3"]
+ZERO_STAGES: Mapping[str, int] = {"zero1": 1, "zero2": 2, "zero3": 3}
+"""DeepSpeed's: the optimiser's state is parted, gradients too, weights too."""
+PARTING = ("fsdp2", *ZERO_STAGES)
+WHOLLY = ("fsdp2", "zero3")
+"""Those that part the weights as well."""
+DEEPSPEED = ("deepspeed", "deepspeed==0.19.8")
+"""What is imported, and what pip is given: inner parts of it are driven, so another version may not do."""
 
 PARTED_STAGES = ("sft", "pretrain", "dpo")
 PARTED_TUNERS = ("lora", "full")
@@ -26,17 +33,15 @@ def members_of(gpus: int | None, processes: int) -> int:
 def contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
     """What of an order for several members does not go together, in a document that may not validate."""
     compute, training = _group(document, "compute"), _group(document, "training")
-    if compute.get("strategy") in ("zero2", "zero3"):
-        yield Problem(code="config.zero_package", field="compute.strategy", params={"strategy": compute["strategy"]})
-        return
+    strategy = str(compute.get("strategy", "ddp"))
     gpus, processes = _whole(compute.get("gpus"), 0), _whole(compute.get("processes", 1), 1)
     if processes is not None and processes > 1 and gpus != 0:
         yield Problem(code="config.processes_gpus", field="compute.processes", params={"processes": processes})
         return
     count = members_of(gpus, processes or 1)
     if count < 2:
-        if compute.get("strategy", "ddp") == "fsdp2":
-            params = {"strategy": "fsdp2"}
+        if strategy in PARTING:
+            params = {"strategy": strategy}
             yield Problem(code="config.strategy_alone", field="compute.strategy", params=params)
         return
     field = "compute.gpus" if gpus else "compute.processes"
@@ -51,14 +56,28 @@ def contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
         return
     yield from _loss(document, stage.name, field)
     yield from _alone(document)
-    if compute.get("strategy", "ddp") == "fsdp2":
-        yield from _parted(document, stage.name)
+    if strategy in PARTING:
+        yield from _parted(document, stage.name, strategy)
+    if strategy in ZERO_STAGES:
+        yield from _one_form(document, strategy)
 
 
-def _parted(document: Mapping[str, Any], stage: str) -> Iterator[Problem]:
-    """What cannot be done with weights of which each member has a part only."""
+def _one_form(document: Mapping[str, Any], strategy: str) -> Iterator[Problem]:
+    """DeepSpeed updates numbers of 32 bits: others it copies first, and scales losses in a way of its own."""
+    model, tuner, training = (_group(document, name) for name in ("model", "tuner", "training"))
+    if training.get("precision", "auto") == "fp16":
+        params = {"strategy": strategy, "value": "fp16", "choices": "auto, fp32, bf16"}
+        yield Problem(code="config.zero_form", field="training.precision", params=params)
+    held = model.get("dtype", "auto")
+    if tuner.get("kind", "lora") == "full" and held in ("bf16", "fp16"):
+        params = {"strategy": strategy, "value": held, "choices": "auto, fp32"}
+        yield Problem(code="config.zero_form", field="model.dtype", params=params)
+
+
+def _parted(document: Mapping[str, Any], stage: str, strategy: str) -> Iterator[Problem]:
+    """What cannot be done where each member has a part only of what learns."""
     tuner, model, training = (_group(document, name) for name in ("tuner", "model", "training"))
-    params = {"strategy": "fsdp2"}
+    params = {"strategy": strategy}
     if stage not in PARTED_STAGES:
         yield Problem(code="config.parted", field="stage", params={**params, "value": stage,
                       "choices": ", ".join(PARTED_STAGES)})  # fmt: skip

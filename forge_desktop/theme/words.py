@@ -263,6 +263,7 @@ ENGLISH = {
     "choice.docker": "Docker",
     "choice.ddp": "Whole model in each (DDP)",
     "choice.fsdp2": "Weights parted (FSDP2)",
+    "choice.zero1": "DeepSpeed ZeRO-1",
     "choice.zero2": "DeepSpeed ZeRO-2",
     "choice.zero3": "DeepSpeed ZeRO-3",
     "check.waiting": "being looked at",

@@ -159,7 +159,7 @@ def load_optimiser_only(trainer: ForgeTrainer, folder: Path) -> None:
             _take_rates(group, past)
         return
     trainer.optimizer.load_state_dict(whole_state(saved))
-    if trainer.members is not None and trainer.members.shards:
+    if trainer.members is not None and trainer.members.strategy == "fsdp2":
         from engine.compute.training.sharded import part_state
 
         part_state(trainer.optimizer.optimizer)

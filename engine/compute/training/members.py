@@ -33,6 +33,8 @@ BUCKET = 16 << 20
 """Numbers that are added up at once."""
 INTERFACES = ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")
 """Set to the computer's own: all members are on one, and nobody outside it can reach them."""
+PLACE = "LOCAL_RANK"
+"""Which DeepSpeed asks for all the time, and by which accelerate would wrap the next model."""
 MESSAGE_BYTES = 64 << 20
 
 
@@ -52,8 +54,9 @@ class Members:
     def __init__(self, number: int, count: int, meeting: Path, patience: float, strategy: Strategy = "ddp") -> None:
         """`meeting` is a file in the attempt's folder; `patience` in seconds, of the first member."""
         self.number, self.count = number, count
-        self.shards = strategy == "fsdp2"
-        """Weights are parted: all must pass through the model equally often."""
+        self.strategy = strategy
+        self.shards = strategy != "ddp"
+        """What learns is parted: all must pass through the model equally often."""
         self.spare: Batch = {}
         """A row to pass through the model where none is left."""
         self.idle = False
@@ -94,6 +97,10 @@ class Members:
             self.joined(self.hear_all())
         else:
             self.say(self.myself)
+
+    def another_group(self) -> Any:
+        """Of all, on the devices, for a library that wants one of its own; it waits as long as this does."""
+        return dist.new_group(range(self.count), timeout=self._patience)
 
     # Words.
 
@@ -154,6 +161,7 @@ class Members:
         """The end of it, for this member."""
         if self._talk is not None:
             self._talk, self.listening = None, False
+            os.environ.pop(PLACE, None)
             dist.destroy_process_group()
 
     # Rows and gradients.
@@ -247,9 +255,23 @@ class _watched:  # noqa: N801 - read as a word of the sentence it stands in
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, RuntimeError):
+        if isinstance(error, RuntimeError) and self._is_theirs(error):
             late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
             raise MemberLost(self._number, in_time=not late) from error
+
+    def _is_theirs(self, error: RuntimeError) -> bool:
+        del error
+        return True
+
+
+class watched_all(_watched):  # noqa: N801
+    """The same around much else, which may fail for reasons of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def _is_theirs(self, error: RuntimeError) -> bool:
+        return isinstance(error, dist.DistError) or "gloo" in str(error).lower()
 
 
 def _buckets(tensors: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:

@@ -7,14 +7,42 @@ one whose loss counts nothing. Between two steps `whole` puts everything togethe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
+
+
+class Sharded:
+    """A model that was parted, and the optimiser of its parts."""
+
+    def __init__(self, model: nn.Module, optimizer: Callable[[], torch.optim.Optimizer]) -> None:
+        self._model, self._optimizer = model, optimizer
+
+    def whole(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """What learns, by name, and the optimiser's state as it would be unparted; all members must ask at once."""
+        put_apart(self._model)
+        return whole_weights(self._model), plain(self._optimizer().state_dict())
+
+    def put_together(self) -> None:
+        """All members must ask at once."""
+        put_together(self._model)
+
+    def put_apart(self) -> None:
+        """Each keeps its part only."""
+        put_apart(self._model)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """With all weights put together before: this member passes through without the others."""
+        return alone(self._model)
+
+    def restore(self) -> None:
+        """Make it the plain model again; all members must ask at once."""
+        restore(self._model)
 
 
 def shard(model: nn.Module) -> None:

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 from engine.compute.training.batches import Batch, rows_between, rows_of
 from engine.compute.training.checkpoint import Chance
 from engine.compute.training.members import Members
+from engine.contract.members import ZERO_STAGES
 
 if TYPE_CHECKING:
+    from engine.compute.training.sharded import Sharded
     from engine.compute.training.trainer import ForgeTrainer
+    from engine.compute.training.zero import Zero
 
 
 def exchange(trainer: ForgeTrainer, members: Members) -> None:
@@ -45,51 +48,49 @@ def fill_up(members: Members, parts: list[Batch]) -> list[Batch]:
     return [*parts, *([members.spare] * max(0, more))]
 
 
+def parted_of(trainer: ForgeTrainer) -> Sharded | Zero | None:
+    """What learns, where it is parted among the members."""
+    if trainer.members is None or not trainer.members.shards:
+        return None
+    if trainer.members.strategy in ZERO_STAGES:
+        return trainer.zero
+    from engine.compute.training.sharded import Sharded
+
+    return Sharded(trainer.model, lambda: trainer.optimizer)
+
+
 @contextmanager
 def whole(trainer: ForgeTrainer) -> Iterator[None]:
     """Between two steps the first member has the whole model, however it is parted while it learns."""
-    members = trainer.members
-    if members is None or not members.shards:
+    members, parted = trainer.members, parted_of(trainer)
+    if members is None or parted is None:
         yield
         return
-    from engine.compute.training import sharded
-
-    model = trainer.model
-    members.ask("whole", lambda: sharded.put_together(model))
-    with sharded.alone(model):
+    members.ask("whole", parted.put_together)
+    with parted.alone():
         yield
 
 
 def learned(trainer: ForgeTrainer) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     """Weights by name, where they are parted, and the optimiser's state, whole; for a checkpoint."""
-    members, optimizer = trainer.members, trainer.optimizer
-    if members is None or not members.shards:
-        return None, optimizer.state_dict()
-    return members.ask("state", lambda: _put_together(trainer))  # type: ignore[no-any-return]
-
-
-def _put_together(trainer: ForgeTrainer) -> tuple[dict[str, Any], dict[str, Any]]:
-    from engine.compute.training import sharded
-
-    sharded.put_apart(trainer.model)
-    return sharded.whole_weights(trainer.model), sharded.plain(trainer.optimizer.state_dict())
+    members, parted = trainer.members, parted_of(trainer)
+    if members is None or parted is None:
+        return None, trainer.optimizer.state_dict()
+    return members.ask("state", parted.whole)  # type: ignore[no-any-return]
 
 
 def put_apart(trainer: ForgeTrainer) -> None:
     """After a pass without a backward one: an optimiser must find the parts of weights that it is to change."""
-    if trainer.members is not None and trainer.members.shards:
-        from engine.compute.training import sharded
-
-        sharded.put_apart(trainer.model)
+    parted = parted_of(trainer)
+    if parted is not None:
+        parted.put_apart()
 
 
 def restore(trainer: ForgeTrainer) -> None:
     """Training is over: the model is plain again."""
-    members = trainer.members
-    if members is not None and members.shards:
-        from engine.compute.training import sharded
-
-        members.ask("restore", lambda: sharded.restore(trainer.model))
+    members, parted = trainer.members, parted_of(trainer)
+    if members is not None and parted is not None:
+        members.ask("restore", parted.restore)
 
 
 def follow(trainer: ForgeTrainer, members: Members) -> None:
@@ -107,6 +108,7 @@ def follow(trainer: ForgeTrainer, members: Members) -> None:
 
 def serve(trainer: ForgeTrainer, members: Members) -> dict[str, Any]:
     """Do what the first member asks between two steps, until it says go or end; its last words."""
+    parted = parted_of(trainer)
     while True:
         said = members.hear()
         members.heard_last = said["what"]
@@ -117,13 +119,11 @@ def serve(trainer: ForgeTrainer, members: Members) -> dict[str, Any]:
         elif said["what"] == "back":
             trainer.go_back(Path(said["folder"]), said["rate"])
             trainer.guards.went_back(trainer.state.global_step)
-        elif said["what"] == "state":
-            _put_together(trainer)
-        elif said["what"] == "restore":
-            restore(trainer)
-        elif said["what"] == "whole":
-            from engine.compute.training import sharded
-
-            sharded.put_together(trainer.model)
-            sharded.put_apart(trainer.model)
+        elif parted is not None and said["what"] == "state":
+            parted.whole()
+        elif parted is not None and said["what"] == "restore":
+            parted.restore()
+        elif parted is not None and said["what"] == "whole":
+            parted.put_together()
+            parted.put_apart()
         members.say({})

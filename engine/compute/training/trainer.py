@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from engine.compute.inference.mode import at_rest
 from engine.compute.training.allocation import Allocation
 from engine.compute.training.batches import IGNORED, Batch, BatchLoader, parts_of, rows_between, rows_of
 from engine.compute.training.callbacks import Keeps, Looks, Pace, StopWatch, Watch
@@ -26,16 +25,21 @@ from engine.compute.training.checkpoint import (
     load_weights,
 )
 from engine.compute.training.guards import Guards
-from engine.compute.training.members import Members
+from engine.compute.training.measuring import mean_loss
+from engine.compute.training.members import Members, watched_all
 from engine.compute.training.objectives import Figures, Objective, Tokens
 from engine.compute.training.optimizers import optimizer_arguments, schedule_arguments
 from engine.compute.training.precision import Precision
 from engine.compute.training.row_losses import RowLosses, keeping
 from engine.compute.training.together import exchange, fill_up, follow, put_apart, shared_out, whole
 from engine.contract.faults import fault, spoilt
+from engine.contract.members import ZERO_STAGES
 from engine.contract.objective import ObjectiveConfig
 from engine.contract.stages import STAGES
 from engine.contract.training import TrainingConfig
+
+if TYPE_CHECKING:
+    from engine.compute.training.zero import Zero
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
     """Trainer that takes its batches from a BatchLoader and measures loss at trained positions only."""
 
     loss_is_scaled_for_ga = True
+    optimizer: torch.optim.Optimizer
 
     def __init__(
         self,
@@ -137,6 +142,9 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         self._step_loss: torch.Tensor | float = 0.0
         self._loss_before: torch.Tensor | None = None
         self._trained, self._joined_at = 0, -1
+        self._last_pass = False
+        self.zero: Zero | None = None
+        """Where DeepSpeed shares the work, once there is an optimiser."""
         self.ended = False
         """Training is to end at this step, though nobody asked at its boundary."""
         self.keeps: Keeps | None = None
@@ -164,12 +172,17 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         more = self.objective.parameters()
         if more:
             made.add_param_group({"params": more, "lr": self.args.learning_rate, "weight_decay": 0.0})
+        if self.members is not None and self.members.strategy in ZERO_STAGES:
+            from engine.compute.training.zero import Zero
+
+            made = self.optimizer = self.zero = Zero(self.model, made, self.members, self.args.max_grad_norm)
+            self.accelerator.backward = lambda loss, **_: made.backward(loss, self._last_pass)
         return made
 
     def _recipes_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """With LoRA+ the second matrices of the adapter learn faster (arXiv 2402.12354)."""
         if self.muon is not None:
-            self.optimizer: torch.optim.Optimizer = self.muon(self.model if model is None else model)
+            self.optimizer = self.muon(self.model if model is None else model)
             return self.optimizer
         if self.plus_ratio is None:
             return super().create_optimizer(model)
@@ -324,9 +337,11 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         """A micro batch, in as many parts as asked for: a sum of losses is the same sum in parts."""
         fault("training.before_batch")
         losses, parts = [], self.cut(inputs)
-        for place, part in enumerate(parts if self.members is None else fill_up(self.members, parts)):
+        passes = parts if self.members is None else fill_up(self.members, parts)
+        for place, part in enumerate(passes):
             if self.members is not None:
                 self.members.idle = place >= len(parts)
+                self._last_pass = not self.members.passes and place == len(passes) - 1
             look = self.look.at(model, inputs, place, len(parts)) if self.look else nullcontext()
             with keeping(self.rows if place < len(parts) else None, part) as content, look:
                 losses.append(super().training_step(model, content, num_items_in_batch))
@@ -340,6 +355,8 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         """The trainer's own, of a gradient that a test may spoil."""
         self._add_up(model)
         self._spoil_gradient(model)
+        if self.zero is not None:  # which clips it in its step
+            return self.zero.norm()
         norm = super()._clip_grad_norm(model)
         return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
 
@@ -359,6 +376,7 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
         if grad_norm is None:
             self._add_up(model)
             self._spoil_gradient(model)
+            grad_norm = self.zero.norm() if self.zero is not None else None
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
         norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
         loss = torch.as_tensor(self._step_loss, device=self.args.device, dtype=torch.float32)
@@ -370,13 +388,17 @@ class ForgeTrainer(Trainer):  # type: ignore[misc]
 
     def _spoil_gradient(self, model: Any) -> None:
         what = spoilt("training.gradient")
-        if what:
+        if what and self.zero is not None:
+            self.zero.multiply(SPOILT[what])
+        elif what:
             for weight in model.parameters():
                 if weight.grad is not None:
                     weight.grad.mul_(SPOILT[what])
 
     def _leave_weights(self, model: Any, loss: float) -> None:
         """Optimisers pass over weights without a gradient: neither decay nor momentum moves them."""
+        if self.zero is not None:
+            self.zero.leave_out()
         if self.accelerator.scaler is not None and self.args.max_grad_norm == 0:
             self.accelerator.unscale_gradients()  # else the scaler would look for gradients in vain
         for weight in (*model.parameters(), *self.objective.parameters()):
@@ -462,25 +484,10 @@ def spoil(point: Literal["training.loss"], loss: torch.Tensor) -> torch.Tensor:
     return loss * SPOILT[what] if what else loss
 
 
-@torch.no_grad()  # type: ignore[untyped-decorator]
-def mean_loss(
-    model: Any, batches: Iterable[Batch], device: torch.device, selective: bool, objective: Objective
-) -> tuple[float, dict[str, float]]:
-    """Mean loss over some batches, and what the stage tells of them; touches neither chance nor the model's mode."""
-    total, count, figures = 0.0, 0, Figures()
-    with at_rest(model):
-        for batch in batches:
-            moved = {name: tensor.to(device) for name, tensor in batch.items()}
-            loss, told = objective.loss(model, moved, selective)
-            total += float(loss)
-            figures.add(told)
-            count += objective.count(batch)
-    return total / max(count, 1), figures.lap()
-
-
 def train(trainer: ForgeTrainer, checkpoint: Path | None = None) -> Outcome:
     """Run the loop from the start or a checkpoint to its end, or to where it was asked to stop."""
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with watched_all():
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return outcome_of(trainer)
 
 

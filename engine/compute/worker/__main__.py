@@ -29,8 +29,8 @@ computer a step of the demo took 0.38 s instead of 0.25. Sleeping at once, it is
 with nothing beside it the same step took 0.16 s instead of 0.10."""
 ALONE = {"OPENBLAS_NUM_THREADS": "1"}
 """numpy would start threads when it is imported; nothing here needs them, and a process to be forked must have none."""
-UNUSED = ("datasets", "pandas")
-"""Packages transformers would import at every start though nothing here uses them."""
+UNUSED = ("datasets", "pandas", "deepspeed")
+"""Packages transformers and accelerate would import in every run though it does not use them."""
 
 
 def prepare() -> None:

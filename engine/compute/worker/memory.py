@@ -63,7 +63,9 @@ class MemoryBook:
         longest = probe.longest_batch(self.trainer.loader, self.trainer.objective, members.count if members else 1)
         width = min(longest.width, self._job.data.max_length)
         load = self._load(device, width, longest)
-        process = max(0, resident() - probe.tensor_bytes(model)) if device == "cpu" else 0
+        zero = self.trainer.zero
+        held = probe.tensor_bytes(model) + (zero.held_bytes if zero is not None else 0)
+        process = max(0, resident() - held) if device == "cpu" else 0
         found = estimate(shape, load, self._known)
         content: dict[str, Any] = {
             "device": device, "parts": dict(found.parts), "total": found.total, "tensors": found.tensors,

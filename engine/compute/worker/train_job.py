@@ -308,13 +308,14 @@ class TrainSession:
 
     def _part(self, materials: Materials, members: Members, start: Start | None) -> None:
         """Part the weights among the members, as they are to begin or to go on."""
-        from engine.compute.training.sharded import shard
-
         if start is not None:
             load_weights(materials.model, start.folder)
         members.join(materials.device)
         members.same(weight for weight in materials.model.parameters() if weight.requires_grad)
-        shard(materials.model)
+        if members.strategy == "fsdp2":  # DeepSpeed parts them with the optimiser, once there is one
+            from engine.compute.training.sharded import shard
+
+            shard(materials.model)
 
     def _compile(self, materials: Materials) -> None:
         """Compile the layers where that is asked for and can be done."""

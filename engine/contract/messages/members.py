@@ -20,13 +20,13 @@ MEMBERS: dict[str, Message] = {
     ),
     "config.parted": Message(
         "",
-        "With strategy {strategy} each member has a part of the weights, and '{value}' needs all of them.",
+        "With strategy {strategy} each member has a part of what learns, and '{value}' needs all of it.",
         "Choose: {choices}; or set compute.strategy to ddp.",
     ),
-    "config.zero_package": Message(
+    "config.zero_form": Message(
         "",
-        "{strategy} is DeepSpeed's, and this version does not start its package, deepspeed.",
-        "Set compute.strategy to fsdp2, which parts the same things, or to ddp.",
+        "With strategy {strategy} DeepSpeed updates numbers of 32 bits, and '{value}' asks for others.",
+        "Choose: {choices}; or set compute.strategy to ddp or fsdp2.",
     ),
     "config.too_few_gpus": Message(
         "", "The run asks for {wanted} GPUs on one node, and {node} has {gpus}.", "Set compute.gpus to {gpus} or less."

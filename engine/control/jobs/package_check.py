@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.contract.acceleration import ATTENTION, LIGER
 from engine.contract.errors import Problem
+from engine.contract.members import DEEPSPEED, ZERO_STAGES
 from engine.contract.optimizers import needed_package
 from engine.contract.push import PUSHERS
 from engine.contract.run_spec import RunSpec, TrainJob
@@ -23,17 +24,17 @@ def problems_of_packages(spec: RunSpec, python: str | None) -> list[Problem]:
     rooms = [room for room in Path(python).parent.parent.glob("lib*/python*/site-packages") if room.is_dir()]
     if not rooms:
         return []
-    return [problem for name, problem in _needed(job) if not any((room / name).is_dir() for room in rooms)]
+    return [problem for name, problem in _needed(spec, job) if not any((room / name).is_dir() for room in rooms)]
 
 
-def _needed(job: TrainJob | ServeJob) -> Iterator[tuple[str, Problem]]:
+def _needed(spec: RunSpec, job: TrainJob | ServeJob) -> Iterator[tuple[str, Problem]]:
     if isinstance(job, TrainJob):
-        yield from _wanted(job)
+        yield from _wanted(spec, job)
     elif job.backend == "llama_cpp":
         yield "llama_cpp", _missing("backend: llama_cpp", "llama_cpp", "llama-cpp-python", "backend")
 
 
-def _wanted(job: TrainJob) -> Iterator[tuple[str, Problem]]:
+def _wanted(spec: RunSpec, job: TrainJob) -> Iterator[tuple[str, Problem]]:
     """What a run imports beside what every worker has, and what is said where it is missing."""
     for index, name in enumerate(job.watching.trackers):
         if name in TRACKERS:
@@ -49,6 +50,8 @@ def _wanted(job: TrainJob) -> Iterator[tuple[str, Problem]]:
         )
     if job.training.liger:
         yield LIGER[0], _missing("Liger", *LIGER, "training.liger")
+    if spec.compute.strategy in ZERO_STAGES:
+        yield DEEPSPEED[0], _missing(spec.compute.strategy, *DEEPSPEED, "compute.strategy")
     target = job.outputs.push.hub
     if target != "none":
         yield PUSHERS[target], _missing(target, PUSHERS[target], PUSHERS[target].replace("_", "-"), "outputs.push.hub")

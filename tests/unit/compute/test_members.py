@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,32 @@ from engine.compute.worker.commands import StopFlag
 from engine.contract import row_losses
 
 TWO = {"compute": {"gpus": 0, "processes": 2}}
+DEEPSPEED = pytest.mark.skipif(
+    find_spec("deepspeed") is None, reason="the worker's environment has no deepspeed, which is optional"
+)
+
+
+def zero(*case):
+    """With DeepSpeed, where it is."""
+    return pytest.param(*case, marks=DEEPSPEED)
+
+
+def shared(strategy: str) -> dict:
+    return {"compute": {**TWO["compute"], "strategy": strategy}}
+
+
+def carried_out(made: Attempt, strategy: str) -> int:
+    """Its exit code. DeepSpeed keeps much for the whole process, so it gets one of its own, as in real life."""
+    return apart(made) if strategy.startswith("zero") else made.run()
+
+
+def apart(made: Attempt) -> int:
+    """Its exit code, where it is a process of its own: it counts faults from one on."""
+    process = made.start()
+    try:
+        return process.wait(150)
+    finally:
+        process.kill()
 
 
 def uneven(count: int) -> list[dict]:
@@ -54,31 +81,31 @@ def test_that_every_row_is_exactly_one_members(rows, count):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "strategy"), [("lora", "ddp"), ("full", "ddp"), ("dpo", "ddp"), ("lora", "fsdp2"), ("full", "fsdp2"),
-                           ("dpo", "fsdp2")]
+                           ("dpo", "fsdp2"), zero("lora", "zero1"), zero("lora", "zero2"), zero("lora", "zero3"),
+                           zero("full", "zero2"), zero("full", "zero3"), zero("dpo", "zero3")]
 )  # fmt: skip
 def test_that_the_curve_is_that_of_one_process(attempt, case, strategy):
     job = {
         "rows": preferences(21) if case == "dpo" else uneven(21),  # the last batch of an epoch has a single row
         "training": {
-            "max_steps": 5, "micro_batch_size": 4, "accumulation": 2, "learning_rate": 1e-3, "validate_every": 2,
+            "max_steps": 10, "micro_batch_size": 4, "accumulation": 2, "learning_rate": 1e-3, "validate_every": 2,
             "micro_batch_parts": 2 if case == "lora" else 1,
         },
         "tuner": {"kind": "full"} if case == "full" else {"kind": "lora", "rank": 4},
         "stage": "dpo" if case == "dpo" else "sft",
     }  # fmt: skip
-    spec = {"compute": {**TWO["compute"], "strategy": strategy}}
-    one, two = attempt(**job, name="one"), attempt(**job, name="two", spec=spec)
-    assert (one.run(), two.run()) == (0, 0), two.end
+    one, both = attempt(**job, name="one"), attempt(**job, name="two", spec=shared(strategy))
+    assert (one.run(), carried_out(both, strategy)) == (0, 0), both.end
     told = ["loss", "grad_norm", "learning_rate", "tokens_seen"]
-    near(curve(two, *told), curve(one, *told))
+    near(curve(both, *told), curve(one, *told))
     if case == "dpo":
         names = ["rewards/margins", "rewards/accuracies", "logps/chosen"]
-        near(curve(two, *names), curve(one, *names))
-    ours, theirs = adapter(two), adapter(one)
+        near(curve(both, *names), curve(one, *names))
+    ours, theirs = adapter(both), adapter(one)
     assert ours.keys() == theirs.keys()
     for name in ours:
         assert ours[name].numpy() == pytest.approx(theirs[name].numpy(), rel=1e-3, abs=1e-4)
-    assert (two.folder / "worker-1.log").is_file()
+    assert (both.folder / "worker-1.log").is_file()
 
 
 @pytest.mark.slow
@@ -117,7 +144,7 @@ def again(made: Attempt, step: int, number: int, **compute) -> Attempt:
     order = json.loads((made.folder / "order.json").read_text())
     point = {"attempt": order["attempt"], "step": step, "path": f"checkpoints/a{order['attempt']}-s{step}"}
     order |= {"attempt": number, "lease": f"l{number}", "resume_required": True, "resume": [point]}
-    order["spec"]["compute"] = {"gpus": 0, **compute}
+    order["spec"]["compute"] = {"gpus": 0} | compute
     (folder / "order.json").write_text(json.dumps(order))
     return Attempt(folder)
 
@@ -131,18 +158,22 @@ def after(made: Attempt, step: int) -> list[list[float]]:
 
 
 @pytest.mark.slow
-def test_that_two_go_on_bit_for_bit_where_they_were(attempt):
-    whole = attempt(**recipe(), spec=TWO)
-    assert whole.run() == 0, whole.end
+@pytest.mark.parametrize("strategy", ["ddp", zero("zero2"), zero("zero3")])
+def test_that_two_go_on_bit_for_bit_where_they_were(attempt, strategy):
+    whole = attempt(**recipe(), spec=shared(strategy))
+    assert carried_out(whole, strategy) == 0, whole.end
     assert (whole.folder.parent.parent / "checkpoints" / "a1-s2" / "chance-1.pt").is_file()
-    resumed = again(whole, 2, 2, processes=2)
-    assert resumed.run() == 0, resumed.end
+    resumed = again(whole, 2, 2, **shared(strategy)["compute"])
+    assert carried_out(resumed, strategy) == 0, resumed.end
     assert after(resumed, 2) == after(whole, 2) != []
     assert not [note for note in resumed.of("note") if note.code == "checkpoint.not_exact"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "strategy"), [("lora", "ddp"), ("lora", "fsdp2"), ("full", "fsdp2")])
+@pytest.mark.parametrize(("kind", "strategy"), [
+    ("lora", "ddp"), ("lora", "fsdp2"), ("full", "fsdp2"), zero("lora", "zero2"), zero("lora", "zero3"),
+    zero("full", "zero3"),
+])  # fmt: skip
 def test_that_a_run_goes_on_with_another_number_of_members(attempt, tmp_path, kind, strategy):
     watching = {"prompts": ["say 1"], "prompt_tokens": 4}
     job = recipe(tuner={"kind": kind, **({"rank": 4} if kind == "lora" else {})}, watching=watching)
@@ -151,7 +182,7 @@ def test_that_a_run_goes_on_with_another_number_of_members(attempt, tmp_path, ki
     one = attempt(**job)
     assert one.run() == 0
     two = again(one, 2, 2, processes=2, strategy=strategy)
-    assert two.run() == 0, two.end
+    assert carried_out(two, strategy) == 0, two.end
     near(after(two, 2), after(one, 2))
     back = again(two, 4, 3)
     assert back.run() == 0, back.end
@@ -211,14 +242,14 @@ def test_that_losses_of_rows_are_those_of_all_members(attempt):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2", zero("zero3")])
 def test_that_an_early_stop_ends_all_members_where_one_process_ends(attempt, tmp_path, strategy):
     job = recipe(stopping={"patience": 1, "min_delta": 100.0, "result": "best"}, tuner={"kind": "lora", "rank": 4})
     job["training"] |= {"max_steps": 40, "validate_every": 2}
     job["data"] = {"train": [{"path": rows_file(job["rows"], tmp_path)}], "validation_share": 0.2}
     one, two = (attempt(**job, name=name, spec={"compute": {"gpus": 0, **compute}})
                 for name, compute in (("one", {}), ("two", {"processes": 2, "strategy": strategy})))  # fmt: skip
-    assert (one.run(), two.run()) == (0, 0), two.end
+    assert (one.run(), carried_out(two, strategy)) == (0, 0), two.end
     assert (two.end.state, two.end.reason, two.end.step) == ("completed", "early_stop", one.end.step)
     near(curve(two, "loss"), curve(one, "loss"))
     found, expected = ([line.values["validation_loss"] for line in made.of("validation")] for made in (two, one))
@@ -228,14 +259,14 @@ def test_that_an_early_stop_ends_all_members_where_one_process_ends(attempt, tmp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2", zero("zero1")])
 def test_that_a_finished_run_of_two_is_extended_on_one_curve(attempt, strategy):
     job = recipe(tuner={"kind": "lora", "rank": 4})
     job["training"]["schedule"] = "constant"
-    spec = {"compute": {**TWO["compute"], "strategy": strategy}}
+    spec = shared(strategy)
     longer = {**job, "training": {**job["training"], "max_steps": 10}}
     short, long = attempt(**job, name="short", spec=spec), attempt(**longer, name="long", spec=spec)
-    assert (short.run(), long.run()) == (0, 0), long.end
+    assert (carried_out(short, strategy), carried_out(long, strategy)) == (0, 0), long.end
     folder = short.folder.parent / "2"
     order = json.loads((short.folder / "order.json").read_text())
     point = {"attempt": 1, "step": 6, "path": "checkpoints/a1-s6"}
@@ -244,7 +275,7 @@ def test_that_a_finished_run_of_two_is_extended_on_one_curve(attempt, strategy):
     folder.mkdir()
     (folder / "order.json").write_text(json.dumps(order))
     extended = Attempt(folder)
-    assert extended.run() == 0, extended.end
+    assert carried_out(extended, strategy) == 0, extended.end
     assert [line.step for line in extended.of("step")] == [7, 8, 9, 10]
     near(after(extended, 6), after(long, 6))
 
@@ -267,12 +298,47 @@ def test_that_a_figure_that_is_none_on_one_member_is_seen_by_all(attempt, monkey
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["kill", "memory", "sleep"])
-def test_that_a_member_that_is_lost_ends_the_attempt_by_its_name(attempt, monkeypatch, how):
+@pytest.mark.parametrize("strategy", [zero("zero1"), zero("zero2"), zero("zero3")])
+@pytest.mark.parametrize(("what", "step"), [("training.loss:nan:3@1", 3), ("training.gradient:huge:7", 7)])
+def test_that_a_step_that_is_left_out_changes_nothing_however_it_is_shared(attempt, monkeypatch, what, step, strategy):
+    monkeypatch.setenv("FORGE_FAULT", what)
+    job = recipe(tuner={"kind": "lora", "rank": 4}, guards={"not_finite": "skip", "exploding_gradient": "skip"})
+    job["training"] |= {"max_steps": 9, "learning_rate": 1e-3}
+    plain, parted = (attempt(**job, name=name, spec=shared(name)) for name in ("ddp", strategy))
+    assert (apart(plain), apart(parted)) == (0, 0), parted.end
+    ours, theirs = ([(guard.step, guard.deed) for guard in made.of("guard")] for made in (parted, plain))
+    assert ours == theirs == [(step, "skipped")]
+    norms, expected = ([[norm] for _loss, norm in after(made, step)] for made in (parted, plain))
+    near(norms, expected)
+    left, kept = adapter(parted), adapter(plain)
+    for name in left:
+        assert left[name].numpy() == pytest.approx(kept[name].numpy(), rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.slow
+@DEEPSPEED
+def test_that_a_checkpoint_goes_on_under_every_strategy(attempt):
+    job = recipe(tuner={"kind": "lora", "rank": 4})
+    made = attempt(**job, spec=shared("zero3"))
+    assert carried_out(made, "zero3") == 0, made.end
+    expected = after(made, 0)
+    for number, strategy in enumerate(("fsdp2", "zero1", "ddp"), 2):
+        other = again(made, 2, number, **shared(strategy)["compute"])
+        assert carried_out(other, strategy) == 0, other.end
+        near(after(other, 2), expected[2:])
+        assert not [note for note in other.of("note") if note.code == "checkpoint.not_exact"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "strategy"), [("kill", "ddp"), ("memory", "ddp"), ("sleep", "ddp"), zero("kill", "zero3"),
+                          zero("memory", "zero2"), zero("sleep", "zero3")]
+)  # fmt: skip
+def test_that_a_member_that_is_lost_ends_the_attempt_by_its_name(attempt, monkeypatch, how, strategy):
     monkeypatch.setenv("FORGE_FAULT", f"training.before_batch:{how}:3@1")
-    spec = {"compute": {**TWO["compute"], "wait_minutes": 0.05 if how == "sleep" else 10}}
+    spec = {"compute": {**shared(strategy)["compute"], "wait_minutes": 0.05 if how == "sleep" else 10}}
     made = attempt(**recipe(), spec=spec)
-    assert made.run() == 1
+    assert carried_out(made, strategy) == 1
     reason, code = {
         "kill": ("worker_killed", "worker.member_lost"),
         "memory": ("out_of_memory", "memory.exhausted"),

@@ -45,6 +45,11 @@ def test_how_many_members_an_order_asks_for(gpus, processes, members):
         ({"gpus": 2}, {"tuner": {"kind": "lora", "init": "eva"}}, "config.members_alone", "tuner.init"),
         ({"gpus": 2}, {"stage": "kto"}, "config.members_loss", "compute.gpus"),
         ({"gpus": 2}, {"stage": "dpo", "objective": {"loss": "aot"}}, "config.members_loss", "compute.gpus"),
+        ({"gpus": 1, "strategy": "zero1"}, {}, "config.strategy_alone", "compute.strategy"),
+        ({"gpus": 2, "strategy": "zero3"}, {"training": {"precision": "fp16"}}, "config.zero_form",
+         "training.precision"),
+        ({"gpus": 2, "strategy": "zero2"}, {"model": {"path": "demo", "hub": "bundled", "dtype": "bf16"},
+         "tuner": {"kind": "full"}}, "config.zero_form", "model.dtype"),
     ],
 )  # fmt: skip
 def test_that_what_does_not_go_together_is_refused_by_its_setting(compute, more, code, field):
@@ -59,6 +64,8 @@ def test_that_what_does_not_go_together_is_refused_by_its_setting(compute, more,
         ({"gpus": 2}, {"stage": "cpo"}),
         ({"gpus": 2}, {"stage": "dpo", "objective": {"rpo_alpha": 1.0}}),
         ({"gpus": 8, "strategy": "fsdp2"}, {}),
+        ({"gpus": 8, "strategy": "zero1"}, {}),
+        ({"gpus": 0, "processes": 2, "strategy": "zero3"}, {"stage": "dpo"}),
         ({"gpus": 0, "processes": 2}, {"stage": "dpo"}),
         ({"gpus": 2}, {"stage": "cpo", "objective": {"cpo_alpha": 0.0}}),
         ({"gpus": 2}, {"stage": "simpo"}),
@@ -67,7 +74,21 @@ def test_that_what_does_not_go_together_is_refused_by_its_setting(compute, more,
     ],
 )
 def test_that_what_goes_together_is_not_refused(compute, more):
-    assert not [code for code, _field in codes(compute, **more) if code.startswith(("config.members", "config.proc"))]
+    assert not [
+        code
+        for code, _field in codes(compute, **more)
+        if code.startswith(("config.members", "config.proc", "config.zero"))
+    ]
+
+
+@pytest.mark.parametrize("strategy", ["fsdp2", "zero1", "zero2", "zero3"])
+def test_that_everything_that_needs_all_of_what_learns_is_named_at_once(strategy):
+    more = {
+        "tuner": {"kind": "ia3"}, "training": {"optimizer": "sgd"}, "guards": {"not_finite": "roll_back"},
+        "model": {"path": "demo", "hub": "bundled", "quantisation": "8bit"},
+    }  # fmt: skip
+    found = {field for code, field in codes({"gpus": 2, "strategy": strategy}, **more) if code == "config.parted"}
+    assert found == {"tuner.kind", "training.optimizer", "guards.not_finite", "model.quantisation"}
 
 
 def test_that_orders_of_earlier_versions_are_read():

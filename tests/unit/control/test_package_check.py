@@ -56,3 +56,15 @@ def test_that_an_environment_nobody_can_read_is_left_to_the_worker(tmp_path):
     spec = order(tmp_path, training={"optimizer": "apollo_adamw"})
     assert problems_of_packages(spec, str(tmp_path / "nowhere" / "bin" / "python")) == []
     assert problems_of_packages(spec, None) == []
+
+
+@pytest.mark.parametrize("strategy", ["zero1", "zero2", "zero3"])
+def test_that_deepspeed_is_named_with_the_command_that_installs_it(tmp_path, python, strategy):
+    spec = order(tmp_path)
+    spec = spec.model_copy(update={"compute": spec.compute.model_copy(update={"strategy": strategy})})
+    (problem,) = problems_of_packages(spec, str(python))
+    assert (problem.code, problem.field) == ("package.missing", "compute.strategy")
+    assert problem.params["used_for"] == strategy
+    assert "deepspeed==" in problem.params["install"]
+    (python.parents[1] / "lib" / "python3.11" / "site-packages" / "deepspeed").mkdir()
+    assert problems_of_packages(spec, str(python)) == []
