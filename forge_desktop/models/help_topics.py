@@ -16,6 +16,8 @@ TOPICS = (
     "run",
     "compare",
     "datasets",
+    "adapters",
+    "serving",
     "nodes",
     "instances",
     "settings",
@@ -36,6 +38,8 @@ OF_PAGE = {
     "instances": "instances",
     "datasets": "datasets",
     "dataset": "datasets",
+    "adapters": "adapters",
+    "serving": "serving",
 }
 """The topic of a kind of page."""
 

@@ -16,8 +16,8 @@ from forge_desktop.theme.look import tokens
 
 WIDE, NARROW = 224, 64
 PAGES = (("runs", "activity", "Runs"), ("new", "plus", "New run"))
-LIBRARY = (("datasets", "database", "Datasets"),)
-"""Under a heading of their own: what runs learn from."""
+LIBRARY = (("datasets", "database", "Datasets"), ("adapters", "box", "Adapters"), ("serving", "upload", "Serving"))
+"""Under a heading of their own: what runs learn from, what they made, and where it answers."""
 OPERATIONS = (("nodes", "server", "Nodes"), ("instances", "container", "Instances"))
 """Under a heading of their own: what runs work on."""
 LAST_PAGES = (("settings", "settings", "Settings"),)

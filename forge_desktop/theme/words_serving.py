@@ -3,5 +3,10 @@
 SERVING_WORDS = {
     "choice.serve": "Server",
     "phase.serving": "Serving",
+    "stage.serving": "Serving",
     "unit.kB": "kB",
+    "scope.inference": "Answers",
+    "scope.embeddings": "Embeddings",
+    "scope.adapters": "Load adapters",
+    "scope.metrics": "Metrics",
 }

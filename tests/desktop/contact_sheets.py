@@ -32,6 +32,7 @@ from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.ask_dialog import AskDialog
 from forge_desktop.panels.resume_dialog import ResumeDialog
 from tests.desktop import (
+    sheets_adapters,
     sheets_alerts,
     sheets_compare,
     sheets_datasets,
@@ -51,6 +52,7 @@ from tests.desktop import (
     sheets_runs,
     sheets_sampling,
     sheets_scratch,
+    sheets_serving,
     sheets_settings,
     sheets_stages,
     sheets_teacher,
@@ -134,6 +136,8 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield from sheets_fleet.pages(desktop, backend)
     yield from sheets_datasets.pages(desktop, backend)
     yield from sheets_sampling.pages(desktop, backend)
+    yield from sheets_adapters.pages(desktop, backend)
+    yield from sheets_serving.pages(desktop, backend)
     yield from wizard_pages(desktop, backend)
     yield from sheets_mix.pages(desktop, backend)
     yield from sheets_stages.pages(desktop, backend)
