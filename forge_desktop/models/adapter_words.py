@@ -116,7 +116,7 @@ def lines_of(one: AdapterEntry) -> list[Line]:
         (tr("Modules"), f"{len(card.targets):,}" if card.targets else "", ""),
         (tr("Stored as"), card.dtype, ""),
         (tr("Error of storing"), percent(card.storage_error, 2) if card.storage_error else "", ""),
-        (tr("Size"), size(one.bytes), tr("{n} bytes", n=f"{one.bytes:,}")),
+        (tr("On disk"), size(one.bytes), tr("{n} bytes", n=f"{one.bytes:,}")),
         (tr("Score"), percent(one.score, 1) if one.score is not None else "", ""),
         (tr("Loss"), figure(one.loss) if one.loss is not None else "", ""),
         *((name, figure(value), "") for name, value in card.metrics.items() if name not in ("score", "loss")),
@@ -127,11 +127,12 @@ def lines_of(one: AdapterEntry) -> list[Line]:
     return [line for line in lines if line[1]]
 
 
-def hashes_of(one: AdapterEntry) -> list[tuple[str, str]]:
-    """Name and whole hash of what can be compared."""
+def hashes_of(one: AdapterEntry) -> list[tuple[str, str, str]]:
+    """Key, name and whole hash of what can be compared."""
     card = one.card
-    hashes = [(tr("File"), card.file_hash), (tr("Base weights"), card.base_hash)]
-    return [pair for pair in [*hashes, *((last_part(name), value) for name, value in card.datasets.items())] if pair[1]]
+    hashes = [("file", tr("File"), card.file_hash), ("base", tr("Base weights"), card.base_hash)]
+    hashes += [("dataset", last_part(name), value) for name, value in card.datasets.items()]
+    return [entry for entry in hashes if entry[2]]
 
 
 def patterns_text(patterns: dict[str, int] | dict[str, float]) -> str:

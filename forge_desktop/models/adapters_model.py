@@ -21,7 +21,7 @@ COLUMNS = (
     Column("name", "Name", 220),
     Column("base", "Base model", 150, 2),
     Column("method", "Method", 96, 3),
-    Column("bytes", "Size", 86, 4, right=True),
+    Column("bytes", "On disk", 86, 4, right=True),
     Column("run", "Run", 130, 7),
     Column("dataset", "Dataset", 130, 8),
     Column("score", "Score", 78, 5, right=True),

@@ -21,11 +21,11 @@ KEPT = 150
 CURVES: dict[str, Callable[[ServeStatus], float]] = {
     "rate": lambda now: now.requests_per_minute,
     "tokens": lambda now: now.tokens_per_second,
-    "first": lambda now: now.first_token.p95,
-    "each": lambda now: now.each_token.p95,
-    "queue": lambda now: now.queue.p95,
-    "whole": lambda now: now.whole.p95,
-    "cache": lambda now: now.cache_used,
+    "first": lambda now: now.first_token.p50,
+    "each": lambda now: now.each_token.p50,
+    "queue": lambda now: now.queue.p50,
+    "whole": lambda now: now.whole.p50,
+    "cache": lambda now: now.cache_hit_rate,
     "busy": lambda now: float(now.running + now.waiting),
 }
 """What has a small curve, and where it stands."""

@@ -105,8 +105,8 @@ class AdapterDetail(QWidget):
             said = label(value, "body", wrap=True, select=True)
             said.setToolTip(tip)
             _add(grid, name, said)
-        for name, value in hashes_of(one):
-            _add(grid, name, self._copyable(name, value, f"{value[:HASH]}…", "sha256"))
+        for key, name, value in hashes_of(one):
+            _add(grid, name, self._copyable(name, value, f"{value[:HASH]}…", key))
         _add(grid, tr("Place"), self._copyable(tr("Place"), one.path, one.path, "path"))
         card.body.addLayout(grid)
         return card

@@ -133,7 +133,7 @@ class ServeDialog(QDialog):
         self.unlocked = self._check("open", setting_label(ServeJob, "open"), False)
         self.first_key = self._check("first_key", tr("Make a first key with it; it is shown once"), True)
         self.processor = self._check("processor", tr("On the processor, beside training"), False)
-        self.restart = self._check("restart", setting_label(ServeJob, "restart"), True)
+        self.restart = self._check("restart", tr("Start it again when its worker dies"), True)
         self.unlocked.setToolTip(setting_sentence(ServeJob, "open"))
         self.restart.setToolTip(setting_sentence(ServeJob, "restart"))
         self.unlocked.toggled.connect(lambda ticked: self.draft.set("open", ticked))

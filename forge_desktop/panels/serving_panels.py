@@ -82,7 +82,7 @@ class ServedAdapters(Card):
         clear(self._grid)
         self._none.setText(tr("It answers as the base model only.") if not states else "")
         self._none.setVisible(not states)
-        for place, text in enumerate((tr("Name"), tr("Rank"), tr("Size"), tr("Requests"), "")):
+        for place, text in enumerate((tr("Name"), tr("Rank"), tr("On disk"), tr("Requests"), "")):
             if states and text:
                 self._grid.addWidget(label(text, "label"), 0, place)
         self._grid.setColumnStretch(0, 1)

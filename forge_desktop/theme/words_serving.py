@@ -4,6 +4,7 @@ SERVING_WORDS = {
     "choice.serve": "Server",
     "phase.serving": "Serving",
     "stage.serving": "Serving",
+    "stage.downloading": "Downloading",
     "unit.kB": "kB",
     "scope.inference": "Answers",
     "scope.embeddings": "Embeddings",
