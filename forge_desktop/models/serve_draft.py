@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from PySide6.QtCore import QObject, Signal
 
 from engine.contract.adapter_library import AdapterEntry, AdapterShelf
+from engine.contract.bundled import MODELS
 from engine.contract.compute import ComputeConfig
 from engine.contract.config_file import check_spec, problem_of
 from engine.contract.errors import ErrorBody, Problem
@@ -64,8 +65,10 @@ class ServeDraft(QObject):
         base = one.card.base_model or one.model
         if one.run:
             self._session.ask(lambda backend: backend.run(one.run).spec, self._of_run, lambda _e: None, owner=self)
-        if base:
-            self.model = {"path": base, "hub": "bundled" if base == "demo" else "huggingface"}
+        if base in MODELS:
+            self.model = {"path": base, "hub": "bundled"}
+        else:  # a folder's name alone says nothing of where it lies
+            self.model = {"path": base, "hub": "huggingface"} if "/" in base else {"path": "", "hub": "local"}
         self.chosen = [one.id]
         self.changed.emit()
 

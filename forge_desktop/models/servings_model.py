@@ -22,7 +22,7 @@ COLUMNS = (
     Column("name", "Instance", 230),
     Column("state", "State", 170),
     Column("address", "Address", 190, 1),
-    Column("rate", "Requests", 92, 2, right=True),
+    Column("rate", "Requests", 112, 2, right=True),
     Column("first", "First token, p50 / p95", 176, 3, right=True),
     Column("tokens", "tok/s", 76, 4, right=True),
     Column("hits", "Cache hits", 96, 6, right=True),

@@ -11,6 +11,7 @@ import pytest
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QPushButton
 
+from engine.contract.lora_tools import WriteAdapter
 from engine.contract.run_spec import RunSpec
 from forge_desktop.app import Desktop
 from forge_desktop.pages.adapters_page import AdaptersPage
@@ -86,6 +87,11 @@ def test_that_a_runs_adapter_appears_is_served_from_the_dialog_and_gets_keys(des
     dialog.name.setText("brought")
     dialog.go.click()
     qtbot.waitUntil(lambda: {made.name for made in page.model.all} == {"teaches", "brought"}, **LONG)
+
+    page.jobs.shrink(WriteAdapter(path=one.path, to="", storage="int8", name="small"))
+    qtbot.waitUntil(lambda: "small" in {made.name for made in page.model.all}, **LONG)
+    small = next(made for made in page.model.all if made.name == "small")
+    assert (small.card.dtype, small.bytes < one.bytes, small.card.storage_error > 0) == ("int8", True, True)
 
     page.do("serve", one)
     serve = top(qtbot, ServeDialog)
