@@ -158,7 +158,7 @@ class WindowPages(QMainWindow):
         from forge_desktop.pages.instance_page import InstancePage
         from forge_desktop.pages.serving_page import ServingPage
 
-        if rest and rest.partition("/")[0] != "new":
+        if rest and rest.partition("/")[0] not in ("new", "like"):
             one = InstancePage(self.session, self.actions_of_runs, rest)
             one.told.connect(self._show_news)
             return one

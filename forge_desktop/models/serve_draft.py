@@ -47,12 +47,16 @@ class ServeDraft(QObject):
         self.chosen: list[str] = []
         """Ids of adapters, in the order they were chosen."""
         self.starting = False
+        self._paths: list[str] = []
+        """Adapters of the instance this one is to be like."""
 
     def fetch(self, wanted: str = "") -> None:
         """Ask which adapters there are; `wanted` is chosen at once, with its base model."""
 
         def got(shelf: AdapterShelf) -> None:
             self.library = list(shelf.adapters)
+            by_path = {path: entry.id for entry in self.library for path in (entry.path, entry.folder) if path}
+            self.chosen = [by_path[path] for path in self._paths if path in by_path]
             one = next((entry for entry in self.library if entry.id == wanted), None)
             if one is not None:
                 self.begin_with(one)
@@ -70,6 +74,16 @@ class ServeDraft(QObject):
         else:  # a folder's name alone says nothing of where it lies
             self.model = {"path": base, "hub": "huggingface"} if "/" in base else {"path": "", "hub": "local"}
         self.chosen = [one.id]
+        self.changed.emit()
+
+    def begin_like(self, name: str, job: ServeJob) -> None:
+        """The same once more, to be changed before it is started; adapters the library has are chosen again."""
+        usual = {field: declared.get_default(call_default_factory=True) for field, declared in
+                 ServeJob.model_fields.items() if not declared.is_required()}  # fmt: skip
+        self.name, self.model = name, job.model.model_dump(mode="json")
+        self.settings = {key: value for key in usual if key not in ("kind", "adapters")
+                         and (value := getattr(job, key)) != usual[key]}  # fmt: skip
+        self._paths = [one.path for one in job.adapters]
         self.changed.emit()
 
     def _of_run(self, spec: RunSpec) -> None:

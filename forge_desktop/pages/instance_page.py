@@ -63,6 +63,10 @@ class InstancePage(Page):
         head.addLayout(column(self._name, self._about, spacing=0), 1)
         head.addWidget(self._chip)
         head.addLayout(self._buttons)
+        head.addWidget(
+            button("", "quiet", "copy", partial(self.navigate.emit, f"serving/like/{self.run.uid}"), "serving.like",
+                   tr("Serve another like it…"))
+        )  # fmt: skip
         self.outer.addLayout(head)
 
     def _build_content(self) -> None:

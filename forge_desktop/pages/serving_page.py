@@ -8,8 +8,9 @@ from PySide6.QtCore import QPoint, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
 from PySide6.QtWidgets import QMenu, QStackedWidget
 
-from engine.contract.api import RunSummary
+from engine.contract.api import RunDetail, RunSummary
 from engine.contract.errors import ErrorBody
+from engine.contract.serving import ServeJob
 from forge_desktop.bridge.backend_instance import Begun
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
@@ -25,11 +26,14 @@ from forge_desktop.theme.controls import Card, Elided, button, column, label, ro
 from forge_desktop.theme.language import count, tr
 from forge_desktop.theme.look import tokens
 
-NEW = "new"
+NEW, LIKE = "new", "like"
 
 
 class ServingPage(Page):
-    """Looks every two seconds while it is shown."""
+    """Looks every two seconds while it is shown. `new/<id>` of its address serves an adapter, `like/<uid>` the same
+
+    as another instance.
+    """
 
     told = Signal(str)
     """News for the banner."""
@@ -64,6 +68,8 @@ class ServingPage(Page):
         wanted, _, adapter = rest.partition("/")
         if wanted == NEW:
             QTimer.singleShot(0, self, partial(self.serve_one, adapter))
+        elif wanted == LIKE:
+            session.ask(lambda backend: backend.run(adapter), self.serve_like, self._failed, owner=self)
 
     def _build_stack(self) -> None:
         card = Card(margins=(1, 1, 1, 4))
@@ -89,6 +95,16 @@ class ServingPage(Page):
     def serve_one(self, adapter: str = "") -> ServeDialog:
         """Open the dialog that starts an instance; with an adapter's id that one is chosen."""
         dialog = ServeDialog(self._session, self._preferences, self, adapter)
+        dialog.started.connect(self._began)
+        dialog.open()
+        return dialog
+
+    def serve_like(self, detail: RunDetail) -> ServeDialog | None:
+        """Open the dialog with what another instance was asked to serve."""
+        job = detail.spec.job
+        if not isinstance(job, ServeJob):
+            return None
+        dialog = ServeDialog(self._session, self._preferences, self, like=(detail.run.name, job))
         dialog.started.connect(self._began)
         dialog.open()
         return dialog
@@ -152,8 +168,10 @@ class ServingPage(Page):
         seen = self.model.seen.get(run.uid)
         address = seen.instance.address if seen and seen.instance else ""
         silent = "" if address else tr("It has no address yet.")
+        again = f"serving/{LIKE}/{run.uid}"
         entries = [
             ("open", "arrow-right", tr("Open"), partial(self._open, run), ""),
+            ("like", "plus", tr("Serve another like it…"), partial(self.navigate.emit, again), ""),
             ("address", "copy", tr("Copy the address"), partial(self._copy, f"{address}/v1"), silent),
             *((deed.key, deed.icon, deed.text, partial(self.deeds.do, deed.key, run), deed.why_not)
               for deed in deeds_of(run, self._session.is_online)),

@@ -45,14 +45,19 @@ class ServeDialog(QDialog):
     started = Signal(object)
     """Begun: the run, and the key that was made with it."""
 
-    def __init__(self, session: Session, preferences: Preferences, parent: QWidget, adapter: str = "") -> None:
-        """`adapter`: id of one that is served from the start, on its own base model."""
+    def __init__(
+        self, session: Session, preferences: Preferences, parent: QWidget, adapter: str = "",
+        like: tuple[str, ServeJob] | None = None,
+    ) -> None:  # fmt: skip
+        """`adapter`: id of one that is served from the start, on its own base; `like`: name and job to begin with."""
         super().__init__(parent)
         self.setObjectName("serve")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Serve a model"))
         self.resize(WIDTH, HEIGHT)
         self.draft = ServeDraft(session, self)
+        if like is not None:
+            self.draft.begin_like(*like)
         self.lines: dict[str, FormLine] = {}
         """By the setting they show."""
         self.boxes: dict[str, QCheckBox] = {}
@@ -103,7 +108,7 @@ class ServeDialog(QDialog):
         line = FormLine(setting_label(ServeJob, "model"), self.path, "", pick)
         self.lines["model"] = line
         first = row(self.hub, self.recent, None, spacing=8)
-        name = Field(hint=tr("Serve {name}", name="…"), name="serve.name")
+        name = Field(self.draft.name, tr("Serve {name}", name="…"), "serve.name")
         name.textChanged.connect(lambda text: setattr(self.draft, "name", text.strip()))
         made = QWidget()
         whole = column(label(tr("Source of the model"), "label"), spacing=6)
@@ -130,17 +135,18 @@ class ServeDialog(QDialog):
 
     def _who(self) -> QWidget:
         """Where it listens, and who may ask."""
-        self.unlocked = self._check("open", setting_label(ServeJob, "open"), False)
+        self.unlocked = self._check("open", setting_label(ServeJob, "open"), bool(self.draft.settings.get("open")))
         self.first_key = self._check("first_key", tr("Make a first key with it; it is shown once"), True)
         self.processor = self._check("processor", tr("On the processor, beside training"), False)
-        self.restart = self._check("restart", tr("Start it again when its worker dies"), True)
+        self.restart = self._check("restart", tr("Start it again when its worker dies"),
+                                   bool(self.draft.settings.get("restart", True)))  # fmt: skip
         self.unlocked.setToolTip(setting_sentence(ServeJob, "open"))
         self.restart.setToolTip(setting_sentence(ServeJob, "restart"))
         self.unlocked.toggled.connect(lambda ticked: self.draft.set("open", ticked))
         self.restart.toggled.connect(lambda ticked: self.draft.set("restart", ticked))
         self.first_key.toggled.connect(lambda ticked: setattr(self.draft, "first_key", ticked))
         self.processor.toggled.connect(lambda ticked: setattr(self.draft, "on_processor", ticked))
-        host = Field("127.0.0.1", name="serve.host")
+        host = Field(str(self.draft.settings.get("host", "127.0.0.1")), name="serve.host")
         host.textChanged.connect(lambda text: self.draft.set("host", text.strip()))
         self.lines["host"] = FormLine(setting_label(ServeJob, "host"), host, setting_sentence(ServeJob, "host"))
         self.lines["open"] = FormLine(tr("Who may ask"), self.unlocked)
@@ -162,7 +168,7 @@ class ServeDialog(QDialog):
         grid.setSpacing(14)
         for place, name in enumerate(NUMBERS):
             declared = ServeJob.model_fields[name]
-            field = Field(f"{declared.default:g}", name=f"serve.{name}")
+            field = Field(f"{self.draft.settings.get(name, declared.default):g}", name=f"serve.{name}")
             field.textChanged.connect(partial(self._number_typed, name))
             title, unit = setting_label(ServeJob, name), extra(declared).get("unit")
             titled = f"{title} ({word('unit', unit)})" if unit else title

@@ -19,6 +19,7 @@ from forge_desktop.pages.instance_page import InstancePage
 from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.serving_page import ServingPage
 from forge_desktop.panels.key_dialogs import RotateDialog, ShowKeyDialog
+from forge_desktop.panels.serve_dialog import ServeDialog
 from tests.desktop.sheets_serving import BUSY, fill, job
 
 pytestmark = pytest.mark.slow
@@ -161,6 +162,23 @@ def test_every_problem_stands_at_its_field_and_nothing_is_started(replay, qtbot)
     assert "/none" in dialog.lines["model"].problem()
     assert not replay.backend._runs
     assert dialog.go.isEnabled()
+    dialog.reject()
+
+
+def test_another_like_it_begins_with_its_settings(replay, qtbot):
+    shelf = fake_adapters.fill(replay.backend, time.time())
+    adapters = [{"name": "own", "path": shelf[1].path}]
+    page, _uid = ready(replay, qtbot, adapters=adapters, port=8000, context=2048, restart=False)
+    page.findChild(QPushButton, "serving.like").click()
+    qtbot.waitUntil(lambda: isinstance(QApplication.activeModalWidget(), ServeDialog))
+    dialog = QApplication.activeModalWidget()
+    qtbot.waitUntil(lambda: dialog.draft.chosen == [shelf[1].id] and dialog.boxes[shelf[1].id].isChecked())
+    assert (dialog.lines["port"].control.text(), dialog.lines["context"].control.text()) == ("8000", "2048")
+    assert not dialog.restart.isChecked()
+    dialog.lines["port"].control.setText("8001")
+    spec, problems = dialog.draft.order()
+    assert not problems
+    assert (spec.name, spec.job.port, spec.job.context, spec.job.restart) == ("desk", 8001, 2048, False)
     dialog.reject()
 
 
