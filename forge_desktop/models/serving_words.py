@@ -147,9 +147,9 @@ def python_text(address: str, model: str, is_open: bool) -> str:
     return (
         "from openai import OpenAI\n\n"
         f'client = OpenAI(base_url="{address}/v1", api_key="{key}")\n'
-        "answer = client.chat.completions.create(\n"
+        "made = client.chat.completions.create(\n"
         f'    model="{model}",\n'
         '    messages=[{"role": "user", "content": "Hello"}],\n'
         ")\n"
-        "print(answer.choices[0].message.content)"
+        "print(made.choices[0].message.content)"
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from engine.contract.adapter_library import AdapterEntry
 from forge_desktop.models.adapter_words import HASH, base_of, datasets_of, hashes_of, last_part, lines_of
@@ -15,7 +16,7 @@ from forge_desktop.theme.controls import Card, Chip, Elided, button, clear, labe
 from forge_desktop.theme.language import tr
 from forge_desktop.theme.look import tokens
 
-NAME_WIDTH, KIND_WIDTH = 116, 88
+NAME_WIDTH, KIND_WIDTH, GAP = 116, 88, 8
 
 
 class AdapterDetail(QWidget):
@@ -70,14 +71,12 @@ class AdapterDetail(QWidget):
              ("smaller", tr("Make smaller…"), "default", "layers")),
             (("modules", tr("Modules…"), "default", "list-ordered"), ("remove", tr("Remove…"), "danger", "trash-2")),
         )  # fmt: skip
-        grid = QGridLayout()
-        grid.setSpacing(8)
-        for line, pair in enumerate(deeds):
-            for place, (key, text, variant, icon) in enumerate(pair):
-                made = button(text, variant, icon, partial(self.wanted.emit, key), f"adapters.{key}")
-                set_enabled(made, not why_not.get(key), why_not.get(key, ""))
-                grid.addWidget(made, line, place)
-        card.body.addLayout(grid)
+        buttons = []
+        for key, text, variant, icon in (deed for pair in deeds for deed in pair):
+            made = button(text, variant, icon, partial(self.wanted.emit, key), f"adapters.{key}")
+            set_enabled(made, not why_not.get(key), why_not.get(key, ""))
+            buttons.append(made)
+        card.body.addWidget(_Pairs(buttons))
         return card
 
     def _lineage(self, one: AdapterEntry) -> Card:
@@ -127,6 +126,38 @@ class AdapterDetail(QWidget):
         self.copied.emit(value)
 
 
+class _Pairs(QWidget):
+    """Buttons two by two, or one below the other where their words are long."""
+
+    def __init__(self, buttons: Sequence[QPushButton]) -> None:
+        super().__init__()
+        self._buttons, self._beside = buttons, 0
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(GAP)
+        self._arrange(2)
+
+    def minimumSizeHint(self) -> QSize:
+        """Qt's own hook: as wide as one of them."""
+        return QSize(max(made.sizeHint().width() for made in self._buttons), super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Qt's own hook."""
+        super().resizeEvent(event)
+        widest = max(made.sizeHint().width() for made in self._buttons)
+        self._arrange(2 if 2 * widest + GAP <= event.size().width() else 1)
+
+    def _arrange(self, beside: int) -> None:
+        if beside == self._beside:
+            return
+        self._beside = beside
+        for place, made in enumerate(self._buttons):
+            self._grid.removeWidget(made)
+            self._grid.addWidget(made, place // beside, place % beside)
+        for place in range(2):
+            self._grid.setColumnStretch(place, 1 if place < beside else 0)
+
+
 def _add(grid: QGridLayout, name: str, value: QWidget) -> None:
     place = grid.rowCount()
     said = label(name, "label", wrap=True)
@@ -138,8 +169,8 @@ def _step(icon: str, kind: str, text: str, on_click: partial[None] | None, name:
     """A station of the way: its picture, what it is, and a link where there is a page of it."""
     picture = label()
     picture.setPixmap(icons.pixmap(icon, tokens().secondary, 16))
-    said = Elided(kind, "label")
-    said.setFixedWidth(KIND_WIDTH)
+    said = label(kind, "label")
+    said.setMinimumWidth(KIND_WIDTH)
     made = QWidget()
     if on_click is not None:
         value: QWidget = button(text, "link", on_click=on_click, name=f"adapters.of.{name}")

@@ -237,7 +237,7 @@ class HowToAsk(Card):
         self.models = Choice()
         self.models.setObjectName("serving.model")
         self.models.setAccessibleName(tr("Model"))
-        self.models.setMinimumContentsLength(10)
+        self.models.setMinimumContentsLength(5)
         self.models.activated.connect(lambda _place: self.refresh())
         self._copy_text = button(
             "", "quiet", "copy", self._copy_snippet, "serving.copy.snippet", tr("Copy the request")
