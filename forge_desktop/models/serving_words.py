@@ -146,7 +146,10 @@ def python_text(address: str, model: str, is_open: bool) -> str:
     key = "none" if is_open else PLACEHOLDER
     return (
         "from openai import OpenAI\n\n"
-        f'client = OpenAI(base_url="{address}/v1", api_key="{key}")\n'
+        "client = OpenAI(\n"
+        f'    base_url="{address}/v1",\n'
+        f'    api_key="{key}",\n'
+        ")\n"
         "made = client.chat.completions.create(\n"
         f'    model="{model}",\n'
         '    messages=[{"role": "user", "content": "Hello"}],\n'
