@@ -44,6 +44,7 @@ class ServingPage(Page):
         self._session, self._preferences = session, preferences
         self.model = ServingsModel(session, self)
         self.deeds = ServingDeeds(session, self)
+        self._list_failed = False
         self._summary = Elided("", "hint")
         titles = column(label(tr("Serving"), "display"), self._summary, spacing=0)
         self._new = button(tr("Serve a model…"), "primary", "plus", self.serve_one, "serving.new")
@@ -58,7 +59,7 @@ class ServingPage(Page):
         self.table.opened.connect(self._open)
         self.table.menu_wanted.connect(self._menu)
         self.model.loaded.connect(self._loaded)
-        self.model.failed.connect(self._failed)
+        self.model.failed.connect(self._list_lost)
         self.deeds.told.connect(self.told)
         self.deeds.failed.connect(self._failed)
         session.online.connect(self._refresh)
@@ -118,9 +119,16 @@ class ServingPage(Page):
 
     @Slot()
     def _loaded(self) -> None:
-        if self._state() != "error":
+        if self._list_failed:
+            self._list_failed = False
             self._error.show_error(None)
         self._refresh()
+
+    @Slot(object)
+    def _list_lost(self, error: ErrorBody) -> None:
+        """It goes again with the next list; what a deed was refused for stays."""
+        self._list_failed = True
+        self._failed(error)
 
     @Slot(object)
     def _failed(self, error: ErrorBody) -> None:
@@ -173,7 +181,7 @@ class ServingPage(Page):
             ("open", "arrow-right", tr("Open"), partial(self._open, run), ""),
             ("like", "plus", tr("Serve another like it…"), partial(self.navigate.emit, again), ""),
             ("address", "copy", tr("Copy the address"), partial(self._copy, f"{address}/v1"), silent),
-            *((deed.key, deed.icon, deed.text, partial(self.deeds.do, deed.key, run), deed.why_not)
+            *((deed.key, deed.icon, deed.text, partial(self._do, deed.key, run), deed.why_not)
               for deed in deeds_of(run, self._session.is_online)),
         ]  # fmt: skip
         for key, icon, text, do, why in entries:
@@ -181,6 +189,10 @@ class ServingPage(Page):
             action.setObjectName(f"serving.menu.{key}")
             action.setEnabled(not why)
             action.setToolTip(why)
+
+    def _do(self, key: str, run: RunSummary) -> None:
+        self._error.show_error(None)
+        self.deeds.do(key, run)
 
     def _copy(self, text: str) -> None:
         QGuiApplication.clipboard().setText(text)

@@ -91,6 +91,24 @@ def test_every_state_is_told_in_words(replay, qtbot):
     assert "port 8000" in page.model.tip_of(failed, "state")
 
 
+def test_what_a_deed_was_refused_for_stays_until_another(replay, qtbot, monkeypatch):
+    page, _made = listed(replay, qtbot)
+    error = UserError("serve.port_taken", host="127.0.0.1", port=8000)
+
+    def refuse(_uid: str) -> None:
+        raise error
+
+    monkeypatch.setattr(replay.backend, "start", refuse)
+    stopped = next(run for run in page.model.rows if run.name == "old-demo")
+    page.deeds.do("start", stopped)
+    qtbot.waitUntil(lambda: page._error.isVisibleTo(page))
+    looks = replay.backend.looks
+    page.model.look()
+    qtbot.waitUntil(lambda: replay.backend.looks > looks and not page.model._looking)
+    assert page._error.isVisibleTo(page)
+    assert "port 8000" in page._error.what.text()
+
+
 def test_it_looks_only_while_it_is_shown(replay, qtbot):
     page, _made = listed(replay, qtbot)
     looks = replay.backend.looks
