@@ -27,6 +27,9 @@ LATER = (
     "forge_desktop.pages.compare_page",
     "forge_desktop.pages.datasets_page",
     "forge_desktop.pages.dataset_page",
+    "forge_desktop.pages.adapters_page",
+    "forge_desktop.pages.serving_page",
+    "forge_desktop.pages.instance_page",
     "forge_desktop.pages.nodes_page",
     "forge_desktop.pages.instances_page",
     "forge_desktop.pages.playground_page",
@@ -67,6 +70,8 @@ class WindowPages(QMainWindow):
             "datasets": self._datasets_page,
             "dataset": self._dataset_page,
             "playground": self._playground_page,
+            "adapters": self._adapters_page,
+            "serving": self._serving_page,
         }
         self._kinds = frozenset(makers)
         return makers.get(kind, self._runs_page)(rest)
@@ -149,6 +154,27 @@ class WindowPages(QMainWindow):
         page = PlaygroundPage(self.session, self.preferences, rest)
         page.told.connect(self._show_news)
         page.failed.connect(self.actions_of_runs.failed)
+        return page
+
+    def _adapters_page(self, rest: str) -> Page:
+        from forge_desktop.pages.adapters_page import AdaptersPage
+
+        page = AdaptersPage(self.session, self.preferences, self.actions_of_runs, rest)
+        page.told.connect(self._show_news)
+        page.serve_asked.connect(lambda adapter: page.navigate.emit(f"serving/new/{adapter}"))
+        page.chat_asked.connect(lambda run: page.navigate.emit(f"playground/run/{run}" if run else "playground"))
+        return page
+
+    def _serving_page(self, rest: str) -> Page:
+        from forge_desktop.pages.instance_page import InstancePage
+        from forge_desktop.pages.serving_page import ServingPage
+
+        if rest and rest.partition("/")[0] not in ("new", "like"):
+            one = InstancePage(self.session, self.actions_of_runs, rest)
+            one.told.connect(self._show_news)
+            return one
+        page = ServingPage(self.session, self.preferences, rest)
+        page.told.connect(self._show_news)
         return page
 
     def _settings_page(self, rest: str) -> Page:

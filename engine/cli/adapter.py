@@ -1,4 +1,4 @@
-"""`forge adapter`: LoRA adapters as one file or as peft's folder, looked at, merged, made smaller, compared."""
+"""`forge adapter`: LoRA adapters as one file or as peft's folder, looked at, merged, made smaller, compared; listed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any, get_args
 
-from engine.cli.exits import OK
+from engine.cli.exits import CONFLICT, OK
 from engine.cli.models import size
-from engine.cli.output import moment, number, print_json, table
+from engine.cli.output import moment, number, print_json, say, table
+from engine.contract.adapter_library import AdapterEntry
 from engine.contract.lora_card import STORAGES
 from engine.contract.lora_tools import (
     AdapterDifference,
@@ -22,6 +23,8 @@ from engine.contract.lora_tools import (
 )
 from engine.contract.paths import Home
 
+ID_SHOWN, ID_LEAST = 16, 6
+"""Characters of an id that are printed, and that are enough to name one."""
 NAMED = "a file (.lora.arrow) or a folder of peft's"
 
 
@@ -29,6 +32,14 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the commands."""
     group = commands.add_parser("adapter", parents=[common], help="look at, convert, merge and shrink adapters")
     inner = group.add_subparsers(metavar="WHAT", required=True)
+    listed = inner.add_parser("list", parents=[common], help="the library: what runs made and what was brought in")
+    listed.add_argument("--search", default="", metavar="WORDS", help="in names, runs, base models and datasets")
+    listed.set_defaults(work=list_all)
+    brought = _added(inner, common, "import", "read and check one, and keep it in the library", bring_in)
+    _card_options(brought)
+    removed = inner.add_parser("remove", parents=[common], help="forget one that was brought in; a run's goes with it")
+    removed.add_argument("adapter", metavar="ADAPTER", help="its id or the beginning of it, or its name")
+    removed.set_defaults(work=remove)
     shown = _added(inner, common, "inspect", "what an adapter is", inspect)
     shown.add_argument("--modules", action="store_true", help="a line a module")
     verified = _added(inner, common, "verify", "read all of it: its hash, its values, its base", verify)
@@ -70,6 +81,86 @@ def _card_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--name", default="", help="in the card")
     command.add_argument("--description", default="", help="in the card")
     command.add_argument("--licence", default="", help="in the card")
+
+
+def list_all(options: argparse.Namespace) -> int:
+    """What the library holds."""
+    from engine.cli.session import controller
+
+    with controller() as client:
+        shelf = client.adapters()
+    words = options.search.casefold().split()
+    shelf.adapters = [one for one in shelf.adapters if all(word in _words(one) for word in words)]
+    if options.json:
+        print_json(shelf)
+        return OK
+    rows = [
+        (_shown_id(one), one.name, _last(one.card.base_model or one.model), one.card.tuner, str(one.card.rank),
+         size(one.bytes), one.run_name or "brought in", number(one.score) if one.score is not None else "–",
+         moment(one.created), "missing" if one.missing else "")
+        for one in shelf.adapters
+    ]  # fmt: skip
+    print(table(("ID", "NAME", "BASE", "METHOD", "RANK", "SIZE", "RUN", "SCORE", "CREATED", ""), rows))
+    return OK
+
+
+def bring_in(options: argparse.Namespace) -> int:
+    """Into the library."""
+    from engine.cli.session import controller
+    from engine.contract.adapter_library import ImportAdapter
+
+    asked = ImportAdapter(
+        path=_path(options.adapter), name=options.name, description=options.description, licence=options.licence,
+        base=_path(options.base),
+    )  # fmt: skip
+    with controller() as client:
+        one = client.import_adapter(asked)
+    print_json(one) if options.json else print(f"{_shown_id(one)}  {one.name}: in the library, {size(one.bytes)}")
+    return OK
+
+
+def remove(options: argparse.Namespace) -> int:
+    """Out of the library."""
+    from engine.cli.session import controller
+    from engine.contract.errors import NotFound
+
+    with controller() as client:
+        known, wanted = client.adapters().adapters, options.adapter
+        found = [one for one in known if one.id == wanted] or [
+            one for one in known if one.name == wanted or (len(wanted) >= ID_LEAST and one.id.startswith(wanted))
+        ]
+        if not found:
+            raise NotFound("adapters.unknown", id=wanted[:120])
+        if len(found) > 1:
+            say(f"'{wanted}' names {len(found)} adapters: {', '.join(map(_shown_id, found))}. Give one of these ids.")
+            return CONFLICT
+        client.remove_adapter(found[0].id)
+    if options.json:
+        print_json({"removed": found[0].id})
+    else:
+        print(f"{found[0].name}: removed")
+    return OK
+
+
+def _words(one: AdapterEntry) -> str:
+    parts = (
+        one.name,
+        one.run_name,
+        one.model,
+        one.card.base_model,
+        one.dataset,
+        one.card.description,
+        *one.card.datasets,
+    )
+    return " ".join(parts).casefold()
+
+
+def _shown_id(one: AdapterEntry) -> str:
+    return one.id if one.origin == "run" else one.id[:ID_SHOWN]
+
+
+def _last(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
 
 
 def inspect(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunSummar
 from engine.contract.errors import Problem
 from engine.contract.run_spec import RunSpec
 from engine.contract.stream import Resources, StreamMessage
+from forge_desktop.bridge.backend_adapters import AdaptersBackend
 from forge_desktop.bridge.backend_alerts import AlertsBackend
 from forge_desktop.bridge.backend_artifacts import ArtifactsBackend
 from forge_desktop.bridge.backend_chat import ChatBackend
@@ -19,6 +20,7 @@ from forge_desktop.bridge.backend_compare import CompareBackend
 from forge_desktop.bridge.backend_datasets import DatasetsBackend
 from forge_desktop.bridge.backend_forecast import ForecastBackend
 from forge_desktop.bridge.backend_forensics import ForensicsBackend
+from forge_desktop.bridge.backend_instance import InstanceBackend
 from forge_desktop.bridge.backend_listing import ListingBackend
 from forge_desktop.bridge.backend_moves import MovesBackend
 from forge_desktop.bridge.backend_nodes import NodesBackend
@@ -55,6 +57,8 @@ class Backend(
     ForecastBackend,
     ForensicsBackend,
     ArtifactsBackend,
+    AdaptersBackend,
+    InstanceBackend,
     Protocol,
 ):
     """A controller as the desktop sees it. Calls block, so they run off the window's thread; they raise UserError."""

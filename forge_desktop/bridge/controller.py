@@ -20,6 +20,7 @@ from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from engine.contract.stream import Resources, StreamMessage
 from forge_desktop.bridge.backend import LogPart, SeriesPart
+from forge_desktop.bridge.controller_adapters import ControllerAdapters
 from forge_desktop.bridge.controller_alerts import ControllerAlerts
 from forge_desktop.bridge.controller_artifacts import ControllerArtifacts
 from forge_desktop.bridge.controller_chat import ControllerChat
@@ -28,6 +29,7 @@ from forge_desktop.bridge.controller_datasets import ControllerDatasets
 from forge_desktop.bridge.controller_fleet import ControllerFleet
 from forge_desktop.bridge.controller_forecast import ControllerForecast
 from forge_desktop.bridge.controller_forensics import ControllerForensics
+from forge_desktop.bridge.controller_instance import ControllerInstance
 from forge_desktop.bridge.controller_listing import ControllerListing
 from forge_desktop.bridge.controller_nodes import ControllerNodes
 from forge_desktop.bridge.controller_notices import ControllerNotices
@@ -65,6 +67,8 @@ class ControllerBackend(
     ControllerForecast,
     ControllerForensics,
     ControllerArtifacts,
+    ControllerAdapters,
+    ControllerInstance,
 ):
     """Passes the desktop's questions on to a controller; its stream starts the controller again when it is gone."""
 

@@ -29,9 +29,11 @@ from engine.contract.events import (
 )
 from engine.contract.ids import new_id
 from engine.contract.run_spec import RunSpec, TrainJob
+from engine.contract.serving import ServeJob
 from engine.contract.states import EndReason, RunState
 from engine.contract.stream import Hello, LogGrew, Points, Resources, RunChanged, RunDeleted, RunEvent, StreamMessage
 from forge_desktop.bridge.backend import Exists, Item, LogPart, SeriesPart, Tell
+from forge_desktop.bridge.replay_adapters import ReplayAdapters
 from forge_desktop.bridge.replay_alerts import ReplayAlerts
 from forge_desktop.bridge.replay_artifacts import ReplayArtifacts
 from forge_desktop.bridge.replay_chat import ReplayChat
@@ -40,6 +42,7 @@ from forge_desktop.bridge.replay_datasets import ReplayDatasets
 from forge_desktop.bridge.replay_fleet import ReplayFleet
 from forge_desktop.bridge.replay_forecast import ReplayForecast
 from forge_desktop.bridge.replay_forensics import ReplayForensics
+from forge_desktop.bridge.replay_instance import ReplayInstance
 from forge_desktop.bridge.replay_listing import ReplayListing
 from forge_desktop.bridge.replay_log import ReplayLogs
 from forge_desktop.bridge.replay_nodes import ReplayNodes
@@ -76,6 +79,8 @@ class ReplayBackend(
     ReplayForecast,
     ReplayForensics,
     ReplayArtifacts,
+    ReplayAdapters,
+    ReplayInstance,
 ):
     """Keeps runs in memory; `play` lets journal lines happen, live for whoever listens."""
 
@@ -118,9 +123,9 @@ class ReplayBackend(
             kind=spec.kind,
             lane=job.lane,
             state=state,
-            model=train.model.path if train else "",
+            model=job.model.path if isinstance(job, TrainJob | ServeJob) else "",
             dataset=train.data.train[0].path if train else "",
-            method=f"{train.stage} {train.tuner.kind}" if train else "",
+            method=f"{train.stage} {train.tuner.kind}" if train else "serve" if isinstance(job, ServeJob) else "",
             created=created,
             tags=spec.tags,
             priority=spec.priority,

@@ -23,7 +23,19 @@ class Deed:
 
 def deeds_of(run: RunSummary) -> list[Deed]:
     """Everything that makes sense, the most wanted first."""
+    if run.kind == "serve":
+        return [*_serving(run), *_keeping(run)]
     return [*_going_on(run), *_at_work(run), *_keeping(run)]
+
+
+def _serving(run: RunSummary) -> list[Deed]:
+    """An instance learns nothing: it is stopped and started, and its own page shows how it does."""
+    found = [Deed("serving", tr("Open in Serving"), "upload")]
+    if run.state in (RunState.DRAFT, RunState.PAUSED, RunState.FAILED, RunState.STOPPED, RunState.COMPLETED):
+        found.append(Deed("start", tr("Start"), "play"))
+    elif run.state in LIVE or run.state is RunState.QUEUED:
+        found.append(Deed("stop", tr("Stop…"), "square"))
+    return found
 
 
 def _going_on(run: RunSummary) -> list[Deed]:
@@ -71,7 +83,7 @@ def _at_work(run: RunSummary) -> list[Deed]:
 
 
 def _keeping(run: RunSummary) -> list[Deed]:
-    found = [Deed("copy", tr("Copy as draft"), "copy")]
+    found = [] if run.kind == "serve" else [Deed("copy", tr("Copy as draft"), "copy")]
     if run.kind == "train" and run.state is RunState.COMPLETED:
         found.append(Deed("sample", tr("Sample a dataset…"), "flask-conical"))
     if run.kind == "train" and run.attempt and run.state not in (RunState.QUEUED, RunState.PREPARING):

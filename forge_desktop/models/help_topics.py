@@ -17,6 +17,8 @@ TOPICS = (
     "compare",
     "datasets",
     "playground",
+    "adapters",
+    "serving",
     "nodes",
     "instances",
     "settings",
@@ -38,6 +40,8 @@ OF_PAGE = {
     "datasets": "datasets",
     "dataset": "datasets",
     "playground": "playground",
+    "adapters": "adapters",
+    "serving": "serving",
 }
 """The topic of a kind of page."""
 

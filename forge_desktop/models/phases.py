@@ -9,12 +9,14 @@ from engine.contract.api import AttemptInfo, EventInfo, RunDetail
 from engine.contract.datasets import ImportJob
 from engine.contract.run_spec import TrainJob
 from engine.contract.sampling import SampleJob
+from engine.contract.serving import ServeJob
 from engine.contract.states import EndReason, Phase, RunState
 from engine.contract.tuners import PASSES, TUNERS
 
 STAGES = ("queued", *(str(phase) for phase in Phase))
 MEASURING = (Phase.EVALUATING_BEFORE, Phase.EVALUATING_AFTER)
 OF_SAMPLING = ("queued", Phase.STARTING, Phase.LOADING, Phase.SAMPLING, Phase.CHECKING, Phase.DONE)
+OF_SERVING = ("queued", Phase.STARTING, Phase.LOADING, Phase.SERVING, Phase.DONE)
 ONLY_OF_IMPORT = (Phase.READING, Phase.CHECKING)
 OF_IMPORT = ("queued", Phase.STARTING, *ONLY_OF_IMPORT, Phase.DONE)
 DONE = (EndReason.FINISHED, EndReason.EARLY_STOP, EndReason.TIME_LIMIT, EndReason.COST_LIMIT)
@@ -151,7 +153,9 @@ def _belongs(key: str, detail: RunDetail) -> bool:
         return key in OF_IMPORT
     if isinstance(detail.spec.job, SampleJob):
         return key in OF_SAMPLING
-    if key in (*ONLY_OF_IMPORT, Phase.SAMPLING):
+    if isinstance(detail.spec.job, ServeJob):
+        return key in OF_SERVING
+    if key in (*ONLY_OF_IMPORT, Phase.SAMPLING, Phase.SERVING):
         return False
     if key == Phase.MAKING_MODEL:
         return isinstance(detail.spec.job, TrainJob) and detail.spec.job.from_scratch
@@ -169,7 +173,7 @@ def _begins(job: object) -> bool:
 def _downloads(job: object) -> bool:
     if isinstance(job, ImportJob):
         return job.source.needs_network
-    return isinstance(job, TrainJob | SampleJob) and job.model.hub not in ("local", "bundled", "scratch")
+    return isinstance(job, TrainJob | SampleJob | ServeJob) and job.model.hub not in ("local", "bundled", "scratch")
 
 
 def _queued_at(events: list[EventInfo], before: float | None) -> float | None:

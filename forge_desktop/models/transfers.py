@@ -18,7 +18,7 @@ from forge_desktop.bridge.session import Session
 Make = Callable[[Backend, Tell], object]
 """Writes a file whole or not at all; tells how much is done, and stops when that raises Cancelled."""
 TransferState = Literal["waiting", "running", "exists", "failed", "cancelled", "done"]
-Unit = Literal["points", "rows", "problems"]
+Unit = Literal["points", "rows", "problems", "bytes"]
 NEWS_S = 0.1
 
 

@@ -53,7 +53,16 @@ TABS = (
     ("events", "Events"),
     ("log", "Log"),
 )
-IN_HEAD = {"start": "primary", "resume": "primary", "ask": "default", "pause": "default", "stop": "danger"}
+OF_TRAINING = ("checkpoints", "samples", "rows", "config")
+"""Tabs that a run of another kind has nothing for."""
+IN_HEAD = {
+    "serving": "primary",
+    "start": "primary",
+    "resume": "primary",
+    "ask": "default",
+    "pause": "default",
+    "stop": "danger",
+}
 """Deeds with a button of their own, and its form; `extend` too where there is nothing to resume. The rest is a menu."""
 
 
@@ -124,7 +133,8 @@ class RunPage(Page):
     def _turn(self, step: int) -> None:
         """The next tab, or the one before."""
         self._complete()
-        place = (self._tabs.currentIndex() + step) % len(TABS)
+        shown = [place for place, (key, _text) in enumerate(TABS) if not self._tab_buttons[key].isHidden()]
+        place = shown[(shown.index(self._tabs.currentIndex()) + step) % len(shown)]
         made = self._tab_buttons[TABS[place][0]]
         made.click()
         made.setFocus(Qt.FocusReason.TabFocusReason)
@@ -176,6 +186,7 @@ class RunPage(Page):
     def _show_content(self) -> None:
         if self.model.detail is not None:
             self._stack.setCurrentWidget(self._content)
+            self._show_kind(self.model.detail.run.kind)
             first, self._first_tab = self._tab_buttons.get(self._first_tab), ""
             if first is not None:
                 first.click()
@@ -237,7 +248,8 @@ class RunPage(Page):
     def _build_rail(self) -> None:
         checkpoints = LatestCheckpoints(self.model, self._do_checkpoint, lambda: self.show_tab("checkpoints"))
         files = FilesCard(self.model, self._download)
-        for card in (checkpoints, ScoreCard(self.model), files, AttemptsCard(self.model)):
+        self._of_training = (checkpoints, ScoreCard(self.model), files)
+        for card in (*self._of_training, AttemptsCard(self.model)):
             self._rail.addWidget(card)
         self._rail.addStretch(1)
 
@@ -292,9 +304,18 @@ class RunPage(Page):
             return
         run = detail.run
         self._head.show_run(run)
+        self._show_kind(run.kind)
         self._error.refresh()
         self._rungs.refresh()
         self._show_deeds(deeds_of(run))
+
+    def _show_kind(self, kind: str) -> None:
+        """An instance has no curves, checkpoints, scores or rows."""
+        if kind == "serve" and self._stack.currentWidget() is self._content:
+            for part in (self._charts, *self._of_training):
+                part.hide()
+            for key in OF_TRAINING:
+                self._tab_buttons[key].hide()
 
     def _show_deeds(self, deeds: list[Deed]) -> None:
         if deeds == self._deeds:

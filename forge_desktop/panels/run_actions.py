@@ -52,7 +52,9 @@ class RunActions(QObject):
     def address_of(self, uid: str, runs: Sequence[RunSummary]) -> str:
         """Where opening a run leads: a draft to the wizard, any other to its page."""
         run = next((run for run in runs if run.uid == uid), None)
-        return f"new/{uid}" if run is not None and run.state is RunState.DRAFT else f"run/{uid}"
+        if run is not None and run.state is RunState.DRAFT:
+            return f"serving/{uid}" if run.kind == "serve" else f"new/{uid}"
+        return f"run/{uid}"
 
     def do(self, key: str, run: RunSummary, parent: QWidget, navigate: Navigate) -> None:
         """One of the deeds of `models.deeds`, `retry_now` and `cancel_retry`."""
@@ -72,6 +74,7 @@ class RunActions(QObject):
             "extend": lambda: self._resume_dialog(run, True, parent),
             "sample": lambda: self.sample(run, parent),
             "chat": lambda: navigate(f"playground/run/{run.uid}"),
+            "serving": lambda: navigate(f"serving/{run.uid}"),
         }
         if key in asks:
             asks[key]()
@@ -129,6 +132,11 @@ class RunActions(QObject):
 
     def stop(self, run: RunSummary, parent: QWidget) -> None:
         """Ask how to stop, then do it."""
+        if run.kind == "serve":
+            text = tr("Requests at work are cut off. Its keys and settings stay, and it can be started again.")
+            ask_before(parent, tr("Stop '{name}'?", name=run.name), text, tr("Stop"), "stop.serving",
+                       lambda: self._ask(lambda backend: backend.stop(run.uid, True)))  # fmt: skip
+            return
         box = question(
             parent,
             tr("Stop '{name}'?", name=run.name),

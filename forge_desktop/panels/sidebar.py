@@ -16,8 +16,13 @@ from forge_desktop.theme.look import tokens
 
 WIDE, NARROW = 224, 64
 PAGES = (("runs", "activity", "Runs"), ("new", "plus", "New run"))
-LIBRARY = (("datasets", "database", "Datasets"), ("playground", "message-square", "Playground"))
-"""Under a heading of their own: what runs learn from, and what they have taught."""
+LIBRARY = (
+    ("datasets", "database", "Datasets"),
+    ("adapters", "box", "Adapters"),
+    ("playground", "message-square", "Playground"),
+    ("serving", "upload", "Serving"),
+)
+"""Under a heading of their own: what runs learn from, what they made, and where it answers."""
 OPERATIONS = (("nodes", "server", "Nodes"), ("instances", "container", "Instances"))
 """Under a heading of their own: what runs work on."""
 LAST_PAGES = (("settings", "settings", "Settings"),)

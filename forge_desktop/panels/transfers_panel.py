@@ -134,6 +134,8 @@ def _text(transfer: Transfer) -> str:
                     return tr("{done} of {total} rows", done=done, total=total)
                 case "problems":
                     return tr("{done} of {total} problems", done=done, total=total)
+                case "bytes":
+                    return tr("{done} of {total}", done=size(transfer.done), total=size(transfer.total or 0))
             return tr("{done} of {total} points", done=done, total=total)
         case _:
             return tr("{done} of {total}", done=size(transfer.done), total=size(transfer.total))

@@ -97,9 +97,11 @@ def bind_all(shell: Shell) -> Commands:
     commands.bind("go.back", shell.back, lambda: "" if shell.can_go(-1) else _nothing_before())
     commands.bind("go.forward", shell.forward, lambda: "" if shell.can_go(1) else _nothing_after())
     commands.bind("notices.read", shell.read_notices, lambda: "" if shell.unread() else tr("Everything is read."))
-    for kind in ("compare", "settings", "nodes", "instances", "datasets", "playground"):
+    for kind in ("compare", "settings", "nodes", "instances", "datasets", "adapters", "playground", "serving"):
         commands.bind(f"go.{kind}", partial(shell.go, kind), _if_known(shell, kind))
     commands.bind("datasets.import", partial(shell.go, "datasets/import"), _if_known(shell, "datasets"))
+    commands.bind("adapters.import", partial(shell.go, "adapters/import"), _if_known(shell, "adapters"))
+    commands.bind("serving.new", partial(shell.go, "serving/new"), _if_known(shell, "serving"))
     commands.bind("nodes.add", partial(shell.go, "nodes/add"), _if_known(shell, "nodes"))
     for entry in SECTIONS:
         commands.bind(entry.key, partial(shell.go, entry.key.replace(".", "/", 1)), _if_known(shell, "settings"))

@@ -8,5 +8,11 @@ SERVING_WORDS = {
     "choice.q8_0": "q8_0",
     "choice.serve": "Server",
     "phase.serving": "Serving",
+    "stage.serving": "Serving",
+    "stage.downloading": "Downloading",
     "unit.kB": "kB",
+    "scope.inference": "Answers",
+    "scope.embeddings": "Embeddings",
+    "scope.adapters": "Load adapters",
+    "scope.metrics": "Metrics",
 }

@@ -32,6 +32,7 @@ from forge_desktop.pages.run_page import RunPage
 from forge_desktop.panels.ask_dialog import AskDialog
 from forge_desktop.panels.resume_dialog import ResumeDialog
 from tests.desktop import (
+    sheets_adapters,
     sheets_alerts,
     sheets_compare,
     sheets_datasets,
@@ -52,6 +53,7 @@ from tests.desktop import (
     sheets_runs,
     sheets_sampling,
     sheets_scratch,
+    sheets_serving,
     sheets_settings,
     sheets_stages,
     sheets_teacher,
@@ -136,6 +138,8 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     yield from sheets_datasets.pages(desktop, backend)
     yield from sheets_sampling.pages(desktop, backend)
     yield from sheets_playground.pages(desktop, backend)
+    yield from sheets_adapters.pages(desktop, backend)
+    yield from sheets_serving.pages(desktop, backend)
     yield from wizard_pages(desktop, backend)
     yield from sheets_mix.pages(desktop, backend)
     yield from sheets_stages.pages(desktop, backend)

@@ -42,6 +42,7 @@ from engine.contract.training import EvaluationConfig, OutputConfig, TrainingCon
 from engine.contract.tuner import TunerConfig
 from engine.contract.watching import WatchingConfig
 from forge_desktop.models import (
+    adapters_model,
     alert_draft,
     command_table,
     dataset_rows,
@@ -51,10 +52,12 @@ from forge_desktop.models import (
     row_lines,
     run_columns,
     search_operators,
+    servings_model,
     settings_entries,
 )
 from forge_desktop.pages import dataset_page, nodes_page, run_page, runs_page
 from forge_desktop.panels import (
+    adapter_dialogs,
     alert_rule_row,
     charts_card,
     dataset_versions_panel,
@@ -144,7 +147,15 @@ TABLES: dict[tuple[str, str], list[str]] = {
     ("panels/settings_secrets.py", "PLACES[info.place]"): list(settings_secrets.PLACES.values()),
     ("models/record_model.py", "column.title"): [
         column.title
-        for column in (*datasets_model.COLUMNS, *instances_model.COLUMNS, *row_lines.PLAIN, *row_lines.RANKED)
+        for column in (
+            *datasets_model.COLUMNS,
+            *instances_model.COLUMNS,
+            *adapters_model.COLUMNS,
+            *servings_model.COLUMNS,
+            *adapter_dialogs.MODULE_COLUMNS,
+            *row_lines.PLAIN,
+            *row_lines.RANKED,
+        )
     ],
     ("models/paged_model.py", "self.titles[section][1]"): PAGED_TITLES,
     ("models/paged_model.py", "title"): PAGED_TITLES,
