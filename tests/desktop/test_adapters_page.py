@@ -106,15 +106,18 @@ def test_links_lead_to_run_and_dataset(page, replay, qtbot):
     qtbot.waitUntil(lambda: replay.window.address == f"run/{named(page, 'sql-generator').run}")
 
 
-def test_chat_and_serve_are_passed_on(page, replay, qtbot):
+def test_serve_is_passed_on(page, replay, qtbot):
     one = show(page, "sql-generator")
-    with qtbot.waitSignal(page.chat_asked) as asked:
-        press(page, "adapters.chat")
-    assert asked.args == [one.path, one.name, one.model]
     press(page, "adapters.serve")
     qtbot.waitUntil(lambda: replay.window.address == f"serving/new/{one.id}")
     qtbot.waitUntil(lambda: QApplication.activeModalWidget() is not None)
     QApplication.activeModalWidget().reject()
+
+
+def test_chat_opens_the_playground_with_the_run_that_made_it(page, replay, qtbot):
+    one = show(page, "sql-generator")
+    press(page, "adapters.chat")
+    qtbot.waitUntil(lambda: replay.window.address == f"playground/run/{one.run}")
 
 
 def test_a_dropped_file_is_brought_in_and_shown(page, qtbot, replay):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import httpx
@@ -208,6 +209,32 @@ def test_that_the_command_line_serves_and_chats(real: ControllerProcess) -> None
     assert "none" in talked.stderr  # a model that is not there is told, and the talk goes on
     real.client.stop(told["run"])
     real.until(told["run"], "stopped")
+
+
+def test_that_who_hangs_up_before_the_first_word_frees_the_place(real: ControllerProcess) -> None:
+    run = real.client.serve(job(parallel=1, context=1024))
+    ready(real, run.uid)
+    long = {"model": "demo", "messages": ASKED, "temperature": 0, "max_tokens": 900, "ignore_eos": True}
+    stops = [Stop(), Stop()]
+    asking = [threading.Thread(target=_listen, args=(real, run.uid, long, stop)) for stop in stops]
+    for thread in asking:
+        thread.start()
+    wait_until(lambda: real.client.serving_status(run.uid).waiting == 1, 60, "one waits for the other")
+    for stop in stops:
+        stop.set()
+    wait_until(lambda: _idle(real, run.uid), 30, "nobody is at work")
+    for thread in asking:
+        thread.join(10)
+
+
+def _listen(real: ControllerProcess, uid: str, body: dict[str, object], stop: Stop) -> None:
+    for _ in real.client.chat_stream(uid, body, stop):
+        pass
+
+
+def _idle(real: ControllerProcess, uid: str) -> bool:
+    status = real.client.serving_status(uid)
+    return status.running == status.waiting == 0
 
 
 def test_that_an_instance_nobody_asks_ends_by_itself(real: ControllerProcess) -> None:

@@ -45,7 +45,7 @@ async def ask(
     order = json.dumps(query.model_dump(mode="json") | (confidential or {})).encode()
     environment = {**os.environ, "PYTHONPATH": str(code), "PYTHONSAFEPATH": "1", "FORGE_HOME": str(home.root)}
     talk = asyncio.create_task(_talk(python, folder, environment, order, spare if query.kind in WARM_KINDS else None))
-    left = asyncio.create_task(_left(receive))
+    left = asyncio.create_task(gone(receive))
     try:
         await asyncio.wait({talk, left}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         if not talk.done():
@@ -100,7 +100,7 @@ def _answer(query: QueryRequest, code: int | None, output: bytes, errors: bytes)
         return QueryAnswer(error=UserError("query.failed", kind=query.kind, detail=last[:500]).body())
 
 
-async def _left(receive: Receive) -> None:
+async def gone(receive: Receive) -> None:
     """Returns when the client has gone."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
 from typing import Annotated
 
 import httpx
@@ -12,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from engine.contract.errors import UserError
 from engine.contract.serving import Instance, MadeKey, NewKey, ServeKey
+from engine.control.api import queries
 from engine.control.api.context import Ctx, Key
 from engine.control.jobs.requests import Request
 
@@ -66,8 +68,8 @@ async def through(context: Ctx, uid: str, path: str, request: HttpRequest) -> Re
             request.method, f"{reached.url}/{path}", params=request.query_params, headers=headers,
             content=await request.body(),
         )  # fmt: skip
-        answer = await client.send(asked, stream=True)
-    except httpx.HTTPError as error:
+        answer = await _unless_left(client.send(asked, stream=True), request)
+    except (httpx.HTTPError, ConnectionAbortedError) as error:
         await client.aclose()
         raise UserError("serve.unreachable", run=uid, detail=f"{type(error).__name__}: {error}") from error
 
@@ -83,3 +85,16 @@ async def through(context: Ctx, uid: str, path: str, request: HttpRequest) -> Re
 
     back = {name: value for name in PASSED_BACK if (value := answer.headers.get(name))}
     return StreamingResponse(pieces(), answer.status_code, back)
+
+
+async def _unless_left(sending: Awaitable[httpx.Response], request: HttpRequest) -> httpx.Response:
+    """The beginning of the answer; whoever hangs up before it lets go of the instance too."""
+    sent, left = asyncio.ensure_future(sending), asyncio.create_task(queries.gone(request.receive))
+    try:
+        await asyncio.wait({sent, left}, return_when=asyncio.FIRST_COMPLETED)
+        if not sent.done():
+            raise ConnectionAbortedError("the client has gone")
+        return sent.result()
+    finally:
+        for task in (sent, left):
+            task.cancel()
