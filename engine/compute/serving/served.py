@@ -29,6 +29,7 @@ from engine.compute.lora.injection import base_hash
 from engine.compute.lora.manager import LoRAManager
 from engine.compute.lora.router import MAX_TOKENS
 from engine.compute.serving.adapters import AdapterBook, Lease
+from engine.compute.serving.control_tokens import ControlTexts
 from engine.contract.errors import NotFound, Problem, UserError
 from engine.contract.lora_card import LoRACard
 from engine.contract.serving import Routed, ServeJob
@@ -48,6 +49,7 @@ class Served:
     ) -> None:
         """`folder`: where the model's files are, for a backend that reads them itself, and to know whose they are."""
         self.job, self.tokenizer, self.template = job, tokenizer, template
+        self._control = ControlTexts(tokenizer)
         self.model = model.eval().requires_grad_(False)
         self.created = int(time.time())
         self.device = next(model.parameters()).device
@@ -123,15 +125,12 @@ class Served:
     def of_turns(self, turns: Sequence[Mapping[str, Any]], tools: Sequence[Any] = ()) -> tuple[int, ...]:
         """A conversation up to where the assistant begins to speak."""
         self.fits_characters(text for turn in turns if isinstance(text := turn.get("content"), str))
-        return self._tokens(_whole(self.template.render([dict(turn) for turn in turns], True, tools)))
+        return self._control.tokens(turns, lambda said: _whole(self.template.render(said, True, tools)))
 
     def of_text(self, text: str) -> tuple[int, ...]:
         """A text as it is; with the token texts begin with, where the model has one."""
         self.fits_characters([text])
         return tuple(self.tokenizer(text)["input_ids"])
-
-    def _tokens(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def fits_characters(self, texts: Iterable[str]) -> None:
         """Refuse what has so many characters that it is too long in any case, before it is made into tokens."""
