@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QPoint, QTimer, Signal, Slot
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
+from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
 
 from engine.contract.adapter_library import AdapterEntry
 from engine.contract.api import RunDetail
@@ -25,13 +25,13 @@ from forge_desktop.models.deeds import deeds_of
 from forge_desktop.panels.adapter_detail import AdapterDetail
 from forge_desktop.panels.adapter_dialogs import ImportAdapterDialog, ModulesDialog, SmallerDialog
 from forge_desktop.panels.adapters_table import AdaptersTable
+from forge_desktop.panels.hint_stack import HintStack
 from forge_desktop.panels.page import ErrorCard, Hint, Page, TwoColumns
 from forge_desktop.panels.questions import ask_before
+from forge_desktop.panels.row_menu import add_deeds, pop_up
 from forge_desktop.panels.run_actions import RunActions
-from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Choice, Elided, Field, button, column, label, row, set_enabled
 from forge_desktop.theme.language import tr
-from forge_desktop.theme.look import tokens
 
 PREFERENCE = "adapters.order"
 MOST_DATASETS = 50
@@ -106,10 +106,7 @@ class AdaptersPage(Page):
             "no_match": Hint("search", tr("No adapter matches"), tr("Change the words above."),
                              tr("Show all"), self._show_all),
         }  # fmt: skip
-        self._stack = QStackedWidget()
-        self._stack.addWidget(TwoColumns(card, self.detail))
-        for hint in self._hints.values():
-            self._stack.addWidget(hint)
+        self._stack = HintStack(TwoColumns(card, self.detail), self._hints)
         self.outer.addWidget(self._stack, 1)
 
     def _connect(self) -> None:
@@ -181,10 +178,7 @@ class AdaptersPage(Page):
         self._summary.set_text(summary(self.model.all) if self.model.has_loaded else "")
         self._filter.setVisible(bool(self.model.all))
         set_enabled(self._import, self._session.is_online, tr("The job controller does not answer."))
-        if self.model.rows:
-            self._stack.setCurrentIndex(0)
-        else:
-            self._stack.setCurrentWidget(self._hints[self._state()])
+        self._stack.show_hint("" if self.model.rows else self._state())
         self._show_picked()
 
     def _state(self) -> str:
@@ -196,7 +190,7 @@ class AdaptersPage(Page):
 
     def state(self) -> str:
         """Which hint stands instead of rows; empty while rows are shown."""
-        return next((key for key, hint in self._hints.items() if hint is self._stack.currentWidget()), "")
+        return self._stack.state
 
     def _show_all(self) -> None:
         self.bases.set_value("")
@@ -314,16 +308,11 @@ class AdaptersPage(Page):
 
     @Slot(object, QPoint)
     def _menu(self, one: AdapterEntry, place: QPoint) -> None:
-        menu = QMenu(self)
-        menu.setObjectName("adapters.menu")
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.fill_menu(menu, one)
-        menu.popup(place)
+        pop_up(self, "adapters.menu", place, lambda menu: self.fill_menu(menu, one))
 
     def fill_menu(self, menu: QMenu, one: AdapterEntry) -> None:
         """What can be done with one."""
-        menu.setToolTipsVisible(True)
-        whys, t = self.why_not(one), tokens()
+        whys = self.why_not(one)
         entries = (
             ("serve", "upload", tr("Serve…")),
             ("chat", "message-square", tr("Chat")),
@@ -334,12 +323,8 @@ class AdaptersPage(Page):
             ("modules", "list-ordered", tr("Modules…")),
             ("remove", "trash-2", tr("Remove…")),
         )
-        for key, icon, text in entries:
-            picture = icons.icon(icon, t.secondary, 16, disabled=t.muted)
-            action = menu.addAction(picture, text, partial(self.do, key, one))
-            action.setObjectName(f"adapters.menu.{key}")
-            action.setEnabled(not whys[key])
-            action.setToolTip(whys[key])
+        deeds = [(key, icon, text, partial(self.do, key, one), whys[key]) for key, icon, text in entries]
+        add_deeds(menu, "adapters.menu", deeds)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Qt's own hook."""

@@ -7,7 +7,7 @@ from functools import partial
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QInputDialog, QLineEdit, QMenu, QStackedWidget
+from PySide6.QtWidgets import QInputDialog, QLineEdit, QMenu
 
 from engine.contract.api import RunSummary
 from engine.contract.datasets import DatasetView, EditDataset
@@ -17,14 +17,14 @@ from forge_desktop.bridge.session import Session
 from forge_desktop.models.dataset_words import summary
 from forge_desktop.models.datasets_model import COLUMNS, DatasetsModel
 from forge_desktop.panels.datasets_table import DatasetsTable
+from forge_desktop.panels.hint_stack import HintStack
 from forge_desktop.panels.import_dialog import ImportDialog
 from forge_desktop.panels.page import ErrorCard, Hint, Page
 from forge_desktop.panels.questions import ask_before
+from forge_desktop.panels.row_menu import add_deeds, pop_up
 from forge_desktop.panels.sample_dialog import SampleDialog
-from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Elided, Field, button, column, label, row, set_enabled
 from forge_desktop.theme.language import count, tr
-from forge_desktop.theme.look import tokens
 
 PREFERENCE = "datasets.order"
 
@@ -116,10 +116,7 @@ class DatasetsPage(Page):
             "no_match": Hint("search", tr("No dataset matches"), tr("Change the words above."),
                              tr("Show all"), self.search.clear),
         }  # fmt: skip
-        self._stack = QStackedWidget()
-        self._stack.addWidget(card)
-        for hint in self._hints.values():
-            self._stack.addWidget(hint)
+        self._stack = HintStack(card, self._hints)
         self.outer.addWidget(self._stack, 1)
 
     def _recall(self) -> None:
@@ -146,10 +143,7 @@ class DatasetsPage(Page):
         self.search.setVisible(bool(self.model.rows) or bool(self.model.search))
         set_enabled(self._sample, self._session.is_online, tr("The job controller does not answer."))
         set_enabled(self._import, self._session.is_online, tr("The job controller does not answer."))
-        if self.model.rows:
-            self._stack.setCurrentIndex(0)
-        else:
-            self._stack.setCurrentWidget(self._hints[self._state()])
+        self._stack.show_hint("" if self.model.rows else self._state())
 
     def _state(self) -> str:
         if self.model.has_loaded:
@@ -160,7 +154,7 @@ class DatasetsPage(Page):
 
     def state(self) -> str:
         """Which hint stands instead of rows; empty while rows are shown."""
-        return next((key for key, hint in self._hints.items() if hint is self._stack.currentWidget()), "")
+        return self._stack.state
 
     @Slot(object)
     def _open(self, one: DatasetView) -> None:
@@ -168,15 +162,10 @@ class DatasetsPage(Page):
 
     @Slot(object, QPoint)
     def _menu(self, one: DatasetView, place: QPoint) -> None:
-        menu = QMenu(self)
-        menu.setObjectName("datasets.menu")
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.fill_menu(menu, one)
-        menu.popup(place)
+        pop_up(self, "datasets.menu", place, lambda menu: self.fill_menu(menu, one))
 
     def fill_menu(self, menu: QMenu, one: DatasetView) -> None:
         """What can be done with one."""
-        menu.setToolTipsVisible(True)
         offline = "" if self._session.is_online else tr("The job controller does not answer.")
         empty = "" if one.newest else tr("Nothing is in it yet.")
         entries = (
@@ -193,12 +182,7 @@ class DatasetsPage(Page):
             ("rename", "pencil", tr("Rename…"), partial(self._rename, one), offline),
             ("delete", "trash-2", tr("Delete…"), partial(self._delete, one), offline),
         )
-        t = tokens()
-        for key, icon, text, do, why in entries:
-            action = menu.addAction(icons.icon(icon, t.secondary, 16, disabled=t.muted), text, do)
-            action.setObjectName(f"datasets.menu.{key}")
-            action.setEnabled(not why)
-            action.setToolTip(why)
+        add_deeds(menu, "datasets.menu", entries)
 
     def _train(self, one: DatasetView) -> None:
         self.navigate.emit(f"new/?data={one.name}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QPoint, Qt, Signal, Slot
+from PySide6.QtCore import QPoint, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
-from PySide6.QtWidgets import QMenu, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from engine.contract.errors import ErrorBody
 from engine.contract.nodes import Instance
@@ -15,16 +15,16 @@ from forge_desktop.bridge.session import Session
 from forge_desktop.models.instance_words import VERBS, summary, why_not
 from forge_desktop.models.instances_model import COLUMNS, Filter, InstancesModel
 from forge_desktop.models.node_words import title_of
+from forge_desktop.panels.hint_stack import HintStack
 from forge_desktop.panels.instance_deeds import InstanceDeeds
 from forge_desktop.panels.instances_bar import ICONS, InstancesBar, verb_text
 from forge_desktop.panels.instances_filter import InstancesFilter
 from forge_desktop.panels.instances_table import InstancesTable
 from forge_desktop.panels.page import ErrorCard, Hint, Page
+from forge_desktop.panels.row_menu import add_deeds, pop_up
 from forge_desktop.panels.strip import Strip
-from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Elided, button, column, label, row, scrolled, set_enabled
 from forge_desktop.theme.language import explain, sentences, tr
-from forge_desktop.theme.look import tokens
 
 PREFERENCE, SORT_PREFERENCE = "instances.filter", "instances.sort"
 
@@ -99,10 +99,7 @@ class InstancesPage(Page):
             "no_match": Hint("search", tr("No instance matches"), tr("Change the words or the chips above."),
                              tr("Show all"), self.filter.clear),
         }  # fmt: skip
-        self._stack = QStackedWidget()
-        self._stack.addWidget(card)
-        for hint in self._hints.values():
-            self._stack.addWidget(hint)
+        self._stack = HintStack(card, self._hints)
         self._column.addWidget(self._stack, 1)
 
     def _connect(self) -> None:
@@ -162,10 +159,7 @@ class InstancesPage(Page):
         self._tell_lost()
         self.filter.setVisible(known and bool(self.model.all))
         set_enabled(self._look, online, tr("The job controller does not answer."))
-        if self.model.rows:
-            self._stack.setCurrentIndex(0)
-        else:
-            self._stack.setCurrentWidget(self._hints[self._state(online, known)])
+        self._stack.show_hint("" if self.model.rows else self._state(online, known))
         self._show_picked()
 
     def _show_summary(self) -> None:
@@ -224,41 +218,27 @@ class InstancesPage(Page):
 
     @Slot(object, QPoint)
     def _menu(self, one: Instance, place: QPoint) -> None:
-        menu = QMenu(self)
-        menu.setObjectName("instances.menu")
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.fill_menu(menu, one)
-        menu.popup(place)
+        pop_up(self, "instances.menu", place, lambda menu: self.fill_menu(menu, one))
 
     def fill_menu(self, menu: QMenu, one: Instance) -> None:
         """What can be done with one."""
-        menu.setToolTipsVisible(True)
         no_run = "" if one.run and one.known else tr("No run of the history belongs to it.")
         entries = (
             ("open", "arrow-right", tr("Open run"), lambda: self._open(one), no_run),
             ("log", "file-text", tr("Open log"), lambda: self.navigate.emit(f"run/{one.run}/log"), no_run),
             ("copy", "copy", tr("Copy id"), lambda: self._copy(one.id), ""),
         )
-        t = tokens()
-        for key, icon, text, do, why in entries:
-            action = menu.addAction(icons.icon(icon, t.secondary, 16, disabled=t.muted), text, do)
-            action.setObjectName(f"instances.menu.{key}")
-            action.setEnabled(not why)
-            action.setToolTip(why)
+        add_deeds(menu, "instances.menu", entries)
         order = menu.addMenu(tr("Sort by"))
         order.setObjectName("instances.sort")
         self.table.header.fill_menu(order)
         menu.addSeparator()
         offline = "" if self._session.is_online else tr("The job controller does not answer.")
-        for verb in VERBS:
-            why = offline or why_not(one, verb)
-            if verb == "adopt" and one.known:
-                continue
-            action = menu.addAction(icons.icon(ICONS[verb], t.secondary, 16, disabled=t.muted), verb_text(verb),
-                                    partial(self.deeds.do, verb, [one]))  # fmt: skip
-            action.setObjectName(f"instances.menu.{verb}")
-            action.setEnabled(not why)
-            action.setToolTip(why)
+        verbs = [verb for verb in VERBS if verb != "adopt" or not one.known]
+        add_deeds(menu, "instances.menu", (
+            (verb, ICONS[verb], verb_text(verb), partial(self.deeds.do, verb, [one]), offline or why_not(one, verb))
+            for verb in verbs
+        ))  # fmt: skip
 
     def _copy(self, name: str) -> None:
         QGuiApplication.clipboard().setText(name)
@@ -266,7 +246,7 @@ class InstancesPage(Page):
 
     def state(self) -> str:
         """Which hint stands instead of rows; empty while rows are shown."""
-        return next((key for key, hint in self._hints.items() if hint is self._stack.currentWidget()), "")
+        return self._stack.state
 
     def error_text(self) -> str:
         """The error shown, if any."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QPoint, QTimer, Signal, Slot
 from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
-from PySide6.QtWidgets import QMenu, QStackedWidget
+from PySide6.QtWidgets import QMenu
 
 from engine.contract.api import RunDetail, RunSummary
 from engine.contract.errors import ErrorBody
@@ -16,15 +16,15 @@ from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.serving_words import is_live
 from forge_desktop.models.servings_model import ServingsModel
+from forge_desktop.panels.hint_stack import HintStack
 from forge_desktop.panels.key_dialogs import ShowKeyDialog
 from forge_desktop.panels.page import ErrorCard, Hint, Page
+from forge_desktop.panels.row_menu import add_deeds, pop_up
 from forge_desktop.panels.serve_dialog import ServeDialog
 from forge_desktop.panels.serving_deeds import ServingDeeds, deeds_of
 from forge_desktop.panels.servings_table import ServingsTable
-from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Elided, button, column, label, row, set_enabled
 from forge_desktop.theme.language import count, tr
-from forge_desktop.theme.look import tokens
 
 NEW, LIKE = "new", "like"
 
@@ -87,10 +87,7 @@ class ServingPage(Page):
                             "limits, and adapters that come and go while it answers."),
                          tr("Serve a model…"), self.serve_one),
         }  # fmt: skip
-        self._stack = QStackedWidget()
-        self._stack.addWidget(card)
-        for hint in self._hints.values():
-            self._stack.addWidget(hint)
+        self._stack = HintStack(card, self._hints)
         self.outer.addWidget(self._stack, 1)
 
     def serve_one(self, adapter: str = "") -> ServeDialog:
@@ -141,10 +138,7 @@ class ServingPage(Page):
         texts = [count(len(self.model.rows), "1 instance", "{n} instances"), count(ready, "1 ready", "{n} ready")]
         self._summary.set_text(" · ".join(texts) if self.model.rows else "")
         set_enabled(self._new, self._session.is_online, tr("The job controller does not answer."))
-        if self.model.rows:
-            self._stack.setCurrentIndex(0)
-        else:
-            self._stack.setCurrentWidget(self._hints[self._state()])
+        self._stack.show_hint("" if self.model.rows else self._state())
 
     def _state(self) -> str:
         if self.model.has_loaded:
@@ -155,7 +149,7 @@ class ServingPage(Page):
 
     def state(self) -> str:
         """Which hint stands instead of rows; empty while rows are shown."""
-        return next((key for key, hint in self._hints.items() if hint is self._stack.currentWidget()), "")
+        return self._stack.state
 
     @Slot(object)
     def _open(self, run: RunSummary) -> None:
@@ -163,16 +157,10 @@ class ServingPage(Page):
 
     @Slot(object, QPoint)
     def _menu(self, run: RunSummary, place: QPoint) -> None:
-        menu = QMenu(self)
-        menu.setObjectName("serving.menu")
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.fill_menu(menu, run)
-        menu.popup(place)
+        pop_up(self, "serving.menu", place, lambda menu: self.fill_menu(menu, run))
 
     def fill_menu(self, menu: QMenu, run: RunSummary) -> None:
         """What can be done with one."""
-        menu.setToolTipsVisible(True)
-        t = tokens()
         seen = self.model.seen.get(run.uid)
         address = seen.instance.address if seen and seen.instance else ""
         silent = "" if address else tr("It has no address yet.")
@@ -184,11 +172,7 @@ class ServingPage(Page):
             *((deed.key, deed.icon, deed.text, partial(self._do, deed.key, run), deed.why_not)
               for deed in deeds_of(run, self._session.is_online)),
         ]  # fmt: skip
-        for key, icon, text, do, why in entries:
-            action = menu.addAction(icons.icon(icon, t.secondary, 16, disabled=t.muted), text, do)
-            action.setObjectName(f"serving.menu.{key}")
-            action.setEnabled(not why)
-            action.setToolTip(why)
+        add_deeds(menu, "serving.menu", entries)
 
     def _do(self, key: str, run: RunSummary) -> None:
         self._error.show_error(None)
