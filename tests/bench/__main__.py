@@ -32,6 +32,7 @@ BENCHES = (
     ("Memory forecast and fact", WORKER, "tests.bench.memory_forecast"),
     ("Training speed", WORKER, "tests.bench.worker_speed"),
     ("Adapters", WORKER, "tests.bench.adapters"),
+    ("The engine", WORKER, "tests.bench.engine"),
 )
 
 

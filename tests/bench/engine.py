@@ -6,12 +6,16 @@ Prompts of 64 tokens, answers of 64, greedy. In turns in one process; medians of
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import statistics
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from engine.compute.worker.__main__ import WAITING
@@ -23,6 +27,10 @@ import torch
 
 from engine.compute.inference.engine.engine import ArrowEngine, Limits
 from engine.compute.inference.engine.requests import Asked, Said, Sampling
+from engine.compute.inference.int8 import hold_in_int8
+from engine.compute.lora.manager import LoRAManager
+from engine.contract.errors import UserError
+from engine.contract.paths import resources_folder
 from tests.bench.adapters import SHAPES, base
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -115,18 +123,65 @@ def of_batches(model: Any, clients: int, begin: int) -> tuple[float, float]:
     return clients * ANSWER / (time.perf_counter() - start), float("nan")
 
 
+def of_llama(model: Any, storage: str, limits: Limits, folder: Path) -> ArrowEngine | None:
+    """The engine over llama.cpp; None where that is not installed."""
+    from engine.compute.inference.llama_cpp import LlamaPasses, Sequences
+
+    try:
+        model.save_pretrained(folder / "model")
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copy(resources_folder() / "demo" / "model" / name, folder / "model")
+        pool = Sequences(limits.blocks + 1, limits.block)
+        work = folder / storage
+        backend = LlamaPasses(
+            folder / "model",
+            work,
+            pool,
+            limits.rows,
+            limits.piece,
+            LoRAManager(),
+            storage,  # type: ignore[arg-type]
+        )
+    except UserError as error:
+        print(f"llama.cpp: {error}", file=sys.stderr)
+        return None
+    return ArrowEngine(model, Words(), limits, backend=backend)
+
+
+def others(model: Any, shape: str, limits: Limits, folder: Path) -> dict[str, ArrowEngine]:
+    """The same engine with other ways to compute."""
+    found: dict[str, ArrowEngine] = {}
+    if model.dtype is torch.bfloat16:
+        quick = base(shape)
+        quick.generation_config.eos_token_id = None
+        hold_in_int8(quick)
+        found["engine, int8"] = ArrowEngine(quick, Words(), limits)
+    for storage in ("bf16" if model.dtype is torch.bfloat16 else "f32", "q8_0"):
+        made = of_llama(model, storage, limits, folder)
+        if made is not None:
+            found[f"engine, llama.cpp {storage}"] = made
+    return found
+
+
 def measure(shape: str) -> None:
     """One model, its table."""
     model = base(shape)
     model.generation_config.eos_token_id = None
     size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     before = psutil.Process().memory_info().rss
-    with ArrowEngine(model, Words(), Limits(blocks=256, context=512)) as engine:
+    limits = Limits(blocks=256, context=512)
+    with (
+        tempfile.TemporaryDirectory() as folder, ArrowEngine(model, Words(), limits) as engine,
+        contextlib.ExitStack() as open_ones,
+    ):  # fmt: skip
         works: dict[str, Callable[[int, int], tuple[float, float]]] = {
             "engine": lambda clients, begin: at_once(of_engine(engine), clients, begin)
         }
         lock = threading.Lock()
         works["generate"] = lambda clients, begin: at_once(of_generate(model, lock), clients, begin)
+        for name, other in others(model, shape, limits, Path(folder)).items():
+            open_ones.enter_context(other)
+            works[name] = lambda clients, begin, one=other: at_once(of_engine(one), clients, begin)  # type: ignore[misc]
         works["generate_batch"] = lambda clients, begin: of_batches(model, clients, begin)
         print(f"\n### {shape} modules: {size / 1e6:,.0f} MB of weights\n")
         print("| clients | | tokens/s | by generate | first token, s |\n|---:|---|---:|---:|---:|")
