@@ -132,7 +132,7 @@ def test_that_an_import_is_no_config_of_a_training_run():
     assert problems_of("kind: import\n")["kind"][0] == 1
 
 
-@pytest.mark.parametrize("kind", ["evaluate", "export", "serve", "study"])
+@pytest.mark.parametrize("kind", ["evaluate", "export", "study"])
 def test_that_kinds_that_cannot_run_yet_are_refused_by_name(kind):
     assert problems_of(f"kind: {kind}\n") == {"kind": (1, "config.kind_not_yet")}
     spec = RunSpec(name="x", job=LaterJob(kind=kind))
