@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.compute.lora.format import LoRAFormat
 from engine.compute.lora.injection import base_hash
 from engine.compute.lora.peft_folder import read_folder
 from engine.compute.worker.artifacts import fingerprint_of
@@ -27,6 +26,8 @@ def write_adapter_file(
     """Beside `outputs/adapter`; one that the file cannot represent stays a folder, with a note that says why."""
     if not (outputs / "adapter").is_dir():
         return
+    from engine.compute.lora.format import LoRAFormat  # pyarrow starts a thread: a spare worker must have none
+
     target = outputs / FILE
     try:
         adapter = read_folder(outputs / "adapter")

@@ -73,8 +73,8 @@ def test_that_a_run_that_gets_no_better_stops_early_with_its_best_state(tmp_path
     assert (made.end.state, made.end.reason, made.end.step) == ("completed", "early_stop", measured[-1][0])
     best = min(measured, key=lambda found: found[1])[0]
     assert best < measured[-1][0]
-    (artifact,) = made.of("artifact")
-    assert artifact.step == best
+    artifact, beside = made.of("artifact")
+    assert (artifact.step, beside.artifact, beside.step) == (best, "adapter_file", best)
     kept = made.folder.parent.parent / "checkpoints" / f"a1-s{best}" / "adapter_model.safetensors"
     saved = load_file(kept)
     assert all((adapter(made)[name] == saved[name]).all() for name in saved)

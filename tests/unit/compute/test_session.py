@@ -62,8 +62,8 @@ def test_that_sigterm_saves_and_stops(attempt):
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 77, made.log
     assert (made.end.state, made.end.reason) == ("stopped", "interrupted")  # by nobody who gave a command
-    (artifact,) = made.of("artifact")
-    assert artifact.step == made.end.step == made.of("step")[-1].step
+    artifact, beside = made.of("artifact")
+    assert artifact.step == beside.step == made.end.step == made.of("step")[-1].step
     (checkpoint,) = made.of("checkpoint")
     assert (checkpoint.step, checkpoint.cause) == (artifact.step, "stop")
     assert load_file(made.outputs / "adapter" / "adapter_model.safetensors")

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -25,8 +25,10 @@ from engine.compute.inference.engine.sampling import Chooser
 from engine.compute.inference.engine.shaped import Shaper
 from engine.compute.inference.engine.texts import TextStream
 from engine.compute.inference.engine.waiting import Queue, Waiter
-from engine.compute.lora.manager import LoRAManager
 from engine.contract.errors import UserError
+
+if TYPE_CHECKING:  # it maps files by pyarrow, which starts a thread when it is imported
+    from engine.compute.lora.manager import LoRAManager
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from engine.compute.inference.engine.blocks import BlockPool
 from engine.compute.inference.engine.paged import PagedCache, Row, Step, plan, sliding
-from engine.compute.lora.manager import LoRAManager
 from engine.contract.errors import UserError
+
+if TYPE_CHECKING:  # it maps files by pyarrow, which starts a thread when it is imported
+    from engine.compute.lora.manager import LoRAManager
+
 
 Adapters = tuple[tuple[str, float], ...]
 TRIED = 5
@@ -32,6 +35,8 @@ class Passes:
         alike = kinds == {"sliding_attention"} or getattr(config, "layer_types", None) is None
         switched = getattr(config, "use_sliding_window", True)
         self._window: int | None = int(window) if window and switched and (self._by_kind or alike) else None
+        self._adds = getattr(config, "_attn_implementation", "sdpa") == "eager"
+        self._dtype: torch.dtype = model.get_input_embeddings().weight.dtype
         self.cache = PagedCache(pool, model.config)
         self.device = next(model.parameters()).device
         self._backbone, self._head = model.get_decoder(), model.get_output_embeddings()
@@ -72,11 +77,23 @@ class Passes:
             self.cache.step = None
 
     def _mask(self, step: Step) -> Any:
+        mask = step.mask
+        if self._adds and mask is None:  # nobody fills in there what was left out
+            seen = torch.arange(step.length, device=self.device)
+            mask = (seen <= step.positions.unsqueeze(2)).unsqueeze(1)
         if self._window is None or step.length <= self._window:
-            mask = step.mask
-            return {"full_attention": mask, "sliding_attention": mask} if self._by_kind else mask
-        near = sliding(step.mask, step, self._window)
-        return {"full_attention": step.mask, "sliding_attention": near} if self._by_kind else near
+            near = mask
+        else:
+            near = sliding(mask, step, self._window)
+        if not self._by_kind:
+            return self._as_added(near)
+        return {"full_attention": self._as_added(mask), "sliding_attention": self._as_added(near)}
+
+    def _as_added(self, mask: torch.Tensor | None) -> torch.Tensor | None:
+        """What plain attention adds to its scores, where that is the model's; else which tokens are seen."""
+        if mask is None or not self._adds:
+            return mask
+        return torch.zeros_like(mask, dtype=self._dtype).masked_fill_(~mask, torch.finfo(self._dtype).min)
 
     def _at_work(self, adapters: Sequence[Adapters]) -> Any:
         """Each row its own adapter; blends only where all rows have the same."""
