@@ -117,9 +117,15 @@ class Team:
         if dead is not None:
             return self._last_words(*dead)
         if isinstance(error, MemberLost):
-            number = error.number if error.number is not None else 0
+            number = error.number or self._others
             return UserError("worker.member_hung", member=number, minutes=f"{self._minutes:g}")
         return None
+
+    @property
+    def _others(self) -> int | str:
+        """Where only the wait for all of them was over: the other member, or one of them."""
+        count = len(self._processes)
+        return 1 if count == 1 else f"1–{count}"
 
     def _dead(self, patience: float) -> tuple[int, int] | None:
         """The first member that has gone, and its exit code; a negative one is a signal."""

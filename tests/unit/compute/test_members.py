@@ -332,7 +332,7 @@ def test_that_a_checkpoint_goes_on_under_every_strategy(attempt):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "strategy"), [("kill", "ddp"), ("memory", "ddp"), ("sleep", "ddp"), zero("kill", "zero3"),
-                          zero("memory", "zero2")]
+                          zero("memory", "zero2"), zero("sleep", "zero3")]
 )  # fmt: skip
 def test_that_a_member_that_is_lost_ends_the_attempt_by_its_name(attempt, monkeypatch, how, strategy):
     monkeypatch.setenv("FORGE_FAULT", f"training.before_batch:{how}:3@1")
