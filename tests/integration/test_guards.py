@@ -38,7 +38,7 @@ def test_that_what_guards_did_and_why_a_run_ended_early_stand_in_the_history(rea
     (event,) = [event for event in detail.events if event.kind == "guard"]
     assert (event.body["guard"], event.body["step"], event.body["deed"]) == ("disk_filling", 1, "stopped")
     assert event.level == 40  # among the errors of the timeline
-    assert [artifact.kind for artifact in detail.artifacts] == ["adapter"]
+    assert [artifact.kind for artifact in detail.artifacts] == ["adapter", "adapter_file"]
     detail = real.until(second.uid, "completed", timeout=300)
     assert (detail.run.reason, detail.run.step) == ("early_stop", 3)  # the first is the best, two are not better
     assert [sample.prompt for sample in detail.samples if sample.when == "checkpoint"]
@@ -81,4 +81,4 @@ def test_that_a_run_ends_where_it_has_cost_enough(real):
     run = real.client.create(RunSpec.model_validate(spec))
     detail = real.until(run.uid, "completed", timeout=300)
     assert (detail.run.reason, detail.run.step) == ("cost_limit", 1)
-    assert [artifact.kind for artifact in detail.artifacts] == ["adapter"]
+    assert [artifact.kind for artifact in detail.artifacts] == ["adapter", "adapter_file"]

@@ -31,7 +31,7 @@ def test_that_classes_are_learned_and_kept_in_the_history(real: ControllerProces
     assert (score.metric, score.rows, detail.run.score) == ("accuracy", 20, score.value)
     assert "macro_f1" in score.more
     assert 0 < sum(one.rows for one in score.classes) <= 20
-    assert {artifact.kind for artifact in detail.artifacts} == {"adapter", "answers"}
+    assert {artifact.kind for artifact in detail.artifacts} == {"adapter", "adapter_file", "answers"}
     assert detail.samples[0].expected in {one.label for one in score.classes}
 
     with pytest.raises(Refused) as caught:

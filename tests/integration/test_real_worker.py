@@ -51,7 +51,7 @@ def test_that_a_real_worker_saves_when_it_is_stopped(real):
     real.client.stop(run.uid)
     detail = real.until(run.uid, "stopped", timeout=300)
     assert detail.attempts[0].exit_code == 77
-    assert [artifact.kind for artifact in detail.artifacts] == ["adapter"]
+    assert [artifact.kind for artifact in detail.artifacts] == ["adapter", "adapter_file"]
 
 
 def test_that_helper_queries_reach_the_worker_environment(real):
