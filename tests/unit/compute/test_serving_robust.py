@@ -158,7 +158,7 @@ def test_that_a_body_that_is_said_to_be_large_is_not_waited_for(server):
 def test_that_a_prompt_of_200_000_tokens_is_refused_before_it_is_made_into_tokens(monkeypatch):
     with opened(body_kb=4096) as server:
         served, made = server.desk.served, []
-        monkeypatch.setattr(served, "_tokens", lambda text: made.append(text) or ())
+        monkeypatch.setattr(served._control, "tokens", lambda *said: made.append(said) or ())
         text = "a b " * 100_000
         with plain(server) as http:
             asked = {**CHAT, "messages": [{"role": "user", "content": text}]}
