@@ -43,9 +43,7 @@ def work(options: argparse.Namespace) -> int:
 
 
 def _folder(text: str) -> str:
+    from engine.cli.data_check import model_of
     from engine.contract.bundled import locate
-    from engine.contract.model import ModelConfig
 
-    if text == "demo" and not Path(text).exists():
-        return str(locate(ModelConfig(path=text, hub="bundled")))
-    return str(Path(text).expanduser().absolute())
+    return str(locate(model_of(text)) or text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from engine.cli.exits import OK
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from engine.contract.serving import Instance
 
 KEY_VARIABLE = "FORGE_API_KEY"
-LOOK_S = 1.0
 NUMBERS = {"context": int, "parallel": int, "requests_per_minute": int, "tokens_per_minute": int, "idle_minutes": float}
 
 
@@ -110,15 +108,11 @@ def _tell(instance: Instance, model: str, key: str, options: argparse.Namespace)
 def _stay(client: ControllerClient, uid: str) -> int:
     """Until it ends; Ctrl-C ends it."""
     from engine.cli.exits import exit_code_of_state
-    from engine.contract.states import RunState
+    from engine.cli.run import wait
 
     say("Ctrl-C stops it.")
     try:
-        while True:
-            run = client.run(uid).run
-            if run.state.ended or run.state is RunState.PAUSED:
-                return exit_code_of_state(run.state)
-            time.sleep(LOOK_S)
+        return exit_code_of_state(wait(client, uid, quiet=True).run.state)
     except KeyboardInterrupt:
         client.stop(uid)
         return OK

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from engine.compute.lora.adapter import Adapter, Factors
+from engine.compute.lora.digests import digest_of
 from engine.compute.lora.linear import Switch, adapted
 from engine.compute.lora.plans import BASE, Part, Selection, Site, select
 from engine.contract.errors import Problem, Refused, UserError
@@ -147,6 +148,5 @@ def base_hash(folder: Path) -> str:
     """The hash of a base model's weights, as a card names it."""
     whole = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            whole.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        whole.update(f"{path.name} {digest_of(path)}\n".encode())
     return whole.hexdigest()

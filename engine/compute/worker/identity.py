@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from engine.compute.data.row_set import RowSet
+from engine.compute.lora.digests import digest_of
 from engine.contract.checkpoints import Identity
 from engine.contract.data import DataConfig
 from engine.contract.packing import Packing
@@ -23,8 +24,7 @@ def model_fingerprint(folder: Path) -> str:
     patterns = MODEL_FILES[1:] if (folder / FORM).is_file() else MODEL_FILES
     found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
     for path in sorted(found):
-        with path.open("rb") as file:
-            whole.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        whole.update(f"{path.name} {digest_of(path)}\n".encode())
     return whole.hexdigest()
 
 

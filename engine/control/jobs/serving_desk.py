@@ -14,14 +14,12 @@ from engine.contract.clock import now
 from engine.contract.commands import WorkerCommand
 from engine.contract.errors import Conflict, NotFound, UserError
 from engine.contract.ids import new_id
-from engine.contract.run_spec import RunSpec
 from engine.contract.serving import (
     MOST_KEYS,
     RESTART_WINDOW_S,
     Instance,
     MadeKey,
     NewKey,
-    ServeJob,
     ServeKey,
     make_key,
 )
@@ -34,6 +32,7 @@ from engine.control.store.database import Transaction
 from engine.control.store.endpoints import Told
 
 T = TypeVar("T")
+KIND = "serve"
 EVERYWHERE = ("0.0.0.0", "::")
 
 
@@ -139,8 +138,8 @@ class ServingDesk(InstanceDesk):
         """Write it, and tell the attempt at work, if there is one."""
         done: T = await self.database.write(write, durable=True)
         row = await self.database.read(lambda c: existing(c, uid))
+        kept = await self.database.read(lambda c: endpoints.keys(c, row["id"]))
         for watch in self._watching(uid):
-            kept = await self.database.read(lambda c: endpoints.keys(c, row["id"]))
             keys = keys_of_start(self._token(), watch.source.lease, kept)
             plain = [key.model_dump(mode="json") for key in keys]
             await watch.send(WorkerCommand(id=f"keys-{time.time_ns()}", verb="keys", params={"keys": plain}))
@@ -174,9 +173,8 @@ class ServingDesk(InstanceDesk):
 
 def _serving(connection: sqlite3.Connection, uid: str) -> sqlite3.Row:
     row = existing(connection, uid)
-    spec = RunSpec.model_validate_json(row["spec"])
-    if not isinstance(spec.job, ServeJob):
-        raise Conflict("serve.not_serving", run=row["name"], kind=spec.kind)
+    if row["kind"] != KIND:
+        raise Conflict("serve.not_serving", run=row["name"], kind=row["kind"])
     return row
 
 
