@@ -1,15 +1,18 @@
 """The engine against transformers' `generate` and its continuous batching (`generate_batch`): prints tables.
 
 `python -m tests.bench.engine [42] [168]` with the worker's interpreter; the models are those of `tests.bench.adapters`.
-Prompts of 64 tokens, answers of 64, greedy. In turns in one process; medians of the rounds.
+Prompts of 64 tokens, answers of 64, greedy. Each in a process of its own, for threads of several slow each other down
+also while they are idle (`engine.compute.passing`); in turns, medians of the rounds.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -29,6 +32,7 @@ from engine.compute.inference.engine.engine import ArrowEngine, Limits
 from engine.compute.inference.engine.requests import Asked, Said, Sampling
 from engine.compute.inference.int8 import hold_in_int8
 from engine.compute.lora.manager import LoRAManager
+from engine.compute.passing import in_passing
 from engine.contract.errors import UserError
 from engine.contract.paths import resources_folder
 from tests.bench.adapters import SHAPES, base
@@ -83,31 +87,30 @@ def of_engine(engine: ArrowEngine) -> Callable[[int], float]:
     return ask
 
 
-def of_generate(model: Any, lock: threading.Lock) -> Callable[[int], float]:
+class Stamps:
+    """Told of each token by `generate`."""
+
+    def __init__(self) -> None:
+        self.at: list[float] = []
+
+    def put(self, _value: Any) -> None:
+        """The prompt first, then each token."""
+        self.at.append(time.perf_counter())
+
+    def end(self) -> None:
+        """No more."""
+
+
+def one_by_one(model: Any, clients: int, begin: int) -> tuple[float, float]:
     """The same of `generate`, which answers one after another."""
-
-    class First:
-        """Told of each token."""
-
-        def __init__(self) -> None:
-            self.at: list[float] = []
-
-        def put(self, _value: Any) -> None:
-            """The prompt first, then each token."""
-            self.at.append(time.perf_counter())
-
-        def end(self) -> None:
-            """No more."""
-
-    def ask(seed: int) -> float:
-        begin, told = time.perf_counter(), First()
-        with lock, torch.inference_mode():
-            ids = torch.tensor([prompt(seed)])
+    start, firsts = time.perf_counter(), list[float]()
+    with torch.inference_mode():
+        for number in range(clients):
+            ids, told = torch.tensor([prompt(begin + number)]), Stamps()
             model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=ANSWER, min_new_tokens=ANSWER,
                            do_sample=False, streamer=told, pad_token_id=0)  # fmt: skip
-        return told.at[1] - begin
-
-    return ask
+            firsts.append(told.at[1] - start)
+    return clients * ANSWER / (time.perf_counter() - start), statistics.mean(firsts)
 
 
 def of_batches(model: Any, clients: int, begin: int) -> tuple[float, float]:
@@ -123,8 +126,8 @@ def of_batches(model: Any, clients: int, begin: int) -> tuple[float, float]:
     return clients * ANSWER / (time.perf_counter() - start), float("nan")
 
 
-def of_llama(model: Any, storage: str, limits: Limits, folder: Path) -> ArrowEngine | None:
-    """The engine over llama.cpp; None where that is not installed."""
+def of_llama(model: Any, storage: str, limits: Limits, folder: Path) -> Any:
+    """Steps by llama.cpp; None where that is not installed."""
     from engine.compute.inference.llama_cpp import LlamaPasses, Sequences
 
     try:
@@ -133,91 +136,134 @@ def of_llama(model: Any, storage: str, limits: Limits, folder: Path) -> ArrowEng
             shutil.copy(resources_folder() / "demo" / "model" / name, folder / "model")
         pool = Sequences(limits.blocks + 1, limits.block)
         work = folder / storage
-        backend = LlamaPasses(
-            folder / "model",
-            work,
-            pool,
-            limits.rows,
-            limits.piece,
-            LoRAManager(),
-            storage,  # type: ignore[arg-type]
-        )
+        return LlamaPasses(folder / "model", work, pool, limits.rows, limits.piece, LoRAManager(), storage)  # type: ignore[arg-type]
     except UserError as error:
         print(f"llama.cpp: {error}", file=sys.stderr)
         return None
-    return ArrowEngine(model, Words(), limits, backend=backend)
 
 
-def others(model: Any, shape: str, limits: Limits, folder: Path) -> dict[str, ArrowEngine]:
-    """The same engine with other ways to compute."""
-    found: dict[str, ArrowEngine] = {}
-    if model.dtype is torch.bfloat16:
-        quick = base(shape)
-        quick.generation_config.eos_token_id = None
-        hold_in_int8(quick)
-        found["engine, int8"] = ArrowEngine(quick, Words(), limits)
-    for storage in ("bf16" if model.dtype is torch.bfloat16 else "f32", "q8_0"):
-        made = of_llama(model, storage, limits, folder)
-        if made is not None:
-            found[f"engine, llama.cpp {storage}"] = made
-    return found
+def opened(way: str, shape: str, folder: Path) -> Callable[[int, int], tuple[float, float]] | None:
+    """A model loaded, and how to ask it; None where a package is missing."""
+    model = base(shape)
+    model.generation_config.eos_token_id = None
+    if way == "generate":
+        return lambda clients, begin: one_by_one(model, clients, begin)
+    if way == "generate_batch":
+        return lambda clients, begin: of_batches(model, clients, begin)
+    limits, backend = Limits(blocks=256, context=512), None
+    if way == "engine, int8":
+        hold_in_int8(model)
+    elif way.startswith("engine, llama.cpp"):
+        backend = of_llama(model, way.rpartition(" ")[2], limits, folder)
+        if backend is None:
+            return None
+    engine = ArrowEngine(model, Words(), limits, backend=backend)
+    return lambda clients, begin: known(engine) if clients == 0 else at_once(of_engine(engine), clients, begin)
+
+
+def known(engine: ArrowEngine) -> tuple[float, float]:
+    """Seconds to the first token of a long prompt, and where it was asked before."""
+    times = []
+    for _ in range(2):
+        begin = time.perf_counter()
+        handle = engine.submit(Asked((*prompt(1), *prompt(2), *prompt(3), *prompt(4)), GREEDY))
+        next(one for one in handle if isinstance(one, Said))
+        times.append(time.perf_counter() - begin)
+        handle.whole()
+    return times[0], times[1]
+
+
+def serve(way: str, shape: str) -> None:
+    """A process of its own: a line on its input names clients and a seed, a line of its output is what came of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        ask = in_passing(lambda: opened(way, shape, Path(folder)))
+        before = psutil.Process().memory_info().rss
+        print(json.dumps(ask is not None), flush=True)
+        for line in sys.stdin:
+            clients, begin = json.loads(line)
+            assert ask is not None
+            try:
+                found: object = ask(clients, begin)
+            except Exception as error:  # noqa: BLE001 - what does not work here is told and left out
+                found = f"{type(error).__name__}: {error}"[:300]
+            print(json.dumps([found, psutil.Process().memory_info().rss - before]), flush=True)
+        os._exit(0)  # threads of other people's engines have no end
+
+
+class Contender:
+    """Such a process."""
+
+    def __init__(self, way: str, shape: str) -> None:
+        command = [sys.executable, "-m", "tests.bench.engine", "--way", way, shape]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.grown = 0
+        self.there: bool = self._heard()
+
+    def ask(self, clients: int, begin: int) -> tuple[float, float]:
+        """Tokens a second, and the mean time to the first token."""
+        assert self.process.stdin is not None
+        print(json.dumps([clients, begin]), file=self.process.stdin, flush=True)
+        found, self.grown = self._heard()
+        if isinstance(found, str):
+            raise RuntimeError(found)
+        return found[0], found[1]
+
+    def close(self) -> None:
+        """No more questions."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(60)
+
+    def _heard(self) -> Any:
+        assert self.process.stdout is not None
+        while line := self.process.stdout.readline():
+            with contextlib.suppress(ValueError):
+                return json.loads(line)
+        raise RuntimeError("it ended")
 
 
 def measure(shape: str) -> None:
     """One model, its table."""
-    model = base(shape)
-    model.generation_config.eos_token_id = None
-    size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    before = psutil.Process().memory_info().rss
-    limits = Limits(blocks=256, context=512)
-    with (
-        tempfile.TemporaryDirectory() as folder, ArrowEngine(model, Words(), limits) as engine,
-        contextlib.ExitStack() as open_ones,
-    ):  # fmt: skip
-        works: dict[str, Callable[[int, int], tuple[float, float]]] = {
-            "engine": lambda clients, begin: at_once(of_engine(engine), clients, begin)
-        }
-        lock = threading.Lock()
-        works["generate"] = lambda clients, begin: at_once(of_generate(model, lock), clients, begin)
-        for name, other in others(model, shape, limits, Path(folder)).items():
-            open_ones.enter_context(other)
-            works[name] = lambda clients, begin, one=other: at_once(of_engine(one), clients, begin)  # type: ignore[misc]
-        works["generate_batch"] = lambda clients, begin: of_batches(model, clients, begin)
-        print(f"\n### {shape} modules: {size / 1e6:,.0f} MB of weights\n")
-        print("| clients | | tokens/s | by generate | first token, s |\n|---:|---|---:|---:|---:|")
-        seed, alone = 0, 0.0
-        for clients in CLIENTS:
-            found: dict[str, list[tuple[float, float]]] = {}
-            for _ in range(ROUNDS):
-                for name, work in works.items():
-                    seed += 100
-                    try:
-                        found.setdefault(name, []).append(work(clients, seed))
-                    except Exception as error:  # noqa: BLE001 - what does not work here is told and left out
-                        print(f"{name}, {clients} clients: {type(error).__name__}: {error}", file=sys.stderr)
-            speed = {name: statistics.median(one for one, _ in runs) for name, runs in found.items()}
-            for name, runs in found.items():
-                first = statistics.median(one for _, one in runs)
-                ratio = speed[name] / speed["generate"]
-                print(f"| {clients} | {name} | {speed[name]:.1f} | {ratio:.2f} × | {first:.3f} |")
-            alone = alone or speed["engine"]
-            print(f"| {clients} | engine by one client | {speed['engine'] / alone:.2f} × | | |")
-        held = psutil.Process().memory_info().rss - before
-        print(f"\nThe process grew by {held / 1e6:,.0f} MB. ", end="")
-        again = prompt(1)
-        ask, times = of_engine(engine), []
-        for _ in range(2):
-            begin = time.perf_counter()
-            for one in engine.submit(Asked((*again, *prompt(2), *prompt(3), *prompt(4)), GREEDY)):
-                if isinstance(one, Said):
-                    times.append(time.perf_counter() - begin)
-                    break
-        del ask
-        print(f"First token of 256 tokens: {times[0]:.3f} s, and {times[1]:.3f} s where they are known.")
+    half = SHAPES[shape][1] is torch.bfloat16
+    ways = ["engine", "generate", *(["engine, int8"] if half else []), f"engine, llama.cpp {'bf16' if half else 'f32'}",
+            "engine, llama.cpp q8_0", "generate_batch"]  # fmt: skip
+    contenders = {way: Contender(way, shape) for way in ways}
+    contenders = {way: one for way, one in contenders.items() if one.there}
+    print(f"\n### {shape} modules\n")
+    print("| clients | | tokens/s | by generate | by one client of its own | first token, s |")
+    print("|---:|---|---:|---:|---:|---:|")
+    seed, alone = 0, dict[str, float]()
+    for clients in CLIENTS:
+        found: dict[str, list[tuple[float, float]]] = {}
+        for turn in range(ROUNDS + 1):
+            for way, one in contenders.items():
+                seed += 100
+                try:
+                    took = one.ask(clients, seed)
+                except RuntimeError as error:
+                    print(f"{way}, {clients} clients: {error}", file=sys.stderr)
+                    continue
+                if turn:  # the first one warms up
+                    found.setdefault(way, []).append(took)
+        speed = {way: statistics.median(one for one, _ in runs) for way, runs in found.items()}
+        for way, runs in found.items():
+            first = statistics.median(one for _, one in runs)
+            own = speed[way] / alone.setdefault(way, speed[way])
+            ratio = speed[way] / speed["generate"]
+            print(f"| {clients} | {way} | {speed[way]:.1f} | {ratio:.2f} × | {own:.2f} × | {first:.3f} |", flush=True)
+    first, again = contenders["engine"].ask(0, 0)
+    grown = ", ".join(f"{way} {one.grown / 1e6:,.0f} MB" for way, one in contenders.items())
+    print(f"\nMemory beside the loaded model: {grown}. ", end="")
+    print(f"First token of 256 tokens: {first:.3f} s, and {again:.3f} s where they are known.", flush=True)
+    for one in contenders.values():
+        one.close()
 
 
 def main() -> None:
     """The models named, or the small one."""
+    if sys.argv[1:2] == ["--way"]:
+        serve(*sys.argv[2:4])
+        return
     for shape in sys.argv[1:] or ["42"]:
         assert shape in SHAPES
         measure(shape)

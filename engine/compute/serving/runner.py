@@ -15,6 +15,7 @@ from typing import Any
 import torch
 import uvicorn
 
+from engine.compute.passing import in_passing
 from engine.compute.serving.app import create_app
 from engine.compute.serving.audit import tell
 from engine.compute.serving.counts import open_storage
@@ -71,7 +72,7 @@ class Server:
         served: Served | None = None
         try:
             check()
-            served = Served.load(folder, job, device, dtype)
+            served = in_passing(lambda: Served.load(folder, job, device, dtype))
             check()
             problems += served.add_adapters()
             check()

@@ -28,6 +28,7 @@ from engine.compute.inference.rope import changes
 from engine.compute.lora.injection import base_hash
 from engine.compute.lora.manager import LoRAManager
 from engine.compute.lora.router import MAX_TOKENS
+from engine.compute.passing import in_passing
 from engine.compute.serving.adapters import AdapterBook, Lease
 from engine.compute.serving.control_tokens import ControlTexts
 from engine.contract.errors import NotFound, Problem, UserError
@@ -187,10 +188,15 @@ class Served:
 
     def pooled(self, tokens: Sequence[int]) -> tuple[float, ...]:
         """The mean of the base's last hidden states over these tokens; one at a time, as they take memory."""
-        with self._one, _memory_minded(), torch.inference_mode(), self.manager.request():
-            ids = torch.tensor([list(tokens)], device=self.device)
-            hidden = self.model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
-            return tuple(hidden[0].float().mean(0).tolist())
+
+        def work() -> tuple[float, ...]:
+            with torch.inference_mode(), self.manager.request():
+                ids = torch.tensor([list(tokens)], device=self.device)
+                hidden = self.model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
+                return tuple(hidden[0].float().mean(0).tolist())
+
+        with self._one, _memory_minded():
+            return in_passing(work)
 
     def _identify(self) -> None:
         """Know the base by the hash of its weights; all are read, so only for an adapter that names its base."""
