@@ -98,13 +98,7 @@ class LoRALinear(Adapted, torch.nn.Linear):  # type: ignore[misc]
                 state.first = state.input = state.pieces = None
         else:
             piece = _piece(self, plan, input, state)
-        if piece.dtype is not out.dtype:
-            return _added(plan, piece, out)
-        if piece.dim() == 1:
-            out.view(-1).addmv_(plan.b, piece, alpha=plan.alpha)
-        else:
-            out.view(-1, plan.b.shape[0]).addmm_(piece.reshape(-1, plan.b.shape[1]), plan.bt, alpha=plan.alpha)
-        return out
+        return _with_product(plan, piece, out)
 
 
 class LoRAEmbedding(Adapted, torch.nn.Embedding):  # type: ignore[misc]
@@ -137,8 +131,8 @@ def _changed(module: Any, plan: Plan, given: torch.Tensor, out: torch.Tensor, st
             h = _multiplied(module, own.first, given[index])
             pieces = products[own.first] = h.split(own.first.sizes, dim=-1)
         piece, part = pieces[own.number], out[index]
-        if own.plain and piece.dtype == out.dtype and isinstance(index, slice):
-            part.view(-1, part.shape[-1]).addmm_(piece.reshape(-1, piece.shape[-1]), own.bt, alpha=own.alpha)
+        if own.plain and isinstance(index, slice) and own.b is not None and own.b.dtype is out.dtype:
+            _with_product(own, piece, part)
         else:
             out[index] = _with(module, own, piece, part)
     if plan.last:
@@ -162,10 +156,37 @@ def _with(module: Any, plan: Plan, piece: torch.Tensor, out: torch.Tensor) -> to
     return (out if bias is None else out + bias).to(dtype)
 
 
+def _with_product(plan: Plan, piece: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """What comes out with a product in it, which is added in place where dtypes agree."""
+    b = plan.b
+    assert b is not None
+    if b.dtype is not out.dtype:
+        return _added(plan, piece, out)
+    if plan.wide and piece.numel() <= plan.wide * b.shape[1]:
+        added = torch.mm(piece.reshape(-1, b.shape[1]).float(), b.float().T)
+        out.view(-1, b.shape[0]).add_(added, alpha=plan.alpha)
+        return out
+    if piece.dtype is not b.dtype:
+        piece = piece.to(b.dtype)
+    if piece.dim() == 1:
+        out.view(-1).addmv_(b, piece, alpha=plan.alpha)
+    else:
+        out.view(-1, b.shape[0]).addmm_(piece.reshape(-1, b.shape[1]), plan.bt, alpha=plan.alpha)
+    return out
+
+
+def _product(plan: Plan, piece: torch.Tensor) -> torch.Tensor:
+    """With the second matrix: in fp32 where that is sooner done."""
+    bt = plan.bt
+    assert bt is not None
+    if plan.wide and piece.numel() <= plan.wide * bt.shape[0]:
+        return piece.float() @ bt.float()
+    return piece.to(bt.dtype) @ bt
+
+
 def _added(plan: Plan, piece: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     """What comes out and the product, in the finer dtype of the two."""
-    assert plan.bt is not None
-    return (out + (piece @ plan.bt) * plan.alpha).to(out.dtype)
+    return (out + _product(plan, piece) * plan.alpha).to(out.dtype)
 
 
 def _piece(module: Any, plan: Plan, given: torch.Tensor, state: State) -> torch.Tensor:
@@ -197,6 +218,8 @@ def _multiplied(module: Any, first: First, given: torch.Tensor) -> torch.Tensor:
         scale = getattr(module, "embed_scale", None)
         if scale is not None:
             h = h * scale
+    elif first.wide and given.numel() <= first.wide * a.shape[1]:
+        h = torch.mm(given.view(-1, a.shape[1]).float(), a.float().T).view(*given.shape[:-1], a.shape[0])
     else:
         h = functional.linear(given if given.dtype == a.dtype else given.to(a.dtype), a)
     rows = first.rows

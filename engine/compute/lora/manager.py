@@ -180,7 +180,7 @@ class LoRAManager:
             state.forget()
             state.pinned = before
             with self._lock:
-                self._leases.subtract(selection.names)
+                self._free(selection.names)
                 self._make_room(0, "")
 
     def hold(self, names: Sequence[str]) -> None:
@@ -193,13 +193,13 @@ class LoRAManager:
                 for name in names:
                     self._resident(name)
             except BaseException:
-                self._leases.subtract(names)
+                self._free(names)
                 raise
 
     def let_go(self, names: Sequence[str]) -> None:
         """What was held is free to be unloaded."""
         with self._lock:
-            self._leases.subtract(names)
+            self._free(names)
             self._make_room(0, "")
 
     # What all of these need; the lock is held.
@@ -257,11 +257,18 @@ class LoRAManager:
             parts = [self._part(name, weight, host) for name, weight in weights]
             selection = host.select(parts, rows)
         finally:
-            self._leases.subtract(names)
+            self._free(names)
         self._selections[wanted] = selection
         while len(self._selections) > KEPT_SELECTIONS:
             self._selections.popitem(last=False)
         return selection
+
+    def _free(self, names: Sequence[str]) -> None:
+        """Leases that are over; nothing is kept of names nobody holds, for they come and go for months."""
+        for name in names:
+            self._leases[name] -= 1
+            if not self._leases[name]:
+                del self._leases[name]
 
     def _part(self, name: str, weight: float, host: Host) -> Part:
         """An adapter in memory whose layers are there."""

@@ -64,39 +64,55 @@ class Route:
 
 
 class Nearest(Protocol):
-    """Finds rows of a matrix near a vector."""
+    """Finds adapters near a vector."""
 
-    def candidates(self, vector: np.ndarray, count: int) -> np.ndarray:
-        """Numbers of rows, the nearest among them."""
+    def candidates(self, vector: np.ndarray, count: int) -> Sequence[str]:
+        """Names, the nearest among them."""
 
 
 class Exact:
     """All rows are looked at."""
 
-    def __init__(self, matrix: np.ndarray) -> None:
-        self._matrix = matrix
+    def __init__(self, names: Sequence[str], matrix: np.ndarray) -> None:
+        self._names, self._matrix = names, matrix
 
-    def candidates(self, vector: np.ndarray, count: int) -> np.ndarray:
+    def candidates(self, vector: np.ndarray, count: int) -> Sequence[str]:
         """Those at least as near as the last of so many, ties and all."""
         scores = np.round(self._matrix @ vector, DIGITS)
         if count >= len(scores):
-            return np.arange(len(scores))
+            return self._names
         last = np.partition(scores, len(scores) - count)[len(scores) - count]
-        return np.flatnonzero(scores >= last)
+        return [self._names[row] for row in np.flatnonzero(scores >= last).tolist()]
 
 
 class Indexed:
-    """usearch's graph: quick with very many rows, and nearly always right."""
+    """usearch's graph: quick with very many, and nearly always right. One more or fewer does not make it anew."""
 
-    def __init__(self, matrix: np.ndarray) -> None:
+    def __init__(self, names: Sequence[str], matrix: np.ndarray) -> None:
         from usearch.index import Index
 
         self._index = Index(ndim=matrix.shape[1], metric="ip", dtype="f32")
+        self._names = dict(enumerate(names))
+        self._keys = {name: key for key, name in self._names.items()}
+        self._next = len(names)
         self._index.add(np.arange(len(matrix)), matrix, threads=1)
 
-    def candidates(self, vector: np.ndarray, count: int) -> np.ndarray:
+    def add(self, name: str, vector: np.ndarray) -> None:
+        """Know one more."""
+        self._names[self._next], self._keys[name] = name, self._next
+        self._index.add(self._next, vector, threads=1)
+        self._next += 1
+
+    def remove(self, name: str) -> None:
+        """Forget one."""
+        key = self._keys.pop(name)
+        del self._names[key]
+        self._index.remove(key)
+
+    def candidates(self, vector: np.ndarray, count: int) -> Sequence[str]:
         """More than are wanted, to be scored exactly."""
-        return np.asarray(self._index.search(vector, count * CANDIDATES).keys, dtype=np.int64)
+        found = np.asarray(self._index.search(vector, count * CANDIDATES).keys, dtype=np.int64)
+        return [self._names[key] for key in found.tolist() if key in self._names]
 
 
 def have_index() -> bool:
@@ -110,7 +126,7 @@ class LoRARouter:
     def __init__(self, indexed_from: int = INDEXED_FROM) -> None:
         self._vectors = dict[str, np.ndarray]()
         self._indexed_from = indexed_from
-        self._ready: tuple[list[str], np.ndarray, Nearest] | None = None
+        self._ready: Nearest | None = None
 
     def add(self, card: LoRACard) -> None:
         """Know an adapter by its card."""
@@ -123,36 +139,42 @@ class LoRARouter:
             if len(other) != len(vector):
                 raise UserError("lora.embedding_size", name=card.name, found=len(vector), wanted=len(other))
             break
-        self._vectors[card.name], self._ready = vector, None
+        self._vectors[card.name] = vector
+        if isinstance(self._ready, Indexed):
+            self._ready.add(card.name, vector.astype(np.float32))
+        else:
+            self._ready = None
 
     def remove(self, name: str) -> None:
         """Forget one."""
         if name not in self._vectors:
             raise NotFound("lora.unknown", name=name, known=", ".join(sorted(self._vectors)[:20]) or "none")
         del self._vectors[name]
-        self._ready = None
+        if isinstance(self._ready, Indexed):
+            self._ready.remove(name)
+        else:
+            self._ready = None
 
     def route(self, embedding: Sequence[float], count: int = 1, threshold: float = 0.0) -> Route:
         """The nearest `count` adapters that reach the threshold, weighed by their scores (sum 1)."""
         if not self._vectors or count < 1:
             return Route((), (), threshold)
-        names, matrix, nearest = self._prepared()
-        vector = np.asarray(embedding, dtype=np.float64)
-        if vector.shape != (matrix.shape[1],):
-            raise UserError("lora.embedding_size", name="request", found=len(vector), wanted=matrix.shape[1])
+        vector, size = np.asarray(embedding, dtype=np.float64), len(next(iter(self._vectors.values())))
+        if vector.shape != (size,):
+            raise UserError("lora.embedding_size", name="request", found=len(vector), wanted=size)
         vector = _unit(vector)
-        rows = nearest.candidates(vector.astype(matrix.dtype), count + 3)
-        scores = {names[row]: round(float(self._vectors[names[row]] @ vector), DIGITS) for row in rows}
+        near = self._prepared().candidates(vector.astype(np.float32), count + 3)
+        scores = {name: round(float(self._vectors[name] @ vector), DIGITS) for name in near}
         ordered = [Match(name, score) for name, score in sorted(scores.items(), key=lambda one: (-one[1], one[0]))]
         return Route(_blended(ordered[:count], threshold), tuple(ordered[: count + 3]), threshold)
 
-    def _prepared(self) -> tuple[list[str], np.ndarray, Nearest]:
+    def _prepared(self) -> Nearest:
         """Rows by name, so that the order of adding does not matter."""
         if self._ready is None:
             names = sorted(self._vectors)
             matrix = np.stack([self._vectors[name] for name in names]).astype(np.float32)
             indexed = len(names) >= self._indexed_from and have_index()
-            self._ready = names, matrix, Indexed(matrix) if indexed else Exact(matrix)
+            self._ready = Indexed(names, matrix) if indexed else Exact(names, matrix)
         return self._ready
 
 

@@ -121,6 +121,21 @@ def test_that_a_file_that_is_removed_serves_who_has_it(files, tmp_path, one_mode
     assert refusal(manager.register, "a", path).code == "lora.missing"
 
 
+def test_that_nothing_is_kept_of_one_that_is_gone(files, one_model):
+    manager = LoRAManager()
+    manager.inject(one_model)
+    for number in range(3):
+        name = f"passing-{number}"
+        manager.register(name, files[0])
+        manager.hold([name])
+        with manager.request([name]):
+            pass
+        manager.let_go([name])
+        manager.unload(name)
+    assert "passing" not in str(vars(manager))
+    manager.remove()
+
+
 def test_that_weights_are_changed_one_by_one(files, one_model):
     manager = made(files)
     manager.inject(one_model)

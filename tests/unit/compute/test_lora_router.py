@@ -12,6 +12,7 @@ from lora_cases import DEMO, base
 from test_lora_format import refusal
 
 from engine.compute.inference.base import load_tokenizer
+from engine.compute.lora import router as router_module
 from engine.compute.lora.router import Exact, LoRARouter, described, embed
 from engine.contract.lora_card import LoRACard
 
@@ -110,7 +111,26 @@ def test_that_the_index_finds_what_looking_at_all_finds():
 
 def test_that_looking_at_all_gives_every_tie():
     matrix = np.array([[1, 0], [1, 0], [0, 1], [1, 0]], dtype=np.float32)
-    assert Exact(matrix).candidates(np.array([1, 0], dtype=np.float32), 1).tolist() == [0, 1, 3]
+    assert Exact("abcd", matrix).candidates(np.array([1, 0], dtype=np.float32), 1) == ["a", "b", "d"]
+
+
+@pytest.mark.skipif(find_spec("usearch") is None, reason="usearch is not installed")
+def test_that_the_index_takes_one_more_and_forgets_one_without_being_made_anew(monkeypatch):
+    chance = np.random.default_rng(2)
+    cards = [card(f"n{number}", *chance.normal(size=16)) for number in range(200)]
+    indexed = LoRARouter(indexed_from=1)
+    for one in cards[:100]:
+        indexed.add(one)
+    assert indexed.route(cards[0].embedding).chosen[0].name == "n0"
+    monkeypatch.setattr(router_module.Indexed, "__init__", None)  # cannot be made again
+    for one in cards[100:]:
+        indexed.add(one)
+    for one in cards[:50]:
+        indexed.remove(one.name)
+    indexed.add(card("again", *cards[0].embedding))
+    left = routed([*cards[50:], card("again", *cards[0].embedding)])
+    for one in cards:
+        assert indexed.route(one.embedding, 2).chosen == left.route(one.embedding, 2).chosen
 
 
 # Bad input.
