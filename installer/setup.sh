@@ -77,7 +77,7 @@ worker() {
   wanted=$("$python" - <<'PY'
 import tomllib
 extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]
-tests = [line for line in extras["dev"] if line.startswith(("pytest>", "pytest-timeout", "pytest-xdist", "hypothesis", "modelscope-hub", "openai", "schemathesis"))]
+tests = [line for line in extras["dev"] if line.startswith(("pytest>", "pytest-timeout", "pytest-xdist", "hypothesis", "modelscope-hub", "openai", "schemathesis", "redis", "opentelemetry"))]
 print("\n".join(extras["worker"] + tests))
 PY
 )
@@ -99,7 +99,7 @@ optional() { # folder, what pip installs
 
 # Engines for `make test-docker`: the tests start them; here they are only put on the machine.
 docker_parts() {
-  local wanted="iptables iproute2 mmdebstrap openssh-server openssh-client docker-compose faketime" missing="" package log guard=""
+  local wanted="iptables iproute2 mmdebstrap openssh-server openssh-client docker-compose faketime redis-server" missing="" package log guard=""
   [ -x /usr/bin/dockerd ] || [ -x /usr/sbin/dockerd ] || wanted="docker.io $wanted"
   command -v apt-get >/dev/null 2>&1 || { say "no apt-get: tests that need what is not here are skipped"; return 0; }
   for package in $wanted; do

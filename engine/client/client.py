@@ -381,7 +381,7 @@ def _error(answer: httpx.Response) -> UserError:
     try:
         body = ErrorBody.model_validate_json(answer.content)
     except ValidationError:
-        if refused := refusal(_json_of(answer)):
+        if refused := refusal(_json_of(answer), kind):
             return refused
         return kind("controller.strange_answer", path=answer.url.path, detail=f"Status {answer.status_code}.")
     return kind.from_body(body)

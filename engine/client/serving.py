@@ -223,11 +223,13 @@ def _token(one: dict[str, Any]) -> Token:
     return Token(str(one["token"]), float(one["logprob"]), others)
 
 
-def refusal(found: Any) -> UserError | None:
-    """The error an instance told in OpenAI's form, in its own words; None where it is another form."""
+def refusal(found: Any, kind: type[UserError] = UserError) -> UserError | None:
+    """The error an instance told in OpenAI's form, by code where it tells one; None where it is another form."""
     error = found.get("error") if isinstance(found, dict) else None
     if not isinstance(error, dict) or not isinstance(error.get("message"), str):
         return None
+    with contextlib.suppress(ValidationError):
+        return kind.from_body(ErrorBody.model_validate(error.get("forge")))
     params = {"param": str(error["param"])} if error.get("param") else {}
     code = f"api.{error.get('code') or error.get('type') or 'error'}"
-    return UserError.from_body(ErrorBody(code=code, what=error["message"], params=params))
+    return kind.from_body(ErrorBody(code=code, what=error["message"], params=params))

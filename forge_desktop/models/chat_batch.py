@@ -19,7 +19,7 @@ from forge_desktop.models.chat_instance import InstanceModel
 from forge_desktop.models.chat_model import ChatModel
 from forge_desktop.models.chat_prompts import KEPT, kept_prompts
 from forge_desktop.models.chat_turns import AUTO, BASE, Answer, Column
-from forge_desktop.theme.language import explain, sentences, tr
+from forge_desktop.theme.language import error_text, tr
 
 AT_ONCE = 4
 
@@ -172,7 +172,7 @@ def cell_of(said: Answer | None) -> str:
     if said is None:
         return ""
     if said.error is not None:
-        return sentences(*explain(said.error))
+        return error_text(said.error)
     return said.text
 
 

@@ -12,7 +12,7 @@ from forge_desktop.models.chat_instance import InstanceModel
 from forge_desktop.models.chat_model import ChatModel
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Elided, button, clear, column, label, row, set_enabled
-from forge_desktop.theme.language import explain, sentences, tr
+from forge_desktop.theme.language import error_text, tr
 from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import size
 
@@ -52,7 +52,7 @@ class AdaptersCard(Card):
         for name in sorted(self._instance.loading):
             self._list.addWidget(_line(name, tr("loading…")))
         for name, error in self._instance.misfits.items():
-            why = sentences(*explain(error))
+            why = error_text(error)
             gone = button("", "quiet", "x", partial(self._instance.dismiss, name), f"chat.dismiss.{name}",
                           tr("Do not show '{name}' any more", name=name))  # fmt: skip
             self._list.addWidget(_line(name, tr("not compatible: {why}", why=why), gone, bad=True))

@@ -12,7 +12,7 @@ from forge_desktop.models.chat_turns import Answer
 from forge_desktop.panels.chat_text import AnswerText
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, button, column, face, label, restyle, row
-from forge_desktop.theme.language import count, explain, sentences, tr
+from forge_desktop.theme.language import count, error_text, tr
 from forge_desktop.theme.look import tokens
 
 NARROW = 400
@@ -134,7 +134,7 @@ class AnswerCard(Card):
             return
         coming = said.state == "coming"
         self._show_text(said, chances and bool(said.tokens))
-        self._error.setText(sentences(*explain(said.error)) if said.error is not None else "")
+        self._error.setText(error_text(said.error) if said.error is not None else "")
         self._error.setVisible(said.error is not None)
         self.account.setText(account_of(said))
         self._stop.setVisible(coming)

@@ -96,6 +96,11 @@ def sentences(*parts: str) -> str:
     return text
 
 
+def error_text(body: ErrorBody) -> str:
+    """An error and its problems in one line, where there is no room for a card."""
+    return sentences(*explain(body), *(problem_text(one) for one in body.problems))
+
+
 def labelled(name: str, text: str) -> str:
     """`name: text`, with the language's own colon."""
     return f"{name}：{text}" if _current == "zh_CN" else f"{name}: {text}"

@@ -33,6 +33,8 @@ class ChatInstance:
         """What a model says, by name; others say what they were asked."""
         self.errors: dict[str, tuple[int, str]] = {}
         """Models that refuse: status and message."""
+        self.parts: dict[str, Any] | None = None
+        """A refusal as an instance tells it to clients that speak other languages."""
         self.refused_paths: dict[str, str] = {}
         """Adapters that do not fit: path and message."""
         self.adapters: dict[str, dict[str, Any]] = {}
@@ -125,7 +127,7 @@ class ChatInstance:
             return _refusal(400, "Adapters were named twice.", "serve.adapters_twice")
         model = next(iter(asked.get("adapters") or {}), model)
         if model in self.errors:
-            return _refusal(*self.errors[model], "refused")
+            return _refusal(*self.errors[model], "refused", self.parts)
         while not self.takes.is_set():
             if await request.is_disconnected():
                 self.cut.append(asked["model"])
@@ -175,6 +177,6 @@ def _end(words: list[str], model: str) -> dict[str, Any]:
     }
 
 
-def _refusal(status: int, message: str, code: str) -> JSONResponse:
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+def _refusal(status: int, message: str, code: str, parts: dict[str, Any] | None = None) -> JSONResponse:
+    error = {"message": message, "type": "invalid_request_error", "param": None, "code": code, "forge": parts}
     return JSONResponse({"error": error}, status_code=status)

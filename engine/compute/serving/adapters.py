@@ -14,6 +14,7 @@ from pathlib import Path
 
 from engine.compute.lora.manager import LoRAManager
 from engine.compute.lora.router import LoRARouter, Route
+from engine.compute.passing import in_passing
 from engine.contract.errors import Conflict, NotFound, UserError
 from engine.contract.lora_card import LoRACard
 from engine.contract.serving import BASE_NAMES, AdapterState
@@ -92,7 +93,7 @@ class AdapterBook:
                 raise Conflict("lora.taken", name=name, param="name")
             if name in self.names and not replace:
                 raise Conflict("lora.taken", name=name, param="name")
-            version = self._made(name, Path(path).expanduser())
+            version = in_passing(lambda: self._made(name, Path(path).expanduser()))
             with self._lock:
                 before = self._current.get(name)
                 self._current[name] = version
@@ -122,7 +123,7 @@ class AdapterBook:
         """Nobody can ask for it from now on."""
         with self._lock:
             self._retire(self._known(name))
-            del self._current[name]
+            del self._current[name], self._asked[name]
             if name in self._routed:
                 self._router.remove(name)
                 self._routed.discard(name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import re
 import threading
 from datetime import UTC, datetime
@@ -47,9 +49,10 @@ class Audit:
         self._most, self._kept = most_bytes, kept
         self._lock = threading.Lock()
         self._file: IO[bytes] | None = None
+        self._closed = False
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("ab", buffering=0)
+            self._opened(self._path)
 
     def add(self, **fields: Any) -> None:
         """One line; a disk that is full keeps nobody from being answered, the log says so."""
@@ -58,29 +61,46 @@ class Audit:
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": at, **redacted(fields)}).encode() + b"\n"
         with self._lock:
-            if self._file is None:
+            if self._closed:
                 return
             try:
-                if self._file.tell() + len(line) > self._most:
-                    self._rotate()
-                self._file.write(line)
+                self._write(self._path, line)
             except OSError as error:
                 tell("audit failed", logging.ERROR, trace=fields.get("trace"), detail=str(error))
 
     def close(self) -> None:
         """No more lines."""
         with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            self._closed = True
+            self._let_go()
 
-    def _rotate(self) -> None:
-        assert self._path is not None
-        assert self._file is not None
-        self._file.close()
+    def _write(self, path: Path, line: bytes) -> None:
+        file = self._opened(path)
+        if file.tell() + len(line) > self._most:
+            file = self._rotated(path)
+        begin = file.tell()
+        written = file.write(line)
+        if written < len(line):  # the disk had room for half of it
+            file.truncate(begin)
+            file.seek(begin)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _opened(self, path: Path) -> IO[bytes]:
+        """Opened again where that failed the last time."""
+        if self._file is None:
+            self._file = path.open("ab", buffering=0)
+        return self._file
+
+    def _let_go(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _rotated(self, path: Path) -> IO[bytes]:
+        self._let_go()
         for number in range(self._kept - 1, 0, -1):
-            older = self._path.with_name(f"{NAME}.{number}")
+            older = path.with_name(f"{NAME}.{number}")
             if older.exists():
-                older.replace(self._path.with_name(f"{NAME}.{number + 1}"))
-        self._path.replace(self._path.with_name(f"{NAME}.1"))
-        self._file = self._path.open("ab", buffering=0)
+                older.replace(path.with_name(f"{NAME}.{number + 1}"))
+        path.replace(path.with_name(f"{NAME}.1"))
+        return self._opened(path)

@@ -54,32 +54,32 @@ class Counts:
     def _request(self, key: ServeKey) -> None:
         if most := self.most_requests(key):
             item = RateLimitItemPerMinute(most)
-            if not self._requests.hit(item, "requests", key.id):
+            if not self._requests.hit(item, "requests", _who(key)):
                 raise self._refused("serve.too_many_requests", self._requests, item, "requests", key)
         if most := self.most_tokens(key):
             item = RateLimitItemPerMinute(most)
-            if not self._tokens.test(item, "tokens", key.id):
+            if not self._tokens.test(item, "tokens", _who(key)):
                 raise self._refused("serve.too_many_tokens", self._tokens, item, "tokens", key)
 
     def _prompt(self, key: ServeKey, count: int) -> None:
         most = self.most_tokens(key)
         if most and count:
             item = RateLimitItemPerMinute(most)
-            if not self._tokens.hit(item, "tokens", key.id, cost=count):
+            if not self._tokens.hit(item, "tokens", _who(key), cost=count):
                 raise self._refused("serve.too_many_tokens", self._tokens, item, "tokens", key)
 
     def _answer(self, key: ServeKey, count: int) -> None:
         most = self.most_tokens(key)
         if most and count:
             item = RateLimitItemPerMinute(most)
-            left = self._tokens.get_window_stats(item, "tokens", key.id).remaining
+            left = self._tokens.get_window_stats(item, "tokens", _who(key)).remaining
             if min(left, count) > 0:
-                self._tokens.hit(item, "tokens", key.id, cost=min(left, count))
+                self._tokens.hit(item, "tokens", _who(key), cost=min(left, count))
 
     def _refused(
         self, code: str, limiter: RateLimiter, item: RateLimitItemPerMinute, what: str, key: ServeKey
     ) -> UserError:
-        wait = max(1, round(limiter.get_window_stats(item, what, key.id).reset_time - time.time() + 0.5))
+        wait = max(1, round(limiter.get_window_stats(item, what, _who(key)).reset_time - time.time() + 0.5))
         return UserError(code, limit=item.amount, seconds=min(wait, 60))
 
     async def _asked(self, work: Callable[[], None]) -> None:
@@ -93,6 +93,11 @@ class Counts:
             raise
         except Exception as error:
             raise UserError("serve.counts_away", detail=type(error).__name__) from error
+
+
+def _who(key: ServeKey) -> str:
+    """The same in every instance that has this key: counts in Redis are of all of them together."""
+    return key.hash[:32]
 
 
 def open_storage(where: str) -> Storage:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from engine.compute.serving.refusals import ROLES, advice_on
 from engine.contract.errors import NotFound, Problem, UserError
+from engine.contract.messages import MESSAGES
 
 STATUS = {
     "serve.no_key": 401, "serve.bad_key": 401, "serve.key_over": 401, "serve.scope": 403,
@@ -46,7 +47,7 @@ def status_of(error: UserError) -> int:
 
 
 def body_of(error: UserError, trace: str = "") -> dict[str, Any]:
-    """`{"error": {message, type, param, code, trace_id}}`."""
+    """`{"error": {message, type, param, code, trace_id, forge}}`; `forge` is for clients that speak other languages."""
     problems = error.problems
     message = " ".join(part for part in (error.what, error.why, error.fix) if part)
     message += "".join(f"\n- {problem}" for problem in problems[:MOST_PROBLEMS])
@@ -55,7 +56,18 @@ def body_of(error: UserError, trace: str = "") -> dict[str, Any]:
         code = CODES.get(problems[0].code, problems[0].code)
     param = error.params.get("param") or (problems[0].field if problems else None)
     kind = KINDS.get(status_of(error), "invalid_request_error")
-    return {"error": {"message": message, "type": kind, "param": param or None, "code": code, "trace_id": trace}}
+    told = {"message": message, "type": kind, "param": param or None, "code": code, "trace_id": trace}
+    return {"error": told | {"forge": _in_parts(error)}}
+
+
+def _in_parts(error: UserError) -> dict[str, Any]:
+    """The same by code and parameters, and nothing the message does not tell."""
+    body = error.body()
+    body.problems = body.problems[:MOST_PROBLEMS]
+    known = MESSAGES.get(error.code)
+    texts = "" if known is None else known.what + known.why + known.fix
+    body.params = {name: value for name, value in body.params.items() if f"{{{name}}}" in texts}
+    return body.model_dump(mode="json")
 
 
 def answer_of(error: UserError, trace: str = "") -> Response:

@@ -78,7 +78,7 @@ class Figures:
                 self.refused += 400 <= status < 500
                 self.failed += status >= 500
                 self._ends.append((at, status >= 500))
-                self._recent.append((at, 1, 0))
+                self._remember(at, 1, 0)
             labels = (self._models.of(model), self._tenants.of(tenant))
         self._requests.labels(endpoint, str(status), *labels).inc()
 
@@ -86,7 +86,7 @@ class Figures:
         """An answer is whole."""
         at = self._clock()
         with self._lock:
-            self._recent.append((at, 0, timing.answer))
+            self._remember(at, 0, timing.answer)
             if timing.answer:
                 self._firsts.append((at, timing.first))
             labels = (self._models.of(model), self._tenants.of(tenant))
@@ -100,13 +100,17 @@ class Figures:
         for name, seconds in stages.items():
             self._stages[name].labels(*labels).observe(seconds)
 
+    def _remember(self, at: float, requests: int, tokens: int) -> None:
+        """Of the last minute, whether or not anybody asks for it."""
+        self._recent.append((at, requests, tokens))
+        while self._recent[0][0] < at - WINDOW_S:
+            self._recent.popleft()
+
     @property
     def rates(self) -> tuple[float, float]:
         """Requests a minute and tokens a second, over the last minute."""
         with self._lock:
-            since = self._clock() - WINDOW_S
-            while self._recent and self._recent[0][0] < since:
-                self._recent.popleft()
+            self._remember(self._clock(), 0, 0)
             requests = sum(requests for _, requests, _ in self._recent)
             return float(requests), sum(tokens for *_, tokens in self._recent) / WINDOW_S
 

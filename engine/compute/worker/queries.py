@@ -5,6 +5,7 @@ A short-lived process: a query imports only what it needs, and torch only if it 
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable
@@ -167,7 +168,10 @@ def answer(text: str) -> QueryAnswer:
         detail = f"'{error.args[0]}' is missing." if isinstance(error, KeyError) else str(error)
         return QueryAnswer(error=UserError("query.invalid", detail=detail[:500]).body())
     except OSError as error:
-        return QueryAnswer(error=UserError("query.unreadable", detail=str(error)[:500]).body())
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return QueryAnswer(
+            error=UserError("query.disk_full" if full else "query.unreadable", detail=str(error)[:500]).body()
+        )
     except Exception as error:  # noqa: BLE001 - the border: a helper never ends without an answer
         traceback.print_exc()  # for the controller's log
         return QueryAnswer(error=UserError("worker.bug", detail=f"{type(error).__name__}: {error}"[:500]).body())

@@ -88,7 +88,7 @@ RECOVERY: dict[str, Message] = {
     "worker.killed_memory": Message(
         "The worker was killed by signal {signal}: most likely memory ran out.",
         "{percent} % of the computer's memory were in use at the last reading.",
-        "Close other programs, or lower training.micro_batch_size.",
+        "Close other programs, or lower training.micro_batch_size; cache_mb and parallel of an instance that serves.",
     ),
     "run.not_responding": Message(
         "The worker is not responding.", "It has said nothing for {seconds} s.", "It is ended after {minutes} min."

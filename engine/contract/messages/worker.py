@@ -7,7 +7,8 @@ _WORKER: dict[str, Message] = {
     "worker.killed": Message(
         "The worker was killed by signal {signal}.",
         "",
-        "If nobody did that, the system was probably out of memory: lower micro_batch_size.",
+        "If nobody did that, the system was probably out of memory: lower training.micro_batch_size, or cache_mb and "
+        "parallel of an instance that serves.",
     ),
     "worker.vanished": Message(
         "The worker ended without saying why (exit code {code}).", "", "The last lines of the run's log tell more."
@@ -43,6 +44,11 @@ _WORKER: dict[str, Message] = {
         "Set gpus to 0, or install a worker environment with CUDA.",
     ),
     "query.invalid": Message("The query cannot be understood.", "{detail}", "Correct it."),
+    "query.disk_full": Message(
+        "The disk is full.",
+        "No room is left for what was to be written; nothing was kept of it ({detail}).",
+        "Free some space and try again.",
+    ),
     "query.unreadable": Message("The files cannot be read.", "{detail}", "Check the path and who may read it."),
     "query.unknown": Message("There is no query '{kind}'.", "", "Known are: {known}."),
 }

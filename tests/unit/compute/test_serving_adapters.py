@@ -276,6 +276,14 @@ def test_that_a_file_that_changes_on_disk_while_it_serves_is_not_mixed_in(server
     assert LoRAFormat.verify(copy).name == "third"
 
 
+def test_that_nothing_is_kept_of_one_that_is_gone(server, files):
+    book = server.desk.served.book
+    book.add("passing", path(files, "third"))
+    said(server, "passing", count=2)
+    book.remove("passing")
+    assert "passing" not in str(vars(book))
+
+
 def test_that_unloading_waits_for_the_last_request(server):
     stream = client(server).chat.completions.create(model="dates", messages=ASKED, stream=True, **LONG)
     next(iter(stream))

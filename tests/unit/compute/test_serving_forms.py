@@ -16,7 +16,7 @@ from engine.contract.messages.inference import INFERENCE
 from engine.contract.messages.lora import LORA
 from engine.contract.messages.serving import SERVING
 
-FOUR = {"message", "type", "param", "code", "trace_id"}
+FORM = {"message", "type", "param", "code", "trace_id", "forge"}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def refused(http, status=400, **more):
     found = http.post("/v1/chat/completions", json={"model": "demo", "messages": ASKED, "max_tokens": 2, **more})
     assert found.status_code == status, found.text
     error = found.json()["error"]
-    assert set(error) == FOUR
+    assert set(error) == FORM
     assert error["trace_id"] == found.headers["x-trace-id"]
     return error
 
@@ -155,7 +155,7 @@ def test_that_a_system_prompt_of_the_instance_stands_first_unless_one_is_given()
 def test_that_every_error_has_openais_form_and_a_status_for_people(code, params):
     error = UserError(code, **params)
     body = body_of(error, "t")["error"]
-    assert set(body) == FOUR
+    assert set(body) == FORM
     assert isinstance(body["message"], str)
     assert 400 <= status_of(error) < 600
     assert status_of(error) != 422
@@ -173,14 +173,14 @@ def test_that_what_pydantic_finds_is_told_without_its_words():
 def test_that_what_is_no_request_is_refused_in_the_same_form(http, body):
     found = http.post("/v1/chat/completions", content=body, headers={"content-type": "application/json"})
     assert found.status_code == 400
-    assert set(found.json()["error"]) == FOUR
+    assert set(found.json()["error"]) == FORM
 
 
 def test_that_unknown_paths_and_methods_are_refused_in_the_same_form(http):
     found = http.get("/v1/assistants")
-    assert (found.status_code, set(found.json()["error"])) == (404, FOUR)
+    assert (found.status_code, set(found.json()["error"])) == (404, FORM)
     found = http.get("/v1/chat/completions")
-    assert (found.status_code, set(found.json()["error"])) == (405, FOUR)
+    assert (found.status_code, set(found.json()["error"])) == (405, FORM)
     assert found.headers["allow"] == "POST"
 
 

@@ -1,9 +1,12 @@
 """What is told of requests: traces, audit, log, figures, alerts. Never a prompt, never a key."""
 
+import gzip
 import json
 import logging
 import math
+import shutil
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from hypothesis import given, settings
@@ -15,9 +18,10 @@ from engine.compute.inference.engine.metrics import percentile
 from engine.compute.inference.engine.requests import Timing
 from engine.compute.serving.alerts import THRESHOLDS, Alerts
 from engine.compute.serving.audit import Audit, redacted, tell
-from engine.compute.serving.figures import MOST_LABELS, Bounded, Figures
+from engine.compute.serving.figures import MOST_JUDGED, MOST_LABELS, Bounded, Figures
 from engine.compute.serving.tracing import Tracer, trace_of
 from engine.contract.serving import ServeStatus
+from tests.helpers.disks import full, small_disk
 
 SECRET = "the-secret-word-of-this-prompt"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -138,6 +142,33 @@ def test_that_the_audit_is_cut_into_pieces_by_size(tmp_path):
     assert kept == [str(number) for number in range(20 - len(kept), 20)]
 
 
+def test_that_a_full_disk_keeps_the_audit_whole_and_goes_by(tmp_path, caplog):
+    with small_disk(tmp_path / "disk", "64k") as disk:
+        audit = Audit(disk, most_bytes=9000, kept=1)
+        audit.add(trace="before", status=200)
+        with full(disk):
+            for _ in range(100):
+                audit.add(trace="x" * 150, status=200)
+        audit.add(trace="after", status=200)
+        audit.close()
+        pieces = ("audit.jsonl.1", "audit.jsonl")
+        lines = [line for name in pieces if (disk / name).exists() for line in (disk / name).read_text().splitlines()]
+        traces = [json.loads(line)["trace"] for line in lines]  # none is torn
+        assert (traces[0], traces[-1]) == ("before", "after")
+        assert "audit failed" in caplog.text
+
+
+def test_that_an_audit_that_could_not_be_opened_is_opened_later(tmp_path):
+    audit = Audit(tmp_path / "there", most_bytes=100, kept=1)
+    audit.add(trace="1" * 60, status=200)
+    shutil.rmtree(tmp_path / "there")
+    audit.add(trace="2" * 60, status=200)  # cannot be put aside: nobody is kept from being answered
+    (tmp_path / "there").mkdir()
+    audit.add(trace="3" * 60, status=200)
+    audit.close()
+    assert json.loads((tmp_path / "there" / "audit.jsonl").read_text())["trace"] == "3" * 60
+
+
 def test_that_lines_of_many_threads_stay_whole(tmp_path):
     audit = Audit(tmp_path)
     threads = [threading.Thread(target=lambda: [audit.add(trace="t" * 200, n=n) for n in range(50)]) for _ in range(4)]
@@ -179,7 +210,7 @@ def test_that_a_trace_goes_through_everything(server, folder, caplog):
         assert bad.json()["error"]["trace_id"] == expected
         assert seen[-1] == f"{expected}-0"
         assert [line["trace"] for line in audited(folder, 2 * turn + 2)[-2:]] == [expected] * 2
-        assert caplog.text.count(expected) >= 2
+        wait_for(lambda trace=expected: caplog.text.count(trace) >= 2)  # told after the audit
     made = [trace_of({}) for _ in range(100)]
     assert len(set(made)) == 100
 
@@ -202,6 +233,50 @@ def test_that_spans_are_begun_in_the_trace_of_the_header():
     assert begun == [("POST /v1", int(TRACE, 16))]
     with Tracer().span("POST /v1", {}, TRACE) as span:
         assert span is None
+
+
+def test_that_a_collector_is_told_of_requests_and_of_nothing_that_was_said(folder):
+    pytest.importorskip("opentelemetry.sdk")
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    told = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            body = gzip.decompress(body) if self.headers.get("content-encoding") == "gzip" else body
+            told.append((self.path, ExportTraceServiceRequest.FromString(body)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as collector:
+        thread = threading.Thread(target=collector.serve_forever)
+        thread.start()
+        try:
+            with (
+                opened([], folder, tracing=f"http://127.0.0.1:{collector.server_address[1]}") as server,
+                plain(server) as http,
+            ):
+                headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+                assert http.post("/v1/chat/completions", json=CHAT, headers=headers).status_code == 200
+                with http.stream("POST", "/v1/chat/completions", json={**CHAT, "stream": True}) as answer:
+                    assert answer.read()
+                assert http.post("/v1/chat/completions", json={}).status_code == 400
+        finally:
+            collector.shutdown()
+            thread.join()
+    assert {path for path, _ in told} == {"/v1/traces"}
+    spans = [span for _, body in told for of in body.resource_spans for scope in of.scope_spans for span in scope.spans]
+    assert [span.name for span in spans] == ["POST /v1/chat/completions"] * 3
+    assert spans[0].trace_id.hex() == TRACE
+    assert spans[0].parent_span_id.hex() == "00f067aa0ba902b7"
+    assert len({span.trace_id for span in spans}) == 3
+    assert all(span.end_time_unix_nano > span.start_time_unix_nano for span in spans)
+    assert SECRET not in str(told)
 
 
 # Figures.
@@ -320,6 +395,18 @@ def test_that_a_bad_hour_is_over_some_time():
     now[0] = 301.0
     assert (figures.error_rate, figures.first_token) == (0.0, 0.0)
     assert figures.rates == (0.0, 0.0)
+
+
+def test_that_no_more_is_kept_of_a_week_than_of_a_minute():
+    now = [0.0]
+    figures = Figures(lambda: now[0])
+    for second in range(20_000):
+        now[0] = float(second)
+        figures.over("/v1/chat/completions", 200, "demo", "")
+        figures.answered(Timing(0.0, 0.1, 0.2, 1, 0, 3), "demo", "")
+    kept = [len(one) for one in vars(figures).values() if hasattr(one, "__len__")]
+    assert max(kept) <= MOST_JUDGED
+    assert figures.rates == (61.0, 61 * 3 / 60)
 
 
 def test_that_those_who_only_look_are_not_counted_as_requests(server):
