@@ -306,6 +306,8 @@ class CheckResult(_Body):
     """What is wrong with a config, if anything."""
 
     problems: list[Problem] = []
+    missing: list[str] = []
+    """Modules that some choices need (`packages.NEEDS`) and that are not where it would work: on this computer."""
 
 
 class QueryRequest(_Body):

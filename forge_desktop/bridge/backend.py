@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.client.download import Cancelled, Exists, Item, Tell
-from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunSummary, SampleNow
-from engine.contract.errors import Problem
+from engine.contract.api import CheckResult, EditRun, Health, ResumeRun, RunDetail, RunSummary, SampleNow
 from engine.contract.run_spec import RunSpec
 from engine.contract.stream import Resources, StreamMessage
 from forge_desktop.bridge.backend_adapters import AdaptersBackend
@@ -69,8 +68,8 @@ class Backend(
     def run(self, uid: str) -> RunDetail:
         """Everything about a run besides curves and log."""
 
-    def check(self, spec: RunSpec) -> list[Problem]:
-        """What is wrong with an order."""
+    def check(self, spec: RunSpec) -> CheckResult:
+        """What is wrong with an order, and what it could not use here."""
 
     def create(self, spec: RunSpec, start: bool) -> RunSummary:
         """Make a run, and start it or leave it as a draft."""

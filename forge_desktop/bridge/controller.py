@@ -14,8 +14,8 @@ from engine.client.client import ControllerClient
 from engine.client.download import Exists, Item, Tell, download
 from engine.client.launch import connect, start_controller
 from engine.client.stream import RunStream
-from engine.contract.api import EditRun, Health, ResumeRun, RunDetail, RunSummary, SampleNow
-from engine.contract.errors import Problem, Unreachable, UserError
+from engine.contract.api import CheckResult, EditRun, Health, ResumeRun, RunDetail, RunSummary, SampleNow
+from engine.contract.errors import Unreachable, UserError
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
 from engine.contract.stream import Resources, StreamMessage
@@ -86,9 +86,9 @@ class ControllerBackend(
         """Everything about a run besides curves and log."""
         return self._client.run(uid)
 
-    def check(self, spec: RunSpec) -> list[Problem]:
-        """What is wrong with an order."""
-        return self._client.check(spec).problems
+    def check(self, spec: RunSpec) -> CheckResult:
+        """What is wrong with an order, and what it could not use here."""
+        return self._client.check(spec)
 
     def create(self, spec: RunSpec, start: bool) -> RunSummary:
         """Make a run."""

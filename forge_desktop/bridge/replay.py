@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.contract.api import Diagnosis, EditRun, Health, ResumeRun, RunDetail, RunSummary, SampleNow
+from engine.contract.api import CheckResult, Diagnosis, EditRun, Health, ResumeRun, RunDetail, RunSummary, SampleNow
 from engine.contract.errors import Conflict, NotFound, Problem, Unreachable, UserError
 from engine.contract.events import (
     ArtifactSaved,
@@ -93,6 +93,8 @@ class ReplayBackend(
         self.answers: dict[str, Any] = {}
         """What `query` answers, by kind; a UserError is raised."""
         self.problems: list[Problem] = []
+        self.absent: list[str] = []
+        """Modules that some choices need and that are not there."""
         """What `check` finds."""
         self.wishes: list[tuple[str, ResumeRun]] = []
         """What `resume` was asked for."""
@@ -189,9 +191,9 @@ class ReplayBackend(
             run = self._find(uid)
             return detail(run, self._cursor)
 
-    def check(self, spec: RunSpec) -> list[Problem]:
+    def check(self, spec: RunSpec) -> CheckResult:
         """Whatever a test put there."""
-        return list(self.problems)
+        return CheckResult(problems=list(self.problems), missing=list(self.absent))
 
     def create(self, spec: RunSpec, start: bool) -> RunSummary:
         """As the controller does."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
+from engine.contract.api import CheckResult
 from engine.contract.config_file import check_document
 from engine.contract.errors import Problem
 from engine.contract.forecast import rows_of, steps_of
@@ -51,6 +52,8 @@ class DraftModel(DraftQueries):
         self.problems: list[Problem] = []
         self.marks: dict[str, Any] = {}
         """Settings that a diagnosis changed, and what they were."""
+        self.missing: frozenset[str] = frozenset()
+        """Modules that some choices need and that are not where it would work."""
         self.is_new = False
         """Begun in this wizard, from nothing: nobody has chosen a node before."""
         self.config: RunConfig | None = None
@@ -325,7 +328,7 @@ class DraftModel(DraftQueries):
         number = self._check_asked
         self.session.ask(
             lambda backend: backend.check(spec),
-            lambda problems: self._got_check(number, [one for one in problems if not one.field.startswith(stand_ins)]),
+            lambda found: self._got_check(number, stand_ins, found),
             lambda _error: None,
             owner=self,
         )
@@ -341,10 +344,11 @@ class DraftModel(DraftQueries):
                 stand_ins.append(place)
         return check_document(document)[0], tuple(stand_ins)
 
-    def _got_check(self, number: int, problems: list[Problem]) -> None:
+    def _got_check(self, number: int, stand_ins: tuple[str, ...], found: CheckResult) -> None:
         if number != self._check_asked:
             return
-        self._file_problems = problems
+        self.missing = frozenset(found.missing)
+        self._file_problems = [one for one in found.problems if not one.field.startswith(stand_ins)]
         self._gather()
 
     def load(self, backend: Backend, uid: str) -> Document:

@@ -14,7 +14,7 @@ from engine.contract.compute import ComputeConfig
 from engine.contract.config_file import check_spec, problem_of
 from engine.contract.errors import ErrorBody, Problem
 from engine.contract.run_spec import RunSpec
-from engine.contract.serving import NewKey, ServeJob, name_of
+from engine.contract.serving import NewKey, ServedAdapter, ServeJob, name_of
 from forge_desktop.bridge.backend_instance import Begun
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.adapter_words import base_of, last_part
@@ -45,24 +45,39 @@ class ServeDraft(QObject):
         """Settings of the job that are not as usual, by name."""
         self.library: list[AdapterEntry] = []
         self.chosen: list[str] = []
-        """Ids of adapters, in the order they were chosen."""
+        """Ids of adapters, paths of those that are not of the library, in the order they were chosen."""
         self.starting = False
-        self._paths: list[str] = []
-        """Adapters of the instance this one is to be like."""
+        self._like: list[ServedAdapter] = []
+        """Adapters the order began with that are not of the library, and the model they are of."""
+        self._like_model: dict[str, Any] = {}
+        self._names: dict[str, str] = {}
+        """Names in requests, by id, where they are not the entry's own."""
 
     def fetch(self, wanted: str = "") -> None:
         """Ask which adapters there are; `wanted` is chosen at once, with its base model."""
 
         def got(shelf: AdapterShelf) -> None:
             self.library = list(shelf.adapters)
-            by_path = {path: entry.id for entry in self.library for path in (entry.path, entry.folder) if path}
-            self.chosen = [by_path[path] for path in self._paths if path in by_path]
+            self._find_in_library()
             one = next((entry for entry in self.library if entry.id == wanted), None)
             if one is not None:
                 self.begin_with(one)
             self.listed.emit()
 
         self._session.ask(lambda backend: backend.adapters(), got, lambda _error: self.listed.emit(), owner=self)
+
+    def _find_in_library(self) -> None:
+        """Adapters of an instance that the library has are chosen there; others, as checkpoints, stay beside it."""
+        by_path = {path: entry for entry in self.library for path in (entry.path, entry.folder) if path}
+        for one in self._like:
+            if one.path in self.chosen and one.path in by_path:
+                self.chosen[self.chosen.index(one.path)] = by_path[one.path].id
+                self._names[by_path[one.path].id] = one.name
+        self._like = [one for one in self._like if one.path not in by_path]
+
+    def others(self) -> list[ServedAdapter]:
+        """Adapters that are not of the library, while the model is theirs."""
+        return self._like if self.model == self._like_model else []
 
     def begin_with(self, one: AdapterEntry) -> None:
         """Serve this adapter on its own base model."""
@@ -83,7 +98,8 @@ class ServeDraft(QObject):
         self.name, self.model = name, job.model.model_dump(mode="json")
         self.settings = {key: value for key in usual if key not in ("kind", "adapters")
                          and (value := getattr(job, key)) != usual[key]}  # fmt: skip
-        self._paths = [one.path for one in job.adapters]
+        self._like, self._like_model = list(job.adapters), self.model
+        self.chosen = [one.path for one in self._like]
         self.changed.emit()
 
     def _of_run(self, spec: RunSpec) -> None:
@@ -102,11 +118,12 @@ class ServeDraft(QObject):
     def set_model(self, **values: str) -> None:
         """Another path or hub."""
         self.model = {**self.model, **values}
-        self.chosen = [one.id for one in self.library if one.id in self.chosen and not self.why_not_of(one)]
+        fitting = {one.id for one in self.library if not self.why_not_of(one)} | {one.path for one in self._like}
+        self.chosen = [one for one in self.chosen if one in fitting]
         self.changed.emit()
 
     def choose(self, adapter_id: str, on: bool) -> None:
-        """Serve an adapter from the start, or not."""
+        """Serve an adapter from the start, or not; by id, or by path where it is not of the library."""
         kept = [one for one in self.chosen if one != adapter_id]
         self.chosen = [*kept, adapter_id] if on else kept
         self.changed.emit()
@@ -120,14 +137,15 @@ class ServeDraft(QObject):
 
     def served(self) -> list[dict[str, str]]:
         """The chosen adapters with the names they are asked for by, each once."""
-        found: list[dict[str, str]] = []
-        for one in (entry for wanted in self.chosen for entry in self.library if entry.id == wanted):
-            name, taken = name_of(one.name), {other["name"] for other in found}
+        known = {one.id: (self._names.get(one.id) or name_of(one.name), one.path) for one in self.library}
+        known |= {one.path: (one.name, one.path) for one in self.others()}
+        found: dict[str, str] = {}
+        for name, path in (known[wanted] for wanted in self.chosen if wanted in known):
             plain, number = name, 2
-            while name in taken:
+            while name in found:
                 name, number = f"{plain[:110]}-{number}", number + 1
-            found.append({"name": name, "path": one.path})
-        return found
+            found[name] = path
+        return [{"name": name, "path": path} for name, path in found.items()]
 
     def order(self) -> tuple[RunSpec | None, list[Problem]]:
         """The order, and everything that is wrong with it."""

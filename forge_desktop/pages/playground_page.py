@@ -11,7 +11,9 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QWidget
 
 from engine.contract.api import RunDetail
 from engine.contract.model import ModelConfig
+from engine.contract.serving import ServedAdapter, ServeJob
 from forge_desktop.bridge.aside import Aside
+from forge_desktop.bridge.backend_instance import Begun
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.chat_batch import BatchModel
@@ -27,11 +29,24 @@ from forge_desktop.panels.chat_column import ColumnView
 from forge_desktop.panels.chat_input import ChatInput
 from forge_desktop.panels.chat_sampling import SamplingCard
 from forge_desktop.panels.chat_start import StartPanel
+from forge_desktop.panels.key_dialogs import ShowKeyDialog
 from forge_desktop.panels.local_keys import bind
 from forge_desktop.panels.page import NARROW_PAGE, Page
 from forge_desktop.panels.questions import ask_before, ask_name
-from forge_desktop.theme.controls import Elided, Segments, button, clear, column, label, row, scrolled, set_enabled
-from forge_desktop.theme.language import tr
+from forge_desktop.panels.serve_dialog import ServeDialog
+from forge_desktop.theme.controls import (
+    Elided,
+    Segments,
+    button,
+    clear,
+    column,
+    face,
+    label,
+    row,
+    scrolled,
+    set_enabled,
+)
+from forge_desktop.theme.language import count, tr
 
 RAIL = 276
 OF_RUN = "run"
@@ -67,6 +82,8 @@ class PlaygroundPage(Page):
         self.instance.changed.connect(self._state_changed)
         self.model.columns_changed.connect(self._columns_changed)
         self.model.busy_changed.connect(self._show_deeds)
+        self.model.column_changed.connect(self._column_changed)
+        self.instance.adapters_changed.connect(self._show_serve)
         self.model.preferred_changed.connect(self._count_pairs)
         self.blind.changed.connect(self._show_part)
         self.batch.prompts_changed.connect(self.blind_card.refresh)
@@ -100,9 +117,10 @@ class PlaygroundPage(Page):
         self._panel.toggled.connect(self._show_rail)
         for made in (self._add, self._more, self._panel):
             made.setFixedWidth(38)
+        self._serve = button("", "primary", "zap", self.serve, "chat.serve")
         head = row(spacing=6)
         head.addLayout(titles, 1)
-        for widget in (self.mode, self._add, self._export, self._more, self._panel):
+        for widget in (self.mode, self._add, self._export, self._more, self._panel, self._serve):
             head.addWidget(widget)
         self.outer.addLayout(head)
 
@@ -172,6 +190,10 @@ class PlaygroundPage(Page):
             self._fit_rail()
         self._show_deeds()
 
+    @Slot(str)
+    def _column_changed(self, _key: str) -> None:
+        self._show_serve()
+
     @Slot()
     def _show_deeds(self) -> None:
         chat = self.model.chat
@@ -186,7 +208,23 @@ class PlaygroundPage(Page):
         if not full:
             self._add.setToolTip(tr("Add a column"))
         self._add.setVisible(chat.mode == "compare" and bool(name) and not self.blind.is_on)
+        self._show_serve()
         self._show_part()
+
+    @Slot()
+    def _show_serve(self) -> None:
+        number = len(self._answering())
+        text = count(number, "Serve this adapter", "Serve {n} adapters") if number else tr("Serve this model")
+        self._serve.setText(face(text, True))
+        self._serve.setAccessibleName(text)
+        self._serve.setToolTip(tr("An instance of its own, with an address and keys, that goes on without this page"))
+        self._serve.setVisible(self.instance.state == "ready")
+
+    def _answering(self) -> list[ServedAdapter]:
+        """The adapters that columns answer with."""
+        wanted = dict.fromkeys(one.key for one in self.model.chat.shown())
+        found = (self.instance.find(name) for name in wanted)
+        return [ServedAdapter(name=one.name, path=one.path) for one in found if one is not None and one.path]
 
     @Slot()
     def _show_part(self) -> None:
@@ -247,6 +285,23 @@ class PlaygroundPage(Page):
         if self.blind.is_on:
             self.blind.end()
         self.model.set_mode("single" if mode == "single" else "batch" if mode == "batch" else "compare")
+
+    @Slot()
+    def serve(self) -> ServeDialog | None:
+        """Serve what columns answer with, for others to ask."""
+        if self.instance.model is None:
+            return None
+        job = ServeJob(model=self.instance.model, adapters=self._answering())
+        dialog = ServeDialog(self._session, self._preferences, self, like=("", job))
+        dialog.started.connect(self._serving)
+        dialog.open()
+        return dialog
+
+    @Slot(object)
+    def _serving(self, begun: Begun) -> None:
+        self.told.emit(tr("'{name}' is being started.", name=begun.run.name))
+        if begun.key is not None:
+            ShowKeyDialog(begun.key, self).open()
 
     def _ask_new(self) -> None:
         text = tr("What was said is forgotten for good. Export it first to keep it.")

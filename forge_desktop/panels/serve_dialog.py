@@ -194,21 +194,22 @@ class ServeDialog(QDialog):
 
     def _list_fitting(self) -> None:
         """Those of the library that fit the model, where others are shown."""
+        lines = {one.path: f"{one.name}   {tr('not of the library')}" for one in self.draft.others()}
         fits = [one for one in self.draft.library if not self.draft.why_not_of(one)][:MOST_ADAPTERS]
-        if [one.id for one in fits] == list(self.boxes):
+        lines |= {one.id: f"{one.name}   {_about(one)}" for one in fits}
+        if list(lines) == list(self.boxes):
             return
         clear(self._list)
         self.boxes = {}
-        for one in fits:
-            self._list.addWidget(self._adapter_line(one))
+        for key, text in lines.items():
+            self._list.addWidget(self._adapter_line(key, text))
 
-    def _adapter_line(self, one: AdapterEntry) -> QCheckBox:
-        about = " · ".join((base_of(one), method_text(one.card), size(one.bytes), ago(one.created)))
-        made = QCheckBox(f"{one.name}   {about}".replace("&", "&&"))
+    def _adapter_line(self, key: str, text: str) -> QCheckBox:
+        made = QCheckBox(text.replace("&", "&&"))
         made.setObjectName("serve.adapter")
-        made.setChecked(one.id in self.draft.chosen)
-        made.toggled.connect(partial(self.draft.choose, one.id))
-        self.boxes[one.id] = made
+        made.setChecked(key in self.draft.chosen)
+        made.toggled.connect(partial(self.draft.choose, key))
+        self.boxes[key] = made
         return made
 
     def _take_recent(self) -> None:
@@ -243,11 +244,12 @@ class ServeDialog(QDialog):
         set_enabled(self.go, not why, why)
 
     def _about_adapters(self) -> str:
+        fitting = [one for one in self.draft.library if one.id in self.boxes]
         if not self.draft.library:
-            return tr("The library holds no adapter yet: the model is served as it is.")
-        if not self.boxes:
+            return "" if self.boxes else tr("The library holds no adapter yet: the model is served as it is.")
+        if not fitting:
             return tr("None of the library's adapters was made for this model.")
-        others = len(self.draft.library) - len(self.boxes)
+        others = len(self.draft.library) - len(fitting)
         return (
             count(others, "1 other was made for another model.", "{n} others were made for other models.")
             if others
@@ -279,6 +281,10 @@ class ServeDialog(QDialog):
     def _begun(self, begun: Begun) -> None:
         self.started.emit(begun)
         self.accept()
+
+
+def _about(one: AdapterEntry) -> str:
+    return " · ".join((base_of(one), method_text(one.card), size(one.bytes), ago(one.created)))
 
 
 def _number_of(text: str) -> int | float | str:

@@ -309,6 +309,11 @@ class Segments(QFrame):
         for made in self._buttons.values():
             made.setFocusPolicy(Qt.FocusPolicy.StrongFocus if made is stop else Qt.FocusPolicy.ClickFocus)
 
+    def grey(self, key: str, why_not: str) -> None:
+        """Take a choice away with the reason, or give it back; one that is chosen can still be seen."""
+        if key in self._buttons:
+            set_enabled(self._buttons[key], not why_not, why_not)
+
     def choose_none(self) -> None:
         """Leave every choice open."""
         self._group.setExclusive(False)

@@ -8,16 +8,40 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QAbstractButton, QCheckBox, QGridLayout, QSizePolicy, QWidget
 
 from engine.contract.data import DataSource
+from engine.contract.errors import Problem
+from engine.contract.packages import NEEDS
 from engine.contract.setting import extra
 from engine.contract.templates import template_titles
 from forge_desktop.models.draft_advice import ADVISED, advice, warning
 from forge_desktop.models.draft_model import DraftModel, groups
 from forge_desktop.theme import icons
-from forge_desktop.theme.controls import Card, Choice, Elided, Field, Segments, button, column, label, restyle, row
-from forge_desktop.theme.language import count, problem_text, setting_label, setting_sentence, tr, word
+from forge_desktop.theme.controls import (
+    Card,
+    Choice,
+    Elided,
+    Field,
+    Segments,
+    button,
+    column,
+    label,
+    restyle,
+    row,
+    set_enabled,
+)
+from forge_desktop.theme.language import (
+    count,
+    explain,
+    problem_text,
+    sentences,
+    setting_label,
+    setting_sentence,
+    tr,
+    word,
+)
 from forge_desktop.theme.later import Later
 from forge_desktop.theme.look import tokens
 
@@ -151,8 +175,27 @@ class SettingField(QWidget):
             self._show(value)
         self._control.blockSignals(False)
 
+    def _grey(self) -> None:
+        """What needs a package that is not where the run would work cannot be chosen, and says why."""
+        runnable = self._extra.get("executable")
+        for value, (module, install) in NEEDS.get(self.path, {}).items():
+            if runnable is not None and value not in runnable:
+                continue
+            params = {"used_for": word("choice", value), "package": module, "install": install, "field": self.path}
+            why = ""
+            if module in self._draft.missing:
+                what, _why, fix = explain(Problem(code="package.missing", params=params))
+                why = sentences(what, fix)
+            if isinstance(self._control, Choice):
+                grey_item(self._control, value, why)
+            elif isinstance(self._control, Segments):
+                self._control.grey(value, why)
+            elif not self._draft.get(self.path):  # what is ticked can be taken away
+                set_enabled(self._control, not why, why)
+
     @Slot()
     def _show_problems(self) -> None:
+        self._grey()
         if self.path in ADVISED:
             self._advice.setText(advice(self._draft, self.path))
             self._advice.setVisible(bool(self._advice.text()))
@@ -185,6 +228,16 @@ class SettingField(QWidget):
         if usual[0] <= value <= usual[1]:
             return ""
         return tr("Unusual: most runs use {low} to {high}.", low=f"{usual[0]:g}", high=f"{usual[1]:g}")
+
+
+def grey_item(made: Choice, value: str, why_not: str) -> None:
+    """Take a choice away with the reason, or give it back."""
+    place, model = made.findData(value), made.model()
+    if place < 0 or not isinstance(model, QStandardItemModel):
+        return
+    made.setItemData(place, why_not, Qt.ItemDataRole.ToolTipRole)
+    made.setItemData(place, why_not, Qt.ItemDataRole.AccessibleDescriptionRole)
+    model.item(place).setEnabled(not why_not)
 
 
 def sign_of(tone: str) -> str:

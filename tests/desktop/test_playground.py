@@ -6,14 +6,17 @@ import json
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QLabel
+from PySide6.QtWidgets import QApplication, QCheckBox, QLabel, QPushButton
 
-from engine.contract.errors import UserError
+from engine.contract.errors import Problem, UserError
 from engine.contract.states import RunState
 from forge_desktop.models.chat_export import as_json, as_markdown
 from forge_desktop.models.chat_turns import ADAPTER, Answer, Chat, Column, Turn, to_plain
 from forge_desktop.models.deeds import deeds_of
 from forge_desktop.pages.playground_page import PlaygroundPage
+from forge_desktop.panels.key_dialogs import ShowKeyDialog
+from forge_desktop.panels.serve_dialog import ServeDialog
+from forge_desktop.theme import language
 from forge_desktop.theme.look import tokens
 from tests.helpers.chat_instance import CONTEXT, ChatInstance
 from tests.helpers.journals import after_training, before_training, demo_spec, saved, steps
@@ -138,6 +141,43 @@ def test_that_one_column_may_fail_and_the_others_go_on(page, instance, qtbot):
     assert card._error.text() == "The adapter's file is gone."
     assert card._error.isVisible()
     assert not page.views[0]._turns[0][2]._error.isVisible()
+
+
+def test_that_an_instance_is_understood_in_chinese_too(page, instance, qtbot):
+    problem = Problem(code="serve.unsupported", field="n", params={"name": "n", "detail": "Weil.", "advice": "Ohne."})
+    error = UserError("serve.model", model="demo", known="other", problems=[problem])
+    instance.errors["demo"], instance.parts = (404, error.what), error.body().model_dump(mode="json")
+    language.set_language("zh_CN")
+    send(page, qtbot, "One")
+    text = page.views[0]._turns[0][2]._error.text()
+    assert text == language.error_text(error.body())
+    assert "demo" in text
+    assert "Weil." in text
+    assert "There is no model" not in text
+
+
+def test_that_what_columns_answer_with_is_served_from_here(replay, page, instance, qtbot):
+    serve = page.findChild(QPushButton, "chat.serve")
+    assert serve.accessibleName() == "Serve this model"
+    load(page, qtbot, "mine")
+    page.model.set_answerer("2", Column("", ADAPTER, "mine"))
+    assert serve.accessibleName() == "Serve this adapter"
+    load(page, qtbot, "yours")
+    page.model.set_answerer("1", Column("", ADAPTER, "yours"))
+    assert serve.accessibleName() == "Serve 2 adapters"
+    serve.click()
+    dialog = QApplication.activeModalWidget()
+    assert isinstance(dialog, ServeDialog)
+    paths = {name: one["path"] for name, one in instance.adapters.items()}
+    qtbot.waitUntil(lambda: all(path in dialog.boxes for path in paths.values()))
+    dialog.boxes[paths["mine"]].click()
+    dialog.go.click()
+    qtbot.waitUntil(lambda: isinstance(QApplication.activeModalWidget(), ShowKeyDialog))
+    QApplication.activeModalWidget().accept()
+    made = list(replay.backend._runs.values())[-1].spec.job
+    assert [(one.name, one.path) for one in made.adapters] == [("yours", paths["yours"])]
+    assert made.model == page.instance.model
+    assert page.instance.state == "ready"
 
 
 def test_that_an_adapter_that_does_not_fit_says_why(page, instance, qtbot):

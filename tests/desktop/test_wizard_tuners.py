@@ -108,3 +108,23 @@ def test_that_pairs_are_read_with_full_width_signs_too():
     assert read("", kinds) == {}
     assert read("a", kinds) == "a"
     assert written({"a": 1, "b": 0.5, "c": True}) == "a=1, b=0.5, c=true"
+
+
+def test_that_what_needs_a_package_that_is_not_there_is_greyed_with_the_reason(replay, qtbot):
+    replay.backend.absent = ["bitsandbytes", "liger_kernel"]
+    page = unfolded(replay, qtbot)
+    held = page.findChild(QComboBox, "field.model.quantisation")
+    items = {held.itemData(place): held.model().item(place) for place in range(held.count())}
+    qtbot.waitUntil(lambda: not items["4bit"].isEnabled())
+    told = held.itemData(held.findData("4bit"), Qt.ItemDataRole.ToolTipRole)
+    assert "bitsandbytes" in told
+    assert "pip install" in told
+    assert items["none"].isEnabled()
+    assert items["torchao_8bit"].isEnabled()
+    click(qtbot, page, "wizard.fold.training")
+    liger = field_of(page, "training.liger")._control
+    assert not liger.isEnabled()
+    assert "liger-kernel" in liger.toolTip()
+    replay.backend.absent = []
+    type_into(page, qtbot, "tuner.alpha", "9")
+    qtbot.waitUntil(lambda: items["4bit"].isEnabled() and liger.isEnabled())

@@ -60,8 +60,11 @@ async def check(context: Ctx, spec: RunSpec) -> CheckResult:
     """What is wrong with an order, without making a run of it."""
     settled, problems = await context.controller.settled(spec)
     found = await asyncio.to_thread(lambda: [*check_spec(settled), *check_files(settled)])
-    missing = await context.controller.package_problems(settled)
-    return CheckResult(problems=[*found, *context.controller.placement_problems(settled), *problems, *missing])
+    of_packages = await context.controller.package_problems(settled)
+    return CheckResult(
+        problems=[*found, *context.controller.placement_problems(settled), *problems, *of_packages],
+        missing=await context.controller.packages_absent(settled),
+    )
 
 
 @router.get("/runs/{uid}")

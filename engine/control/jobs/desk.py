@@ -19,7 +19,7 @@ from engine.contract.run_spec import RunSpec
 from engine.contract.stream import SettingsChanged
 from engine.control.jobs import commands, dataset_pins, environments, live, resuming, retention, settings, storage
 from engine.control.jobs.dataset_desk import DatasetDesk
-from engine.control.jobs.package_check import problems_of_packages
+from engine.control.jobs.package_check import absent, problems_of_packages
 from engine.control.jobs.requests import Request, answered, once, once_only
 from engine.control.jobs.safekeeping import Safekeeping
 from engine.control.jobs.secrets import SecretStore
@@ -236,6 +236,10 @@ class Desk:
         if not self.needs_python(spec):
             return []
         return await asyncio.to_thread(lambda: problems_of_packages(spec, self.worker_python))
+
+    async def packages_absent(self, spec: RunSpec) -> list[str]:
+        """Modules that some choices need and that are missing where an order would have to work."""
+        return await asyncio.to_thread(lambda: absent(self.worker_python)) if self.needs_python(spec) else []
 
     async def settled(self, spec: RunSpec) -> tuple[RunSpec, list[Problem]]:
         """The order with the versions of datasets it means, and what is wrong with those it names."""

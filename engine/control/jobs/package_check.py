@@ -5,26 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.contract.acceleration import ATTENTION, LIGER
 from engine.contract.errors import Problem
-from engine.contract.members import DEEPSPEED, ZERO_STAGES
-from engine.contract.optimizers import needed_package
-from engine.contract.push import PUSHERS
+from engine.contract.packages import MODULES, NEEDS
 from engine.contract.run_spec import RunSpec, TrainJob
 from engine.contract.serving import ServeJob
-from engine.contract.tuners import QUANTISERS
 from engine.contract.watching import TRACKERS
 
 
 def problems_of_packages(spec: RunSpec, python: str | None) -> list[Problem]:
     """One for each that is missing; none where the interpreter is in no environment we can read."""
     job = spec.job
-    if not isinstance(job, TrainJob | ServeJob) or not python:
+    rooms = _rooms(python)
+    if not isinstance(job, TrainJob | ServeJob) or not rooms:
         return []
-    rooms = [room for room in Path(python).parent.parent.glob("lib*/python*/site-packages") if room.is_dir()]
-    if not rooms:
+    return [problem for name, problem in _needed(spec, job) if not _is_in(name, rooms)]
+
+
+def absent(python: str | None) -> list[str]:
+    """Modules that some choices need and local workers do not have."""
+    rooms = _rooms(python)
+    return sorted(name for name in MODULES if not _is_in(name, rooms)) if rooms else []
+
+
+def _rooms(python: str | None) -> list[Path]:
+    """Where packages of an interpreter's environment lie."""
+    if not python:
         return []
-    return [problem for name, problem in _needed(spec, job) if not any((room / name).is_dir() for room in rooms)]
+    return [room for room in Path(python).parent.parent.glob("lib*/python*/site-packages") if room.is_dir()]
+
+
+def _is_in(name: str, rooms: list[Path]) -> bool:
+    return any((room / name).is_dir() for room in rooms)
 
 
 def _needed(spec: RunSpec, job: TrainJob | ServeJob) -> Iterator[tuple[str, Problem]]:
@@ -40,24 +51,15 @@ def _wanted(spec: RunSpec, job: TrainJob) -> Iterator[tuple[str, Problem]]:
         if name in TRACKERS:
             params = {"tracker": name, "package": TRACKERS[name]}
             yield name, Problem(code="tracking.missing", field=f"watching.trackers.{index}", params=params)
-    needed = needed_package(job.training.optimizer)
-    if needed is not None:
-        yield needed[0], _missing(job.training.optimizer, *needed, "training.optimizer")
-    if job.model.attention in ATTENTION:
-        yield (
-            ATTENTION[job.model.attention][0],
-            _missing(job.model.attention, *ATTENTION[job.model.attention], "model.attention"),
-        )
-    if job.training.liger:
-        yield LIGER[0], _missing("Liger", *LIGER, "training.liger")
-    if spec.compute.strategy in ZERO_STAGES:
-        yield DEEPSPEED[0], _missing(spec.compute.strategy, *DEEPSPEED, "compute.strategy")
-    target = job.outputs.push.hub
-    if target != "none":
-        yield PUSHERS[target], _missing(target, PUSHERS[target], PUSHERS[target].replace("_", "-"), "outputs.push.hub")
-    if job.quantisation != "none":
-        package = QUANTISERS[job.quantisation]
-        yield package, _missing(job.quantisation, package, package, "model.quantisation")
+    chosen = {
+        "training.optimizer": job.training.optimizer, "training.liger": str(job.training.liger).lower(),
+        "model.attention": job.model.attention, "model.quantisation": job.quantisation,
+        "compute.strategy": spec.compute.strategy, "outputs.push.hub": job.outputs.push.hub,
+    }  # fmt: skip
+    for field, value in chosen.items():
+        if value in NEEDS[field]:
+            package, install = NEEDS[field][value]
+            yield package, _missing("Liger" if field == "training.liger" else value, package, install, field)
 
 
 def _missing(used_for: str, package: str, install: str, field: str) -> Problem:
