@@ -194,7 +194,7 @@ class ServeDialog(QDialog):
 
     def _list_fitting(self) -> None:
         """Those of the library that fit the model, where others are shown."""
-        lines = {one.path: f"{one.name}   {tr('not of the library')}" for one in self.draft.others()}
+        lines = {one.path: f"{one.name}   {tr('not in the library')}" for one in self.draft.others()}
         fits = [one for one in self.draft.library if not self.draft.why_not_of(one)][:MOST_ADAPTERS]
         lines |= {one.id: f"{one.name}   {_about(one)}" for one in fits}
         if list(lines) == list(self.boxes):

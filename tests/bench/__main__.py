@@ -33,6 +33,9 @@ BENCHES = (
     ("Training speed", WORKER, "tests.bench.worker_speed"),
     ("Adapters", WORKER, "tests.bench.adapters"),
     ("The engine", WORKER, "tests.bench.engine"),
+    ("Adapters under load", WORKER, "tests.bench.switching"),
+    ("Routing among many adapters", WORKER, "tests.bench.routing"),
+    ("An instance beside transformers serve", sys.executable, "tests.bench.servers"),
 )
 
 

@@ -79,6 +79,11 @@ def _pages(desktop: Desktop, backend: ReplayBackend, instance: ChatInstance) -> 
     until(lambda: page.model.used is not None)
     QTest.qWait(500)
     yield "playground-compare"
+    dialog = page.serve()
+    if dialog is not None:
+        until(lambda: bool(dialog.boxes))
+        yield "playground-serve"
+        dialog.reject()
     page.model.set_chances(True)
     instance.errors["demo"] = (400, "The prompt has 9,000 tokens; 8,192 is the most this instance takes.")
     page.model.send("先登记补发，另外能开发票吗？")
