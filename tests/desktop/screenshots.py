@@ -34,7 +34,7 @@ from tests.desktop.screens_shown import SHOWN, index
 
 LOOKS = (("light", "en"), ("dark", "en"), ("light", "zh_CN"), ("dark", "zh_CN"))
 SIZE = QSize(1440, 900)
-ONE, GAP, QUALITY = QSize(1120, 700), 6, 72
+ONE, GAP, QUALITY = QSize(1120, 700), 6, 62
 ROUNDS, ROUND_MS = 12, 60
 SHADE = QColor(0, 0, 0, 90)
 RECORDED, LONG_AGO_S, AGO_S = 1_790_000_000.0, 86_400.0, 5400.0
