@@ -87,13 +87,19 @@ class LoRAManager:
 
     def load(self, name: str) -> LoRACard:
         """Have it in memory; its card."""
-        with self._lock:
-            return self._resident(name).adapter.card
+        return self.adapter(name).card
 
     def adapter(self, name: str) -> Adapter:
-        """What it is made of, in memory."""
+        """What it is made of, in memory. Nobody waits while its file is read."""
         with self._lock:
-            return self._resident(name).adapter
+            path, resident = self._known(name), self._residents.get(name)
+            if resident is not None:
+                self._residents.move_to_end(name)
+                return resident.adapter
+        found = self._read(name, path)
+        with self._lock:
+            self._known(name)  # it may have been unloaded meanwhile
+            return self._resident(name, found).adapter
 
     def unload(self, name: str) -> None:
         """Forget it; refused while requests work with it. The adapters at work go on without it."""
@@ -189,12 +195,13 @@ class LoRAManager:
             for name in names:
                 self._known(name)
             self._leases.update(names)
-            try:
-                for name in names:
-                    self._resident(name)
-            except BaseException:
+        try:
+            for name in names:
+                self.load(name)
+        except BaseException:
+            with self._lock:
                 self._free(names)
-                raise
+            raise
 
     def let_go(self, names: Sequence[str]) -> None:
         """What was held is free to be unloaded."""
@@ -214,12 +221,12 @@ class LoRAManager:
             raise NotFound("lora.unknown", name=name, known=", ".join(sorted(self._paths)[:20]) or "none")
         return self._paths[name]
 
-    def _resident(self, name: str) -> Resident:
-        """In memory, and the most recently used."""
+    def _resident(self, name: str, adapter: Adapter | None = None) -> Resident:
+        """In memory, and the most recently used; `adapter`: what was read of it."""
         path = self._known(name)
         resident = self._residents.get(name)
         if resident is None:
-            adapter = self._read(name, path)
+            adapter = adapter or self._read(name, path)
             size = adapter.held_bytes or adapter.bytes
             self._make_room(size, name)
             resident = self._residents[name] = Resident(adapter, size)

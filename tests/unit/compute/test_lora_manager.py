@@ -121,6 +121,45 @@ def test_that_a_file_that_is_removed_serves_who_has_it(files, tmp_path, one_mode
     assert refusal(manager.register, "a", path).code == "lora.missing"
 
 
+def test_that_nobody_waits_while_another_is_read(files, one_model, monkeypatch):
+    manager = made(files)
+    manager.inject(one_model)
+    manager.load("a")
+    begun, go = threading.Event(), threading.Event()
+    read = LoRAFormat.load
+
+    def slow(path, verify=False):
+        begun.set()
+        assert go.wait(30)
+        return read(path, verify=verify)
+
+    monkeypatch.setattr(LoRAFormat, "load", slow)
+    reader = threading.Thread(target=manager.load, args=("b",))
+    reader.start()
+    assert begun.wait(30)
+    with manager.request("a"):  # as if nobody were reading
+        logits(one_model)
+    manager.hold(["a"])
+    manager.let_go(["a"])
+    go.set()
+    reader.join()
+    assert set(manager.held.names) == {"a", "b"}
+    manager.remove()
+
+
+def test_that_one_unloaded_while_it_is_read_is_not_kept(files, monkeypatch):
+    manager = made(files)
+    read = LoRAFormat.load
+
+    def gone(path, verify=False):
+        manager.unload("b")
+        return read(path, verify=verify)
+
+    monkeypatch.setattr(LoRAFormat, "load", gone)
+    assert refusal(manager.load, "b").code == "lora.unknown"
+    assert manager.held.names == ()
+
+
 def test_that_nothing_is_kept_of_one_that_is_gone(files, one_model):
     manager = LoRAManager()
     manager.inject(one_model)

@@ -1,5 +1,6 @@
 """Adapters while it serves: loaded, replaced, unloaded, blended and routed to; what is refused at the start."""
 
+import importlib.util
 import json
 import shutil
 import socket
@@ -14,7 +15,7 @@ from serving_cases import ASKED, LONG, QUESTION, adapter, client, job_of, opened
 
 from engine.compute.lora.format import LoRAFormat
 from engine.compute.lora.injection import base_hash
-from engine.compute.serving import counts
+from engine.compute.serving import counts, tracing
 from engine.compute.serving.runner import Server, bind
 from engine.contract.errors import Refused, UserError
 
@@ -215,7 +216,10 @@ def bent(folder, change):
     return folder
 
 
-def test_that_everything_wrong_is_told_at_the_start_at_once(tmp_path, files):
+def test_that_everything_wrong_is_told_at_the_start_at_once(tmp_path, files, monkeypatch):
+    missing = ("redis", tracing.SDK, tracing.EXPORTER)  # as where nobody installed them
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name in missing else find(name, *more))
     wrong = broken_files(tmp_path, files)
     taken = socket.create_server(("127.0.0.1", 0))
     adapters = [{"name": name, "path": where} for name, (where, _) in wrong.items()]
