@@ -46,9 +46,11 @@ from forge_desktop.theme.controls import (
     scrolled,
     set_enabled,
 )
-from forge_desktop.theme.language import count, tr
+from forge_desktop.theme.language import count, labelled, tr
 
 RAIL = 276
+HEAD_ROOM = 1040
+"""A narrower head says less: what to serve is told by the button's tooltip."""
 OF_RUN = "run"
 """`playground/run/<uid>` and `playground/run/<uid>/<step>` chat with what a run has taught."""
 
@@ -203,6 +205,8 @@ class PlaygroundPage(Page):
         self._subtitle.set_text(f"{name} · {said}" if name else tr("Chat with a base model and its adapters"))
         empty = "" if chat.turns else tr("Nothing was said yet.")
         set_enabled(self._export, not empty, empty)
+        if not empty:
+            self._export.setToolTip(tr("Export chat"))
         full = tr("Four columns are the most.") if len(chat.columns) >= MOST_COLUMNS else ""
         set_enabled(self._add, not full, full)
         if not full:
@@ -215,9 +219,14 @@ class PlaygroundPage(Page):
     def _show_serve(self) -> None:
         number = len(self._answering())
         text = count(number, "Serve this adapter", "Serve {n} adapters") if number else tr("Serve this model")
-        self._serve.setText(face(text, True))
+        narrow, more = (
+            self.width() < HEAD_ROOM,
+            tr("An instance of its own, with an address and keys, that goes on without this page"),
+        )
+        self._export.setText("" if narrow else face(tr("Export chat"), True))
+        self._serve.setText(face(tr("Serve…") if narrow else text, True))
         self._serve.setAccessibleName(text)
-        self._serve.setToolTip(tr("An instance of its own, with an address and keys, that goes on without this page"))
+        self._serve.setToolTip(labelled(text, more) if narrow else more)
         self._serve.setVisible(self.instance.state == "ready")
 
     def _answering(self) -> list[ServedAdapter]:
@@ -262,6 +271,7 @@ class PlaygroundPage(Page):
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self._fit_rail()
+            self._show_serve()
 
     def _show_more(self) -> None:
         menu = QMenu(self)
