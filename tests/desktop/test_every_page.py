@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 from engine.contract.paths import Home
 from forge_desktop.app import Desktop
 from forge_desktop.bridge.replay import ReplayBackend
+from forge_desktop.panels.toast import Toast
 from forge_desktop.theme import language
 from tests.desktop.conftest import DATA_FACTS, MODEL_FACTS
 from tests.desktop.contact_sheets import pages
@@ -48,6 +49,8 @@ def walk(qapp: QApplication, qtbot, tmp_path: Path) -> Iterator[Callable[..., It
             qtbot.waitUntil(lambda: page is None or page.is_built or not online, timeout=10_000)  # noqa: B023
             QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
             QCoreApplication.processEvents()
+        slides = [toast.slide for toast in desktop.window.findChildren(Toast)]  # they come from outside
+        qtbot.waitUntil(lambda: all(one.state() != one.State.Running for one in slides), timeout=10_000)
 
     def walk(tongue: str, size: tuple[int, int]) -> Iterator[tuple[str, QWidget]]:
         backend = ReplayBackend()
