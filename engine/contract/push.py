@@ -11,7 +11,7 @@ from engine.contract.errors import Problem
 from engine.contract.hubs import HUBS, ID
 from engine.contract.setting import Settings, setting
 
-PUSHERS = {"huggingface": "huggingface_hub", "modelscope": "modelscope"}
+PUSHERS = {"huggingface": "huggingface_hub", "modelscope": "modelscope_hub"}
 """The library that speaks to each hub."""
 
 

@@ -200,6 +200,7 @@ class _Handler(BaseHTTPRequestHandler, Pushes):
             (r"/api/models/(?P<id>.+?)(?:/revision/(?P<revision>.+))?", self._info),
             (r"/api/v1/models/(?P<id>.+?)/repo/files", self._list),
             (r"/api/v1/models/(?P<id>.+?)/repo", self._repo_file),
+            (r"/api/v1/models/(?P<id>[^/]+/[^/]+)", self._facts),
             (r"/cdn/(?P<id>datasets/[^/]+/[^/]+)/(?P<name>.+)", self._cdn),
             (r"/cdn/(?P<id>.+)/(?P<name>[^/]+)", self._cdn),
             (r"/archives/(?P<name>[^/]+)", self._archive),

@@ -43,6 +43,12 @@ class Pushes:
             self._batch(json.loads(body))
         elif match := re.fullmatch(r"/api/models/(.+?)/commit/main", path):
             self._take_commit(match[1], body)
+        elif path == "/api/v1/models":
+            self._create_there(json.loads(body))
+        elif match := re.fullmatch(r"/api/v1/repos/models/(.+?)/info/lfs/objects/batch", path):
+            self._batch(json.loads(body), within="Data")
+        elif match := re.fullmatch(r"/api/v1/repos/models/(.+?)/commit/master", path):
+            self._take_actions(match[1], json.loads(body))
         else:
             self._json(404, {"error": "Not Found"})
 
@@ -81,13 +87,44 @@ class Pushes:
         ]  # fmt: skip
         self._json(200, {"files": files})
 
-    def _batch(self, asked: dict[str, Any]) -> None:
+    def _batch(self, asked: dict[str, Any], within: str = "") -> None:
         objects = []
         for one in asked["objects"]:
             there = one["oid"] in self.hub.large
             upload = {"upload": {"href": f"{self.hub.url}/lfs/{one['oid']}", "header": {}}}
             objects.append({**one, **({} if there else {"actions": upload})})
-        self._json(200, {"transfer": "basic", "objects": objects})
+        found = {"transfer": "basic", "objects": objects}
+        self._json(200, {within: found, "Success": True} if within else found)
+
+    def _facts(self, _query: dict[str, str], id: str) -> None:  # noqa: A002
+        """Of a model, as ModelScope tells them."""
+        model = self.hub.models.get(id)
+        if model is None or (model.private and not self.account):
+            self._json(404, {"Code": 10010205001, "Success": False, "Message": "Model not found"})
+        else:
+            owner, _, name = id.partition("/")
+            facts = {"Path": owner, "Name": name, "Visibility": 1 if model.private else 5}
+            self._json(200, {"Code": 200, "Success": True, "Data": facts})
+
+    def _create_there(self, asked: dict[str, Any]) -> None:
+        """A new model, as ModelScope makes it: 1 is private."""
+        name = f"{asked['Path']}/{asked['Name']}"
+        if name in self.hub.models:
+            self._json(400, {"Code": 10020101001, "Success": False, "Message": f"{name} exists"})
+            return
+        self.hub.add(name, {}).private = asked["Visibility"] == 1
+        self._json(200, {"Code": 200, "Success": True, "Data": {"Path": asked["Path"], "Name": asked["Name"]}})
+
+    def _take_actions(self, name: str, asked: dict[str, Any]) -> None:
+        """A commit in ModelScope's form."""
+        model = self.hub.models[name]
+        for one in asked["actions"]:
+            assert one["action"] in ("create", "update")
+            large = one["type"] == "lfs"
+            model.files[one["path"]] = self.hub.large[one["sha256"]] if large else base64.b64decode(one["content"])
+        for branch in ("main", "master"):
+            model.revisions[branch] = model.commit
+        self._json(200, {"Code": 200, "Success": True, "Data": {"oid": model.commit}})
 
     def _take_commit(self, name: str, body: bytes) -> None:
         model = self.hub.models[name]

@@ -36,6 +36,8 @@ from engine.contract.secrets import GivenSecrets
 RESULTS = ("model", "adapter")
 SWITCHED_OFF = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 POLL_SECONDS = 0.2
+PRIVATE = 1
+"""How ModelScope says it of a repository."""
 
 
 class Order(BaseModel):
@@ -145,23 +147,33 @@ def _to_huggingface(order: Order, files: dict[str, Path | bytes]) -> Pushed:
 
 
 def _to_modelscope(order: Order, files: dict[str, Path | bytes]) -> Pushed:
-    from modelscope.hub.api import HubApi
+    with tempfile.TemporaryDirectory() as aside:
+        os.environ["MODELSCOPE_HOME"] = str(Path(aside, "home"))  # it neither reads nor leaves a person's credentials
+        from modelscope_hub import HubApi
+        from modelscope_hub.errors import AuthenticationError, NotExistError
 
-    os.environ["MODELSCOPE_DOMAIN"] = order.endpoint.partition("://")[2]
-    api, repo = HubApi(), order.push.repo
-    api.login(order.token)
-    visibility = "private" if order.push.private else "public"
-    api.create_repo(repo, token=order.token, visibility=visibility, repo_type="model", exist_ok=True)
-    with tempfile.TemporaryDirectory() as staged:
+        api, repo = HubApi(endpoint=order.endpoint, token=order.token), order.push.repo
+        try:
+            there = api.legacy.get_repo_info(repo, "model")
+        except (NotExistError, AuthenticationError):  # a private one of others is not told from one that is not there
+            api.create_repo(repo, "model", visibility="private" if order.push.private else "public")
+        else:
+            if order.push.private and there.get("Visibility") != PRIVATE:
+                raise UserError("push.public", repo=repo)
+        staged = Path(aside, "files")
         for name, content in files.items():
-            target = Path(staged) / name
+            target = staged / name
             target.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, bytes):
                 target.write_bytes(content)
             else:
                 shutil.copyfile(content, target)
-        api.upload_folder(repo_id=repo, folder_path=staged, commit_message="Add the result of a run", token=order.token)
-    return Pushed(url=f"{order.endpoint}/models/{repo}")
+        made = api.upload_folder(
+            repo, "model", staged, commit_message="Add the result of a run", use_cache=False, disable_tqdm=True
+        )
+        last = made[-1] if isinstance(made, list) and made else made
+        commit = str(last.get("oid") or last.get("commit_id") or "") if isinstance(last, dict) else ""
+    return Pushed(url=f"{order.endpoint}/models/{repo}", commit=commit)
 
 
 def _problem(error: Exception, order: Order) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """A result goes to a hub by its library: private, with a card, gone on with, and failing without harm to the run."""
 
 import json
+from importlib.util import find_spec
 
 import pytest
 
+from engine.compute.hubs import pushing
 from engine.compute.hubs.pushing import push
 from engine.contract.errors import UserError
 from engine.contract.hubs import HubAccess
@@ -14,6 +16,7 @@ from tests.helpers.hub import Hub
 
 TOKEN, REPO = "hf_TopSecret42", "me/result"
 pytestmark = pytest.mark.slow
+needs_modelscope = pytest.mark.skipif(find_spec("modelscope_hub") is None, reason="modelscope-hub is not installed")
 
 
 @pytest.fixture(autouse=True)
@@ -103,10 +106,49 @@ def test_that_a_token_is_needed_that_the_hub_takes(ended, hub, token, code):
     assert not token or token not in str(refused.value.params)
 
 
-def test_that_a_hub_whose_library_is_missing_is_refused_by_it(ended, hub):
+def to_modelscope(made, hub, token: str = TOKEN, **settings):
+    wanted = PushConfig(hub="modelscope", **{"repo": REPO, **settings})
+    secrets = GivenSecrets.model_validate({"modelscope": token})
+    return push(made.folder, wanted, HubAccess(endpoints=hub.settings()), secrets)
+
+
+@needs_modelscope
+def test_that_modelscope_gets_the_same_private_and_keeps_no_credentials(ended, hub, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "somebody"))
+    found = to_modelscope(ended, hub, licence="apache-2.0")
+    there = hub.models[REPO]
+    assert there.private
+    assert found.url == f"{hub.url}/models/{REPO}"
+    adapter = ended.outputs / "adapter"
+    assert there.files["adapter_model.safetensors"] == (adapter / "adapter_model.safetensors").read_bytes()
+    assert 'license: "apache-2.0"' in there.files["README.md"].decode()
+    kept = [path.read_bytes() for path in (tmp_path / "somebody").rglob("*") if path.is_file()]
+    assert not any(TOKEN.encode() in content for content in kept)
+    sent = len(hub.put)
+    to_modelscope(ended, hub)
+    assert len(hub.put) == sent  # what is there is not sent twice
+
+
+@needs_modelscope
+def test_that_modelscope_refuses_in_words(ended, hub):
+    with pytest.raises(UserError) as refused:
+        to_modelscope(ended, hub, token="ms-unknownunknown")
+    assert refused.value.code == "push.refused"
+    assert "ms-unknownunknown" not in str(refused.value.params)
+    hub.add(REPO, {"x.txt": b"mine"})
+    with pytest.raises(UserError) as refused:
+        to_modelscope(ended, hub)
+    assert refused.value.code == "push.public"
+    assert set(hub.models[REPO].files) == {"x.txt"}
+
+
+def test_that_a_hub_whose_library_is_missing_is_refused_by_it(ended, hub, monkeypatch):
+    find = pushing.importlib.util.find_spec
+    hidden = lambda name, *more: None if name == "modelscope_hub" else find(name, *more)  # noqa: E731
+    monkeypatch.setattr(pushing.importlib.util, "find_spec", hidden)
     with pytest.raises(UserError) as refused:
         push(ended.folder, PushConfig(hub="modelscope", repo=REPO), HubAccess(endpoints=hub.settings()), GivenSecrets())
-    assert (refused.value.code, refused.value.params["package"]) == ("package.missing", "modelscope")
+    assert (refused.value.code, refused.value.params["package"]) == ("package.missing", "modelscope_hub")
 
 
 def test_that_a_run_pushes_at_its_end_only_where_it_was_asked_to(attempt, hub):
