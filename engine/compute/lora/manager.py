@@ -98,7 +98,8 @@ class LoRAManager:
                 return resident.adapter
         found = self._read(name, path)
         with self._lock:
-            self._known(name)  # it may have been unloaded meanwhile
+            if name not in self._paths:  # it was unloaded meanwhile
+                self._verified.pop(name, None)
             return self._resident(name, found).adapter
 
     def unload(self, name: str) -> None:

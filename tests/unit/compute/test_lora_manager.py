@@ -158,6 +158,7 @@ def test_that_one_unloaded_while_it_is_read_is_not_kept(files, monkeypatch):
     monkeypatch.setattr(LoRAFormat, "load", gone)
     assert refusal(manager.load, "b").code == "lora.unknown"
     assert manager.held.names == ()
+    assert not manager._verified
 
 
 def test_that_nothing_is_kept_of_one_that_is_gone(files, one_model):
