@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QResizeEvent, QStandardItemModel, QWheelEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -353,6 +353,15 @@ class Choice(QComboBox):
         place = self.findData(key)
         if place >= 0:
             self.setCurrentIndex(place)
+
+    def tell(self, key: str, text: str, can_be_chosen: bool) -> None:
+        """What is said of one of the choices, and whether it can be chosen."""
+        place, model = self.findData(key), self.model()
+        if place < 0 or not isinstance(model, QStandardItemModel):
+            return
+        self.setItemData(place, text, Qt.ItemDataRole.ToolTipRole)
+        self.setItemData(place, text, Qt.ItemDataRole.AccessibleDescriptionRole)
+        model.item(place).setEnabled(can_be_chosen)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Qt's own hook: scrolling a page must not change a setting under the cursor."""

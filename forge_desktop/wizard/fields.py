@@ -8,7 +8,6 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QAbstractButton, QCheckBox, QGridLayout, QSizePolicy, QWidget
 
 from engine.contract.data import DataSource
@@ -32,16 +31,7 @@ from forge_desktop.theme.controls import (
     row,
     set_enabled,
 )
-from forge_desktop.theme.language import (
-    count,
-    explain,
-    problem_text,
-    sentences,
-    setting_label,
-    setting_sentence,
-    tr,
-    word,
-)
+from forge_desktop.theme.language import count, problem_text, setting_label, setting_sentence, tr, word
 from forge_desktop.theme.later import Later
 from forge_desktop.theme.look import tokens
 
@@ -182,12 +172,10 @@ class SettingField(QWidget):
             if runnable is not None and value not in runnable:
                 continue
             params = {"used_for": word("choice", value), "package": module, "install": install, "field": self.path}
-            why = ""
-            if module in self._draft.missing:
-                what, _why, fix = explain(Problem(code="package.missing", params=params))
-                why = sentences(what, fix)
+            lacking = Problem(code="package.missing", params=params)
+            why = problem_text(lacking) if module in self._draft.missing else ""
             if isinstance(self._control, Choice):
-                grey_item(self._control, value, why)
+                self._control.tell(value, why, not why)
             elif isinstance(self._control, Segments):
                 self._control.grey(value, why)
             elif not self._draft.get(self.path):  # what is ticked can be taken away
@@ -228,16 +216,6 @@ class SettingField(QWidget):
         if usual[0] <= value <= usual[1]:
             return ""
         return tr("Unusual: most runs use {low} to {high}.", low=f"{usual[0]:g}", high=f"{usual[1]:g}")
-
-
-def grey_item(made: Choice, value: str, why_not: str) -> None:
-    """Take a choice away with the reason, or give it back."""
-    place, model = made.findData(value), made.model()
-    if place < 0 or not isinstance(model, QStandardItemModel):
-        return
-    made.setItemData(place, why_not, Qt.ItemDataRole.ToolTipRole)
-    made.setItemData(place, why_not, Qt.ItemDataRole.AccessibleDescriptionRole)
-    model.item(place).setEnabled(not why_not)
 
 
 def sign_of(tone: str) -> str:

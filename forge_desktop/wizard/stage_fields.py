@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import Qt, Slot
-from PySide6.QtGui import QStandardItemModel
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QWidget
 
 from engine.contract.stages import RUNNABLE_STAGES, STAGES, stage_of
@@ -32,16 +31,11 @@ class StageField(SettingField):
             self._draft.set("objective.loss", "auto")
 
     def _limit_choices(self, made: Choice, choices: list[str]) -> None:
-        model = made.model()
         for value in choices:
-            place, stage = made.findData(value), STAGES.get(value)
-            if stage is None or place < 0:
-                continue
-            said = word("learns", value) if stage.runs else word("stage_missing", stage.missing)
-            made.setItemData(place, said, Qt.ItemDataRole.ToolTipRole)
-            made.setItemData(place, said, Qt.ItemDataRole.AccessibleDescriptionRole)
-            if not stage.runs and isinstance(model, QStandardItemModel):
-                model.item(place).setEnabled(False)
+            stage = STAGES.get(value)
+            if stage is not None:
+                said = word("learns", value) if stage.runs else word("stage_missing", stage.missing)
+                made.tell(value, said, stage.runs)
 
 
 def stage_text(draft: DraftModel) -> str:

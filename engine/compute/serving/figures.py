@@ -103,14 +103,17 @@ class Figures:
     def _remember(self, at: float, requests: int, tokens: int) -> None:
         """Of the last minute, whether or not anybody asks for it."""
         self._recent.append((at, requests, tokens))
-        while self._recent[0][0] < at - WINDOW_S:
+        self._forget(at)
+
+    def _forget(self, at: float) -> None:
+        while self._recent and self._recent[0][0] < at - WINDOW_S:
             self._recent.popleft()
 
     @property
     def rates(self) -> tuple[float, float]:
         """Requests a minute and tokens a second, over the last minute."""
         with self._lock:
-            self._remember(self._clock(), 0, 0)
+            self._forget(self._clock())
             requests = sum(requests for _, requests, _ in self._recent)
             return float(requests), sum(tokens for *_, tokens in self._recent) / WINDOW_S
 
