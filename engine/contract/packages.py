@@ -19,6 +19,7 @@ NEEDS: Mapping[str, Mapping[str, Package]] = {
     "model.quantisation": {name: (package, package) for name, package in QUANTISERS.items()},
     "compute.strategy": dict.fromkeys(ZERO_STAGES, DEEPSPEED),
     "outputs.push.hub": {name: (package, package.replace("_", "-")) for name, package in PUSHERS.items()},
+    "backend": {"llama_cpp": ("llama_cpp", "llama-cpp-python")},
 }
-"""By setting and value."""
+"""By setting, of a run config or of an instance, and value."""
 MODULES = frozenset(package for values in NEEDS.values() for package, _ in values.values())

@@ -80,8 +80,8 @@ class ServeJob(Settings):
     )  # fmt: skip
     llama_storage: GgufStorage = setting("q8_0", "What llama.cpp holds the weights in.", label="Weights in llama.cpp")
     int8: bool = setting(
-        False, "On a processor, of a model held in bf16: read its weights in 8 bits while answering. Quicker for up to "
-        "four requests at once, a little less exact, and half as much memory again.", label="Answer in 8 bits",
+        False, "On a processor: hold the model in bf16 and read its weights in 8 bits while answering. Quicker for up "
+        "to four requests at once, a little less exact, half as much memory again.", label="Answer in 8 bits",
     )  # fmt: skip
     waiting: int = setting(
         256, "Requests that may wait; more are refused at once.", label="Waiting at most", ge=1, le=100_000

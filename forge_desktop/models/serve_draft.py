@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from PySide6.QtCore import QObject, Signal
 
 from engine.contract.adapter_library import AdapterEntry, AdapterShelf
+from engine.contract.api import CheckResult
 from engine.contract.bundled import MODELS
 from engine.contract.compute import ComputeConfig
 from engine.contract.config_file import check_spec, problem_of
@@ -47,6 +48,8 @@ class ServeDraft(QObject):
         self.chosen: list[str] = []
         """Ids of adapters, paths of those that are not of the library, in the order they were chosen."""
         self.starting = False
+        self.missing: frozenset[str] = frozenset()
+        """Packages that some choices need and that are not where it would work."""
         self._like: list[ServedAdapter] = []
         """Adapters the order began with that are not of the library, and the model they are of."""
         self._like_model: dict[str, Any] = {}
@@ -65,6 +68,12 @@ class ServeDraft(QObject):
             self.listed.emit()
 
         self._session.ask(lambda backend: backend.adapters(), got, lambda _error: self.listed.emit(), owner=self)
+        probe = RunSpec(name="probe", job=ServeJob.model_validate({"model": {"path": "demo", "hub": "bundled"}}))
+        self._session.ask(lambda backend: backend.check(probe), self._got_missing, lambda _error: None, owner=self)
+
+    def _got_missing(self, found: CheckResult) -> None:
+        self.missing = frozenset(found.missing)
+        self.changed.emit()
 
     def _find_in_library(self) -> None:
         """Adapters of an instance that the library has are chosen there; others, as checkpoints, stay beside it."""
@@ -147,13 +156,19 @@ class ServeDraft(QObject):
             found[name] = path
         return [{"name": name, "path": path} for name, path in found.items()]
 
+    def why_on_processor(self) -> str:
+        """Why it can work nowhere but on the processor, as it is to compute; empty: a GPU would do."""
+        if self.settings.get("backend") == "llama_cpp":
+            return tr("llama.cpp computes on the processor.")
+        return tr("Answers in 8 bits are computed on the processor.") if self.settings.get("int8") else ""
+
     def order(self) -> tuple[RunSpec | None, list[Problem]]:
         """The order, and everything that is wrong with it."""
         try:
             job = ServeJob.model_validate({"model": self.model, "adapters": self.served(), **self.settings})
         except ValidationError as error:
             return None, [problem_of(dict(detail), ServeJob) for detail in error.errors()]
-        compute = ComputeConfig(gpus=0) if self.on_processor else ComputeConfig()
+        compute = ComputeConfig(gpus=0) if self.on_processor or self.why_on_processor() else ComputeConfig()
         name = (self.name or tr("Serve {name}", name=job.base_name))[:120]
         spec = RunSpec(name=name, compute=compute, job=job)
         return spec, check_spec(spec)

@@ -33,6 +33,12 @@ class FormLine(QWidget):
         restyle(self.control, tone="bad" if text else "")
         self.control.setAccessibleDescription(self._below.text())
 
+    def say(self, sentence: str) -> None:
+        """Another sentence below it, which a problem still takes the place of."""
+        self._sentence = sentence
+        if not self.problem():
+            self.show_problem("")
+
     def problem(self) -> str:
         """What is said to be wrong with it."""
         return self._below.text() if self._below.property("tone") == "bad" else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import get_args
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QDialog, QFileDialog, QGridLayout, QVBoxLayout, QWidget
@@ -15,6 +16,7 @@ from forge_desktop.bridge.backend_instance import Begun
 from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.adapter_words import base_of, method_text
+from forge_desktop.models.lacking import reasons
 from forge_desktop.models.recents import Recents
 from forge_desktop.models.serve_draft import NUMBERS, ServeDraft
 from forge_desktop.panels.form_line import FormLine
@@ -68,8 +70,8 @@ class ServeDialog(QDialog):
         self._why.setObjectName("serve.why")
         self.go = button(tr("Start"), "primary", "play", self._start, "serve.start")
         inner = QWidget()
-        inside = column(self._what(), self._adapters(), self._who(), self._limits(), None, spacing=16,
-                        margins=(0, 0, 10, 0))  # fmt: skip
+        parts = (self._what(), self._adapters(), self._who(), self._computed(), self._limits())
+        inside = column(*parts, None, spacing=16, margins=(0, 0, 10, 0))
         inner.setLayout(inside)
         self._area = scrolled(inner)
         foot = row(self._why, button(tr("Cancel"), on_click=self.reject, name="serve.cancel"), self.go, spacing=10)
@@ -145,7 +147,7 @@ class ServeDialog(QDialog):
         self.unlocked.toggled.connect(lambda ticked: self.draft.set("open", ticked))
         self.restart.toggled.connect(lambda ticked: self.draft.set("restart", ticked))
         self.first_key.toggled.connect(lambda ticked: setattr(self.draft, "first_key", ticked))
-        self.processor.toggled.connect(lambda ticked: setattr(self.draft, "on_processor", ticked))
+        self.processor.clicked.connect(lambda ticked: setattr(self.draft, "on_processor", ticked))
         host = Field(str(self.draft.settings.get("host", "127.0.0.1")), name="serve.host")
         host.textChanged.connect(lambda text: self.draft.set("host", text.strip()))
         self.lines["host"] = FormLine(setting_label(ServeJob, "host"), host, setting_sentence(ServeJob, "host"))
@@ -160,6 +162,41 @@ class ServeDialog(QDialog):
         made.setObjectName(f"serve.{name}")
         made.setChecked(on)
         return made
+
+    def _computed(self) -> QWidget:
+        """Who computes, and what the weights are read in."""
+        self.backend = self._choice("backend")
+        self.storage = self._choice("llama_storage")
+        self.int8 = self._check("int8", setting_label(ServeJob, "int8"), bool(self.draft.settings.get("int8")))
+        self.int8.toggled.connect(lambda ticked: self.draft.set("int8", ticked))
+        for name, control in (("backend", self.backend), ("llama_storage", self.storage), ("int8", self.int8)):
+            title = tr("Precision") if name == "int8" else setting_label(ServeJob, name)
+            self.lines[name] = FormLine(title, control, setting_sentence(ServeJob, name))
+        made = QWidget()
+        made.setLayout(column(*(self.lines[name] for name in ("backend", "llama_storage", "int8")), spacing=8))
+        return made
+
+    def _choice(self, name: str) -> Choice:
+        """Of a setting that is one of a few."""
+        declared = ServeJob.model_fields[name]
+        made = Choice([(one, word("choice", one)) for one in get_args(declared.annotation)],
+                      str(self.draft.settings.get(name, declared.default)))  # fmt: skip
+        made.setObjectName(f"serve.{name}")
+        made.activated.connect(lambda _place: self.draft.set(name, made.value()))
+        return made
+
+    def _refresh_computed(self) -> None:
+        """What goes with who computes, and what cannot be chosen."""
+        for value, why in reasons("backend", self.draft.missing):
+            self.backend.tell(value, why, not why)
+            self.lines["backend"].say(why or setting_sentence(ServeJob, "backend"))
+        is_llama = self.backend.value() == "llama_cpp"
+        self.lines["llama_storage"].setVisible(is_llama)
+        if not self.int8.isChecked():  # what is ticked can be taken away
+            set_enabled(self.int8, not is_llama, tr("llama.cpp holds its weights itself."))
+        why = self.draft.why_on_processor()
+        set_enabled(self.processor, not why, why)
+        self.processor.setChecked(self.draft.on_processor or bool(why))
 
     def _limits(self) -> QWidget:
         """Numbers, two side by side."""
@@ -239,6 +276,7 @@ class ServeDialog(QDialog):
         self._none.setVisible(bool(self._none.text()))
         is_open = bool(self.draft.settings.get("open"))
         set_enabled(self.first_key, not is_open, tr("Without keys anyone who reaches the address can ask."))
+        self._refresh_computed()
         why = self.draft.why_not()
         self._why.setText(why)
         set_enabled(self.go, not why, why)

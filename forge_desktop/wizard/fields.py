@@ -11,12 +11,11 @@ from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QAbstractButton, QCheckBox, QGridLayout, QSizePolicy, QWidget
 
 from engine.contract.data import DataSource
-from engine.contract.errors import Problem
-from engine.contract.packages import NEEDS
 from engine.contract.setting import extra
 from engine.contract.templates import template_titles
 from forge_desktop.models.draft_advice import ADVISED, advice, warning
 from forge_desktop.models.draft_model import DraftModel, groups
+from forge_desktop.models.lacking import reasons
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import (
     Card,
@@ -168,12 +167,9 @@ class SettingField(QWidget):
     def _grey(self) -> None:
         """What needs a package that is not where the run would work cannot be chosen, and says why."""
         runnable = self._extra.get("executable")
-        for value, (module, install) in NEEDS.get(self.path, {}).items():
+        for value, why in reasons(self.path, self._draft.missing):
             if runnable is not None and value not in runnable:
                 continue
-            params = {"used_for": word("choice", value), "package": module, "install": install, "field": self.path}
-            lacking = Problem(code="package.missing", params=params)
-            why = problem_text(lacking) if module in self._draft.missing else ""
             if isinstance(self._control, Choice):
                 self._control.tell(value, why, not why)
             elif isinstance(self._control, Segments):

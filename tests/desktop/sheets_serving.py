@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 
+from engine.contract.api import CheckResult
 from engine.contract.errors import Problem, Refused, UserError
 from engine.contract.run_spec import RunSpec
 from engine.contract.serving import MadeKey, NewKey, Percentiles, ServeJob
@@ -119,6 +120,11 @@ def dialogs(backend: ReplayBackend, page: ServingPage) -> Iterator[str]:
     until(lambda: dialog._error.isVisibleTo(dialog))
     yield "serve-refused"
     backend.serve_error = None
+    backend.absent = ["llama_cpp"]
+    dialog.draft._got_missing(CheckResult(missing=backend.absent))
+    dialog._area.ensureWidgetVisible(dialog.lines["int8"])
+    yield "serve-computed"
+    backend.absent = []
     dialog._area.verticalScrollBar().setValue(dialog._area.verticalScrollBar().maximum())
     yield "serve-limits"
     dialog.reject()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QMenu, QMessageBox, QPushButton
 
+from engine.contract.api import CheckResult
 from engine.contract.errors import Problem, Refused, UserError
 from engine.contract.run_spec import RunSpec
 from engine.contract.serving import ServeJob
@@ -20,6 +22,7 @@ from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.serving_page import ServingPage
 from forge_desktop.panels.key_dialogs import RotateDialog, ShowKeyDialog
 from forge_desktop.panels.serve_dialog import ServeDialog
+from forge_desktop.theme.controls import Choice
 from tests.desktop.sheets_serving import BUSY, fill, job
 
 pytestmark = pytest.mark.slow
@@ -55,6 +58,13 @@ def ready(replay, qtbot, **more: object) -> tuple[InstancePage, str]:
 
 def states(page: ServingPage) -> dict[str, str]:
     return {run.name: page.model.cell_text(run, "state") for run in page.model.rows}
+
+
+def choose(made: Choice, key: str) -> None:
+    """As a person does."""
+    place = made.findData(key)
+    made.setCurrentIndex(place)
+    made.activated.emit(place)
 
 
 def press(name: str) -> None:
@@ -146,6 +156,42 @@ def test_an_instance_is_started_with_adapters_that_fit_and_its_key_is_shown_once
     assert len(replay.backend.keys[page.model.rows[0].uid]) == 1
 
 
+def test_who_computes_is_chosen_and_what_needs_a_package_says_so(replay, qtbot):
+    replay.backend.absent = ["llama_cpp"]
+    replay.window.go("serving")
+    dialog = replay.window.page.serve_one()
+    qtbot.waitUntil(lambda: "llama-cpp-python" in dialog.lines["backend"]._below.text())
+    place = dialog.backend.findData("llama_cpp")
+    assert not dialog.backend.model().item(place).isEnabled()
+    assert "pip install llama-cpp-python" in dialog.backend.itemData(place, Qt.ItemDataRole.ToolTipRole)
+    dialog.draft._got_missing(CheckResult())
+    assert dialog.backend.model().item(place).isEnabled()
+    assert "llama-cpp-python" not in dialog.lines["backend"]._below.text()
+    dialog.int8.click()
+    assert not dialog.processor.isEnabled()
+    assert dialog.processor.isChecked()
+    spec, problems = dialog.draft.order()
+    assert not problems
+    assert (spec.job.int8, spec.job.backend, spec.compute.gpus) == (True, "torch", 0)
+    choose(dialog.backend, "llama_cpp")
+    assert dialog.lines["llama_storage"].isVisibleTo(dialog)
+    dialog.go.click()
+    assert "llama_storage" in dialog.lines["int8"].problem()
+    dialog.int8.click()
+    assert not dialog.int8.isEnabled()
+    choose(dialog.storage, "f16")
+    spec, problems = dialog.draft.order()
+    assert not problems
+    assert (spec.job.backend, spec.job.llama_storage, spec.job.int8, spec.compute.gpus) == (
+        "llama_cpp", "f16", False, 0,
+    )  # fmt: skip
+    choose(dialog.backend, "torch")
+    assert not dialog.lines["llama_storage"].isVisibleTo(dialog)
+    assert dialog.processor.isEnabled()
+    assert not dialog.processor.isChecked()
+    dialog.reject()
+
+
 def test_another_model_lets_adapters_go(replay, qtbot):
     shelf = fake_adapters.fill(replay.backend, time.time())
     replay.window.go("serving")
@@ -186,13 +232,14 @@ def test_every_problem_stands_at_its_field_and_nothing_is_started(replay, qtbot)
 def test_another_like_it_begins_with_its_settings(replay, qtbot):
     shelf = fake_adapters.fill(replay.backend, time.time())
     adapters = [{"name": "own", "path": shelf[1].path}]
-    page, _uid = ready(replay, qtbot, adapters=adapters, port=8000, context=2048, restart=False)
+    page, _uid = ready(replay, qtbot, adapters=adapters, port=8000, context=2048, restart=False, int8=True)
     page.findChild(QPushButton, "serving.like").click()
     qtbot.waitUntil(lambda: isinstance(QApplication.activeModalWidget(), ServeDialog))
     dialog = QApplication.activeModalWidget()
     qtbot.waitUntil(lambda: dialog.draft.chosen == [shelf[1].id] and dialog.boxes[shelf[1].id].isChecked())
     assert (dialog.lines["port"].control.text(), dialog.lines["context"].control.text()) == ("8000", "2048")
     assert not dialog.restart.isChecked()
+    assert dialog.int8.isChecked()
     dialog.lines["port"].control.setText("8001")
     spec, problems = dialog.draft.order()
     assert not problems

@@ -41,8 +41,9 @@ def _is_in(name: str, rooms: list[Path]) -> bool:
 def _needed(spec: RunSpec, job: TrainJob | ServeJob) -> Iterator[tuple[str, Problem]]:
     if isinstance(job, TrainJob):
         yield from _wanted(spec, job)
-    elif job.backend == "llama_cpp":
-        yield "llama_cpp", _missing("backend: llama_cpp", "llama_cpp", "llama-cpp-python", "backend")
+    elif job.backend in NEEDS["backend"]:
+        package, install = NEEDS["backend"][job.backend]
+        yield package, _missing(f"backend: {job.backend}", package, install, "backend")
 
 
 def _wanted(spec: RunSpec, job: TrainJob) -> Iterator[tuple[str, Problem]]:

@@ -10,8 +10,10 @@ import torch
 from engine.compute.inference.base import load_model
 from engine.compute.inference.int8 import MOST_ROWS, Int8Linear, hold_in_int8, packed
 from engine.compute.lora.manager import LoRAManager
+from engine.compute.serving.served import Served
 from engine.contract.errors import UserError
 from engine.contract.paths import resources_folder
+from engine.contract.serving import ServeJob
 
 FOLDER = resources_folder() / "demo" / "model"
 
@@ -62,3 +64,14 @@ def test_that_it_is_refused_where_it_cannot_help() -> None:
         hold_in_int8(model(torch.float32))
     assert caught.value.code == "serve.int8_unfit"
     assert "float32" in str(caught.value.body().why)
+
+
+def test_that_asking_for_it_is_enough() -> None:
+    job = ServeJob.model_validate({"model": {"path": "demo", "hub": "bundled"}, "int8": True, "context": 64})
+    served = Served.load(FOLDER, job, torch.device("cpu"))
+    try:
+        weights = [one for one in served.model.modules() if isinstance(one, torch.nn.Linear)]
+        assert {one.weight.dtype for one in weights} == {torch.bfloat16}
+        assert all("_packed" in one.__dict__ for one in weights)
+    finally:
+        served.close()

@@ -6,13 +6,14 @@ import pytest
 
 from engine.contract.packages import MODULES, NEEDS
 from engine.contract.run_spec import RunConfig
+from engine.contract.serving import ServeJob
 from engine.contract.setting import extra
 
 
 def choices_of(path: str) -> set[str]:
     """What a setting may be."""
-    found = RunConfig
     *groups, name = path.split(".")
+    found = RunConfig if groups else ServeJob
     for group in groups:
         found = found.model_fields[group].annotation
     field = found.model_fields[name]
@@ -31,4 +32,4 @@ def test_that_each_names_a_module_and_what_pip_is_given() -> None:
         for module, install in values.values():
             assert module.isidentifier()
             assert install
-    assert {"bitsandbytes", "deepspeed", "flash_attn"} <= MODULES
+    assert {"bitsandbytes", "deepspeed", "flash_attn", "llama_cpp"} <= MODULES
