@@ -134,6 +134,9 @@ QCheckBox::indicator { width: 16px; height: 16px; border: 1px solid $border_stro
 QCheckBox::indicator:focus, QCheckBox::indicator:hover { border-color: $accent; }
 QCheckBox::indicator:checked { background: $accent; border-color: $accent; image: url("$icons/check-on-accent.svg"); }
 QCheckBox:focus { color: $accent_text; }
+QCheckBox:disabled { color: $muted; }
+QCheckBox::indicator:disabled { background: $surface2; border-color: $border; }
+QCheckBox::indicator:checked:disabled { background: $muted; border-color: $muted; }
 QListView::indicator { width: 16px; height: 16px; border: 1px solid $border_strong; border-radius: 4px; background: $surface; }
 QListView::indicator:checked { background: $accent; border-color: $accent; image: url("$icons/check-on-accent.svg"); }
 QListWidget[role="boxed"] { border: 1px solid $border_strong; border-radius: ${radius_control}px; padding: 4px; }
