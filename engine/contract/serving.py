@@ -131,6 +131,11 @@ class ServeJob(Settings):
         return Lane.GPU
 
     @property
+    def held_in(self) -> str:
+        """The number format of the weights; what is read in 8 bits is held in bf16."""
+        return "bf16" if self.int8 and self.model.dtype == "auto" else self.model.dtype
+
+    @property
     def base_name(self) -> str:
         """The base model's name in requests."""
         return self.served_name or name_of(self.model.path.rstrip("/").rpartition("/")[2])

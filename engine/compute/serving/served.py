@@ -79,12 +79,11 @@ class Served:
         if device is None:
             device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
         asked = job.model
-        held = "bf16" if job.int8 and asked.dtype == "auto" else asked.dtype
         tokenizer = load_tokenizer(folder)
         template = choose_template(tokenizer, asked.template, thinking=asked.thinking)
         changed = changes(folder, asked, job.context)
         model = load_model(
-            folder, dtype or _dtype(held, device), asked.attention, device, asked.quantisation, changed=changed
+            folder, dtype or _dtype(job.held_in, device), asked.attention, device, asked.quantisation, changed=changed
         )  # fmt: skip
         if job.int8:
             hold_in_int8(model)

@@ -39,7 +39,7 @@ class ServeSession:
         device = choose_device(self.order.spec.compute.gpus)
         self.worker.telemetry.watch_gpus(gpu_sampler(nvml_names(device)))
         check_attention(self.job.model.attention, device)
-        precision = decide("auto", self.job.model.dtype, False, device)
+        precision = decide("bf16" if self.job.int8 else "auto", self.job.held_in, False, device)
         self.report.note(precision.note, **{**precision.params, "device": device_name(device)})
         server = Server.open(
             model, self.job, self.order.keys, audit=self.folder.outputs, device=device,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.contract.run_spec import RunSpec
-from engine.control.jobs.package_check import problems_of_packages
+from engine.control.jobs.package_check import absent, problems_of_packages
 from tests.helpers.controller import make_spec
 
 
@@ -68,3 +68,18 @@ def test_that_deepspeed_is_named_with_the_command_that_installs_it(tmp_path, pyt
     assert "deepspeed==" in problem.params["install"]
     (python.parents[1] / "lib" / "python3.11" / "site-packages" / "deepspeed").mkdir()
     assert problems_of_packages(spec, str(python)) == []
+
+
+def test_that_an_instance_says_so_too_and_the_choice_is_known_to_be_absent(python):
+    job = {"kind": "serve", "model": {"path": "demo", "hub": "bundled"}, "backend": "llama_cpp"}
+    spec = RunSpec.model_validate({"name": "desk", "job": job})
+    (problem,) = problems_of_packages(spec, str(python))
+    assert (problem.code, problem.field, problem.params["install"]) == (
+        "package.missing",
+        "backend",
+        "llama-cpp-python",
+    )
+    assert "llama_cpp" in absent(str(python))
+    (python.parents[1] / "lib" / "python3.11" / "site-packages" / "llama_cpp").mkdir()
+    assert problems_of_packages(spec, str(python)) == []
+    assert "llama_cpp" not in absent(str(python))
