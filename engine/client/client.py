@@ -31,6 +31,7 @@ from engine.client.nodes import NodeCalls
 from engine.client.pushing import PushCalls
 from engine.client.serving import ServingCalls, refusal
 from engine.contract.api import (
+    SLOW_QUERIES,
     CheckResult,
     CreateRun,
     EditRun,
@@ -310,7 +311,8 @@ class ControllerClient(
 
     def query(self, kind: str, **params: Any) -> QueryAnswer:
         """Ask a short-lived helper process of the worker's environment."""
-        return self._read(self._send("POST", "/query", body=QueryRequest(kind=kind, params=params)), QueryAnswer)
+        body, most = QueryRequest(kind=kind, params=params), SLOW_QUERIES.get(kind)
+        return self._read(self._send("POST", "/query", body=body, timeout=most and most + TIMEOUT_S), QueryAnswer)
 
     def shutdown(self) -> None:
         """End the controller; runs go on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -316,6 +317,10 @@ class QueryRequest(_Body):
 
     kind: str
     params: dict[str, Any] = {}
+
+
+SLOW_QUERIES: Mapping[str, float] = {"write_adapter": 1800.0}
+"""Kinds of queries that read and write large files, and how many seconds a helper may take for one."""
 
 
 class QueryAnswer(_Body):

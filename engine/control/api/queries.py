@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.contract.api import QueryAnswer, QueryRequest
+from engine.contract.api import SLOW_QUERIES, QueryAnswer, QueryRequest
 from engine.contract.errors import UserError
 from engine.contract.paths import Home
 from engine.control.executors.code import worker_path
@@ -36,9 +36,10 @@ async def ask(
     receive: Receive,
     confidential: dict[str, Any] | None = None,
     spare: QuerySpare | None = None,
-    limit: float = LIMIT_S,
+    limit: float | None = None,
 ) -> QueryAnswer:
     """The answer, or why there is none; the process is ended when time is up or nobody waits any more."""
+    limit = limit or SLOW_QUERIES.get(query.kind, LIMIT_S)
     folder = home.root / "queries"  # empty: nothing in it can be imported by accident
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     code = await asyncio.to_thread(worker_path, home)

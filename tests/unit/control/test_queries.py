@@ -28,9 +28,9 @@ async def stays():
     return {}
 
 
-def ask(folder: Path, code: str, receive=stays):
+def ask(folder: Path, code: str, receive=stays, kind: str = "k"):
     home = Home(folder / "home")
-    return asyncio.run(queries.ask(helper(folder, code), home, QueryRequest(kind="k", params={"a": 1}), receive))
+    return asyncio.run(queries.ask(helper(folder, code), home, QueryRequest(kind=kind, params={"a": 1}), receive))
 
 
 def gone(folder: Path) -> bool:
@@ -53,6 +53,13 @@ def test_that_a_helper_that_takes_too_long_is_ended(tmp_path, monkeypatch):
     answer = ask(tmp_path, "import time; time.sleep(600)")
     assert answer.error.code == "query.too_slow"
     assert gone(tmp_path)
+
+
+def test_that_one_that_writes_large_files_has_the_time_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setattr(queries, "LIMIT_S", 0.01)
+    code = "import json; q = json.load(sys.stdin); print(json.dumps({'result': q}))"
+    assert ask(tmp_path, code).error.code == "query.too_slow"
+    assert ask(tmp_path, code, kind="write_adapter").error is None
 
 
 def test_that_nobody_works_for_an_asker_who_left(tmp_path):
