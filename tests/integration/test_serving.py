@@ -127,6 +127,19 @@ def test_that_a_killed_instance_is_there_again_with_its_keys(real: ControllerPro
     assert real.until(run.uid, "failed", timeout=60).run.reason == "worker_killed"
 
 
+def test_that_one_killed_while_it_loads_is_there_in_the_end_with_its_keys(real: ControllerProcess) -> None:
+    real.client.edit_settings({"retry_seconds": 0.1})
+    run = real.client.serve(job(), start=False)
+    key = real.client.make_serve_key(run.uid, NewKey()).key
+    real.client.start(run.uid)
+    wait_until(lambda: real.client.run(run.uid).run.phase == "loading", 60, "it loads")
+    assert not real.client.instance(run.uid).ready
+    os.kill(worker_of(real, run.uid, 1), signal.SIGKILL)
+    assert asked(ready(real, run.uid), key)
+    first, _second = real.client.run(run.uid).attempts
+    assert first.reason == "worker_killed"
+
+
 def test_that_a_runs_adapter_is_in_the_library_and_is_served(real: ControllerProcess, tmp_path: Path) -> None:
     uid = trained(real)
     (made,) = real.client.adapters().adapters
