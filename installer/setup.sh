@@ -78,7 +78,7 @@ worker() {
 import tomllib
 extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]
 tests = [line for line in extras["dev"] if line.startswith(("pytest>", "pytest-timeout", "pytest-xdist", "hypothesis", "modelscope-hub", "openai", "schemathesis", "redis", "opentelemetry"))]
-print("\n".join(extras["worker"] + tests))
+print("\n".join(extras["worker"] + extras["sentences"] + tests))
 PY
 )
   local list; mapfile -t list <<<"$wanted"

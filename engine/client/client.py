@@ -48,7 +48,7 @@ from engine.contract.api import (
     Settings,
     StopRun,
 )
-from engine.contract.errors import Conflict, ErrorBody, NotFound, Refused, Unreachable, UserError
+from engine.contract.errors import CLASSES, ErrorBody, Unreachable, UserError, error_of
 from engine.contract.ids import new_id
 from engine.contract.paths import Home
 from engine.contract.run_spec import RunSpec
@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from engine.client.arrow import Curve, CurveView
 
 TIMEOUT_S = 30.0
-_CLASSES: dict[int, type[UserError]] = {404: NotFound, 409: Conflict, 422: Refused, 503: Unreachable}
 
 
 @dataclass(frozen=True)
@@ -379,14 +378,14 @@ class ControllerClient(
 
 def _error(answer: httpx.Response) -> UserError:
     """The error an answer carries, of the class its status says."""
-    kind = _CLASSES.get(answer.status_code, UserError)
+    kind = CLASSES.get(answer.status_code, UserError)
     try:
         body = ErrorBody.model_validate_json(answer.content)
     except ValidationError:
         if refused := refusal(_json_of(answer), kind):
             return refused
         return kind("controller.strange_answer", path=answer.url.path, detail=f"Status {answer.status_code}.")
-    return kind.from_body(body)
+    return error_of(body, answer.status_code)
 
 
 def _json_of(answer: httpx.Response) -> Any:

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from engine.client.calls import Calls
 from engine.contract.api import QueryAnswer, RunSummary
-from engine.contract.errors import UserError
+from engine.contract.errors import error_of
 from engine.contract.forensics_api import (
     Ranking,
     RankingKind,
@@ -56,7 +56,7 @@ class ForensicsCalls(Calls):
     def _asked(self, kind: str, asked: BaseModel) -> dict[str, Any]:
         answer = self.query(kind, **asked.model_dump(mode="json"))
         if answer.error is not None:
-            raise UserError.from_body(answer.error)
+            raise error_of(answer.error, answer.status)
         return answer.result
 
     def reproduce_check(self, uid: str) -> ReproductionCheck:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from engine.contract.api import QueryRequest
-from engine.contract.errors import ErrorBody, UserError
+from engine.contract.errors import ErrorBody, UserError, error_of
 from engine.contract.paths import Home, code_root
 
 
@@ -43,5 +43,5 @@ def _ask(home: Home, arguments: list[str], order: bytes, what: str) -> dict[str,
     except ValueError:
         raise UserError("data.check_failed", file=what, detail=f"Exit code {done.returncode}.") from None
     if found.get("error"):
-        raise UserError.from_body(ErrorBody.model_validate(found["error"]))
+        raise error_of(ErrorBody.model_validate(found["error"]), found.get("status"))
     return found

@@ -9,6 +9,17 @@ from engine.contract.paths import Home
 from engine.contract.run_spec import TrainJob
 
 
+def served_by(detail: RunDetail, home: Home, step: int | None = None) -> tuple[ModelConfig, str]:
+    """As `taught_by`; of an adapter that is a result the file, whose card says what it is for, where there is one."""
+    model, path = taught_by(detail, home, step)
+    if step is None and path:
+        latest = max(one.attempt for one in detail.artifacts if one.kind == "adapter")
+        files = [one for one in detail.artifacts if one.kind == "adapter_file" and one.attempt == latest]
+        if files:
+            return model, str(home.attempt(detail.run.uid, latest).outputs / files[-1].name)
+    return model, path
+
+
 def taught_by(detail: RunDetail, home: Home, step: int | None = None) -> tuple[ModelConfig, str]:
     """Model and adapter of a run: the newest result, or the checkpoint of a step; Conflict where there is none."""
     job, run = detail.spec.job, detail.run

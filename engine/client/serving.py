@@ -197,7 +197,7 @@ def _pieces(answer: httpx.Response, path: str) -> Iterator[Piece]:
         if refused := refusal(found):
             raise refused
         yield _piece(found, "delta")
-    raise UserError("controller.strange_answer", path=path, detail="The answer broke off.")
+    raise UserError("serve.broke_off")
 
 
 def _piece(found: Any, part: str) -> Piece:

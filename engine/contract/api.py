@@ -328,6 +328,8 @@ class QueryAnswer(_Body):
 
     result: dict[str, Any] = {}
     error: ErrorBody | None = None
+    status: int | None = None
+    """Which kind of error it is, as HTTP says it."""
 
 
 class Settings(_Body):

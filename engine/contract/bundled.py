@@ -4,7 +4,7 @@ from pathlib import Path
 
 from engine.contract.data import DataSource
 from engine.contract.model import ModelConfig
-from engine.contract.paths import Home, resources_folder
+from engine.contract.paths import Home, expanded, resources_folder
 
 MODELS = {"demo": "demo/model"}
 DATASETS = {
@@ -24,7 +24,7 @@ DATASETS = {
 def locate(source: ModelConfig | DataSource) -> Path | None:
     """The file or folder a model or dataset setting means on this computer; None if it is no local thing."""
     if source.hub == "local":
-        return Path(source.path).expanduser()
+        return expanded(source.path)
     if source.hub == "bundled":
         known = MODELS if isinstance(source, ModelConfig) else DATASETS
         name = known.get(source.path)

@@ -31,6 +31,7 @@ from engine.contract import extra as extras
 from engine.contract.config_text import Location, Plain, load, read_text
 from engine.contract.datasets import ImportJob
 from engine.contract.errors import Problem, Refused
+from engine.contract.paths import expanded
 from engine.contract.run_spec import CONFIG_VERSION, RunConfig, RunSpec
 from engine.contract.sampling import SampleJob
 from engine.contract.sampling import contradictions as sampling_contradictions
@@ -84,19 +85,19 @@ def anchored(config: RunConfig, folder: Path) -> RunConfig:
     sources = [document["model"], *document["data"]["train"], *document["data"]["validation"]]
     for source in [*sources, *document["evaluation"]["data"]]:
         if source["hub"] == "local":
-            source["path"] = str(folder.absolute() / Path(source["path"]).expanduser())
+            source["path"] = str(folder.absolute() / expanded(source["path"]))
     teacher = document["teacher"]
     for name in ("path", "adapter"):
         if teacher[name] and (name == "adapter" or teacher["hub"] == "local"):
-            teacher[name] = str(folder.absolute() / Path(teacher[name]).expanduser())
+            teacher[name] = str(folder.absolute() / expanded(teacher[name]))
     if document["tuner"]["adapter"]:
-        document["tuner"]["adapter"] = str(folder.absolute() / Path(document["tuner"]["adapter"]).expanduser())
+        document["tuner"]["adapter"] = str(folder.absolute() / expanded(document["tuner"]["adapter"]))
     made = document["scratch"]
     if made["tokenizer"] == "folder" and made["tokenizer_path"]:
-        made["tokenizer_path"] = str(folder.absolute() / Path(made["tokenizer_path"]).expanduser())
+        made["tokenizer_path"] = str(folder.absolute() / expanded(made["tokenizer_path"]))
     for reward in document["rollouts"]["rewards"]:
         if reward["path"]:
-            reward["path"] = str(folder.absolute() / Path(reward["path"]).expanduser())
+            reward["path"] = str(folder.absolute() / expanded(reward["path"]))
     return RunConfig.model_validate(document)
 
 

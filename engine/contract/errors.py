@@ -129,6 +129,15 @@ class Unreachable(UserError):
     status = 503
 
 
+CLASSES: Mapping[int, type[UserError]] = {kind.status: kind for kind in (NotFound, Conflict, Refused, Unreachable)}
+"""Errors by the status they travel with."""
+
+
+def error_of(body: ErrorBody, status: int | None = None) -> UserError:
+    """The error again, of the class its status says."""
+    return CLASSES.get(status or 0, UserError).from_body(body)
+
+
 class _Lenient(dict[str, Any]):
     def __missing__(self, key: str) -> str:
         return "{" + key + "}"

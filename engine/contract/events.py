@@ -14,6 +14,7 @@ from engine.contract.api import ClassScore
 from engine.contract.checkpoints import SaveCause
 from engine.contract.errors import ErrorBody
 from engine.contract.guards import Deed, GuardName
+from engine.contract.held_adapters import AdapterChanges
 from engine.contract.states import EndReason, Phase, RunState
 
 JOURNAL_VERSION = 1
@@ -304,13 +305,15 @@ class GuardActed(_Line):
 
 
 class Ready(_Line):
-    """An instance answers from now on."""
+    """An instance answers, with these models."""
 
     kind: Literal["ready"] = "ready"
     host: str
     port: int
     models: list[str] = []
     """Names that can be asked for."""
+    changes: AdapterChanges = AdapterChanges()
+    """Told again whenever adapters came or went."""
 
 
 class Acknowledged(_Line):

@@ -45,7 +45,8 @@ class LoRACard(BaseModel):
     licence: str = ""
     description: str = ""
     embedding: tuple[float, ...] = ()
-    """The description as the base model sees it: what a router compares with a request."""
+    """What it is for, as the base model sees it: the prompts it was trained on, or its description. A router compares
+    requests with it."""
     created: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     file_hash: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
 
@@ -76,17 +77,22 @@ class LoRACard(BaseModel):
 def by_pattern(patterns: Mapping[str, Value], module: str, usual: Value) -> Value:
     """The value of the first pattern that is a module's path or the end of one, as peft reads them."""
     for pattern, value in patterns.items():
-        if re.match(rf"(.*\.)?({pattern})$", module):
+        if re.match(_whole(pattern), module):
             return value
     return usual
 
 
+def _whole(pattern: str) -> str:
+    return rf"(.*\.)?({pattern})$"
+
+
 def bad_patterns(patterns: Iterable[str]) -> list[str]:
-    """Patterns that are no regular expressions."""
+    """Patterns that are no regular expressions where `by_pattern` puts them, or no text."""
     bad = list[str]()
     for pattern in patterns:
         try:
-            re.compile(pattern)
-        except re.error:
+            re.compile(_whole(pattern))
+            pattern.encode()
+        except (re.error, OverflowError, RecursionError, UnicodeError):
             bad.append(pattern)
     return bad

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from engine.contract.errors import Problem
 from engine.contract.node_address import host_key, is_keyring_name, keyring_name, socket_path, ssh_address, tls_address
 from engine.contract.nodes import KINDS, LOCAL, NAME, NodeProfile
+from engine.contract.paths import expanded
 
 MOST_MOUNTS = 64
 MOST_LABELS = 64
@@ -135,7 +136,7 @@ def _reference(profile: NodeProfile, field: str, reference: str, look: bool) -> 
         return Problem(code="node.key_pasted", field=field, params={"setting": field})
     if (name := keyring_name(reference)) is not None:
         return None if is_keyring_name(name) else Problem(code="node.keyring_form", field=field, params={"name": name})
-    path = Path(reference).expanduser()
+    path = expanded(reference)
     if not path.is_absolute() or not reference.isprintable():
         return Problem(code="node.file_form", field=field, params={"file": reference})
     return _file(profile, field, path) if look else None

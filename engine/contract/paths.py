@@ -15,6 +15,14 @@ KEPT = "kept"
 """Beside a run's checkpoints: which of them are never pruned."""
 
 
+def expanded(path: str | Path) -> Path:
+    """A path whose `~` is a home; where nobody has that name it stays as it is, and is found missing like any other."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def usual_home() -> Path:
     """Where the data lies unless somebody chose otherwise."""
     return Path(platformdirs.user_data_dir("LoRAForge", appauthor=False))
@@ -54,7 +62,7 @@ class Home:
     def find(cls) -> "Home":
         """The home this process uses."""
         named = os.environ.get(HOME_VARIABLE)
-        root = Path(named).expanduser() if named else _pointed_at() or usual_home()
+        root = expanded(named) if named else _pointed_at() or usual_home()
         return cls(root.absolute())
 
     @property

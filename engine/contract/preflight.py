@@ -24,6 +24,7 @@ from engine.contract.errors import Problem
 from engine.contract.hubs import check_source
 from engine.contract.lora_card import SUFFIX
 from engine.contract.model import ModelConfig
+from engine.contract.paths import expanded
 from engine.contract.reward_files import check_rewards
 from engine.contract.rollouts import RolloutConfig
 from engine.contract.run_spec import RunConfig, RunSpec, TrainJob
@@ -39,6 +40,8 @@ ADAPTER_FILES = (adapter_start.CONFIG, adapter_start.WEIGHTS)
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt")
 MOST_LOOKED_AT = 10_000
 """Files of a folder that are looked at for one with rows."""
+SENTENCES_FILE = "modules.json"
+"""What sentence-transformers knows a model of its own by."""
 DATA_SUFFIXES = (
     ".arrow", ".bz2", ".csv", ".feather", ".gz", ".json", ".jsonl", ".md", ".ndjson", ".parquet", ".tar", ".tbz2",
     ".text", ".tgz", ".tsv", ".txt", ".txz", ".xz", ".zip", ".zst",
@@ -98,7 +101,7 @@ def _check_places(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
     tuner = document.get("tuner")
     if isinstance(tuner, dict) and isinstance(tuner.get("adapter"), str) and tuner["adapter"]:
         with contextlib.suppress(RuntimeError):  # no such home
-            place = str(folder.absolute() / Path(tuner["adapter"]).expanduser())
+            place = str(folder.absolute() / expanded(tuner["adapter"]))
             yield from _check_start({**tuner, "adapter": place})
     for group, name in (("data", "train"), ("data", "validation"), ("evaluation", "data")):
         inside = document.get(group)
@@ -120,7 +123,7 @@ def _form(entry: Any, folder: Path) -> ScratchConfig | None:
         form = ScratchConfig.model_validate(entry)
         if form.tokenizer != "folder" or not form.tokenizer_path:
             return form
-        place = str(folder.absolute() / Path(form.tokenizer_path).expanduser())
+        place = str(folder.absolute() / expanded(form.tokenizer_path))
     except (ValidationError, RuntimeError):  # the schema's problems are found elsewhere
         return None
     return form.model_copy(update={"tokenizer_path": place})
@@ -132,7 +135,7 @@ def _stretching(document: dict[str, Any], folder: Path) -> tuple[ModelConfig | N
     longest = data.get("max_length", DataConfig.model_fields["max_length"].default) if isinstance(data, dict) else None
     try:
         model = ModelConfig.model_validate(document.get("model"))
-        place = {"path": str(folder.absolute() / Path(model.path).expanduser())} if model.hub == "local" else {}
+        place = {"path": str(folder.absolute() / expanded(model.path))} if model.hub == "local" else {}
     except (ValidationError, RuntimeError):
         return None, None
     return model.model_copy(update=place), longest if isinstance(longest, int) and longest > 0 else None
@@ -149,7 +152,7 @@ def _teacher(entry: Any, folder: Path) -> TeacherConfig | None:
     try:
         teacher = TeacherConfig.model_validate(entry)
         found = {"path": teacher.path if teacher.hub == "local" else "", "adapter": teacher.adapter}
-        places = {name: str(folder.absolute() / Path(path).expanduser()) for name, path in found.items() if path}
+        places = {name: str(folder.absolute() / expanded(path)) for name, path in found.items() if path}
     except (ValidationError, RuntimeError):  # the schema's problems are found elsewhere
         return None
     return teacher.model_copy(update=places)
@@ -212,7 +215,7 @@ def _check_rewards(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
     try:
         rollouts = RolloutConfig.model_validate(document.get("rollouts", {}))
         rewards = [
-            one.model_copy(update={"path": str(folder.absolute() / Path(one.path).expanduser())}) if one.path else one
+            one.model_copy(update={"path": str(folder.absolute() / expanded(one.path))}) if one.path else one
             for one in rollouts.rewards
         ]
     except (ValidationError, RuntimeError):  # the schema's problems are found elsewhere
@@ -225,7 +228,7 @@ def _source(kind: type[BaseModel], entry: Any, folder: Path) -> BaseModel | None
         return None
     try:
         source = kind.model_validate({key: entry[key] for key in (*_PLACES[kind],) if key in entry})
-        place = {"path": str(folder.absolute() / Path(entry["path"]).expanduser())}
+        place = {"path": str(folder.absolute() / expanded(entry["path"]))}
     except (ValidationError, KeyError, RuntimeError):  # the schema's problems are found elsewhere
         return None
     return source.model_copy(update=place) if entry.get("hub", "local") == "local" else source
@@ -325,6 +328,11 @@ def _check_serving(job: ServeJob) -> Iterator[Problem]:
         known = path is None or path.name.endswith(SUFFIX) or all((path / name).is_file() for name in ADAPTER_FILES)
         if not known:
             yield Problem(code="serve.adapter_unfit", field=field, params={"value": adapter.path})
+    if job.route_model:
+        path, problems = _place(ModelConfig(path=job.route_model), "route_model")
+        yield from problems
+        if path is not None and not (path / SENTENCES_FILE).is_file():
+            yield Problem(code="serve.route_model_unfit", field="route_model", params={"value": job.route_model})
 
 
 def _check_import(job: ImportJob) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.contract.errors import Problem
+from engine.contract.paths import expanded
 from engine.contract.rewards import REWARDS, option
 from engine.contract.rollouts import RewardConfig, RolloutConfig
 
@@ -20,7 +21,7 @@ def check_rewards(config: RolloutConfig) -> Iterator[Problem]:
         field, kind = f"rollouts.rewards.{place}.path", REWARDS[reward.kind].path
         if not kind or not reward.path:
             continue  # that it is needed is said elsewhere
-        path, params = Path(reward.path).expanduser(), {"value": reward.path}
+        path, params = expanded(reward.path), {"value": reward.path}
         try:
             there = path.is_file() if kind == "file" else path.is_dir()
             missing = not path.exists()

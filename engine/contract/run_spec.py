@@ -21,6 +21,7 @@ from engine.contract.extra import ExtraConfig
 from engine.contract.forensics import ForensicsConfig
 from engine.contract.guards import GuardsConfig
 from engine.contract.heads import HeadConfig
+from engine.contract.held_adapters import AdapterChanges
 from engine.contract.hubs import HubAccess
 from engine.contract.model import ModelConfig
 from engine.contract.objective import ObjectiveConfig
@@ -301,5 +302,7 @@ class AttemptOrder(Settings):
     """What the attempts before it cost."""
     keys: list[ServeKey] = []
     """Who may ask an instance; keys themselves stand nowhere."""
+    adapters: AdapterChanges = AdapterChanges()
+    """What people made of an instance's adapters while it served before."""
     hubs: HubAccess = HubAccess()
     """How hubs are reached. Tokens do not stand here: they come in a file of their own."""

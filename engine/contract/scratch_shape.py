@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.contract.bundled import MODELS
 from engine.contract.model_shape import ModelShape, Tensor, shape_of
-from engine.contract.paths import resources_folder
+from engine.contract.paths import expanded, resources_folder
 from engine.contract.run_spec import TrainJob
 from engine.contract.scratch import HUB, ScratchConfig
 from engine.contract.vocabulary import MOST_BYTES, tokens_of
@@ -152,7 +152,7 @@ def tokenizer_folder(form: ScratchConfig) -> Path | None:
     if form.tokenizer == "base":
         known = MODELS.get(form.tokenizer_path)
         return resources_folder() / known if known else None
-    return Path(form.tokenizer_path).expanduser() if form.tokenizer_path else None
+    return expanded(form.tokenizer_path) if form.tokenizer_path else None
 
 
 def _beside(form: ScratchConfig) -> Iterator[Tensor]:

@@ -71,7 +71,8 @@ class ServeJob(Settings):
         "most 4096.", label="Cache", unit="MB", ge=0, le=1_000_000,
     )  # fmt: skip
     adapters_mb: int = setting(
-        0, "Memory for adapters that are held ready; the one not asked for longest goes first. 0: no limit.",
+        0, "Memory for adapters that are held ready; the one not asked for longest goes first, and is read again when "
+        "it is asked for. 0: a quarter of the free memory.",
         label="Memory of adapters", unit="MB", ge=0, le=1_000_000,
     )  # fmt: skip
     backend: Literal["torch", "llama_cpp"] = setting(
@@ -115,6 +116,10 @@ class ServeJob(Settings):
     route_most: int = setting(
         1, "So many of the likest adapters are blended.", label="Router: adapters at once", ge=1, le=8
     )
+    route_model: str = setting(
+        "", "Folder of a sentence-embedding model, as sentence-transformers writes it, that compares requests with the "
+        "adapters' descriptions; empty: the base model does it.", label="Router: model", max_length=4096,
+    )  # fmt: skip
     restart: bool = setting(True, "Start it again when its worker dies.", label="Start again", basic=True)
     restarts: int = setting(5, "Starts again within an hour; after that it has failed.", label="At most", ge=1, le=100)
     idle_minutes: float = setting(
@@ -188,6 +193,8 @@ class ServeKey(BaseModel):
     tokens_per_minute: int | None = Field(default=None, ge=0)
     created: float = 0.0
     expires: float | None = None
+    counted_as: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    """Hash of the key it took the place of: while both go on their requests count as one's."""
     replaced_by: str = ""
     """The key that was made to take its place; it ends then at `expires`."""
 
@@ -266,6 +273,8 @@ class AdapterState(BaseModel):
     requests: int = 0
     description: str = ""
     card_name: str = ""
+    routed: bool = False
+    """The router may choose it: its card says what it is for."""
 
 
 class LoadAdapter(BaseModel):
@@ -277,6 +286,8 @@ class LoadAdapter(BaseModel):
     path: str = Field(min_length=1, max_length=4096)
     replace: bool = False
     """Take the place of the one that has this name."""
+    source: str = Field(default="", max_length=4096)
+    """Where it lies on the controller's computer, which alone says so: it is loaded again from there."""
 
 
 class Routed(BaseModel):
@@ -285,6 +296,8 @@ class Routed(BaseModel):
     adapters: dict[str, float] = {}
     """Names and weights; none: the base model."""
     likeness: dict[str, float] = {}
+    threshold: float = 0.0
+    """Of likeness: what is less like the text is passed over."""
     reason: str = ""
 
 

@@ -23,7 +23,8 @@ def main() -> int:
     try:
         command, variables = _found(sys.argv[1:])
     except UserError as error:
-        sys.stdout.write(json.dumps({"error": error.body().model_dump(mode="json")}, ensure_ascii=False) + "\n")
+        told = {"error": error.body().model_dump(mode="json"), "status": error.status}
+        sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
     else:
         os.execve(command[0], command, variables)
     return 1

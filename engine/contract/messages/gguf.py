@@ -20,6 +20,11 @@ GGUF: dict[str, Message] = {
         "Its positions are stretched ({way}).",
         "Use llama.cpp's own converter for it.",
     ),
+    "gguf.window": Message(
+        "The model '{path}' cannot be written for llama.cpp here.",
+        "Its layers look at the last {window} tokens only, llama.cpp's would look at all.",
+        "Have torch compute it, or use llama.cpp's own converter.",
+    ),
     "gguf.tensor": Message(
         "The model cannot be written for llama.cpp.",
         "llama.cpp's {family} has no place for '{name}'.",

@@ -5,7 +5,7 @@ from engine.contract.messages.base import Message
 INFERENCE: dict[str, Message] = {
     "inference.architecture": Message(
         "The engine cannot answer with a model of the architecture {architecture}.",
-        "Some of its layers keep something else than keys and values: {kinds}.",
+        "Some of its layers keep something else than keys and values, or see them in another way: {kinds}.",
         "Choose a model whose layers are all of attention.",
     ),
     "inference.closed": Message("The engine is ended.", "", "Start it again."),
@@ -20,6 +20,14 @@ INFERENCE: dict[str, Message] = {
         "{prompt} tokens of the prompt and up to {answer} of the answer are {whole}; at least 1 and at most {most} in "
         "all are possible.",
         "Shorten the prompt, lower max_tokens, or raise the engine's context and blocks.",
+    ),
+    "inference.no_token": Message(
+        "The prompt cannot be read.",
+        "{token} is no token of the model: they are 0 to {last}.",
+        "Make the tokens with the model's own tokenizer.",
+    ),
+    "inference.sampling": Message(
+        "Tokens cannot be chosen in this way.", "{setting} is {value}; it must be {wanted}.", "Change {setting}."
     ),
     "inference.no_adapters": Message(
         "The adapter '{name}' is not known.", "The engine works without adapters.", "Name none."

@@ -36,6 +36,11 @@ LORA: dict[str, Message] = {
     "lora.option": Message(
         "", "{option} = {value} changes how it is computed, which is not supported here.", "Train without {option}."
     ),
+    "lora.unknown_option": Message(
+        "",
+        "{option} = {value} is not known here: it may change how it is computed.",
+        "Use a version of this program that knows it, or, if it changes nothing, take it out of adapter_config.json.",
+    ),
     "lora.key": Message("", "'{key}' is no weight of a LoRA.", "Remove it from the file, or export the adapter again."),
     "lora.half": Message("", "'{module}' has {have} and no {missing}.", "Copy the whole file, or export it again."),
     "lora.shape": Message("", "'{module}' has A {a} and B {b}, which do not fit.", "Export the adapter again."),
@@ -51,6 +56,12 @@ LORA: dict[str, Message] = {
         "", "'{key}' has values too large for {dtype}.", "Store it as bf16 or fp32 (--storage bf16)."
     ),
     "lora.pattern": Message("", "'{pattern}' is no regular expression.", "Correct it in {field}."),
+    "lora.value": Message("", "{setting} is {value}; it must be {wanted}.", "Correct it in adapter_config.json."),
+    "lora.card": Message(
+        "The card of the adapter cannot be written.",
+        "{detail}.",
+        "Choose a shorter name (at most 200 characters), and texts and numbers that can be stored.",
+    ),
     "lora.file_broken": Message(
         "The adapter file '{path}' cannot be read.",
         "{detail}.",
@@ -140,6 +151,11 @@ LORA: dict[str, Message] = {
         "The adapter '{name}' cannot be merged in this way.",
         "{what} is no low-rank change of the weights.",
         "Merge it into a base model that has the parameters for it.",
+    ),
+    "lora.merge_bases": Message(
+        "The adapters cannot be merged.",
+        "'{module}' is {one} in '{first}' and {other} in '{name}'.",
+        "Merge adapters of one base model.",
     ),
     "lora.merge_ranks": Message(
         "The adapters cannot be merged by {method}.",

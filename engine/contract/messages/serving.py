@@ -49,6 +49,32 @@ SERVING: dict[str, Message] = {
         "'{value}' is neither a .lora.arrow file nor the folder of an adapter.",
         "Choose outputs/adapter or a checkpoint of a run, a .lora.arrow file, or leave it out.",
     ),
+    "serve.adapter_lost": Message(
+        "The adapter '{name}', loaded while the instance served before, is not there.",
+        "{detail}",
+        "Load it again where it lies now.",
+    ),
+    "serve.broke_off": Message(
+        "The answer broke off.",
+        "The instance that gave it ended, or the line to it broke.",
+        "Ask again in a moment: an instance that died is started again; if it stays away look at its log.",
+    ),
+    "serve.route_model": Message(
+        "The router's model cannot be used.",
+        "{path}: {detail}",
+        "Set route_model to the folder of a sentence-embedding model, as sentence-transformers writes it, or leave it "
+        "empty: the base model compares texts then.",
+    ),
+    "serve.route_model_unfit": Message(
+        "",
+        "'{value}' is not the folder of a sentence-embedding model: it has no modules.json.",
+        "Choose one that sentence-transformers or a run that learns embeddings wrote, or leave route_model empty.",
+    ),
+    "serve.no_sentences": Message(
+        "The router's model cannot be used.",
+        "The worker's environment has no {package}.",
+        "Install it there (pip install {package}), or leave route_model empty: the base model compares texts then.",
+    ),
     "serve.not_serving": Message(
         "The run '{run}' does not serve a model.", "It is of the kind {kind}.", "Choose a run of the kind serve."
     ),
@@ -58,7 +84,9 @@ SERVING: dict[str, Message] = {
     "serve.unreachable": Message(
         "The instance '{run}' cannot be reached.", "{detail}", "Look at its log; start it again if it hangs."
     ),
-    "serve.key_unknown": Message("The instance '{run}' has no key {id}.", "", "List its keys: forge serve-keys {run}."),
+    "serve.key_unknown": Message(
+        "The instance '{run}' has no key {id}.", "", "List its keys: forge serve-keys '{run}'."
+    ),
     "serve.too_many_keys": Message(
         "The instance '{run}' has {count} keys already.", "", "Revoke one that is not used any more."
     ),
@@ -69,7 +97,7 @@ SERVING: dict[str, Message] = {
     ),
     "serve.refused": Message(
         "The model cannot be served.",
-        "{count} things are wrong.",
+        "What is wrong with it: {count}.",
         "Mend them, then start again.",
     ),
     "serve.port_taken": Message(
@@ -136,6 +164,11 @@ SERVING: dict[str, Message] = {
         "",
         "The request is no JSON: {detail}.",
         "Send a JSON object, with Content-Type: application/json.",
+    ),
+    "serve.not_http": Message(
+        "The request cannot be read.",
+        "It is no HTTP/1.1: {detail}.",
+        "Check the address (it begins with http://) and what stands between client and instance.",
     ),
     "serve.not_utf8": Message(
         "The request cannot be read.",

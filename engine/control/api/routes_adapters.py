@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse
 
 from engine.contract.adapter_library import AdapterEntry, AdapterShelf, ImportAdapter
 from engine.contract.api import QueryRequest
-from engine.contract.errors import Conflict, NotFound, UserError
+from engine.contract.errors import Conflict, NotFound, error_of
 from engine.contract.lora_tools import AdapterView, LookAtAdapter, WriteAdapter
 from engine.control.api import queries
 from engine.control.api.context import Context, Ctx
@@ -75,5 +75,5 @@ async def _asked(context: Context, kind: str, params: dict[str, object], request
     query = QueryRequest(kind=kind, params=params)
     answer = await queries.ask(python, context.home, query, request.receive, limit=LIMIT_S)
     if answer.error is not None:
-        raise UserError.from_body(answer.error)
+        raise error_of(answer.error, answer.status)
     return AdapterView.model_validate(answer.result)

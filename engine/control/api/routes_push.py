@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.requests import Request as HttpRequest
 
 from engine.contract.api import QueryRequest
-from engine.contract.errors import Conflict, UserError
+from engine.contract.errors import Conflict, error_of
 from engine.contract.push import PushAsked, Pushed
 from engine.control.api import queries
 from engine.control.api.context import Ctx
@@ -31,5 +31,5 @@ async def push(context: Ctx, uid: str, body: PushAsked, request: HttpRequest) ->
     query = QueryRequest(kind="push_result", params={"folder": folder, "push": wanted.model_dump()})
     answer = await queries.ask(python, context.home, query, request.receive, told, limit=LIMIT_S)
     if answer.error is not None:
-        raise UserError.from_body(answer.error)
+        raise error_of(answer.error, answer.status)
     return Pushed.model_validate(answer.result)

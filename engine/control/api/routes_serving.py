@@ -12,7 +12,7 @@ from fastapi.requests import Request as HttpRequest
 from fastapi.responses import StreamingResponse
 
 from engine.contract.errors import UserError
-from engine.contract.serving import Instance, MadeKey, NewKey, ServeKey
+from engine.contract.serving import Instance, LoadAdapter, MadeKey, NewKey, ServeKey
 from engine.control.api import queries
 from engine.control.api.context import Ctx, Key
 from engine.control.jobs.requests import Request
@@ -21,6 +21,7 @@ router = APIRouter()
 PASSED_ON = ("content-type", "accept", "traceparent", "x-request-id")
 PASSED_BACK = ("content-type", "retry-after", "x-trace-id")
 CONNECT_S, ANSWER_S = 5.0, 3600.0
+ADAPTERS = "v1/adapters"
 METHODS = ["GET", "POST", "DELETE"]
 
 
@@ -62,11 +63,14 @@ async def through(context: Ctx, uid: str, path: str, request: HttpRequest) -> Re
     reached = await context.controller.reached(uid)
     headers = {name: value for name in PASSED_ON if (value := request.headers.get(name))}
     headers["authorization"] = f"Bearer {reached.key}"
+    content = await request.body()
+    if (request.method, path) == ("POST", ADAPTERS):
+        content = await _brought(context, uid, content)
     client = httpx.AsyncClient(timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S), trust_env=False)
     try:
         asked = client.build_request(
             request.method, f"{reached.url}/{path}", params=request.query_params, headers=headers,
-            content=await request.body(),
+            content=content,
         )  # fmt: skip
         answer = await _unless_left(client.send(asked, stream=True), request)
     except (httpx.HTTPError, ConnectionAbortedError) as error:
@@ -85,6 +89,16 @@ async def through(context: Ctx, uid: str, path: str, request: HttpRequest) -> Re
 
     back = {name: value for name in PASSED_BACK if (value := answer.headers.get(name))}
     return StreamingResponse(pieces(), answer.status_code, back)
+
+
+async def _brought(context: Ctx, uid: str, content: bytes) -> bytes:
+    """The wish for an adapter with its place over there; what is no such wish is the instance's to refuse."""
+    try:
+        wish = LoadAdapter.model_validate_json(content)
+    except ValueError:
+        return content
+    path, source = await context.controller.brought(uid, wish.path)
+    return wish.model_copy(update={"path": path, "source": source}).model_dump_json().encode()
 
 
 async def _unless_left(sending: Awaitable[httpx.Response], request: HttpRequest) -> httpx.Response:

@@ -9,13 +9,14 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import psutil
 
 from engine.contract.clock import now
 from engine.contract.errors import UserError
-from engine.contract.paths import HOME_VARIABLE, AttemptFolder, Home, usual_home
+from engine.contract.nodes import InstanceKind
+from engine.contract.paths import HOME_VARIABLE, AttemptFolder, Home, expanded, usual_home
 from engine.control.executors import group, identity
 from engine.control.executors.docker.names import known_id
 from engine.control.executors.seen import Seen
@@ -84,7 +85,7 @@ class Processes:
             started = monitor.create_time()
         percent, memory = self._usage(int(who["pid"]))
         return Seen(
-            str(who["pid"]), folder.run.name, int(folder.root.name), "train",
+            str(who["pid"]), folder.run.name, int(folder.root.name), _kind(spec),
             "paused" if identity.stopped(noted.get("worker")) else "running", str(order.get("lease") or ""),
             "", str(spec.get("owner") or ""), created=started, started=started, cpu_percent=percent, memory=memory,
         )  # fmt: skip
@@ -114,6 +115,13 @@ class Processes:
         return round((used - before) / (at - before_at) * 100, 1), memory
 
 
+def _kind(spec: Any) -> InstanceKind:
+    """What a worker is for, by its order."""
+    job = spec.get("job") if isinstance(spec, dict) else None
+    said = job.get("kind") if isinstance(job, dict) else None
+    return next((known for known in get_args(InstanceKind) if known == said), "train")
+
+
 def living_controllers() -> set[str]:
     """Ids of the homes that a controller of this computer works on now."""
     found = set()
@@ -121,7 +129,7 @@ def living_controllers() -> set[str]:
         if CONTROLLER in (process.info["cmdline"] or []):
             with contextlib.suppress(psutil.Error):
                 named = process.environ().get(HOME_VARIABLE)
-                root = Path(named).expanduser() if named else usual_home()
+                root = expanded(named) if named else usual_home()
                 if (known := known_id(Home(root.absolute()))) is not None:
                     found.add(known)
     return found

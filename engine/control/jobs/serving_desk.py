@@ -8,12 +8,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from engine.contract.clock import now
 from engine.contract.commands import WorkerCommand
 from engine.contract.errors import Conflict, NotFound, UserError
 from engine.contract.ids import new_id
+from engine.contract.paths import expanded
+from engine.contract.preflight import ADAPTER_FILES
 from engine.contract.serving import (
     MOST_KEYS,
     RESTART_WINDOW_S,
@@ -83,6 +86,25 @@ class ServingDesk(InstanceDesk):
             raise Conflict("serve.not_ready", run=row["name"], state=row["state"])
         return Reached(await self._address(uid, told), own_key(self._token(), told.lease))
 
+    async def brought(self, uid: str, path: str) -> tuple[str, str]:
+        """Where the instance reads an adapter of this computer, which goes to its container first, and where that is.
+
+        A path that is not of this computer stays as it is: it is the instance's own.
+        """
+        row = await self.database.read(lambda c: _serving(c, uid))
+        told = await self.database.read(lambda c: endpoints.current(c, row["id"]))
+        if told is None:
+            raise Conflict("serve.not_ready", run=row["name"], state=row["state"])
+        found = await asyncio.to_thread(_here, path)
+        node = next((one for one in self.pool if one.id == told.node_id), None)
+        if found is None or node is None or not node.docker:
+            return path, "" if found is None else str(found)
+        give: Any = getattr(node.executor, "give", None)
+        if give is None:
+            raise UserError("serve.unreachable", run=uid, detail=node.name)
+        there: str = await node.call(give, self.home.attempt(uid, told.n), found)
+        return there, str(found)
+
     async def serve_keys(self, uid: str) -> list[ServeKey]:
         """Who may ask it; keys themselves are kept nowhere."""
         row = await self.database.read(lambda c: _serving(c, uid))
@@ -113,6 +135,8 @@ class ServingDesk(InstanceDesk):
             )
             left = None if old.expires is None else max(0.01, (old.expires - old.created) / 86_400)
             made = make_key(NewKey.model_validate({**plain, "days": left}), new_id(), at)
+            heir = made.about.model_copy(update={"counted_as": old.counted_as or old.hash})
+            made = made.model_copy(update={"about": heir})
             end = at + hours * 3600
             end = end if old.expires is None else min(end, old.expires)
             endpoints.put_key(transaction, row["id"], made.about)
@@ -169,6 +193,16 @@ class ServingDesk(InstanceDesk):
 
     def _token(self) -> str:
         return self.home.token_file.read_text(encoding="utf-8").strip()
+
+
+def _here(path: str) -> Path | None:
+    """An adapter's file or folder on this computer; None: it has none of that name."""
+    try:
+        found = expanded(path)
+        whole = found.is_file() or all((found / name).is_file() for name in ADAPTER_FILES)
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return found if found.is_absolute() and whole else None
 
 
 def _serving(connection: sqlite3.Connection, uid: str) -> sqlite3.Row:

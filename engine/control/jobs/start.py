@@ -10,6 +10,7 @@ from engine.contract.calibration import Calibration
 from engine.contract.durable import sync_folder, write_json
 from engine.contract.errors import Conflict, Unreachable, UserError
 from engine.contract.faults import fault
+from engine.contract.held_adapters import AdapterChanges
 from engine.contract.hubs import HubAccess
 from engine.contract.paths import AttemptFolder, Home
 from engine.contract.run_spec import AttemptOrder, TrainJob
@@ -54,7 +55,7 @@ def start(
             safe.bring_checkpoint(claim.uid, claim.resume)
         order = prepare(
             folder, claim, HubAccess.of(chosen), _calibration(database, claim), _bill(database, claim),
-            _keys(home, database, claim),
+            _keys(home, database, claim), _changes(database, claim),
         )  # fmt: skip
         hand_over(folder, given)
         fault("start.after_order")
@@ -117,6 +118,13 @@ def _keys(home: Home, database: Database, claim: Claim) -> list[ServeKey]:
     return keys_of_start(home.token_file.read_text(encoding="utf-8").strip(), claim.lease, kept)
 
 
+def _changes(database: Database, claim: Claim) -> AdapterChanges:
+    """What people made of an instance's adapters; of other runs nothing."""
+    if not isinstance(claim.spec.job, ServeJob):
+        return AdapterChanges()
+    return database.read_now(lambda c: endpoints.changes(c, claim.run_id))
+
+
 def prepare(
     folder: AttemptFolder,
     claim: Claim,
@@ -124,6 +132,7 @@ def prepare(
     known: Calibration | None = None,
     bill: tuple[float | None, float] = (None, 0.0),
     keys: list[ServeKey] | None = None,
+    adapters: AdapterChanges | None = None,
 ) -> AttemptOrder:
     """The folder and the order in it, durably, before anything is started."""
     folder.control.mkdir(parents=True, exist_ok=True)
@@ -136,6 +145,7 @@ def prepare(
         protocol=PROTOCOL_VERSION, run=claim.uid, attempt=claim.n, lease=claim.lease, spec=claim.spec,
         resume=claim.resume, resume_required=claim.resume_required, hubs=access, memory=known,
         price=bill[0], cost_before=bill[1], keys=keys or [],
+        adapters=adapters or AdapterChanges(),
     )  # fmt: skip
     write_json(folder.order, order.model_dump(mode="json"))
     return order

@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from engine.contract import events as lines
+from engine.contract.held_adapters import AdapterChanges
 from engine.contract.serving import ServeKey
 from engine.control.store.database import Transaction
 
@@ -27,11 +28,20 @@ class Told:
 
 
 def add(transaction: Transaction, run_id: int, attempt_id: int, line: lines.Ready) -> None:
-    """It answers."""
+    """It answers, or its adapters are others now."""
     transaction.execute(
-        "INSERT OR REPLACE INTO endpoint(attempt_id, run_id, at, host, port, models) VALUES (?,?,?,?,?,?)",
-        (attempt_id, run_id, line.t, line.host, line.port, json.dumps(line.models)),
+        "INSERT INTO endpoint(attempt_id, run_id, at, host, port, models, changes) VALUES (?,?,?,?,?,?,?) "
+        "ON CONFLICT(attempt_id) DO UPDATE SET models = excluded.models, changes = excluded.changes",
+        (attempt_id, run_id, line.t, line.host, line.port, json.dumps(line.models), line.changes.model_dump_json()),
     )
+
+
+def changes(connection: sqlite3.Connection, run_id: int) -> AdapterChanges:
+    """What people made of its adapters, as the last attempt that answered had them."""
+    row = connection.execute(
+        "SELECT changes FROM endpoint WHERE run_id = ? ORDER BY attempt_id DESC LIMIT 1", (run_id,)
+    ).fetchone()
+    return AdapterChanges.model_validate_json(row["changes"]) if row is not None else AdapterChanges()
 
 
 def current(connection: sqlite3.Connection, run_id: int) -> Told | None:

@@ -64,6 +64,8 @@ def _store_serving(transaction: Transaction, run_id: int, job: ServeJob) -> None
     _add(transaction, run_id, INPUT, "model", path_fingerprint(model.hub, model.path, model.revision), model.path)
     for adapter in job.adapters:
         _add(transaction, run_id, INPUT, "adapter", path_fingerprint("local", adapter.path), adapter.path)
+    if job.route_model:
+        _add(transaction, run_id, INPUT, "model", path_fingerprint("local", job.route_model), job.route_model)
 
 
 def add_output(transaction: Transaction, run_id: int, kind: str, sha256: str, name: str) -> None:

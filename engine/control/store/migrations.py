@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.contract.faults import fault
-from engine.control.store import schema_2, schema_3, schema_4, schema_5, schema_6, schema_7
+from engine.control.store import schema_2, schema_3, schema_4, schema_5, schema_6, schema_7, schema_8
 from engine.control.store.schema_1 import INDEXES, SEARCH_COLUMNS, TABLES, TRIGGERS
 
-LATEST = 7
+LATEST = 8
 
 
 def apply(connection: sqlite3.Connection, version: int) -> None:
@@ -81,6 +81,12 @@ def _seventh(database: Any) -> None:
         database.execute(statement)
 
 
+def _eighth(database: Any) -> None:
+    """What became of an instance's adapters while it served."""
+    for statement in schema_8.STATEMENTS:
+        database.execute(statement)
+
+
 _STEPS: dict[int, Callable[[Any], None]] = {
     1: _first,
     2: _second,
@@ -89,4 +95,5 @@ _STEPS: dict[int, Callable[[Any], None]] = {
     5: _fifth,
     6: _sixth,
     7: _seventh,
+    8: _eighth,
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.contract.paths import code_root
+from engine.contract.paths import code_root, expanded
 from engine.contract.preflight import check_files
 from engine.contract.run_spec import RunConfig
 
@@ -64,6 +64,16 @@ def test_that_missing_relative_and_empty_paths_are_refused(model, tmp_path):
     assert codes(whole, {"path": str(tmp_path / "empty.jsonl")}) == [("data.train.0.path", "config.file_empty")]
     assert codes(whole, {"path": "/" + "x" * 4000}) == [("data.train.0.path", "config.path_unreadable")]
     assert codes(whole, {"path": "nothing", "hub": "bundled"}) == [("data.train.0.path", "config.bundled_unknown")]
+
+
+def test_that_the_home_of_nobody_is_a_path_like_any_other(model, rows, tmp_path):
+    wrong = {"path": "~nobody-of-this-name/model"}
+    assert codes(wrong, {"path": "~nobody-of-this-name/rows.jsonl"}) == [
+        ("model.path", "config.absolute_path"),
+        ("data.train.0.path", "config.absolute_path"),
+    ]
+    assert expanded("~/x") == Path.home() / "x"
+    assert expanded("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
 
 
 def test_that_what_is_no_dataset_is_named_before_a_run_is_made(model, tmp_path):

@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from docker.errors import NotFound
@@ -15,13 +15,16 @@ from docker.errors import NotFound
 from engine.contract.commands import WorkerCommand
 from engine.contract.durable import write_durably
 from engine.contract.errors import Unreachable, UserError
+from engine.contract.ids import new_id
 from engine.contract.nodes import NodeProfile, Transfer
 from engine.contract.paths import AttemptFolder, Home
+from engine.contract.preflight import ADAPTER_FILES
 from engine.contract.states import EXIT_SAVED_ON_REQUEST
 from engine.control.executors.base import Exit, Launch, SparePlan, SpareStatus
 from engine.control.executors.docker import container, names, outcome
 from engine.control.executors.docker.cache import Cache
 from engine.control.executors.docker.container import Plan
+from engine.control.executors.docker.files import CutOff, Item, parents, send
 from engine.control.executors.docker.follow import Follower, done_before
 from engine.control.executors.docker.inputs import Inputs, Sums
 from engine.control.executors.docker.keep import Keep
@@ -32,6 +35,8 @@ from engine.control.executors.docker.prepare import Preparation
 from engine.control.executors.docker.remote import Refusal, Remote, granted, told
 
 log = logging.getLogger(__name__)
+GIVEN = "given"
+"""Folder of /job that adapters come into while a worker serves."""
 ENDS = ("stop", "stop_without_saving", "pause")
 """Commands that end a worker; one that has not been started is then never started."""
 
@@ -162,6 +167,18 @@ class DockerExecutor:
         except NotFound as error:
             container = names.container_name(uid, attempt)
             raise UserError("docker.refused", node=self.link.node, container=container, detail=str(error)) from error
+
+    def give(self, folder: AttemptFolder, adapter: Path) -> str:
+        """Put an adapter of this computer beside a worker at work; where the worker finds it."""
+        uid, attempt = names.run_of(folder)
+        container, below = names.container_name(uid, attempt), PurePosixPath(GIVEN, new_id())
+        found = [adapter] if adapter.is_file() else [adapter / name for name in ADAPTER_FILES]
+        items = [*parents(below), *(Item(str(below / one.name), one) for one in found)]
+        try:
+            granted(self.link.stream(told(lambda api: send(api, container, items))))
+        except (NotFound, Refusal, CutOff) as error:
+            raise UserError("docker.refused", node=self.link.node, container=container, detail=str(error)) from error
+        return str(names.JOB / below / (adapter.name if adapter.is_file() else ""))
 
     def fence(self, uid: str, lease: str) -> int:
         """End attempts of a run that another lease than this has; how many there were."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from engine.contract.errors import Refused, UserError
 from engine.contract.images import EngineSource
 from engine.contract.nodes import LOCAL, NodeProfile
+from engine.contract.paths import expanded
 from engine.control.executors.docker.client import EngineClient
 from engine.control.executors.docker.engine_link import EngineLink
 from engine.control.executors.docker.link import Link
@@ -52,7 +52,7 @@ def open_here(source: EngineSource | None = None) -> Link:
 
 
 def _by_tls(source: EngineSource, address: str) -> NodeProfile:
-    folder = Path(source.certificates or CERTIFICATES).expanduser()
+    folder = expanded(source.certificates or CERTIFICATES)
     ca, certificate, key = (str(path) if (path := folder / name).exists() else "" for name in FILES)
     return NodeProfile(name=NAME, kind="docker_tls", address=address, ca=ca, certificate=certificate, key=key)
 

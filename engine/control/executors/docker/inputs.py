@@ -17,7 +17,7 @@ from engine.contract.durable import write_json
 from engine.contract.model import ModelConfig
 from engine.contract.model_cache import listed
 from engine.contract.nodes import NodeProfile, Transfer
-from engine.contract.paths import Home
+from engine.contract.paths import Home, expanded
 from engine.contract.rollouts import RewardConfig
 from engine.contract.run_spec import AttemptOrder, TrainJob
 from engine.contract.sampling import SampleJob
@@ -157,6 +157,14 @@ class Inputs:
             adapter.model_copy(update={"path": self._moved(ModelConfig(path=adapter.path), check).path})
             for adapter in job.adapters
         ]
+        held = [
+            one.model_copy(update={"path": self._moved(ModelConfig(path=one.source), check).path})
+            for one in order.adapters.loaded
+            if one.source  # what nobody here knows lay in a container that is gone
+        ]
+        order = order.model_copy(update={"adapters": order.adapters.model_copy(update={"loaded": held})})
+        if job.route_model:
+            moved["route_model"] = self._moved(ModelConfig(path=job.route_model), check).path
         self.sums.keep()
         spec = order.spec.model_copy(update={"job": job.model_copy(update=moved)})
         return order.model_copy(update={"spec": spec}), {entry.volume: place for place, entry in self.entries.items()}
@@ -186,7 +194,7 @@ class Inputs:
         )
         if not of_here or self._is_of_node(source.path):
             return source
-        path = Path(source.path).expanduser()
+        path = expanded(source.path)
         if not path.exists():
             return source  # the worker says what is wrong with it, as everywhere
         private = bool(getattr(source, "private", False))

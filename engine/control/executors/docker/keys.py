@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from engine.contract import logs
 from engine.contract.errors import Unreachable
 from engine.contract.node_address import keyring_name
+from engine.contract.paths import expanded
 from engine.control.executors.docker.link import LinkSecrets
 
 SERVICE = "LoRAForge"
@@ -45,7 +44,7 @@ def content_of(node: str, setting: str, reference: str, secrets: LinkSecrets) ->
 
 def file_content(node: str, setting: str, path: str) -> bytes:
     """A file of this computer that holds a key or certificate."""
-    file = Path(path).expanduser()
+    file = expanded(path)
     try:
         with file.open("rb") as opened:
             return opened.read(LARGEST)

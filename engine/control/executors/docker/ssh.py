@@ -13,6 +13,7 @@ from typing import Any
 from engine.contract.errors import Unreachable, UserError
 from engine.contract.node_address import Address, HostKey, host_key
 from engine.contract.nodes import NodeProfile
+from engine.contract.paths import expanded
 from engine.control.executors.docker import host_keys, ssh_words
 from engine.control.executors.docker.client import EngineClient
 from engine.control.executors.docker.engine_link import EngineLink
@@ -151,7 +152,7 @@ class SshLink(EngineLink):
         """The private key's file. One from the keyring lies in a file only until the tunnel is open."""
         if not self._profile.key.startswith("keyring:"):
             file_content(self.node, "key", self._profile.key)
-            return Path(self._profile.key).expanduser()
+            return expanded(self._profile.key)
         return folder.private("key", content_of(self.node, "key", self._profile.key, self._secrets))
 
     def _known(self, folder: LinkFolder) -> list[str]:
