@@ -22,6 +22,20 @@ def token_texts(tokenizer: Any, ids: Sequence[int]) -> list[str]:
     ]
 
 
+def token_bytes(tokenizer: Any, token: int) -> bytes:
+    """What one token adds to a text: part of a character too, and the space it begins with."""
+    text, name = str(tokenizer.decode([token])), str(tokenizer.convert_ids_to_tokens(token) or "")
+    found = BYTE.fullmatch(name)
+    if found and text != name:
+        return bytes([int(found[1], 16)])
+    letters = alphabet()
+    if "\ufffd" in text and all(letter in letters for letter in name):
+        return bytes(letters[letter] for letter in name)
+    if name.startswith("▁") and not text.startswith(" "):  # a text that begins so has no space, one that goes on has
+        text = f" {text}"
+    return text.encode(errors="replace")
+
+
 def _text(name: str, by_bytes: bool, space: str) -> str:
     found = BYTE.fullmatch(name)
     if found:

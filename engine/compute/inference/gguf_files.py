@@ -29,6 +29,7 @@ SPLITS = {
 }
 """How a tokenizer splits texts, as llama.cpp calls it."""
 UNKNOWN_SPLIT = "default"
+USUAL_WINDOW = 4096
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,25 @@ def _family(config: Mapping[str, Any], path: str) -> str:
     way = str(rope.get("rope_type", rope.get("type", "default")))
     if way != "default":
         raise UserError("gguf.rope", way=way, path=path)
+    if (window := _window(config)) is not None:
+        raise UserError("gguf.window", window=window, path=path)
     return FAMILIES[kind]
+
+
+def _window(config: Mapping[str, Any]) -> int | None:
+    """So many tokens back layers look at most, where that is fewer than there may be; these families of llama.cpp
+    look at all. What a config does not say is as transformers has it."""
+    window = config.get("sliding_window", USUAL_WINDOW)
+    if window is None or int(window) >= int(config["max_position_embeddings"]):
+        return None
+    if (kinds := config.get("layer_types")) is not None:
+        return int(window) if "sliding_attention" in kinds else None
+    if str(config["model_type"]).startswith("qwen"):
+        narrow = config.get("use_sliding_window") and int(config.get("max_window_layers", 28)) < int(
+            config["num_hidden_layers"]
+        )
+        return int(window) if narrow else None
+    return int(window) if config["model_type"] == "mistral" else None
 
 
 def _describe(writer: Any, config: Mapping[str, Any], name: str, storage: GgufStorage) -> None:

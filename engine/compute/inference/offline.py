@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from engine.compute.inference.engine.engine import ArrowEngine, Limits
+from engine.compute.inference.engine.passes import foreign
 from engine.compute.inference.engine.requests import Asked, Handle, Over, Sampling
 from engine.contract.errors import UserError
 
@@ -33,8 +34,7 @@ def fits(model: Any) -> bool:
         return False
     if getattr(config, "_attn_implementation", "sdpa") not in ATTENDS:
         return False
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    return kinds <= {"full_attention", "sliding_attention"} and hasattr(model, "get_decoder")
+    return not foreign(config) and hasattr(model, "get_decoder")
 
 
 def answered(

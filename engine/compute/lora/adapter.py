@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -24,6 +25,19 @@ UNSUPPORTED = (
     "use_bdlora", "arrow_config", "kasa_config", "monteclora_config", "velora_config", "target_parameters",
 )  # fmt: skip
 """Options of peft's LoRA that make it compute something else."""
+KNOWN = frozenset((
+    "task_type", "peft_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode",
+    "r", "target_modules", "exclude_modules", "lora_alpha", "lora_dropout", "fan_in_fan_out", "bias", "use_rslora",
+    "modules_to_save", "init_lora_weights", "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern",
+    "megatron_core", "loftq_config", "eva_config", "corda_config", "lora_ga_config", "use_dora", "qalora_group_size",
+    "runtime_config", "lora_bias", "ensure_weight_tying", "enable_lora", "merge_weights",
+    "lora_dtype", "lorap_lr_ratio",  # ms-swift's
+))  # fmt: skip
+"""Options that are represented, or say only how it was trained."""
+
+
+LARGEST = 1e300
+"""An alpha beyond it is no number any more once it is multiplied."""
 
 
 @dataclass(slots=True)
@@ -87,7 +101,7 @@ def assemble(
     kind = str(config.get("peft_type"))
     if kind != "LORA":
         raise UserError("lora.kind", path=path, kind=kind)
-    problems = list(_problems_of_config(config))
+    problems = list(_problems_of_options(config)) + list(_problems_of_numbers(config))
     keys = {name: parse(name) for name in tensors}
     problems += [Problem(code="lora.key", field=name, params={"key": name}) for name, key in keys.items() if not key]
     known = [key for key in keys.values() if key is not None]
@@ -96,6 +110,7 @@ def assemble(
         made = card or card_of(config, known, tensors)
         modules, whole = gather(known, tensors, made)
         problems += _problems_of_modules(modules, made, known)
+        problems += _problems_of_dora(modules, bool(config.get("use_dora")))
     if problems:
         raise Refused("lora.refused", path=path, count=len(problems), problems=problems)
     return Adapter(made, config_text, dict(tensors), modules, whole, dict(metadata or {}))
@@ -127,7 +142,7 @@ def gather(
 def card_of(config: Mapping[str, Any], keys: list[Key], tensors: Mapping[str, torch.Tensor]) -> LoRACard:
     """A card of what the config and the weights say."""
     stored = {NAMES[tensors[key.name].dtype] for key in keys if key.role in FACTORS}
-    base = str(config.get("base_model_name_or_path") or "")
+    base = str(config.get("base_model_name_or_path") or "").encode(errors="replace").decode()
     return LoRACard(
         base_model=PurePosixPath(base.replace("\\", "/")).name if _is_path(base) else base,
         tuner="dora" if config.get("use_dora") else "lora",
@@ -145,23 +160,44 @@ def _is_path(name: str) -> bool:
     return name.startswith(("/", ".", "~")) or "\\" in name or name.count("/") > 1 or name[1:2] == ":"
 
 
-def _problems_of_config(config: Mapping[str, Any]) -> Iterator[Problem]:
+def _problems_of_options(config: Mapping[str, Any]) -> Iterator[Problem]:
     for option in UNSUPPORTED:
         if config.get(option):
             params = {"option": option, "value": str(config[option])[:100]}
             yield Problem(code="lora.option", field=option, params=params)
+    for option in sorted(map(str, set(config) - KNOWN - set(UNSUPPORTED))):
+        if config[option]:  # peft leaves out what it does not know, and computes something else
+            params = {"option": option[:100], "value": str(config[option])[:100]}
+            yield Problem(code="lora.unknown_option", field=option[:100], params=params)
     begun = config.get("init_lora_weights")
     if isinstance(begun, str) and (begun == "mica" or any(begun.startswith(name) for name in SPLITTING)):
         yield Problem(
             code="lora.option", field="init_lora_weights", params={"option": "init_lora_weights", "value": begun}
         )
+
+
+def _problems_of_numbers(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Ranks and alphas, of all and by pattern."""
+    patterns = dict[str, Mapping[str, Any]]()
     for name in ("rank_pattern", "alpha_pattern"):
-        for pattern in bad_patterns(config.get(name) or {}):
-            yield Problem(code="lora.pattern", field=name, params={"pattern": pattern, "field": name})
-    ranks = {"r": config.get("r", 8), **(config.get("rank_pattern") or {})}
-    for name, rank in ranks.items():
-        if not isinstance(rank, int) or rank < 1:
+        patterns[name] = config.get(name) or {}
+        if not isinstance(patterns[name], Mapping):
+            yield _wrong(name, patterns[name], "names of modules, each with its number")
+            patterns[name] = {}
+        for pattern in bad_patterns(patterns[name]):
+            params = {"pattern": pattern.encode(errors="replace").decode(), "field": name}
+            yield Problem(code="lora.pattern", field=name, params=params)
+    for name, rank in {"r": config.get("r", 8), **patterns["rank_pattern"]}.items():
+        if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
             yield Problem(code="lora.rank", field=name, params={"module": name})
+    for name, alpha in {"lora_alpha": config.get("lora_alpha", 8), **patterns["alpha_pattern"]}.items():
+        if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not abs(alpha) <= LARGEST:
+            yield _wrong(name, alpha, "a finite number")
+
+
+def _wrong(name: str, value: Any, wanted: str) -> Problem:
+    params = {"setting": name, "value": str(value)[:100], "wanted": wanted}
+    return Problem(code="lora.value", field=name, params=params)
 
 
 def _problems_of_values(keys: list[Key], tensors: Mapping[str, torch.Tensor]) -> Iterator[Problem]:
@@ -192,10 +228,20 @@ def not_finite(tensor: torch.Tensor) -> int:
     return int(tensor.numel() - torch.isfinite(tensor).sum())
 
 
+def _problems_of_dora(modules: Mapping[str, Factors], dora: bool) -> Iterator[Problem]:
+    """With `use_dora` each module has a magnitude, else none: peft would begin with another, or leave it out."""
+    for path, one in modules.items():
+        if (one.magnitude is not None) != dora:
+            have, missing = ("matrices", "magnitude") if dora else ("a magnitude", "use_dora in its config")
+            yield Problem(code="lora.half", field=path, params={"module": path, "have": have, "missing": missing})
+
+
 def _problems_of_modules(modules: Mapping[str, Factors], card: LoRACard, keys: list[Key]) -> Iterator[Problem]:
     if not any(key.role in FACTORS for key in keys):
         yield Problem(code="lora.half", params={"module": "-", "have": "no matrices", "missing": "A or B"})
     for path, one in modules.items():
+        if not math.isfinite(one.scaling):
+            yield _wrong(f"alpha of {path}", one.scaling, "a finite number")
         shapes = {"module": path, "a": list(one.a.shape), "b": list(one.b.shape)}
         fits = one.a.dim() == one.b.dim() == 2 and one.a.shape[0] == one.b.shape[1]
         vectors = [part for part in (one.magnitude, one.bias) if part is not None]

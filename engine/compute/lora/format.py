@@ -23,9 +23,9 @@ import pyarrow as pa
 import torch
 from pydantic import ValidationError
 
-from engine.compute.lora.adapter import DTYPES, RAW, Adapter, gather, not_finite
+from engine.compute.lora.adapter import DTYPES, RAW, Adapter, assemble, gather, not_finite
 from engine.compute.lora.keys import FACTORS, SECOND, Key, order, parse
-from engine.compute.lora.quantised import error, pack, sizes, unpack
+from engine.compute.lora.quantised import compounded, error, pack, sizes, unpack
 from engine.contract.durable import aside
 from engine.contract.errors import Conflict, NotFound, Problem, Refused, UserError
 from engine.contract.lora_card import LoRACard
@@ -71,15 +71,16 @@ class LoRAFormat:
         if path.exists():
             raise Conflict("lora.exists", path=str(path))
         slab, places, lost = _slab(adapter, storage, str(path))
-        dtype = storage or adapter.card.dtype
+        stored = {place.form for place in places if place.key.role in FACTORS}
         card = adapter.card.model_copy(
             update={
-                "dtype": dtype, "storage_error": max(lost, adapter.card.storage_error), "file_hash": "",
+                "dtype": stored.pop() if len(stored) == 1 else "mixed", "file_hash": "",
+                "storage_error": compounded(adapter.card.storage_error, lost),
                 "created": adapter.card.created or round(time.time(), 3),
             }
         )  # fmt: skip
         texts = {
-            b"card": card.model_dump_json(exclude={"file_hash"}).encode(),
+            b"card": _card_text(card),
             b"index": json.dumps([place.row() for place in places], separators=(",", ":")).encode(),
             b"peft": json.dumps({"config": adapter.config_text, "metadata": adapter.file_metadata}).encode(),
         }
@@ -97,25 +98,11 @@ class LoRAFormat:
         """
         mapped, texts, slab = _open(path)
         try:
-            card = LoRACard.model_validate_json(texts[b"card"])
-            card = card.model_copy(update={"file_hash": texts[b"sha256"].decode()})
-            places = [_place(row, slab.numel(), path) for row in json.loads(texts[b"index"])]
-            peft = json.loads(texts[b"peft"])
-            config_text, metadata = str(peft["config"]), dict(peft["metadata"])
-        except (ValidationError, KeyError, TypeError, ValueError, IndexError) as problem:
-            detail = f"what it says of itself cannot be read ({type(problem).__name__})"
-            raise UserError("lora.file_broken", path=str(path), detail=detail) from problem
-        if verify:
-            _verify(texts, slab, path)
-        tensors = _tensors(places, slab)
-        if verify:
-            _check_finite(tensors, path)
-        modules, whole = gather([place.key for place in places], tensors, card)
-        for module, factors in modules.items():
-            if factors.a.dim() != 2 or factors.b.dim() != 2 or factors.a.shape[0] != factors.b.shape[1]:
-                raise _broken(path, f"the matrices of '{module}' do not fit together")
-        made = sum(tensors[one.key.name].nbytes for one in places if one.form in _QUANTISED)
-        return Adapter(card, config_text, tensors, modules, whole, metadata, slab.numel() + made, mapped)
+            return _adapter(mapped, texts, slab, path, verify)
+        except (UserError, MemoryError):
+            raise
+        except Exception as problem:
+            raise _broken(path, f"what it says of itself cannot be read ({type(problem).__name__})") from problem
 
     @staticmethod
     def verify(path: Path) -> LoRACard:
@@ -131,6 +118,43 @@ class LoRAFormat:
             return file.read(6) == b"ARROW1"
 
 
+def _adapter(mapped: mmap.mmap, texts: Mapping[bytes, bytes], slab: torch.Tensor, path: Path, verify: bool) -> Adapter:
+    """What the texts of a file say of its slab."""
+    card = LoRACard.model_validate_json(texts[b"card"])
+    card = card.model_copy(update={"file_hash": texts[b"sha256"].decode()})
+    places = [_place(row, slab.numel(), path) for row in json.loads(texts[b"index"])]
+    peft = json.loads(texts[b"peft"])
+    config_text, metadata = str(peft["config"]), {str(name): str(text) for name, text in dict(peft["metadata"]).items()}
+    if verify:
+        _verify(texts, slab, path)
+    tensors = _tensors(places, slab)
+    made = sum(tensors[one.key.name].nbytes for one in places if one.form in _QUANTISED)
+    if verify:
+        if len(tensors) < len(places) or any(place.key != parse(place.key.name) for place in places):
+            raise _broken(path, "its index does not name the weights of an adapter")
+        adapter = assemble(config_text, tensors, str(path), card, metadata)
+        adapter.held_bytes, adapter.owner = slab.numel() + made, mapped
+        return adapter
+    modules, whole = gather([place.key for place in places], tensors, card)
+    for module, factors in modules.items():
+        if factors.a.dim() != 2 or factors.b.dim() != 2 or factors.a.shape[0] != factors.b.shape[1]:
+            raise _broken(path, f"the matrices of '{module}' do not fit together")
+    return Adapter(card, config_text, tensors, modules, whole, metadata, slab.numel() + made, mapped)
+
+
+def _card_text(card: LoRACard) -> bytes:
+    """The card as a file holds it, and can be read again."""
+    try:
+        text = card.model_dump_json(exclude={"file_hash"}).encode()
+        LoRACard.model_validate_json(text)
+    except ValidationError as problem:
+        told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problem.errors()[:3])
+        raise UserError("lora.card", detail=told) from None
+    except ValueError as problem:  # texts that are none
+        raise UserError("lora.card", detail=str(problem)[:200]) from None
+    return text
+
+
 def _slab(adapter: Adapter, storage: str | None, path: str) -> tuple[np.ndarray, list[Place], float]:
     """The bytes of all weights, what lies where, and the greatest error that storing them left."""
     keys = sorted(filter(None, map(parse, adapter.tensors)), key=order)
@@ -140,7 +164,7 @@ def _slab(adapter: Adapter, storage: str | None, path: str) -> tuple[np.ndarray,
         tensor = adapter.tensors[key.name].detach().cpu()
         made = _stored(key, tensor, storage)
         if key.role in FACTORS and storage is not None:
-            again = _again(key, made, tensor.shape)
+            again = _again(key, made, tensor.shape).to(tensor.dtype if storage in _QUANTISED else DTYPES[storage])
             if not_finite(again):
                 params = {"key": key.name, "dtype": storage}
                 problems.append(Problem(code="lora.overflow", field=key.name, params=params))
@@ -228,6 +252,8 @@ def _slab_begins(schema: pa.Schema) -> int:
 
 def _open(path: Path) -> tuple[mmap.mmap, dict[bytes, bytes], torch.Tensor]:
     """The mapping, the texts of the schema, and the slab as bytes."""
+    if path.exists() and not path.is_file():
+        raise _broken(path, "it is no file")  # a pipe would be waited for
     try:
         with path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
@@ -316,14 +342,3 @@ def _verify(texts: Mapping[bytes, bytes], slab: torch.Tensor, path: Path) -> Non
     found, said = _digest(texts, slab.numpy()), texts[b"sha256"].decode(errors="replace")
     if found != said:
         raise UserError("lora.tampered", path=str(path), found=found[:16], said=said[:16])
-
-
-def _check_finite(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
-    bad = {name: not_finite(tensor) for name, tensor in tensors.items()}
-    problems = [
-        Problem(code="lora.not_finite", field=name, params={"key": name, "count": count})
-        for name, count in bad.items()
-        if count
-    ]
-    if problems:
-        raise Refused("lora.refused", path=str(path), count=len(problems), problems=problems)

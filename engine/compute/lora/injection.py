@@ -78,7 +78,8 @@ class Host:
     def _gain(self, path: str, one: Factors) -> torch.Tensor:
         weight: Any = self._modules[path].weight
         assert one.magnitude is not None
-        changed = weight.detach() + one.delta().to(weight.device, weight.dtype)
+        changed = one.delta().to(weight.device)
+        changed += weight.detach()  # in fp32: a norm of half-precision numbers has their few digits
         norm = torch.linalg.norm(changed.T if one.embedding else changed, dim=1)
         return one.magnitude.to(norm.device) / norm.to(one.magnitude.dtype)
 

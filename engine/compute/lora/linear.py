@@ -52,7 +52,7 @@ class Adapted(torch.nn.Module):  # type: ignore[misc]
         if plan is None:
             return super().forward(*arguments, **options)
         if plan.stand_ins:
-            out = self._replaced(plan, arguments, options)
+            out = self._replaced(plan, arguments, options, (state.pinned or switch.default).rows)
         else:
             out = super().forward(*arguments, **options)
         if plan.first is None:
@@ -63,12 +63,16 @@ class Adapted(torch.nn.Module):  # type: ignore[misc]
             raise UserError("lora.rows", rows=rows, found=len(given) if out.dim() == 3 else 1)
         return _changed(self, plan, given, out, state)
 
-    def _replaced(self, plan: Plan, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def _replaced(self, plan: Plan, arguments: tuple[Any, ...], options: dict[str, Any], rows: int) -> Any:
         """With parameters of adapters in place of its own, by rows where these differ."""
         index, module = plan.stand_ins[0]
         if index is None:
             return module(*arguments, **options)
-        out = super().forward(*arguments, **options)
+        given = arguments[0] if arguments else next(iter(options.values()))
+        apart = given.dim() >= (2 if isinstance(self, torch.nn.Embedding) else 3)
+        out = super().forward(*arguments, **options) if apart and len(given) == rows else None
+        if not isinstance(out, torch.Tensor):
+            raise UserError("lora.rows", rows=rows, found=len(given) if apart else 1)
         for index, module in plan.stand_ins:
             out[index] = module(*(one[index] for one in arguments), **options)
         return out
@@ -143,7 +147,9 @@ def _changed(module: Any, plan: Plan, given: torch.Tensor, out: torch.Tensor, st
 def _with(module: Any, plan: Plan, piece: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     """What comes out with a product in it, and all else a plan asks for."""
     gain, dtype = plan.gain, out.dtype
-    bias = getattr(module, "bias", None) if gain is not None else None
+    bias = None
+    if gain is not None:
+        bias = plan.bias if plan.bias is not None else getattr(module, "bias", None)
     if bias is not None:
         out = out - bias
     if gain is not None and not plan.after:

@@ -36,6 +36,8 @@ class Resident:
 
     adapter: Adapter
     bytes: int
+    number: int
+    """Which reading of a file or folder it is."""
     gains: dict[str, torch.Tensor] | None = None
     """None until its layers are there."""
 
@@ -61,6 +63,7 @@ class LoRAManager:
         self._selections = OrderedDict[_Set, Selection]()
         self._leases = Counter[str]()
         self._default: _Set = ((), None)
+        self._readings = 0
 
     # Which there are.
 
@@ -101,6 +104,13 @@ class LoRAManager:
             if name not in self._paths:  # it was unloaded meanwhile
                 self._verified.pop(name, None)
             return self._resident(name, found).adapter
+
+    def version(self, name: str) -> str:
+        """What it is now, in memory: the hash of its file, or which reading it is of a folder, which has none."""
+        self.load(name)
+        with self._lock:
+            resident = self._resident(name)
+            return resident.adapter.card.file_hash or f"reading {resident.number}"
 
     def unload(self, name: str) -> None:
         """Forget it; refused while requests work with it. The adapters at work go on without it."""
@@ -230,7 +240,8 @@ class LoRAManager:
             adapter = adapter or self._read(name, path)
             size = adapter.held_bytes or adapter.bytes
             self._make_room(size, name)
-            resident = self._residents[name] = Resident(adapter, size)
+            self._readings += 1
+            resident = self._residents[name] = Resident(adapter, size, self._readings)
         self._residents.move_to_end(name)
         return resident
 

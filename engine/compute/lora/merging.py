@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,11 +18,18 @@ import torch
 from engine.compute.lora.adapter import Adapter, Factors, assemble
 from engine.compute.lora.injection import Host
 from engine.compute.lora.keys import PREFIX
-from engine.compute.lora.quantised import error
+from engine.compute.lora.quantised import compounded, error
 from engine.contract.errors import UserError
+from engine.contract.lora_card import LoRACard
 
 METHODS = ("linear", "cat", "svd", "ties", "dare_linear", "dare_ties")
+LONGEST_NAME = 200
+"""Characters of a card's name."""
 WITH_DENSITY = ("ties", "dare_linear", "dare_ties")
+
+
+FP32_DIGITS = 1e-6
+"""What rounding in fp32 leaves, and no budget is held to."""
 
 
 def merge(
@@ -34,16 +42,40 @@ def merge(
     """One adapter of several; `density` is the share of values TIES and DARE keep, `seed` says which DARE drops."""
     scales = [1.0] * len(adapters) if weights is None else list(weights)
     _check(adapters, scales, method, density)
-    chance = torch.Generator().manual_seed(seed)
+    chance = torch.Generator().manual_seed(seed if -(2**63) <= seed < 2**64 else seed % 2**64)
     paths = list(dict.fromkeys(path for one in adapters.values() for path in one.modules))
     made = dict[str, Factors]()
     for path in paths:
         having = [(one.modules[path], scale) for one, scale in zip(adapters.values(), scales, strict=True)
                   if path in one.modules]  # fmt: skip
+        _check_shapes(path, {name: one.modules[path] for name, one in adapters.items() if path in one.modules})
         made[path] = _combined(path, having, method, density, chance)
     first = next(iter(adapters.values()))
     lost = max(one.card.storage_error for one in adapters.values())
-    return _remade(first, made, " + ".join(adapters), lost)
+    whole = _remade(first, made, " + ".join(adapters)[:LONGEST_NAME], lost)
+    whole.card = whole.card.model_copy(update=_card([one.card for one in adapters.values()], scales))
+    return whole
+
+
+def _card(cards: Sequence[LoRACard], weights: Sequence[float]) -> dict[str, Any]:
+    """What the cards say together: what only one of them says would be said of all."""
+    runs, licences = ({getattr(one, name) for one in cards} for name in ("run", "licence"))
+    return {
+        "run": runs.pop() if len(runs) == 1 else "",
+        "licence": " AND ".join(sorted(filter(None, licences))),
+        "description": "\n".join(dict.fromkeys(one.description for one in cards if one.description.strip())),
+        "datasets": {name: known for one in cards for name, known in one.datasets.items()},
+        "embedding": _purpose([one.embedding for one in cards], weights),
+    }
+
+
+def _purpose(vectors: Sequence[tuple[float, ...]], weights: Sequence[float]) -> tuple[float, ...]:
+    """What all of them are for: the mean by weight; nothing where one does not say, or says it of another base."""
+    if not all(vectors) or len({len(one) for one in vectors}) != 1 or not (whole := math.fsum(map(abs, weights))):
+        return ()
+    sums = (math.fsum(abs(weight) * value for weight, value in zip(weights, values, strict=True))
+            for values in zip(*vectors, strict=True))  # fmt: skip
+    return tuple(value / whole for value in sums)
 
 
 def _check(adapters: Mapping[str, Adapter], weights: Sequence[float], method: str, density: float) -> None:
@@ -60,6 +92,19 @@ def _check(adapters: Mapping[str, Adapter], weights: Sequence[float], method: st
         raise UserError("lora.merge_density", method=method, density=density)
     for name, one in adapters.items():
         _check_plain(name, one)
+
+
+def _check_shapes(path: str, having: Mapping[str, Factors]) -> None:
+    """They change the same weight."""
+    (first, usual), *others = having.items()
+    for name, one in others:
+        if (_shape(one), one.embedding) != (_shape(usual), usual.embedding):
+            one_shape, other_shape = _told(usual), _told(one)
+            raise UserError("lora.merge_bases", module=path, first=first, one=one_shape, name=name, other=other_shape)
+
+
+def _told(one: Factors) -> str:
+    return f"{list(_shape(one))}" + (" of embeddings" if one.embedding else "")
 
 
 def _check_plain(name: str, one: Adapter) -> None:
@@ -136,7 +181,10 @@ def _dropped(task: torch.Tensor, density: float, chance: torch.Generator) -> tor
 
 
 def merge_into(model: torch.nn.Module, adapter: Adapter, weight: float = 1.0) -> None:
-    """Change the base model's own weights; refused whole if the adapter does not fit."""
+    """Change the base model's own weights; refused whole if the adapter does not fit.
+
+    Weights that modules share, as embeddings and head often do, are theirs apart afterwards where they differ.
+    """
     host = Host(model)
     host.check(adapter)
     for name in adapter.whole if weight != 1 else ():
@@ -146,7 +194,7 @@ def merge_into(model: torch.nn.Module, adapter: Adapter, weight: float = 1.0) ->
     for path, one in adapter.modules.items():
         if one.bias is not None and modules[path].bias is None:
             raise UserError("lora.merge_dora", name=adapter.card.name, what=f"The bias of '{path}'")
-    with torch.no_grad():
+    with torch.no_grad(), _apart(model, [modules[path] for path in (*adapter.modules, *adapter.whole)]):
         for path, parameters in adapter.whole.items():
             for name, tensor in parameters.items():
                 getattr(modules[path], name).copy_(tensor)
@@ -159,6 +207,29 @@ def merge_into(model: torch.nn.Module, adapter: Adapter, weight: float = 1.0) ->
             own.copy_(changed)
             if one.bias is not None:
                 modules[path].bias.add_(one.bias * (one.scaling * weight))
+
+
+@contextmanager
+def _apart(model: torch.nn.Module, changing: Sequence[torch.nn.Module]) -> Iterator[None]:
+    """Each module that changes has weights of its own meanwhile; they are shared again where all became the same."""
+    having = dict[torch.nn.Parameter, list[tuple[Any, str]]]()
+    for module in model.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                having.setdefault(parameter, []).append((module, name))
+    shared = {parameter: places for parameter, places in having.items() if len(places) > 1}
+    for parameter, places in shared.items():
+        for module, name in places:
+            if any(module is one for one in changing):
+                setattr(module, name, torch.nn.Parameter(parameter.detach().clone(), parameter.requires_grad))
+    yield
+    for places in shared.values():
+        first = getattr(*places[0])
+        if all(torch.equal(first, getattr(*place)) for place in places[1:]):
+            for module, name in places[1:]:
+                setattr(module, name, first)
+        elif (config := getattr(model, "config", None)) is not None:
+            config.tie_word_embeddings = config.get_text_config().tie_word_embeddings = False
 
 
 def _with_gain(own: torch.Tensor, one: Factors, gain: torch.Tensor, full: torch.Tensor, weight: float) -> torch.Tensor:
@@ -176,24 +247,31 @@ def shrink(adapter: Adapter, budget: float) -> tuple[Adapter, dict[str, float]]:
         raise UserError("lora.shrink_error", error=budget)
     made, lost = dict[str, Factors](), dict[str, float]()
     for path, one in adapter.modules.items():
-        b, a, values = _singular(one)
-        squares = values.double().square()
-        left = torch.cat([squares.flip(0).cumsum(0).flip(0), squares.new_zeros(1)])
-        most = (budget**2) * left[0]
-        rank = max(1, int((left > most * (1 + 1e-12)).sum()))
-        rank = min(rank, one.rank)
-        lost[path] = math.sqrt(float(left[rank] / left[0])) if left[0] > 0 else 0.0
-        if rank == one.rank:
-            lost[path] = 0.0
-            made[path] = Factors(one.a * one.scaling, one.b, 1.0, one.embedding, one.magnitude, one.bias)
-            if one.bias is not None:
-                made[path].bias = one.bias * one.scaling
-            continue
-        halves = (a[:rank] * one.scaling).to(one.a.dtype).contiguous(), b[:, :rank].to(one.b.dtype).contiguous()
-        bias = None if one.bias is None else one.bias * one.scaling
-        made[path] = Factors(*halves, 1.0, one.embedding, one.magnitude, bias)
-    stored = max(lost.values(), default=0.0)
-    return _remade(adapter, made, adapter.card.name, max(stored, adapter.card.storage_error)), lost
+        made[path], lost[path] = _shrunk(one, budget)
+    stored = compounded(adapter.card.storage_error, max(lost.values(), default=0.0))
+    return _remade(adapter, made, adapter.card.name, stored), lost
+
+
+def _shrunk(one: Factors, budget: float) -> tuple[Factors, float]:
+    """With the smallest rank that keeps within the budget as it is stored, rounded; as it was where none does."""
+    b, a, values = _singular(one)
+    squares = values.double().square()
+    left = torch.cat([squares.flip(0).cumsum(0).flip(0), squares.new_zeros(1)])
+    least = max(1, int((left > (budget**2) * left[0] * (1 + 1e-12)).sum()))
+    for rank in range(least, one.rank):
+        halves = a[:rank].to(one.a.dtype).contiguous(), b[:, :rank].to(one.b.dtype).contiguous()
+        less = replace(one, a=halves[0], b=halves[1])
+        off = _off(one, less)
+        if off <= budget + FP32_DIGITS:
+            return less, off
+    return one, 0.0
+
+
+def _off(one: Factors, other: Factors) -> float:
+    """Relative error of the other's change."""
+    whole = _inner(one, one)
+    apart = whole + _inner(other, other) - 2 * _inner(one, other)
+    return math.sqrt(max(0.0, apart) / whole) if whole > 0 else 0.0
 
 
 def _singular(one: Factors) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -216,12 +294,35 @@ class Difference:
 
 
 def diff(one: Adapter, other: Adapter) -> dict[str, Difference]:
-    """Module by module, of those both change."""
+    """Module by module, of those both change; vectors and what was trained whole, by their names, with ranks of 0."""
     paths = [path for path in one.modules if path in other.modules]
     paths = [path for path in paths if _shape(one.modules[path]) == _shape(other.modules[path])]
-    if not paths:
+    found = {path: _difference(one.modules[path], other.modules[path]) for path in paths}
+    beside = beside_products(other)
+    for name, tensor in beside_products(one).items():
+        if name in beside and beside[name].shape == tensor.shape:
+            found[name] = _apart_from(tensor, beside[name])
+    if not found:
         raise UserError("lora.diff_none")
-    return {path: _difference(one.modules[path], other.modules[path]) for path in paths}
+    return found
+
+
+def beside_products(adapter: Adapter) -> dict[str, torch.Tensor]:
+    """What an adapter changes beside products of two matrices: `module.parameter`, DoRA's magnitudes, biases of B."""
+    found = {f"{path}.{name}": one for path, more in adapter.whole.items() for name, one in more.items()}
+    for path, one in adapter.modules.items():
+        parts = {"lora_magnitude_vector": one.magnitude, "lora_B.bias": one.bias}
+        found |= {f"{path}.{name}": part for name, part in parts.items() if part is not None}
+    return found
+
+
+def _apart_from(one: torch.Tensor, other: torch.Tensor) -> Difference:
+    """Of two tensors as they are."""
+    first, second = one.double().reshape(-1), other.double().reshape(-1)
+    norms = float(first.norm()), float(second.norm())
+    both = norms[0] * norms[1]
+    distance = float((first - second).norm()) / max(norms) if max(norms) > 0 else 0.0
+    return Difference(distance, float(first @ second) / both if both > 0 else 0.0, norms, (0, 0))
 
 
 def _shape(one: Factors) -> tuple[int, int]:
@@ -250,13 +351,15 @@ def _inner(one: Factors, other: Factors) -> float:
 
 
 def _remade(adapter: Adapter, modules: Mapping[str, Factors], name: str, lost: float) -> Adapter:
-    """An adapter of these matrices, each with a scaling of 1; config and card of another."""
+    """An adapter of these matrices; config and card of another, but for what they say of modules."""
     ranks = {path: one.rank for path, one in modules.items()}
-    usual = max(set(ranks.values()), key=list(ranks.values()).count)
-    others = {path: rank for path, rank in ranks.items() if rank != usual}
+    alphas = {path: one.scaling * one.rank for path, one in modules.items()}
+    rank, alpha = (max(all_.values(), key=list(all_.values()).count) for all_ in (ranks, alphas))
     config: dict[str, Any] = json.loads(adapter.config_text) | {
-        "r": usual, "lora_alpha": usual, "use_rslora": False, "rank_pattern": others, "alpha_pattern": others,
-        "target_modules": sorted(modules),
+        "r": rank, "rank_pattern": {path: own for path, own in ranks.items() if own != rank},
+        "lora_alpha": alpha, "alpha_pattern": {path: own for path, own in alphas.items() if own != alpha},
+        "use_rslora": False, "init_lora_weights": True, "target_modules": sorted(modules), "exclude_modules": None,
+        "layers_to_transform": None, "layers_pattern": None,
     }  # fmt: skip
     tensors = {name: tensor for name, tensor in adapter.tensors.items() if not _of_factors(name)}
     for path, one in modules.items():

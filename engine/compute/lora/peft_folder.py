@@ -39,7 +39,7 @@ def read_config(folder: Path) -> str:
         text = path.read_text(encoding="utf-8")
         if not isinstance(json.loads(text), dict):
             raise ValueError("it is no JSON object")
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise UserError("lora.bad_config", path=str(folder), detail=str(error)[:300]) from None
     return text
 
@@ -54,13 +54,13 @@ def _weights(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     try:
         with safe_open(str(path), framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+    except (SafetensorError, ValueError, KeyError, RuntimeError, OSError) as error:
         raise UserError("lora.bad_weights", path=str(folder), detail=str(error)[:300]) from None
 
 
 def write_folder(adapter: Adapter, folder: Path) -> None:
     """The adapter as a folder of peft's: its config letter for letter, each weight as it is."""
-    if (folder / WEIGHTS).exists() or (folder / CONFIG).exists():
+    if (folder / WEIGHTS).exists() or (folder / CONFIG).exists() or (folder.exists() and not folder.is_dir()):
         raise Conflict("lora.exists", path=str(folder))
     folder.mkdir(parents=True, exist_ok=True)
     with aside(folder / WEIGHTS) as path:

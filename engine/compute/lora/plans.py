@@ -72,6 +72,8 @@ class Plan:
     """There is nothing but a product to be added."""
     wide: int = 0
     """Up to so many tokens go through the second matrix in fp32."""
+    bias: torch.Tensor | None = None
+    """What `gain` leaves alone, where adapters brought their own: of all rows, or of each."""
 
     def settle(self) -> None:
         """Say whether it is plain, and how it multiplies, once all else is known."""
@@ -299,6 +301,24 @@ def _replace(site: Site, parts: Sequence[Part], rows: Sequence[int] | None, plan
         index = None if rows is None else torch.tensor([n for n, row in enumerate(rows) if row == number])
         if index is None or len(index):
             plan.stand_ins.append((index, made))
+    _own_biases(site, rows, plan)
+
+
+def _own_biases(site: Site, rows: Sequence[int] | None, plan: Plan) -> None:
+    """Biases that stand in for the module's own are no more scaled by a gain than it is."""
+    usual = getattr(site.module, "bias", None)
+    gained = [own for _, own in plan.groups if own.gain is not None] + ([plan] if plan.gain is not None else [])
+    if usual is None or not plan.stand_ins or not gained:
+        return
+    if rows is None:
+        plan.bias = plan.stand_ins[0][1].bias
+        return
+    each = usual.detach().expand(len(rows), 1, -1).clone()
+    for index, made in plan.stand_ins:
+        each[index] = made.bias.detach()
+    plan.bias = each
+    for index, own in plan.groups:
+        own.bias = each[index]
 
 
 def stand_in(site: Site, parameters: Mapping[str, torch.Tensor]) -> Any:

@@ -48,6 +48,11 @@ def error(matrix: torch.Tensor, again: torch.Tensor) -> float:
     return float(torch.linalg.norm(again.double() - whole) / size) if size > 0 else 0.0
 
 
+def compounded(first: float, second: float) -> float:
+    """What two relative errors, one upon the other, come to at most."""
+    return (1 + first) * (1 + second) - 1 if first and second else first + second
+
+
 def _scales(rows: torch.Tensor, most: int) -> torch.Tensor:
     scales = rows.abs().amax(dim=1) / most
     return torch.where(scales > 0, scales, torch.ones_like(scales))

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
+
+import numpy as np
 
 from engine.compute.lora.manager import LoRAManager
 from engine.compute.lora.router import LoRARouter, Route
 from engine.compute.passing import in_passing
 from engine.contract.errors import Conflict, NotFound, UserError
+from engine.contract.held_adapters import MOST_HELD, AdapterChanges, HeldAdapter
 from engine.contract.lora_card import LoRACard
-from engine.contract.serving import BASE_NAMES, AdapterState
+from engine.contract.paths import expanded
+from engine.contract.serving import BASE_NAMES, AdapterState, Routed
 
-Describe = Callable[[LoRACard], LoRACard]
+Describe = Callable[[LoRACard], tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,10 @@ class Version:
     path: Path
     card: LoRACard
     bytes: int
+    purpose: tuple[float, ...] = ()
+    """What it is for, as a vector; none: the router does not know."""
+    source: str = ""
+    """Where it lies on the controller's computer, if that asked for it."""
 
 
 @dataclass
@@ -40,6 +49,8 @@ class Lease:
 
     book: AdapterBook
     versions: tuple[tuple[Version, float], ...]
+    routed: Routed | None = None
+    """How the router came to them, where it was asked."""
     _over: bool = False
 
     @property
@@ -66,8 +77,10 @@ class AdapterBook:
     manager: LoRAManager
     taken: tuple[str, ...] = ()
     """Names that are the base model's."""
-    describe: Describe | None = None
-    """Gives a card the embedding of its description."""
+    describe: Describe = attrgetter("embedding")
+    """What an adapter is for, by its card, as a vector."""
+    middle: Callable[[], tuple[float, ...]] = tuple
+    """What all texts have in common, as a vector: it tells no text from another. Empty: nothing."""
     identify: Callable[[], None] = lambda: None
     """Called before an adapter that names its base meets it."""
     _current: dict[str, Version] = field(default_factory=dict)
@@ -76,6 +89,10 @@ class AdapterBook:
     _going: set[str] = field(default_factory=set)
     _router: LoRARouter = field(default_factory=LoRARouter)
     _routed: set[str] = field(default_factory=set)
+    _unrouted: dict[str, Version] = field(default_factory=dict)
+    """The router hears of them when it is asked for the first time: many instances never ask."""
+    _begun: dict[str, str] = field(default_factory=dict)
+    """Versions of the job's adapters, by name."""
     _number: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _adding: threading.Lock = field(default_factory=threading.Lock)
@@ -86,23 +103,45 @@ class AdapterBook:
         with self._lock:
             return sorted(self._current)
 
-    def add(self, name: str, path: str, replace: bool = False) -> AdapterState:
+    def begin(self, name: str, path: str) -> None:
+        """Add one of the job's."""
+        self.add(name, path)
+        self._begun[name] = self._current[name].inner
+
+    def changes(self, wanted: Sequence[str]) -> AdapterChanges:
+        """What is other than the job has it, whose adapters have these names."""
+        with self._lock:
+            at_work = {name for name, inner in self._begun.items() if self._inner(name) == inner}
+            loaded = [
+                HeldAdapter(name=name, path=str(version.path), source=version.source)
+                for name, version in sorted(self._current.items())
+                if name not in at_work
+            ]
+        return AdapterChanges(loaded=loaded[:MOST_HELD], dropped=[name for name in wanted if name not in at_work])
+
+    def _inner(self, name: str) -> str:
+        return self._current[name].inner if name in self._current else ""
+
+    def add(self, name: str, path: str, replace: bool = False, source: str = "") -> AdapterState:
         """Read, check and fit an adapter, then give it the name; what is wrong leaves all as it was."""
         with self._adding:
             if name in self.taken or name in BASE_NAMES:
                 raise Conflict("lora.taken", name=name, param="name")
             if name in self.names and not replace:
                 raise Conflict("lora.taken", name=name, param="name")
-            version = in_passing(lambda: self._made(name, Path(path).expanduser()))
+            found = _there(path)
+            version = in_passing(lambda: self._made(name, found, source))
             with self._lock:
                 before = self._current.get(name)
                 self._current[name] = version
                 if before is not None:
                     self._retire(before)
-                self._route_to(version)
+                self._forget(name)
+                if version.purpose:
+                    self._unrouted[name] = version
             return self.state(name)
 
-    def _made(self, name: str, path: Path) -> Version:
+    def _made(self, name: str, path: Path, source: str) -> Version:
         self._number += 1
         inner = f"{name}#{self._number}"
         self.manager.register(inner, path)
@@ -112,21 +151,18 @@ class AdapterBook:
                 self.identify()
             with self.manager.request([inner]):  # it fits the base
                 pass
-            if not card.embedding and card.description.strip() and self.describe is not None:
-                card = self.describe(card)
+            purpose = self.describe(card)
         except BaseException:
             self.manager.unload(inner)
             raise
-        return Version(name, inner, path, card, _bytes(path))
+        return Version(name, inner, path, card, _bytes(path), purpose, source)
 
     def remove(self, name: str) -> None:
         """Nobody can ask for it from now on."""
         with self._lock:
             self._retire(self._known(name))
             del self._current[name], self._asked[name]
-            if name in self._routed:
-                self._router.remove(name)
-                self._routed.discard(name)
+            self._forget(name)
 
     def lease(self, weights: Mapping[str, float]) -> Lease:
         """The present versions, kept for a request."""
@@ -143,10 +179,20 @@ class AdapterBook:
             self._users += Counter()
             self._sweep()
 
-    def route(self, embedding: tuple[float, ...], count: int, threshold: float) -> Route:
-        """Adapters whose descriptions are like this."""
+    @property
+    def can_route(self) -> bool:
+        """There is an adapter that says what it is for."""
         with self._lock:
-            return self._router.route(embedding, count, threshold)
+            return bool(self._routed or self._unrouted)
+
+    def route(self, embedding: tuple[float, ...], count: int, threshold: float) -> Route:
+        """Adapters that are for texts like this."""
+        middle = np.asarray(self.middle(), dtype=np.float64)
+        with self._lock:
+            for version in self._unrouted.values():
+                self._route_to(version, middle)
+            self._unrouted.clear()
+            return self._router.route(_apart(embedding, middle), count, threshold)
 
     def state(self, name: str) -> AdapterState:
         """What is known of one."""
@@ -156,7 +202,7 @@ class AdapterBook:
             return AdapterState(
                 name=name, path=str(version.path), file_hash=card.file_hash, rank=card.rank, bytes=version.bytes,
                 loaded=version.inner in self.manager.held.names, requests=self._asked[name],
-                description=card.description, card_name=card.name,
+                description=card.description, card_name=card.name, routed=bool(version.purpose),
             )  # fmt: skip
 
     def states(self) -> list[AdapterState]:
@@ -170,17 +216,21 @@ class AdapterBook:
             raise NotFound("lora.unknown", name=name, known=known, param="model")
         return self._current[name]
 
-    def _route_to(self, version: Version) -> None:
-        """Routing to it is a convenience: one that nothing is known of is asked for by its name."""
-        if version.name in self._routed:
-            self._router.remove(version.name)
-            self._routed.discard(version.name)
-        if version.card.embedding:
-            try:
-                self._router.add(version.card.model_copy(update={"name": version.name}))
-            except UserError:  # its embedding is another base's
-                return
-            self._routed.add(version.name)
+    def _route_to(self, version: Version, middle: np.ndarray) -> None:
+        """Routing to it is a convenience: one whose vector is another base's is asked for by its name."""
+        vector = _apart(version.purpose, middle)
+        try:
+            self._router.add(version.card.model_copy(update={"name": version.name, "embedding": vector}))
+        except UserError:
+            return
+        self._routed.add(version.name)
+
+    def _forget(self, name: str) -> None:
+        """The router does not know it any more."""
+        self._unrouted.pop(name, None)
+        if name in self._routed:
+            self._router.remove(name)
+            self._routed.discard(name)
 
     def _retire(self, version: Version) -> None:
         self._going.add(version.inner)
@@ -196,6 +246,26 @@ class AdapterBook:
             self._going.discard(inner)
 
 
+def _there(path: str) -> Path:
+    """The file or folder, if reading it comes to an end; refuses, in words, what is none."""
+    try:
+        found = expanded(path)
+        if not found.exists():
+            raise NotFound("lora.missing", path=path, param="path")
+        of_it = [found, *found.iterdir()] if found.is_dir() else [found]
+        odd = next((one for one in of_it if one.exists() and not one.is_file() and not one.is_dir()), None)
+    except (OSError, RuntimeError, ValueError) as error:  # no such person's folder, a name too long, not allowed
+        raise NotFound("lora.missing", path=path, param="path") from error
+    if odd is not None:
+        raise UserError("lora.file_broken", path=str(odd), detail="it is neither a file nor a folder", param="path")
+    return found
+
+
 def _bytes(path: Path) -> int:
     files = [path] if path.is_file() else [one for one in path.glob("*") if one.is_file()]
     return sum(one.stat().st_size for one in files)
+
+
+def _apart(vector: tuple[float, ...], middle: np.ndarray) -> tuple[float, ...]:
+    """A vector without what all texts have in common; one of another length stays, and is refused where it is used."""
+    return tuple((np.asarray(vector) - middle).tolist()) if len(vector) == len(middle) else vector

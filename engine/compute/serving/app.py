@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from fastapi import FastAPI, Request
@@ -17,6 +17,7 @@ from engine.compute.serving.bodies import (
     ChatBody,
     CompletionBody,
     EmbeddingBody,
+    LoadBody,
     LoadLoraBody,
     RouteBody,
     TokenizeBody,
@@ -36,10 +37,13 @@ from engine.compute.serving.preparing import (
     too_many,
     turns_of,
 )
+from engine.compute.serving.reading import ReadingRoute
+from engine.compute.serving.served import Served
 from engine.compute.serving.speaking import Speaking
 from engine.contract.errors import NotFound, UserError
-from engine.contract.serving import AdapterState, LoadAdapter, Routed, ServeStatus
+from engine.contract.serving import OWN_KEY, AdapterState, Routed, ServeStatus
 
+T = TypeVar("T")
 MOST_EMBEDDED = 300_000
 """Tokens of one request for embeddings, as OpenAI has it."""
 OWNER = "loraforge"
@@ -57,14 +61,17 @@ ERRORS: dict[int | str, dict[str, Any]] = dict.fromkeys(
     (400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 500, 503, 504), ERROR
 )
 
+PROBES = ["GET", "HEAD"]
+"""Some balancers ask for the head alone."""
 STREAMED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The answer.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    200: {"description": "The answer; a stream has one JSON object an event.", "content": {"text/event-stream": {}}}
 }
 
 
 def create_app(desk: Desk) -> FastAPI:
     """An instance's application."""
     app = FastAPI(title="LoRAForge", docs_url=None, redoc_url=None, responses=ERRORS, redirect_slashes=False)
+    app.router.route_class = ReadingRoute
     _answers(app, desk)
     _models(app, desk)
     _adapters(app, desk)
@@ -96,6 +103,8 @@ def _answers(app: FastAPI, desk: Desk) -> None:
     async def tokenize(body: TokenizeBody) -> dict[str, int]:
         """How many tokens a conversation or a text has, and how many there may be."""
         served = desk.served
+        if body.model is not None:
+            served.known(body.model)
         if body.messages is not None:
             turns = turns_of(body.messages, served.job.model.system)
             count = len(await asyncio.to_thread(served.of_turns, turns))
@@ -122,26 +131,28 @@ def _models(app: FastAPI, desk: Desk) -> None:
         """The base model, the adapters, and auto."""
         return {"object": "list", "data": [told(name) for name in served.models]}
 
-    @app.get("/v1/models/{name}")
+    @app.get("/v1/models/{name:path}")
     async def model(name: str) -> dict[str, Any]:
         """One of them."""
-        if name not in served.models:
-            raise NotFound("serve.model", model=name[:120], known=", ".join(served.models[:20]), param="model")
-        return told(name)
+        return told(served.known(name))
 
 
 def _adapters(app: FastAPI, desk: Desk) -> None:
     book = desk.served.book
 
     @app.get("/v1/adapters")
-    async def adapters() -> dict[str, list[AdapterState]]:
-        """All that may be asked for."""
-        return {"adapters": book.states()}
+    async def adapters(request: Request) -> dict[str, list[AdapterState]]:
+        """All that may be asked for; where they are and what others asked of them, to who may change them."""
+        found, asking = book.states(), request.scope["forge"]
+        if "adapters" not in asking.key.scopes:
+            found = [one.model_copy(update={"path": "", "requests": 0, "loaded": False}) for one in found]
+        return {"adapters": found}
 
     @app.post("/v1/adapters")
-    async def load(body: LoadAdapter) -> AdapterState:
+    async def load(body: LoadBody, request: Request) -> AdapterState:
         """Load one under a name, without a restart."""
-        return await asyncio.to_thread(book.add, body.name, body.path, body.replace)
+        source = body.source if request.scope["forge"].key.id == OWN_KEY else ""
+        return await asyncio.to_thread(book.add, body.name, body.path, body.replace, source)
 
     @app.delete("/v1/adapters/{name}")
     async def unload(name: str) -> dict[str, Any]:
@@ -161,12 +172,12 @@ def _adapters(app: FastAPI, desk: Desk) -> None:
 
 
 def _health(app: FastAPI, desk: Desk) -> None:
-    @app.get("/health")
+    @app.api_route("/health", methods=PROBES)
     async def health() -> dict[str, str]:
         """The process lives."""
         return {"status": "ok"}
 
-    @app.get("/ready")
+    @app.api_route("/ready", methods=PROBES)
     async def ready() -> dict[str, str]:
         """It takes requests."""
         if desk.draining:
@@ -197,7 +208,7 @@ async def _answered(
         prepared.lease.release()
         raise
     gone = asyncio.create_task(until_gone(request.receive))
-    hearing = Hearing(desk, asking, prepared.lease, prepared.label, handles, gone, body.timeout)
+    hearing = Hearing(desk, asking, prepared.lease, prepared.label, handles, prepared.tokens, gone, body.timeout)
     speaking = Speaking(hearing, prepared, body, desk.served.tokenizer)
     try:
         if not body.stream:
@@ -226,21 +237,47 @@ async def _embedded(desk: Desk, body: EmbeddingBody, request: Request) -> dict[s
     if count > MOST_EMBEDDED:
         raise too_many(count, MOST_EMBEDDED)
     await desk.counts.tokens(asking.key, count)
-    loop = asyncio.get_running_loop()
     gone = asyncio.create_task(until_gone(request.receive))
     try:
-        data = list[dict[str, Any]]()
-        for number, tokens in enumerate(inputs):
-            if gone.done():
-                raise ClientGone
-            vector: Any = await loop.run_in_executor(served.embedder, served.pooled, tokens)
-            if body.encoding_format == "base64":
-                vector = base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
-            data.append({"object": "embedding", "index": number, "embedding": vector})
+        late = UserError("serve.timeout", stage="embedding", seconds=body.timeout)
+        vectors = await _in_time(body.timeout, late, _vectors(served, inputs, gone))
     finally:
         gone.cancel()
+    data = [
+        {"object": "embedding", "index": number, "embedding": _coded(one) if body.encoding_format == "base64" else one}
+        for number, one in enumerate(vectors)
+    ]
     usage = {"prompt_tokens": count, "total_tokens": count}
     return {"object": "list", "data": data, "model": served.name, "usage": usage}
+
+
+async def _vectors(
+    served: Served, inputs: Sequence[tuple[int, ...]], gone: asyncio.Task[None]
+) -> list[tuple[float, ...]]:
+    """Of each text, within the instance's limits; embeddings come one after the other."""
+    loop, job, found = asyncio.get_running_loop(), served.job, list[tuple[float, ...]]()
+    late = UserError("inference.timeout", stage="queue", seconds=job.queue_timeout)
+    await _in_time(job.queue_timeout, late, loop.run_in_executor(served.embedder, int))  # it is our turn
+    for tokens in inputs:
+        if gone.done():
+            raise ClientGone
+        late = UserError("inference.timeout", stage="prefill", seconds=job.prompt_timeout)
+        work = loop.run_in_executor(served.embedder, served.pooled, tokens)
+        found.append(await _in_time(job.prompt_timeout, late, work))
+    return found
+
+
+async def _in_time(seconds: float | None, late: UserError, work: Awaitable[T]) -> T:
+    """What comes of it; raises `late` after so many seconds (0 or None: never)."""
+    try:
+        async with asyncio.timeout(seconds or None):
+            return await work
+    except TimeoutError:
+        raise late from None
+
+
+def _coded(vector: Sequence[float]) -> str:
+    return base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
 
 
 async def _told(request: Request, error: Exception) -> Response:

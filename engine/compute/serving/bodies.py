@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from engine.compute.serving.refusals import without_empty
@@ -17,6 +27,13 @@ MOST_INPUTS = 2048
 PLAIN = "\n\t\r"
 """Control characters a text may have."""
 TOOL_NAME = r"^[A-Za-z0-9_.-]{1,64}$"
+
+
+A_TEXT, TEXTS, TOKENS, MANY_TOKENS, A_WORD, NAMED = "<text>", "<texts>", "<tokens>", "<lists>", "<word>", "<named>"
+FORMS = (A_TEXT, TEXTS, TOKENS, MANY_TOKENS, A_WORD, NAMED)
+"""Forms a parameter may have: what is wrong is told of the form that was given, and not of the others too."""
+MOST_WEIGHT = 100.0
+"""Of an adapter in a blend, either way."""
 
 
 def clean(text: str) -> str:
@@ -61,10 +78,13 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
+    asked: ClassVar[bool] = False
+    """It is a whole request: what asks for nothing may stand in it."""
+
     @model_validator(mode="before")
     @classmethod
     def _given(cls, given: Any) -> Any:
-        return without_empty(given)
+        return without_empty(given, cls.asked)
 
 
 class SystemMessage(Strict):
@@ -176,6 +196,21 @@ class ResponseFormat(Strict):
     json_schema: JsonSchema | None = None
 
 
+Stop = Annotated[
+    Annotated[Text, Tag(A_TEXT)] | Annotated[list[Text], Tag(TEXTS)],
+    Discriminator(
+        lambda given: {str: A_TEXT, list: TEXTS}.get(type(given)),
+        custom_error_type="stop",
+        custom_error_message="It is a text or a list of texts",
+    ),
+]
+ToolChoice = Annotated[
+    Annotated[Literal["none", "auto", "required"], Tag(A_WORD)] | Annotated[NamedTool, Tag(NAMED)],
+    Discriminator(lambda given: NAMED if isinstance(given, dict | NamedTool) else A_WORD),
+]
+Weight = Annotated[float, Field(ge=-MOST_WEIGHT, le=MOST_WEIGHT)]
+
+
 class StreamOptions(Strict):
     """What a stream tells beside the answer."""
 
@@ -186,6 +221,7 @@ class StreamOptions(Strict):
 class Choosing(Strict):
     """How tokens are chosen and answers end; of all requests for text."""
 
+    asked: ClassVar[bool] = True
     model: str = Field(min_length=1, max_length=400)
     stream: bool = False
     stream_options: StreamOptions | None = None
@@ -193,7 +229,7 @@ class Choosing(Strict):
     temperature: float = Field(default=1.0, ge=0, le=2)
     top_p: float = Field(default=1.0, gt=0, le=1)
     n: int = Field(default=1, ge=1, le=MOST_CHOICES)
-    stop: Text | list[Text] = []
+    stop: Stop = []
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     presence_penalty: float = Field(default=0.0, ge=-2, le=2)
     frequency_penalty: float = Field(default=0.0, ge=-2, le=2)
@@ -202,8 +238,8 @@ class Choosing(Strict):
     response_format: ResponseFormat | None = None
     top_k: int = Field(default=0, ge=0, le=2**31)
     min_p: float = Field(default=0.0, ge=0, le=1)
-    repetition_penalty: float = Field(default=1.0, gt=0, le=10)
-    adapters: dict[str, float] = Field(default={}, max_length=8)
+    repetition_penalty: float = Field(default=1.0, ge=0.01, le=10)
+    adapters: dict[str, Weight] = Field(default={}, max_length=8)
     ignore_eos: bool = False
     timeout: float | None = Field(default=None, gt=0, le=86_400)
 
@@ -233,6 +269,16 @@ class Choosing(Strict):
             yield _wrong("response_format.json_schema", "it belongs to the type json_schema, and is needed there")
 
 
+def _prompt_kind(given: Any) -> str | None:
+    """By its first part; none where it is neither of all."""
+    if isinstance(given, str):
+        return A_TEXT
+    if not isinstance(given, list):
+        return None
+    kinds = {str: TEXTS, int: TOKENS, list: MANY_TOKENS}
+    return kinds.get(type(given[0])) if given else TEXTS
+
+
 class ChatBody(Choosing):
     """`POST /v1/chat/completions`."""
 
@@ -241,7 +287,7 @@ class ChatBody(Choosing):
     logprobs: bool = False
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     tools: list[Tool] = Field(default=[], max_length=128)
-    tool_choice: Literal["none", "auto", "required"] | NamedTool | None = None
+    tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool = True
 
     @property
@@ -278,6 +324,8 @@ class ChatBody(Choosing):
             yield _wrong("tool_choice", "it needs tools to choose from")
         elif isinstance(self.tool_choice, NamedTool) and not self.forced:
             yield _wrong("tool_choice", f"no tool is called '{self.tool_choice.function.name}'")
+        if self.forced and self.stops:
+            yield _wrong("stop", "a call that must be made is not cut off: leave out stop or tool_choice")
         names = [one.function.name for one in self.tools]
         if len(set(names)) < len(names):
             yield _wrong("tools", "two have the same name")
@@ -286,12 +334,16 @@ class ChatBody(Choosing):
             yield _wrong("response_format", "an answer of a given shape calls no tools: leave out one of them")
 
 
-Prompt = (
-    Text
-    | Annotated[list[Text], Field(min_length=1, max_length=MOST_INPUTS)]
-    | Annotated[list[int], Field(min_length=1)]
-    | Annotated[list[list[int]], Field(min_length=1, max_length=MOST_INPUTS)]
-)
+Prompt = Annotated[
+    Annotated[Text, Tag(A_TEXT)]
+    | Annotated[list[Text], Field(min_length=1, max_length=MOST_INPUTS), Tag(TEXTS)]
+    | Annotated[list[int], Field(min_length=1), Tag(TOKENS)]
+    | Annotated[list[list[int]], Field(min_length=1, max_length=MOST_INPUTS), Tag(MANY_TOKENS)],
+    Discriminator(
+        _prompt_kind, custom_error_type="prompt",
+        custom_error_message="It is a text, a list of texts, a list of tokens, or a list of such lists",
+    ),
+]  # fmt: skip
 
 
 class CompletionBody(Choosing):
@@ -311,10 +363,12 @@ class CompletionBody(Choosing):
 class EmbeddingBody(Strict):
     """`POST /v1/embeddings`."""
 
+    asked: ClassVar[bool] = True
     model: str = Field(min_length=1, max_length=400)
     input: Prompt
     encoding_format: Literal["float", "base64"] = "float"
     user: Text | None = Field(default=None, max_length=512)
+    timeout: float | None = Field(default=None, gt=0, le=86_400)
 
 
 class TokenizeBody(Strict):
@@ -342,6 +396,16 @@ class RouteBody(Strict):
         if (self.messages is None) == (self.text is None):
             raise PydanticCustomError("one", "It takes either messages or text.")
         return self
+
+
+class LoadBody(Strict):
+    """`POST /v1/adapters`."""
+
+    name: str = Field(pattern=MODEL_NAME)
+    path: str = Field(min_length=1, max_length=4096)
+    replace: bool = False
+    source: str = Field(default="", max_length=4096)
+    """The controller's word alone."""
 
 
 class LoadLoraBody(Strict):

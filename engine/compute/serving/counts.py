@@ -97,7 +97,7 @@ class Counts:
 
 def _who(key: ServeKey) -> str:
     """The same in every instance that has this key: counts in Redis are of all of them together."""
-    return key.hash[:32]
+    return (key.counted_as or key.hash)[:32]
 
 
 def open_storage(where: str) -> Storage:

@@ -13,8 +13,11 @@ from engine.compute.serving.figures import Figures
 from engine.compute.serving.keys import NOBODY, Keyring
 from engine.compute.serving.served import Served
 from engine.compute.serving.tracing import Tracer
+from engine.contract.errors import UserError
 from engine.contract.serving import Percentiles, ServeKey, ServeStatus
 
+MOST_ARRIVING = 256 << 20
+"""Bytes of requests on their way, together: many who send slowly cost little and keep nobody out."""
 SHARES = (0.5, 0.95, 0.99)
 
 
@@ -48,6 +51,8 @@ class Desk:
     draining: bool = False
     busy: int = 0
     """Requests for answers that are not over."""
+    arriving: int = 0
+    """Bytes of requests that are not there whole."""
     idle_since: float | None = field(default_factory=time.time)
     """Since when nobody asks; None: somebody does."""
     began: float = field(default_factory=time.monotonic)
@@ -62,6 +67,19 @@ class Desk:
     def full(self) -> bool:
         """As many are answered and wait as may."""
         return self.busy >= self.served.job.waiting + self.served.job.parallel
+
+    def admit(self) -> None:
+        """Refuse one more request for an answer where there is no place for it."""
+        if self.draining:
+            raise UserError("serve.draining", seconds=5)
+        if self.full:
+            raise UserError("serve.full", most=self.served.job.waiting + self.served.job.parallel)
+
+    def hold(self, count: int, most: int) -> None:
+        """So many bytes more of a request that arrives; refuses what memory is not kept for. `most`: of one request."""
+        if self.arriving + count > max(MOST_ARRIVING, most):
+            raise UserError("serve.full", most=self.served.job.waiting + self.served.job.parallel)
+        self.arriving += count
 
     def enter(self) -> None:
         """One more."""

@@ -10,6 +10,7 @@ import time
 import traceback
 from typing import Any
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.compute.serving.audit import tell
@@ -52,7 +53,9 @@ class Door:
             await self.app(scope, receive, send)
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        asking = scope["forge"] = Asking(trace_of(headers))
+        trace, path = trace_of(headers), self.desk.keys.without(scope["path"])
+        known = self.desk.keys.without(trace) == trace  # whoever sends a key as its trace is given another one
+        asking = scope["forge"] = Asking(trace if known else trace_of({}))
         began, status = time.monotonic(), 0
 
         async def told(message: Message) -> None:
@@ -65,7 +68,7 @@ class Door:
             await send(message)
 
         try:
-            with self.desk.tracer.span(f"{scope['method']} {scope['path']}", headers, asking.trace):
+            with self.desk.tracer.span(f"{scope['method']} {path}", headers, asking.trace):
                 await self._pass(scope, headers, asking, receive, told)
         except ClientGone:
             status = GONE
@@ -80,7 +83,7 @@ class Door:
             if not status:
                 await answer_of(UserError("serve.broken", trace=asking.trace), asking.trace)(scope, receive, told)
         finally:
-            self._over(scope, asking, status or GONE, time.monotonic() - began)
+            self._over(scope, path[:200], asking, status or GONE, time.monotonic() - began)
 
     async def _pass(self, scope: Scope, headers: dict[str, str], asking: Asking, receive: Receive, send: Send) -> None:
         path, desk = scope["path"], self.desk
@@ -91,14 +94,14 @@ class Door:
         if path not in ANSWERING or scope["method"] != "POST":
             await self.app(scope, await self._body(headers, receive, scope), send)
             return
-        if desk.draining:
-            raise UserError("serve.draining", seconds=5)
+        desk.admit()
         await desk.counts.request(asking.key)
-        if desk.full:
-            raise UserError("serve.full", most=desk.served.job.waiting + desk.served.job.parallel)
+        desk.admit()
+        whole = await self._body(headers, receive, scope)
+        desk.admit()  # whoever sends slowly has kept nobody's place meanwhile
         desk.enter()
         try:
-            await self.app(scope, await self._body(headers, receive, scope), send)
+            await self.app(scope, whole, send)
         finally:
             desk.leave()
 
@@ -130,11 +133,14 @@ class Door:
                     size += len(message.get("body", b""))
                     if size > most:
                         break
+                    self.desk.hold(len(message.get("body", b"")), most)
                     parts.append(message.get("body", b""))
                     if not message.get("more_body"):
                         break
         except TimeoutError:
             raise UserError("serve.body_slow", seconds=BODY_S) from None
+        finally:
+            self.desk.arriving -= sum(map(len, parts))
         if size > most:
             await _passed_over(receive)
             raise UserError("serve.body", limit=self.desk.served.job.body_kb)
@@ -145,22 +151,37 @@ class Door:
             raise UserError("serve.not_utf8", place=error.start) from None
         return _again(whole, receive)
 
-    def _over(self, scope: Scope, asking: Asking, status: int, seconds: float) -> None:
+    def _over(self, scope: Scope, path: str, asking: Asking, status: int, seconds: float) -> None:
         """Audit, log and figures of a request that is over."""
         route: Any = scope.get("route")
-        endpoint = getattr(route, "path", None) or (scope["path"] if scope["path"] in ANSWERING else "other")
+        endpoint = getattr(route, "path_format", None) or (scope["path"] if scope["path"] in ANSWERING else "other")
         milliseconds = round(seconds * 1000, 1)
         key, user = asking.key, asking.user
         self.desk.figures.over(endpoint, status, asking.model, key.tenant, endpoint in ANSWERING)
         self.desk.audit.add(
             trace=asking.trace, key_id=key.id if asking.known else "", key_hash=key.hash[:12] if asking.known else "",
-            tenant=key.tenant, endpoint=scope["path"][:200], method=scope["method"], status=status, ms=milliseconds,
+            tenant=key.tenant, endpoint=path, method=scope["method"], status=status, ms=milliseconds,
             model=asking.model, tokens=asking.tokens, code=asking.code,
             user=hashlib.sha256(user.encode()).hexdigest()[:12] if user else "",
         )  # fmt: skip
         level = logging.WARNING if status >= 500 else logging.INFO
-        tell("request", level, trace=asking.trace, method=scope["method"], path=scope["path"][:200], status=status,
+        tell("request", level, trace=asking.trace, method=scope["method"], path=path, status=status,
              ms=milliseconds, key_id=key.id if asking.known else "", code=asking.code)  # fmt: skip
+
+
+def malformed(desk: Desk, why: str, known: bool = False) -> Response:
+    """The answer to what is no HTTP; what never came to the door is in audit, log and figures all the same."""
+    error, trace = UserError("serve.not_http", detail=why), trace_of({})
+    answer = answer_of(error, trace)
+    if known:
+        return answer
+    desk.figures.over("other", answer.status_code, "", "", answering=False)
+    desk.audit.add(
+        trace=trace, key_id="", key_hash="", tenant="", endpoint="", method="", status=answer.status_code, ms=0.0,
+        model="", tokens=0, code=error.code, user="",
+    )  # fmt: skip
+    tell("request", trace=trace, method="", path="", status=answer.status_code, ms=0.0, key_id="", code=error.code)
+    return answer
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 
+from engine.compute.serving.bodies import FORMS
 from engine.compute.serving.refusals import ROLES, advice_on
 from engine.contract.errors import NotFound, Problem, UserError
 from engine.contract.messages import MESSAGES
@@ -35,6 +36,8 @@ CODES = {
     "serve.unsupported": "unsupported_parameter", "serve.invalid": "invalid_value", "serve.field": "invalid_value",
     "serve.text": "invalid_value",
 }  # fmt: skip
+PLACES = {"inference.shape": "response_format"}
+"""Parameters of what comes up while it is answered."""
 RETRY_S = 1
 """When it is worth asking again where nothing is known of it."""
 MOST_PROBLEMS = 20
@@ -54,7 +57,7 @@ def body_of(error: UserError, trace: str = "") -> dict[str, Any]:
     code = CODES.get(error.code, error.code)
     if problems and error.code == "serve.invalid":
         code = CODES.get(problems[0].code, problems[0].code)
-    param = error.params.get("param") or (problems[0].field if problems else None)
+    param = error.params.get("param") or (problems[0].field if problems else PLACES.get(error.code))
     kind = KINDS.get(status_of(error), "invalid_request_error")
     told = {"message": message, "type": kind, "param": param or None, "code": code, "trace_id": trace}
     return {"error": told | {"forge": _in_parts(error)}}
@@ -121,11 +124,13 @@ def _problem(found: dict[str, Any]) -> Problem:
 
 
 def _place(loc: Sequence[Any]) -> str:
-    """Where it stands in the request; pydantic's own words for a kind of message are left out."""
-    parts = [str(one) for one in loc if one not in ("body", "query", "path", "header")]
+    """Where it stands in the request; pydantic's own words for a kind of message or value are left out."""
+    parts = [str(one) for one in loc]
+    if parts and parts[0] in ("body", "query", "path", "header"):
+        parts = parts[1:]
     found = list[str]()
     for number, part in enumerate(parts):
         of_a_kind = number >= 2 and parts[number - 2] == "messages" and parts[number - 1].isdigit() and part in ROLES
-        if not of_a_kind:
+        if not of_a_kind and not (number and part in FORMS):
             found.append(part)
     return ".".join(found)[:200]

@@ -32,6 +32,8 @@ class Hearing:
     label: str
     """The model that answers."""
     handles: Sequence[Handle]
+    prompt: int
+    """Tokens of all its prompts."""
     gone: asyncio.Task[None]
     timeout: float | None = None
     began: float = field(default_factory=time.monotonic)
@@ -118,24 +120,25 @@ class Hearing:
     @property
     def usage(self) -> dict[str, object]:
         """Tokens, as OpenAI tells them."""
-        prompt = sum({one.asked.tokens: len(one.asked.tokens) for one in self.handles}.values())
         answer = sum(one.answer for one in self.timings.values())
         cached = max((one.cached for one in self.timings.values()), default=0)
         return {
-            "prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer,
+            "prompt_tokens": self.prompt, "completion_tokens": answer, "total_tokens": self.prompt + answer,
             "prompt_tokens_details": {"cached_tokens": cached},
         }  # fmt: skip
 
     @property
     def forge(self) -> dict[str, object]:
         """Seconds of the stages, tokens, and the adapters at work."""
-        all_of = list(self.timings.values())
+        all_of, routed = list(self.timings.values()), self.lease.routed
+        why = {} if routed is None else {"routed": routed.model_dump(exclude={"adapters"})}
         return {
             "queued": max((one.queued for one in all_of), default=0.0),
             "first": max((one.first for one in all_of), default=0.0),
             "whole": max((one.whole for one in all_of), default=0.0),
-            "prompt": self.usage["prompt_tokens"], "cached": max((one.cached for one in all_of), default=0),
+            "prompt": self.prompt, "cached": max((one.cached for one in all_of), default=0),
             "answer": sum(one.answer for one in all_of), "adapters": self.lease.names,
+            **why,
         }  # fmt: skip
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hmac
+import re
 import time
 from collections.abc import Callable, Iterable
 
+from engine.compute.serving.audit import DOTS
 from engine.contract.errors import UserError
 from engine.contract.serving import OWN_KEY, SCOPES, Scope, ServeKey, hash_of
 
 MOST_KEY = 512
 """Characters of a key; a longer one is none."""
+WORD = re.compile(r"[!-.0->@-~]{16,200}")
+"""What may be a key, between slashes and question marks."""
 NOBODY = ServeKey(id="open", hash="0" * 64, scopes=SCOPES)
 """Who asks an open instance without a key."""
 
@@ -51,6 +55,14 @@ class Keyring:
         if found is None or not known:
             raise UserError("serve.bad_key")
         raise UserError("serve.key_over", key=found.hint or found.id)
+
+    def without(self, text: str) -> str:
+        """The text without keys of this instance among its words: people's own look like anything."""
+        return WORD.sub(lambda found: DOTS if self._is_one(found[0]) else found[0], text)
+
+    def _is_one(self, word: str) -> bool:
+        hashed = hash_of(word)
+        return any(hmac.compare_digest(one.hash, hashed) for one in self._keys)
 
 
 def check_scope(key: ServeKey, *scopes: Scope) -> None:

@@ -55,9 +55,11 @@ class Prepared:
         try:
             for one in self.asked:
                 handles.append(served.engine.submit(one))
-        except BaseException:
+        except BaseException as error:
             for handle in handles:
                 handle.cancel()
+            if isinstance(error, UserError) and error.code == "inference.shape":
+                error.params["param"] = "tools" if self.forced else "response_format"
             raise
         return handles
 

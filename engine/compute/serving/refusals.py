@@ -50,12 +50,13 @@ def advice_on(name: str) -> tuple[str, str]:
     return UNSUPPORTED.get(name, ("it is not known here", "Leave it out; docs/server.md lists what is known."))
 
 
-def without_empty(given: Any) -> Any:
-    """The request without those parameters that are null or ask for what is done anyway."""
+def without_empty(given: Any, asked: bool = False) -> Any:
+    """What was given without what is null; a whole request also without what asks for what is done anyway."""
     if not isinstance(given, Mapping):
         return given
-    return {
-        name: value
-        for name, value in given.items()
-        if value is not None and not (name in NEUTRAL and value in NEUTRAL[name])
-    }
+    return {name: value for name, value in given.items() if value is not None and not (asked and _neutral(name, value))}
+
+
+def _neutral(name: str, value: Any) -> bool:
+    """Also of the same type: true is no 1."""
+    return any(type(value) is type(one) and value == one for one in NEUTRAL.get(name, ()))

@@ -20,11 +20,15 @@ from engine.compute.serving.app import create_app
 from engine.compute.serving.audit import tell
 from engine.compute.serving.counts import open_storage
 from engine.compute.serving.desk import Desk
+from engine.compute.serving.door import malformed
 from engine.compute.serving.keys import Keyring
 from engine.compute.serving.patient import PatientProtocol
+from engine.compute.serving.sentences import check_sentences
 from engine.compute.serving.served import Served
 from engine.compute.serving.tracing import Tracer
 from engine.contract.errors import Problem, Refused, UserError
+from engine.contract.held_adapters import AdapterChanges, HeldAdapter
+from engine.contract.paths import expanded
 from engine.contract.serving import ServeJob, ServeKey
 
 BACKLOG = 4096
@@ -41,8 +45,9 @@ class Server:
     def __init__(self, desk: Desk, door: socket.socket) -> None:
         self.desk, self._door = desk, door
         self.app = create_app(desk)
+        protocol = PatientProtocol.refusing(lambda why, known: malformed(desk, why, known))
         config = uvicorn.Config(
-            self.app, log_config=None, access_log=False, lifespan="off", ws="none", http=PatientProtocol,
+            self.app, log_config=None, access_log=False, lifespan="off", ws="none", http=protocol,
             loop="asyncio", timeout_keep_alive=LINGER_S, backlog=BACKLOG, server_header=False,
             h11_max_incomplete_event_size=32 << 10,
         )  # fmt: skip
@@ -62,19 +67,23 @@ class Server:
         device: torch.device | None = None,
         dtype: torch.dtype | None = None,
         check: Callable[[], None] = lambda: None,
+        dropped: Sequence[str] = (),
     ) -> Server:
         """Load everything and bind the port; everything that is wrong is told at once. It answers after `start`.
 
         `folder`: of the model; `audit`: where audit.jsonl is written; `check` is called between the steps, and may
-        raise to end it.
+        raise to end it; `dropped`: adapters of the job that were let go while it served before.
         """
         problems, door = _around(job)
         served: Served | None = None
+        usable = job
+        if any(problem.field == "route_model" for problem in problems):  # what else is wrong is told too
+            usable = job.model_copy(update={"route_model": ""})
         try:
             check()
-            served = in_passing(lambda: Served.load(folder, job, device, dtype))
+            served = in_passing(lambda: Served.load(folder, usable, device, dtype))
             check()
-            problems += served.add_adapters()
+            problems += served.add_adapters(dropped)
             check()
             _refuse(problems)
             assert door is not None
@@ -100,6 +109,15 @@ class Server:
     def models(self) -> list[str]:
         """Names requests may have as their model."""
         return self.desk.served.models
+
+    @property
+    def changes(self) -> AdapterChanges:
+        """What people made of the job's adapters."""
+        return self.desk.served.changes
+
+    def take_up(self, held: Sequence[HeldAdapter]) -> dict[str, UserError]:
+        """Load again what was loaded while it served before; what is wrong with any is told and stays away."""
+        return self.desk.served.take_up(held)
 
     @property
     def idle_since(self) -> float | None:
@@ -137,10 +155,11 @@ class Server:
         while self.desk.busy and time.monotonic() < until and self._thread.is_alive():
             self._over.wait(0.05)
         self.desk.served.close()  # what is left hears that it was broken off
-        self._uvicorn.should_exit = True
-        self._thread.join(5.0)
-        self._uvicorn.force_exit = True
-        self._thread.join(10.0)
+        if self._thread.ident is not None:  # it was started
+            self._uvicorn.should_exit = True
+            self._thread.join(5.0)
+            self._uvicorn.force_exit = True
+            self._thread.join(10.0)
         self._door.close()
         self.desk.close()
 
@@ -179,6 +198,7 @@ def _around(job: ServeJob) -> tuple[list[Problem], socket.socket | None]:
     problems, door = list[Problem](), None
     tries: list[tuple[str, Callable[[], Any]]] = [
         ("limits_in", lambda: open_storage(job.limits_in)), ("tracing", lambda: Tracer.to(job.tracing).close()),
+        ("route_model", lambda: check_sentences(expanded(job.route_model)) if job.route_model else None),
     ]  # fmt: skip
     for field, attempt in tries:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import tempfile
 import threading
@@ -27,19 +26,23 @@ from engine.compute.inference.llama_cpp import LlamaPasses, Sequences
 from engine.compute.inference.rope import changes
 from engine.compute.lora.injection import base_hash
 from engine.compute.lora.manager import LoRAManager
-from engine.compute.lora.router import MAX_TOKENS
+from engine.compute.lora.router import MAX_TOKENS, UNLIKE
 from engine.compute.passing import in_passing
 from engine.compute.serving.adapters import AdapterBook, Lease
 from engine.compute.serving.control_tokens import ControlTexts
+from engine.compute.serving.sentences import Sentences
 from engine.contract.errors import NotFound, Problem, UserError
+from engine.contract.held_adapters import AdapterChanges, HeldAdapter
 from engine.contract.lora_card import LoRACard
+from engine.contract.paths import expanded
 from engine.contract.serving import Routed, ServeJob
 
 BLOCK = 16
 """Tokens of a block of keys and values."""
 PIECE = 512
 MOST_CACHE = 4 << 30
-NO_LIMIT = 1 << 50
+LEAST_ADAPTERS = 1 << 30
+"""Memory for adapters on computers that have little."""
 
 
 class Served:
@@ -58,7 +61,7 @@ class Served:
         if longest and job.model.rope == "dynamic":  # it stretches as far as is asked for
             longest *= job.model.rope_factor
         self.context = min(job.context, int(longest)) if longest else job.context
-        self.manager = LoRAManager(limit_bytes=job.adapters_mb << 20 or NO_LIMIT)
+        self.manager = LoRAManager(limit_bytes=job.adapters_mb << 20 or max(LEAST_ADAPTERS, self._free() // 4))
         self.manager.inject(model)
         self._folder, self._one = folder, threading.Lock()
         self._aside: Path | None = None
@@ -66,10 +69,11 @@ class Served:
             self._aside = Path(tempfile.mkdtemp(prefix="forge-llama-"))
         self.embedder = ThreadPoolExecutor(1, "embedding")
         """Embeddings come one after the other, and keep no thread from preparing answers."""
+        self._sentences = Sentences(expanded(job.route_model), self.device) if job.route_model else None
         limits = self._limits()
         backend = self._llama(folder, limits) if job.backend == "llama_cpp" and folder is not None else None
         self.engine = ArrowEngine(model, tokenizer, limits, self.manager, template.stops, backend=backend)
-        self.book = AdapterBook(self.manager, (self.name,), self._described, self._identify)
+        self.book = AdapterBook(self.manager, (self.name,), self._purpose, lambda: self._middle, self._identify)
 
     @classmethod
     def load(
@@ -106,15 +110,31 @@ class Served:
         if self._aside is not None:
             shutil.rmtree(self._aside, ignore_errors=True)
 
-    def add_adapters(self) -> list[Problem]:
-        """Those of the job; everything that is wrong with any of them."""
+    def add_adapters(self, dropped: Sequence[str] = ()) -> list[Problem]:
+        """Those of the job, but for some that were let go before; everything that is wrong with any of them."""
         problems = list[Problem]()
         for index, adapter in enumerate(self.job.adapters):
             try:
-                self.book.add(adapter.name, adapter.path)
+                if adapter.name not in dropped:
+                    self.book.begin(adapter.name, adapter.path)
             except UserError as error:
                 problems += _as_problems(error, f"adapters.{index}.path")
         return problems
+
+    def take_up(self, held: Sequence[HeldAdapter]) -> dict[str, UserError]:
+        """Adapters that were loaded while it served before; those that cannot be had keep nothing from serving."""
+        lost = dict[str, UserError]()
+        for one in held:
+            try:
+                self.book.add(one.name, one.path, source=one.source)
+            except UserError as error:
+                lost[one.name] = error
+        return lost
+
+    @property
+    def changes(self) -> AdapterChanges:
+        """What people made of the job's adapters."""
+        return self.book.changes([one.name for one in self.job.adapters])
 
     # What is asked, as tokens.
 
@@ -126,7 +146,14 @@ class Served:
     def of_turns(self, turns: Sequence[Mapping[str, Any]], tools: Sequence[Any] = ()) -> tuple[int, ...]:
         """A conversation up to where the assistant begins to speak."""
         self.fits_characters(text for turn in turns if isinstance(text := turn.get("content"), str))
-        return self._control.tokens(turns, lambda said: _whole(self.template.render(said, True, tools)))
+        try:
+            return self._control.tokens(
+                turns, lambda said, given: _whole(self.template.render(said, True, given)), tools
+            )
+        except RecursionError:
+            raise _too_deep() from None
+        except UserError as error:
+            raise _too_deep() if error.code == "template.too_deep" else error from None
 
     def of_text(self, text: str) -> tuple[int, ...]:
         """A text as it is; with the token texts begin with, where the model has one."""
@@ -153,38 +180,65 @@ class Served:
 
     # Which model answers.
 
+    def known(self, model: str) -> str:
+        """The name, if it is one of a model; refuses every other."""
+        if model not in self.models:
+            raise NotFound("serve.model", model=model[:120], known=", ".join(self.models[:20]), param="model")
+        return model
+
     def lease(self, model: str, adapters: Mapping[str, float], text: str) -> tuple[str, Lease]:
         """The name that answers, and the adapters at work; `auto` asks the router with the text."""
-        for name, weight in adapters.items():
-            if not math.isfinite(weight):
-                raise UserError("lora.weight", name=name, weight=weight, param="adapters")
         if model != self.name and adapters:
             raise UserError("serve.adapters_twice", model=model, base=self.name, param="adapters")
-        if model == "auto":
-            adapters = self.route(text).adapters
+        for name in adapters:
+            if name not in self.book.names:
+                known = ", ".join(self.book.names[:20]) or "none"
+                raise NotFound("lora.unknown", name=name, known=known, param="adapters")
+        routed = self.route(text) if model == "auto" else None
+        if routed is not None:
+            adapters = routed.adapters
         elif model != self.name:
-            if model not in self.book.names:
-                known = ", ".join(self.models[:20])
-                raise NotFound("serve.model", model=model[:120], known=known, param="model")
-            adapters = {model: 1.0}
+            adapters = {self.known(model): 1.0}
         found = self.book.lease(adapters)
+        found.routed = routed
         return "+".join(found.names) or self.name, found
 
     def route(self, text: str) -> Routed:
         """Which adapters fit a text, and why."""
-        tokens = self.of_text(text)[:MAX_TOKENS]
-        if not tokens:
-            return Routed(reason="The text has no tokens: the base model answers.")
-        found = self.book.route(self.pooled(tokens), self.job.route_most, self.job.route_threshold)
+        threshold = self.job.route_threshold
+        self.fits_characters([text])
+        if not self.book.can_route:
+            reason = "No adapter says what it is for: the base model answers."
+            return Routed(threshold=threshold, reason=reason)
+        vector = self._vector(text)
+        if not vector:
+            return Routed(threshold=threshold, reason="The text has no tokens: the base model answers.")
+        found = self.book.route(vector, self.job.route_most, threshold)
         likeness = {match.name: match.score for match in found.considered}
-        if found.chosen:
-            named = ", ".join(f"{one.name} ({one.score:.3f})" for one in found.chosen)
-            reason = f"Their descriptions are as like the text as {found.threshold:g} or more: {named}."
-        elif likeness:
-            reason = f"No description is as like the text as {found.threshold:g}: the base model answers."
-        else:
-            reason = "No adapter has a description: the base model answers."
-        return Routed(adapters=found.weights, likeness=likeness, reason=reason)
+        named = ", ".join(f"{one.name} ({one.score:.3f})" for one in found.chosen)
+        reason = f"What they are for is as like the text as {threshold:g} or more: {named}."
+        if not found.chosen:
+            reason = f"No adapter is for texts as like this one as {threshold:g}: the base model answers."
+        return Routed(adapters=found.weights, likeness=likeness, threshold=threshold, reason=reason)
+
+    def _vector(self, text: str, is_request: bool = True) -> tuple[float, ...]:
+        """A text as the router compares it; nothing where it has no tokens."""
+        if self._sentences is not None and text.strip():
+            return self._sentences.of_request(text) if is_request else self._sentences.of_description(text)
+        tokens = self.of_text(text)[:MAX_TOKENS]
+        return self.pooled(tokens) if tokens and self._sentences is None else ()
+
+    def _purpose(self, card: LoRACard) -> tuple[float, ...]:
+        """What an adapter is for. A card's own vector is the base model's, of the prompts it was trained on."""
+        if card.embedding and self._sentences is None:
+            return card.embedding
+        return self._vector(card.description, is_request=False) if card.description.strip() else ()
+
+    @cached_property
+    def _middle(self) -> tuple[float, ...]:
+        """The mean of texts that have nothing in common: hidden states share a direction, which says nothing."""
+        vectors = [self._vector(text) for text in UNLIKE]
+        return tuple(sum(numbers) / len(vectors) for numbers in zip(*vectors, strict=True))
 
     def pooled(self, tokens: Sequence[int]) -> tuple[float, ...]:
         """The mean of the base's last hidden states over these tokens; one at a time, as they take memory."""
@@ -203,10 +257,6 @@ class Served:
         host = self.manager.host
         if self._folder is not None and host is not None and not host.base_hash:
             self.manager.inject(self.model, base_hash(self._folder))
-
-    def _described(self, card: LoRACard) -> LoRACard:
-        tokens = self.of_text(card.description)[:MAX_TOKENS]
-        return card.model_copy(update={"embedding": self.pooled(tokens)}) if tokens else card
 
     # What the engine may take.
 
@@ -242,11 +292,13 @@ class Served:
     def _cache_bytes(self) -> int:
         if self.job.cache_mb:
             return self.job.cache_mb << 20
+        return int(min(self._free() // 4, MOST_CACHE))
+
+    def _free(self) -> int:
+        """Memory that nobody has taken, where the model lies."""
         if self.device.type == "cuda":
-            free = torch.cuda.mem_get_info(self.device)[0]
-        else:
-            free = psutil.virtual_memory().available
-        return int(min(free // 4, MOST_CACHE))
+            return int(torch.cuda.mem_get_info(self.device)[0])
+        return int(psutil.virtual_memory().available)
 
 
 @contextmanager
@@ -280,6 +332,12 @@ def _whole(text: str) -> str:
         params = {"character": "half of a character", "place": error.start}
         raise UserError("serve.invalid", count=1, problems=[Problem(code="serve.text", params=params)]) from None
     return text
+
+
+def _too_deep() -> UserError:
+    """The template was tried at the start: it is the request whose parts stand in each other a thousand times."""
+    params = {"detail": "arguments of a call, or parameters of a tool, stand in each other too deeply"}
+    return UserError("serve.invalid", count=1, problems=[Problem(code="serve.field", field="messages", params=params)])
 
 
 def _as_problems(error: UserError, field: str) -> list[Problem]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.compute.data.token_texts import token_bytes
 from engine.compute.inference.engine.requests import Over, Said
 from engine.compute.serving.bodies import ChatBody, CompletionBody
 from engine.compute.serving.door import ClientGone
@@ -44,7 +45,8 @@ class Choice:
             self.said.append(one)
         if self.prepared.forced:
             self._shaped.append(one.text)
-            found = "", [forced_call("".join(self._shaped), self.prepared.forced)] if isinstance(one, Over) else []
+            call = forced_call("".join(self._shaped), self.prepared.forced) if isinstance(one, Over) else None
+            found: tuple[str, list[Call]] = "", [] if call is None else [call]
         elif self._stream is not None:
             found = self._stream.add(one.text)
             if isinstance(one, Over):
@@ -98,11 +100,11 @@ class Choice:
         }  # fmt: skip
 
     def _text(self, token: int) -> str:
-        return str(self.tokenizer.decode([token]))
+        return token_bytes(self.tokenizer, token).decode(errors="replace")
 
     def _token(self, token: int, logprob: float) -> dict[str, Any]:
-        text = self._text(token)
-        return {"token": text, "logprob": max(logprob, -9999.0), "bytes": list(text.encode(errors="replace"))}
+        raw = token_bytes(self.tokenizer, token)
+        return {"token": raw.decode(errors="replace"), "logprob": max(logprob, -9999.0), "bytes": list(raw)}
 
 
 @dataclass

@@ -6,6 +6,7 @@ Hermes and Qwen write `<tool_call>{"name": …, "arguments": {…}}</tool_call>`
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from engine.compute.serving.bodies import Tool
 from engine.contract.ids import new_id
 
 BEGIN, END = "<tool_call>", "</tool_call>"
+NAMED = re.compile(r'\s*\{\s*"name"\s*:\s*"([^"\\]+)"(?:\s*,\s*"arguments"\s*:\s*)?')
+"""How an answer of a forced shape begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +62,15 @@ def call_of(text: str, known: Iterable[str]) -> Call | None:
     return Call(str(found["name"]), arguments)
 
 
-def forced_call(text: str, tools: Sequence[Tool]) -> Call:
-    """The call an answer of that shape is; of one that was cut off, what there is."""
+def forced_call(text: str, tools: Sequence[Tool]) -> Call | None:
+    """The call an answer of that shape is; of one that was cut off what there is, and none where it names no tool."""
     names = [tool.function.name for tool in tools]
     whole = call_of(text, names)
     if whole is not None:
         return whole
-    _, mark, rest = text.partition('"arguments":')
-    named = next((name for name in names if json.dumps(name) in text), names[0])
-    return Call(named, rest if mark else "")
+    found = NAMED.match(text)
+    named = found[1] if found is not None else names[0] if len(names) == 1 else ""
+    return Call(named, text[found.end() :] if found is not None else "") if named in names else None
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.contract.errors import UserError
 
-PARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$")
+PARENT = re.compile(r"^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$")
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
 SDK = "opentelemetry.sdk"
 EXPORTER = "opentelemetry.exporter.otlp.proto.http"
@@ -21,8 +21,11 @@ NAME = "loraforge.serving"
 def trace_of(headers: Mapping[str, str]) -> str:
     """The id of a request: of its traceparent (W3C Trace Context), of its x-request-id, or a new one."""
     parent = PARENT.match(headers.get("traceparent", "").strip().lower())
-    if parent is not None and set(parent[1]) != {"0"}:
-        return parent[1]
+    if parent is not None:
+        version, trace, span, more = parent.groups()
+        zeros = {"0"} in (set(trace), set(span))
+        if version != "ff" and not zeros and not (version == "00" and more):  # later versions may say more
+            return trace
     given = headers.get("x-request-id", "").strip()
     return given if REQUEST_ID.match(given) else secrets.token_hex(16)
 

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 
 from engine.contract.adapter_start import CONFIG, WEIGHTS, differences, read_adapter
 from engine.contract.errors import Refused, UserError
+from engine.contract.paths import expanded
 from engine.contract.tuner import TunerConfig
 
 SHOWN = 3
@@ -19,7 +20,7 @@ def go_on_with(model: Any, tuner: TunerConfig) -> Any:
     """The model, its fresh adapter overwritten by the one in `tuner.adapter`; refused whole where it does not fit."""
     if not tuner.adapter:
         return model
-    folder = Path(tuner.adapter).expanduser()
+    folder = expanded(tuner.adapter)
     try:
         found = read_adapter(folder)
     except (OSError, ValueError) as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.compute.lora.injection import base_hash
@@ -21,9 +22,12 @@ LONG = {"targets", "embedding"}
 
 def write_adapter_file(
     order: AttemptOrder, job: TrainJob, base: Path, outputs: Path, step: int, metrics: Mapping[str, float],
-    report: Reporter,
+    report: Reporter, purpose: Callable[[], tuple[float, ...]] = tuple,
 ) -> None:  # fmt: skip
-    """Beside `outputs/adapter`; one that the file cannot represent stays a folder, with a note that says why."""
+    """Beside `outputs/adapter`; one that the file cannot represent stays a folder, with a note that says why.
+
+    `purpose` tells what it was trained on, as the base model sees it.
+    """
     if not (outputs / "adapter").is_dir():
         return
     from engine.compute.lora.format import LoRAFormat  # pyarrow starts a thread: a spare worker must have none
@@ -31,7 +35,7 @@ def write_adapter_file(
     target = outputs / FILE
     try:
         adapter = read_folder(outputs / "adapter")
-        adapter.card = _card(adapter.card, order, job, base, metrics)
+        adapter.card = _card(adapter.card, order, job, base, metrics).model_copy(update={"embedding": purpose()})
         target.unlink(missing_ok=True)  # of an attempt that was cut off before it could tell
         card = LoRAFormat.save(adapter, target)
     except UserError as error:
@@ -51,7 +55,8 @@ def _card(card: LoRACard, order: AttemptOrder, job: TrainJob, base: Path, metric
     return card.model_copy(
         update={
             "name": order.spec.name, "base_model": name, "base_hash": base_hash(base), "run": order.run,
-            "metrics": dict(metrics), "licence": job.outputs.push.licence,
+            "metrics": {key: value for key, value in metrics.items() if math.isfinite(value)},
+            "licence": job.outputs.push.licence,
             "datasets": {_name(source): source.version or "" for source in job.data.train},
         }
     )  # fmt: skip

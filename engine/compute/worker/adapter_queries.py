@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from engine.compute.lora.adapter import Adapter
 
 FILE_ENDING = ".arrow"
+SMALL = ("int8", "int4")
+"""Digits that a copy keeps."""
 
 
 def inspect_adapter(order: QueryRequest) -> dict[str, Any]:
@@ -41,18 +43,23 @@ def inspect_adapter(order: QueryRequest) -> dict[str, Any]:
 def write_adapter(order: QueryRequest) -> dict[str, Any]:
     """An adapter in another form: a file or a folder, other digits, smaller ranks."""
     from engine.compute.lora.injection import base_hash
-    from engine.compute.lora.merging import shrink
+    from engine.compute.lora.merging import LONGEST_NAME, shrink
 
     asked = WriteAdapter.model_validate(order.params)
     adapter, errors = _read(Path(asked.path), verify=True), dict[str, float]()
+    storage: str | None = asked.storage
+    if storage is None and asked.error is None and asked.to.endswith(FILE_ENDING) and adapter.card.dtype in SMALL:
+        storage = adapter.card.dtype  # another name or description is no reason to be four times as large
     if asked.error is not None:
         adapter, errors = shrink(adapter, asked.error)
     told: dict[str, Any] = {"description": asked.description, "licence": asked.licence}
-    told["name"] = asked.name or adapter.card.name or Path(asked.path).name.removesuffix(".lora.arrow")
+    told["name"] = asked.name or adapter.card.name or Path(asked.path).name.removesuffix(".lora.arrow")[:LONGEST_NAME]
     if asked.base:
         told["base_hash"] = base_hash(_base_folder(asked.base))
+    if asked.description and asked.description != adapter.card.description:
+        adapter.card = adapter.card.model_copy(update={"embedding": ()})  # a router goes by what a person says
     adapter.card = adapter.card.model_copy(update={key: value for key, value in told.items() if value})
-    made = _write(adapter, Path(asked.to), asked.storage)
+    made = _write(adapter, Path(asked.to), storage)
     return _view(Path(asked.to), made).model_copy(update={"errors": errors}).model_dump(mode="json")
 
 
@@ -61,7 +68,11 @@ def merge_adapters(order: QueryRequest) -> dict[str, Any]:
     from engine.compute.lora.merging import merge
 
     asked = MergeAdapters.model_validate(order.params)
-    adapters = {_name(path, asked.paths): _read(Path(path), verify=True) for path in asked.paths}
+    adapters: dict[str, Adapter] = {}
+    for path in asked.paths:
+        name = _name(path, asked.paths)
+        number = sum(one == name or one.startswith(f"{name} (") for one in adapters)
+        adapters[f"{name} ({number + 1})" if number else name] = _read(Path(path), verify=True)
     if asked.into:
         return _merged_model(asked, adapters).model_dump(mode="json")
     made = merge(adapters, asked.weights, asked.method, asked.density, asked.seed)
@@ -71,7 +82,7 @@ def merge_adapters(order: QueryRequest) -> dict[str, Any]:
 
 def compare_adapters(order: QueryRequest) -> dict[str, Any]:
     """How the changes of two adapters differ."""
-    from engine.compute.lora.merging import diff
+    from engine.compute.lora.merging import beside_products, diff
 
     asked = CompareAdapters.model_validate(order.params)
     one, other = _read(Path(asked.one)), _read(Path(asked.other))
@@ -80,7 +91,7 @@ def compare_adapters(order: QueryRequest) -> dict[str, Any]:
         for path, it in diff(one, other).items()
     ]
     both = {module.path for module in modules}
-    only_one, only_other = (sorted(set(it.modules) - both) for it in (one, other))
+    only_one, only_other = (sorted({*it.modules, *beside_products(it)} - both) for it in (one, other))
     return AdapterDifference(modules=modules, only_one=only_one, only_other=only_other).model_dump(mode="json")
 
 
@@ -207,6 +218,7 @@ def _merged_model(asked: MergeAdapters, adapters: dict[str, Adapter]) -> MergedM
     for adapter, weight in zip(adapters.values(), weights, strict=True):
         merge_into(model, adapter, weight)
     beside = to.with_name(f".{to.name}.making")
+    shutil.rmtree(beside, ignore_errors=True)  # of a merge that was cut off
     try:
         model.save_pretrained(str(beside))
         for name in (*TOKENIZER_FILES, "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"):

@@ -20,7 +20,7 @@ from engine.contract.datasets import ImportSource
 from engine.contract.durable import write_json
 from engine.contract.errors import UserError
 from engine.contract.hubs import HUBS, ID, may_be_told
-from engine.contract.paths import Home
+from engine.contract.paths import Home, expanded
 from engine.contract.run_spec import AttemptOrder
 from engine.contract.states import Phase
 
@@ -66,7 +66,7 @@ class DatasetSource:
         """A path to read; fetches what is elsewhere."""
         place = self.source.place
         if self.source.kind == "path":
-            return Obtained(Path(place).expanduser(), self.source.name)
+            return Obtained(expanded(place), self.source.name)
         if self.source.kind == "upload":
             return self._upload(self.home.uploads / place)
         if self.source.kind == "version":

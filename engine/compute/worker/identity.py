@@ -12,6 +12,7 @@ from engine.compute.lora.digests import digest_of
 from engine.contract.checkpoints import Identity
 from engine.contract.data import DataConfig
 from engine.contract.packing import Packing
+from engine.contract.paths import expanded
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.model", "*.txt", "*.jinja")
 FORM = "scratch.json"
@@ -33,7 +34,7 @@ def begun_fingerprint(folder: Path, adapter: str) -> str:
     model = model_fingerprint(folder)
     if not adapter:
         return model
-    begun = model_fingerprint(Path(adapter).expanduser())
+    begun = model_fingerprint(expanded(adapter))
     return hashlib.sha256(f"{model} {begun}\n".encode()).hexdigest()
 
 

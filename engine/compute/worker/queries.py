@@ -163,7 +163,7 @@ def answer(text: str) -> QueryAnswer:
             raise UserError("query.unknown", kind=request.kind, known=", ".join(QUERIES))
         return QueryAnswer(result=query(request))
     except UserError as error:
-        return QueryAnswer(error=error.body())
+        return QueryAnswer(error=error.body(), status=error.status)
     except (ValidationError, KeyError) as error:
         detail = f"'{error.args[0]}' is missing." if isinstance(error, KeyError) else str(error)
         return QueryAnswer(error=UserError("query.invalid", detail=detail[:500]).body())

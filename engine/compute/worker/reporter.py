@@ -9,6 +9,7 @@ from typing import Any, Literal
 from engine.compute.worker.journal import Journal
 from engine.contract import events
 from engine.contract.errors import ErrorBody, render
+from engine.contract.held_adapters import AdapterChanges
 from engine.contract.messages import MESSAGES
 from engine.contract.reproduction import RunManifest
 from engine.contract.states import EndReason, Phase, RunState
@@ -115,10 +116,10 @@ class Reporter:
         self.journal.write(events.ArtifactSaved, **content)
         log.info("Saved %s: %s (%d bytes)", content["artifact"], content["path"], content.get("bytes", 0))
 
-    def ready(self, host: str, port: int, models: list[str]) -> None:
-        """An instance answers from now on."""
-        self.journal.write(events.Ready, host=host, port=port, models=models[:READY_MODELS])
-        log.info("Answers at http://%s:%d", host, port)
+    def ready(self, host: str, port: int, models: list[str], changes: AdapterChanges) -> None:
+        """An instance answers, with these models."""
+        self.journal.write(events.Ready, host=host, port=port, models=models[:READY_MODELS], changes=changes)
+        log.info("Answers at http://%s:%d with %d models", host, port, len(models))
 
     def checkpointed(self, **content: Any) -> None:
         """The state of training lies complete and durable in the run's folder."""

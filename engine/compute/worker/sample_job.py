@@ -37,7 +37,7 @@ from engine.compute.worker.worker import Worker
 from engine.contract.datasets import ImportJob, ImportSource
 from engine.contract.durable import write_json
 from engine.contract.errors import UserError
-from engine.contract.paths import AttemptFolder, Home
+from engine.contract.paths import AttemptFolder, Home, expanded
 from engine.contract.run_spec import AttemptOrder
 from engine.contract.sampling import SampleJob
 from engine.contract.states import Phase
@@ -113,7 +113,7 @@ class SampleSession:
         )  # fmt: skip
         self.worker.check()
         if self.job.adapter:
-            model = taught(model, Path(self.job.adapter).expanduser(), "model.adapter_failed")
+            model = taught(model, expanded(self.job.adapter), "model.adapter_failed")
         model.eval().requires_grad_(False)
         self.report.note(precision.note, **{**precision.params, "device": device_name(device)})
         self.worker.check()
@@ -129,8 +129,8 @@ class SampleSession:
         whole = hashlib.sha256()
         asked = self.job.model_dump(mode="json", exclude={"dataset", "batch_size"})
         weights = commit or repr(_stamps(model))
-        taught_by = repr(_stamps(Path(self.job.adapter).expanduser())) if self.job.adapter else ""
-        judged_by = repr([_stamps(Path(one.path).expanduser()) for one in self.job.rewards if one.path])
+        taught_by = repr(_stamps(expanded(self.job.adapter))) if self.job.adapter else ""
+        judged_by = repr([_stamps(expanded(one.path)) for one in self.job.rewards if one.path])
         for part in (json.dumps(asked, sort_keys=True), weights, taught_by, judged_by):
             whole.update(part.encode() + b"\n")
         for piece in rows.describe(1.0):

@@ -14,6 +14,7 @@ from engine.compute.worker.telemetry import gpu_sampler
 from engine.compute.worker.worker import Worker
 from engine.contract.commands import WorkerCommand
 from engine.contract.errors import UserError
+from engine.contract.held_adapters import AdapterChanges
 from engine.contract.paths import AttemptFolder
 from engine.contract.run_spec import AttemptOrder
 from engine.contract.serving import ServeJob, ServeKey
@@ -31,6 +32,7 @@ class ServeSession:
     def __init__(self, order: AttemptOrder, job: ServeJob, folder: AttemptFolder, worker: Worker) -> None:
         self.order, self.job, self.folder, self.worker = order, job, folder, worker
         self.report = worker.report
+        self._told = AdapterChanges()
 
     def run(self) -> None:
         """The whole attempt; raises StopRequest when it was asked to end."""
@@ -43,11 +45,14 @@ class ServeSession:
         self.report.note(precision.note, **{**precision.params, "device": device_name(device)})
         server = Server.open(
             model, self.job, self.order.keys, audit=self.folder.outputs, device=device,
-            dtype=precision.weights_dtype, check=self.worker.check,
+            dtype=precision.weights_dtype, check=self.worker.check, dropped=self.order.adapters.dropped,
         )  # fmt: skip
         try:
+            for name, error in server.take_up(self.order.adapters.loaded).items():
+                self.report.note("serve.adapter_lost", "warning", name=name, detail=error.text)
+            self._told = server.changes
             host, port = server.start()
-            self.report.ready(host, port, server.models)
+            self.report.ready(host, port, server.models, self._told)
             self.report.phase(Phase.SERVING)
             self._stay(server)
         finally:
@@ -59,6 +64,9 @@ class ServeSession:
             self.worker.check()
             for command in self.worker.commands.take():
                 self._obey(command, server)
+            if (changes := server.changes) != self._told:
+                self._told = changes
+                self.report.ready(server.host, server.port, server.models, changes)
             since = server.idle_since
             if self.job.idle_minutes and since is not None and time.time() - since > self.job.idle_minutes * 60:
                 self.report.note("serve.idle", minutes=self.job.idle_minutes)

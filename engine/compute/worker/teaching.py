@@ -14,7 +14,7 @@ from engine.compute.worker.materials import Materials
 from engine.compute.worker.model_source import ModelSource
 from engine.compute.worker.worker import Worker
 from engine.contract.errors import UserError
-from engine.contract.paths import AttemptFolder
+from engine.contract.paths import AttemptFolder, expanded
 from engine.contract.run_spec import AttemptOrder, TrainJob
 from engine.contract.stages import stage_of
 from engine.contract.vocabulary import apart
@@ -40,7 +40,7 @@ class Teaching:
         if self._files is None:
             return []
         adapter = self._job.teacher.adapter
-        return [self._files, *([Path(adapter).expanduser()] if adapter else [])]
+        return [self._files, *([expanded(adapter)] if adapter else [])]
 
     def obtain(self) -> None:
         """Fetch its files if need be."""
@@ -83,4 +83,4 @@ class Teaching:
         )
 
     def _adapted(self, model: Any) -> Any:
-        return adapted(model, Path(self._job.teacher.adapter).expanduser(), "teacher.adapter_failed")
+        return adapted(model, expanded(self._job.teacher.adapter), "teacher.adapter_failed")

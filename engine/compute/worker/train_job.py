@@ -44,6 +44,7 @@ from engine.compute.worker.lessons import Lessons, prepare, tell_tally
 from engine.compute.worker.materials import Materials, gather
 from engine.compute.worker.memory import MemoryBook
 from engine.compute.worker.model_source import ModelSource
+from engine.compute.worker.purpose import purpose_of
 from engine.compute.worker.pushed import push_result
 from engine.compute.worker.results import When, evaluate, save_weights
 from engine.compute.worker.resume import Start, check_identity, choose, differences
@@ -140,7 +141,14 @@ class TrainSession:
         beside = partial(write_card, self.job, materials) if self.fresh else beside
         save_weights(self.job.tuner.kind, materials, self.folder.outputs, step, self.report, beside)
         write_adapter_file(
-            self.order, self.job, materials.folder, self.folder.outputs, step, self.report.values, self.report
+            self.order,
+            self.job,
+            materials.folder,
+            self.folder.outputs,
+            step,
+            self.report.values,
+            self.report,
+            partial(purpose_of, materials),
         )
         self.worker.check()
         self._evaluate("after", materials, lessons)

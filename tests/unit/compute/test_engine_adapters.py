@@ -1,13 +1,16 @@
 """Adapters in the engine: several in a batch, none mixed up, and what is kept of prompts is each one's own."""
 
+import copy
 import threading
 
 import pytest
+import tiny
 import torch
+import transformers as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lora_cases import base, save_peft
-from peft import PeftModel
+from lora_cases import base, save_peft, stir
+from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoTokenizer
 
 from engine.compute.inference.engine.engine import ArrowEngine, Limits
@@ -22,6 +25,7 @@ NAMES = ("a", "b", "c")
 KINDS = {"a": "all_linear", "b": "dora", "c": "rslora"}
 PROMPT = tuple(range(100, 140))
 COUNT = 8
+SIZES = {"vocab_size": 260, "hidden_size": 32, "num_attention_heads": 4, "max_position_embeddings": 128}
 
 
 def greedy_sampling(count: int = COUNT) -> Sampling:
@@ -82,6 +86,61 @@ def test_that_each_row_has_its_own_adapter(engine, references):
     found = [handle.whole().tokens for handle in handles]
     assert found == [references(name, PROMPT) for name in names]
     assert len(set(found)) == 4, "the adapters say something else each"
+
+
+@pytest.mark.parametrize("rank", [4, 40])
+def test_that_rows_have_their_own_heads(tmp_path, rank):
+    heads = {
+        "added": {"target_modules": ["q_proj", "lm_head"]},
+        "dora": {"target_modules": ["v_proj", "lm_head"], "use_dora": True},
+        "saved": {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]},
+    }
+    manager, right = LoRAManager(), [greedy(base(), PROMPT)]
+    for seed, (name, options) in enumerate(heads.items()):
+        folder = save_peft(tmp_path / name, seed=seed, rank=rank, **options)
+        right.append(greedy(PeftModel.from_pretrained(base(), str(folder)).eval(), PROMPT))
+        manager.register(name, folder)
+    tokenizer = AutoTokenizer.from_pretrained(resources_folder() / "demo" / "model")
+    with ArrowEngine(base(), tokenizer, Limits(blocks=48), manager) as engine:
+        handles = [engine.submit(asked(name)) for name in (None, *heads)]
+        assert [handle.whole().tokens for handle in handles] == right
+
+
+IN_LINE = {
+    "opt": lambda: tf.OPTConfig(
+        **SIZES, ffn_dim=48, num_hidden_layers=2, word_embed_proj_dim=32, bos_token_id=1, eos_token_id=2
+    ),
+    "qwen2_moe": lambda: tf.Qwen2MoeConfig(
+        **SIZES, intermediate_size=48, num_hidden_layers=2, num_key_value_heads=2, num_experts=4,
+        moe_intermediate_size=16, shared_expert_intermediate_size=24,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IN_LINE)
+def test_that_rows_that_lie_in_one_line_have_their_own_adapters(tmp_path, name):
+    torch.manual_seed(1)
+    model = tf.AutoModelForCausalLM.from_config(IN_LINE[name]()).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.2)
+    kinds = {
+        "low": {"target_modules": "all-linear"},
+        "high": {"target_modules": "all-linear", "r": 40},
+        "biases": {"target_modules": ["q_proj"], "bias": "all"},
+        "whole": {"target_modules": ["q_proj"], "modules_to_save": ["gate" if name == "qwen2_moe" else "fc1"]},
+    }
+    manager, prompts = LoRAManager(), [tuple(range(3 + n, 30 + 5 * n)) for n in range(5)]
+    right = [greedy(model, prompts[0])]
+    for seed, (kind, options) in enumerate(kinds.items()):
+        made = get_peft_model(copy.deepcopy(model), LoraConfig(**{"r": 4, "lora_alpha": 32} | options)).eval()
+        stir(made, seed)
+        made.save_pretrained(str(tmp_path / kind))
+        right.append(greedy(made, prompts[seed + 1]))
+        manager.register(kind, tmp_path / kind)
+    with ArrowEngine(model, tiny.make_tokenizer(), Limits(blocks=48, piece=16), manager) as engine:
+        handles = [engine.submit(asked(kind, prompts[n])) for n, kind in enumerate((None, *kinds))]
+        assert [handle.whole().tokens for handle in handles] == right
 
 
 @settings(max_examples=15, deadline=None)

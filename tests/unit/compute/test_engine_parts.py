@@ -127,6 +127,21 @@ def test_that_repetition_costs_what_it_costs_in_transformers(values, penalty, sa
     assert torch.allclose(chooser._penalised(logits), expected)
 
 
+@settings(deadline=None)
+@given(
+    LOGITS, st.sampled_from((1e-320, 1e-45, 1e-9, 0.5, 1.0)), st.sampled_from((1e-300, 1e-30, 0.01, 1.0, 10.0)),
+    st.sampled_from((0.0, 1e-320, 1.0, 2.0)), st.integers(0, 4),
+)  # fmt: skip
+def test_that_values_at_the_edge_still_choose_what_may_come(values, p, repetition, temperature, only):
+    allowed = torch.zeros(len(values), dtype=torch.bool)
+    allowed[[only, 0]] = True
+    sampling = Sampling(temperature=temperature, top_p=p, repetition=repetition, seed=1, presence=2, frequency=2)
+    chooser = Chooser(sampling, (0, 1, 2), [1, 3])
+    assert chooser.choose(torch.tensor(values), allowed)[0] in (0, only)
+    assert 0 <= chooser.choose(torch.tensor(values))[0] < len(values)
+    assert torch.isfinite(chooser._penalised(torch.tensor(values))).all()
+
+
 def test_that_presence_and_frequency_count_what_was_said():
     chooser = Chooser(Sampling(presence=0.5, frequency=0.25), (3,), [1, 1, 2])
     assert chooser._penalised(torch.zeros(4)).tolist() == [0.0, -1.0, -0.75, 0.0]

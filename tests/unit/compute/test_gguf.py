@@ -146,6 +146,12 @@ def test_that_what_would_differ_is_refused_by_name(tmp_path: Path) -> None:
     for more, code in (
         ({"model_type": "mamba"}, "gguf.family"),
         ({"rope_parameters": {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4}}, "gguf.rope"),
+        ({"model_type": "mistral", "sliding_window": 512, "layer_types": None}, "gguf.window"),
+        (
+            {"use_sliding_window": True, "sliding_window": 64, "max_window_layers": 1, "layer_types": None},
+            "gguf.window",
+        ),
+        ({"layer_types": ["sliding_attention"] * 4, "sliding_window": 64}, "gguf.window"),
     ):
         (changed / "config.json").write_text(json.dumps({**config, **more}))
         assert asked(path=str(changed), to=to) == code

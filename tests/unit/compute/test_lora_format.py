@@ -3,6 +3,7 @@
 import json
 import math
 import mmap
+import os
 import shutil
 
 import numpy as np
@@ -12,10 +13,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lora_cases import KINDS, save_peft
+from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 
 from engine.compute.lora import format as lora_format
-from engine.compute.lora.adapter import assemble
+from engine.compute.lora import quantised
+from engine.compute.lora.adapter import KNOWN, UNSUPPORTED, assemble
 from engine.compute.lora.format import LoRAFormat
 from engine.compute.lora.peft_folder import read_folder, write_folder
 from engine.contract.errors import UserError
@@ -151,6 +154,32 @@ def test_that_the_error_of_smaller_storage_is_what_the_card_states(folder, tmp_p
     assert (tmp_path / "small").stat().st_size < sum(t.numel() for t in read.tensors.values()) * 2.5 + 20_000
 
 
+def worst(one, other) -> float:
+    """The greatest relative error of a matrix."""
+    return max(quantised.error(tensor, other.tensors[name]) for name, tensor in one.tensors.items())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("storages", [("int8",), ("int4",), ("bf16", "int8"), ("int8", "int4"), ("fp16", "int4")])
+def test_that_the_stated_error_holds_for_any_digits_and_one_storage_after_another(tmp_path, dtype, storages):
+    read = made = small(dtype, rank=7)
+    for number, storage in enumerate(storages):
+        LoRAFormat.save(made, tmp_path / f"{number}", storage)
+        made = LoRAFormat.load(tmp_path / f"{number}", verify=True)
+    found = worst(read, made)
+    assert found <= made.card.storage_error * (1 + 1e-9)
+    assert len(storages) > 1 or made.card.storage_error == pytest.approx(found)
+
+
+@pytest.mark.parametrize("storage", ["int8", "int4"])
+def test_that_a_card_says_how_its_own_file_holds_the_matrices(tmp_path, storage):
+    LoRAFormat.save(small(torch.bfloat16), tmp_path / "few", storage)
+    few = LoRAFormat.load(tmp_path / "few")
+    assert few.card.dtype == storage
+    again = LoRAFormat.save(few, tmp_path / "again")
+    assert (again.dtype, again.storage_error) == ("bf16", few.card.storage_error)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     rank=st.integers(1, 9), length=st.integers(1, 200), seed=st.integers(0, 99), form=st.sampled_from(["int8", "int4"])
@@ -247,10 +276,54 @@ def row_changed(number, value):
         (row_changed(5, lambda shape: [shape[0] * 2, shape[1]]), "lora.file_broken"),
         (lambda text: b"[[1,2]]", "lora.file_broken"),
         (lambda text: b"nothing", "lora.file_broken"),
+        (lambda text: b"[" * 100_000 + b"]" * 100_000, "lora.file_broken"),
+        (row_changed(5, lambda shape: [float(side) for side in shape]), "lora.file_broken"),
+        (row_changed(6, 0.0), "lora.file_broken"),
+        (row_changed(1, ["a list"]), "lora.file_broken"),
     ],
 )
 def test_that_an_index_that_lies_is_refused(file, change, code):
     assert code in codes(refusal(LoRAFormat.load, rewritten(file, b"index", change)))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "code"),
+    [
+        (b"index", row_changed(2, "whole"), "lora.file_broken"),
+        (b"index", row_changed(0, "another"), "lora.file_broken"),
+        (b"index", lambda text: json.dumps([*json.loads(text), json.loads(text)[0]]).encode(), "lora.file_broken"),
+        (b"index", lambda text: b"[]", "lora.half"),
+        (b"card", lambda text: text.replace(b'"rank":4', b'"rank":5'), "lora.rank_other"),
+        (b"card", lambda text: text.replace(b'"alpha_pattern":{}', b'"alpha_pattern":{"(":1}'), "lora.file_broken"),
+        (b"card", lambda text: text.replace(b'"alpha_pattern":{}', b'"alpha_pattern":{".*":1e999}'), "lora.value"),
+        (b"peft", lambda text: text.replace(b"LORA", b"LOHA"), "lora.kind"),
+        (b"peft", lambda text: b'{"config": "{", "metadata": {}}', "lora.file_broken"),
+    ],
+)
+def test_that_texts_that_lie_are_found_though_the_hash_is_theirs(file, name, change, code):
+    def hashed(_old: bytes) -> bytes:
+        _, texts, slab = lora_format._open(file)
+        return lora_format._digest(texts, slab.numpy()).encode()
+
+    changed = rewritten(rewritten(file, name, change), b"sha256", hashed)
+    assert code in codes(refusal(LoRAFormat.verify, changed))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"name": "x" * 201}, {"metrics": {"loss": math.nan}}, {"description": "\udcff"}, {"embedding": (math.inf,)}],
+)
+def test_that_a_card_that_could_not_be_read_again_is_not_written(tmp_path, told):
+    adapter = small()
+    adapter.card = adapter.card.model_copy(update=told)
+    error = refusal(LoRAFormat.save, adapter, tmp_path / "one")
+    assert error.code == "lora.card"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_that_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert refusal(LoRAFormat.load, tmp_path / "pipe").code == "lora.file_broken"
 
 
 def test_that_a_card_with_rank_0_is_refused(file):
@@ -286,14 +359,42 @@ def test_that_values_too_large_for_the_storage_are_refused(tmp_path):
         ({"use_qalora": True}, "lora.option"),
         ({"layer_replication": [[0, 2]]}, "lora.option"),
         ({"init_lora_weights": "pissa_niter_4"}, "lora.option"),
+        ({"use_something_of_2028": True}, "lora.unknown_option"),
         ({"rank_pattern": {"(": 2}}, "lora.pattern"),
         ({"r": 0}, "lora.rank"),
         ({"r": 3}, "lora.rank_other"),
+        ({"r": True}, "lora.rank"),
+        ({"lora_alpha": None}, "lora.value"),
+        ({"lora_alpha": "much"}, "lora.value"),
+        ({"lora_alpha": math.nan}, "lora.value"),
+        ({"alpha_pattern": {"q_proj": math.inf}}, "lora.value"),
+        ({"alpha_pattern": {"q_proj": None}}, "lora.value"),
+        ({"alpha_pattern": ["q_proj"]}, "lora.value"),
+        ({"rank_pattern": "q_proj"}, "lora.value"),
+        ({"alpha_pattern": {"(?i)a": 2}}, "lora.pattern"),
+        ({"alpha_pattern": {"\ud800": 2}}, "lora.pattern"),
+        ({"use_dora": True}, "lora.half"),
     ],
 )
 def test_that_a_config_that_cannot_be_represented_is_refused_by_name(config, code):
     error = refusal(assemble, json.dumps(PLAIN | config), small().tensors, "bad")
     assert codes(error) == {code}
+
+
+def test_that_a_pattern_no_machine_can_look_for_is_refused():
+    with pytest.raises(UserError) as caught:
+        assemble(json.dumps(PLAIN | {"alpha_pattern": {"a{99999999999}": 2}}), small().tensors, "bad")
+    assert codes(caught.value) == {"lora.pattern"}
+
+
+def test_that_a_magnitude_is_refused_where_peft_would_leave_it_out():
+    tensors = small().tensors | {f"{STEM}.lora_magnitude_vector": torch.ones(3)}
+    assert "lora.half" in codes(refusal(assemble, json.dumps(PLAIN), tensors, "bad"))
+
+
+def test_that_a_base_whose_name_is_no_text_is_named_all_the_same(tmp_path):
+    adapter = assemble(json.dumps(PLAIN | {"base_model_name_or_path": "a\ud800b"}), small().tensors, "odd")
+    assert LoRAFormat.save(adapter, tmp_path / "one").base_model == "a?b"
 
 
 def test_that_all_problems_of_the_weights_are_listed():
@@ -328,6 +429,7 @@ def test_that_folders_without_what_they_need_are_refused(folder, tmp_path):
 def test_that_nothing_is_written_over(folder, file):
     assert refusal(LoRAFormat.save, read_folder(folder), file).code == "lora.exists"
     assert refusal(write_folder, read_folder(folder), folder).code == "lora.exists"
+    assert refusal(write_folder, read_folder(folder), file).code == "lora.exists"
 
 
 def test_that_a_half_written_file_never_takes_the_name(tmp_path, monkeypatch):
@@ -339,3 +441,9 @@ def test_that_a_half_written_file_never_takes_the_name(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         LoRAFormat.save(small(), tmp_path / "one")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_that_every_option_of_the_installed_peft_is_known_or_refused():
+    options = set(LoraConfig.__dataclass_fields__)
+    assert options <= KNOWN | set(UNSUPPORTED)
+    assert not KNOWN & set(UNSUPPORTED)

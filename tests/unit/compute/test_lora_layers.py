@@ -1,5 +1,6 @@
 """Layers with adapters: what peft computes, the base bit for bit without them, and rows that have one each."""
 
+import copy
 import json
 
 import pytest
@@ -116,7 +117,8 @@ def test_that_any_adapter_of_pefts_computes_the_same(rank, alpha, kind, rslora, 
     assert_near(logits(model, ids), wanted)
 
 
-def test_that_biases_trained_with_it_are_pefts(tmp_path):
+@pytest.mark.parametrize("dora", [False, True])
+def test_that_biases_trained_with_it_are_pefts(tmp_path, dora, monkeypatch):
     import transformers as tf
     from peft import LoraConfig, PeftModel, get_peft_model
 
@@ -127,7 +129,8 @@ def test_that_biases_trained_with_it_are_pefts(tmp_path):
         torch.manual_seed(1)
         return tf.Qwen2ForCausalLM(config).eval()
 
-    made = get_peft_model(fresh(), LoraConfig(r=3, target_modules=["q_proj"], bias="all", task_type="CAUSAL_LM"))
+    options = {"r": 3, "target_modules": ["q_proj"], "bias": "all", "use_dora": dora}
+    made = get_peft_model(fresh(), LoraConfig(**options, task_type="CAUSAL_LM"))
     stir(made, 4)
     made.save_pretrained(str(tmp_path / "peft"))
     model, ids = fresh(), tokens() % 99
@@ -137,7 +140,14 @@ def test_that_biases_trained_with_it_are_pefts(tmp_path):
     manager.activate("one")
     wanted = logits(PeftModel.from_pretrained(fresh(), str(tmp_path / "peft")).eval(), ids)
     assert_near(logits(model, ids), wanted)
-    assert (wanted - logits(fresh(), ids)).abs().max() > 1e-3
+    plain = logits(fresh(), ids)
+    assert (wanted - plain).abs().max() > 1e-3
+    for masked in (64, 0):
+        monkeypatch.setattr(plans, "MASKED_RANKS", masked)
+        manager.remove()
+        manager.inject(model)
+        with manager.request(rows=["one", None]):
+            assert_near(logits(model, ids), torch.stack([wanted[0], plain[1]]))
 
 
 @settings(max_examples=8, deadline=None)
@@ -267,6 +277,14 @@ def test_that_an_fp32_adapter_on_a_bf16_base_computes_as_in_peft(manager, files)
         manager.inject(base().bfloat16())
         manager.activate("a")
         torch.testing.assert_close(logits(manager.host.model), logits(model), rtol=2e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("kind", ["dora", "dora_embedding"])
+def test_that_doras_gains_keep_their_digits_on_a_bf16_base(tmp_path, kind):
+    adapter, half = read_folder(save_peft(tmp_path / "peft", kind)), base().bfloat16()
+    wanted, found = Host(copy.deepcopy(half).float()).gains(adapter), Host(half).gains(adapter)
+    for path, gain in wanted.items():
+        torch.testing.assert_close(found[path].float(), gain, rtol=1e-5, atol=0)
 
 
 def test_that_gradients_pass_through(manager):

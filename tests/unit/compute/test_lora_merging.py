@@ -11,6 +11,8 @@ from lora_cases import base, save_peft
 from test_lora_format import refusal, small
 from test_lora_layers import assert_near, logits
 
+from engine.compute.lora.adapter import Factors
+from engine.compute.lora.format import LoRAFormat
 from engine.compute.lora.injection import Host
 from engine.compute.lora.merging import change_error, diff, merge, merge_into, shrink
 from engine.compute.lora.peft_folder import read_folder, write_folder
@@ -121,6 +123,33 @@ def test_that_merging_into_the_base_is_pefts(tmp_path, kind):
     assert_near(logits(model), logits(theirs))
 
 
+TIED = {
+    "head": ({"target_modules": ["q_proj", "lm_head"]}, False),
+    "embeddings": ({"target_modules": ["q_proj", "embed_tokens"]}, False),
+    "head_whole": ({"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}, False),
+    "embeddings_whole": ({"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]}, False),
+    "both_apart": ({"target_modules": ["q_proj"], "modules_to_save": ["lm_head", "embed_tokens"]}, False),
+    "both_alike": (
+        {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"], "ensure_weight_tying": True}, True,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TIED)
+def test_that_a_base_with_tied_weights_answers_as_with_the_adapter(tmp_path, case):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    options, tied = TIED[case]
+    folder, model = save_peft(tmp_path / "peft", **options), base()
+    wanted = logits(PeftModel.from_pretrained(base(), str(folder)).eval())
+    merge_into(model, read_folder(folder))
+    assert_near(logits(model), wanted)
+    assert (model.lm_head.weight is model.model.embed_tokens.weight) == tied
+    model.save_pretrained(tmp_path / "model")
+    assert_near(logits(AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32).eval()), wanted)
+
+
 def test_that_merging_a_part_into_the_base_is_the_weight_at_work(tmp_path):
     for kind in ("all_linear", "dora"):
         adapter, model, host = read_folder(save_peft(tmp_path / kind, kind)), base(), Host(base())
@@ -146,6 +175,67 @@ def test_that_shrinking_keeps_within_the_budget_and_takes_no_rank_too_many(budge
     values = torch.linalg.svdvals(adapter.modules[path].delta().double())
     if rank > 1:
         assert float(values[rank - 1 :].norm() / values.norm()) > budget * 0.999, "one rank less would do"
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("budget", [0.0, 0.001, 0.01, 0.3])
+def test_that_the_budget_holds_for_matrices_of_half_precision(dtype, budget):
+    adapter = small(dtype, rank=8, lora_alpha=11)
+    adapter.tensors[next(iter(adapter.tensors))][5:].mul_(0.01)
+    made, lost = shrink(adapter, budget)
+    found = change_error(adapter, made)
+    assert found <= budget + 1e-6
+    assert max(lost.values()) == pytest.approx(found, abs=1e-6)
+    assert made.card.storage_error == pytest.approx(found, abs=1e-6)
+
+
+def test_that_a_large_alpha_fits_into_small_digits():
+    _, lost = shrink(small(torch.float16, rank=8, lora_alpha=4e5), 0.5)
+    assert 0 < max(lost.values()) <= 0.5
+
+
+@pytest.mark.parametrize("options", [{"layers_to_transform": [0]}, {"exclude_modules": ["v_proj"]}])
+def test_that_a_merged_adapter_loads_whatever_the_first_one_left_out(tmp_path, options):
+    from peft import PeftModel
+
+    first = read_folder(save_peft(tmp_path / "first", "plain", **options))
+    second = read_folder(save_peft(tmp_path / "second", "all_linear"))
+    write_folder(merge({"first": first, "second": second}), tmp_path / "made")
+    model, host = PeftModel.from_pretrained(base(), str(tmp_path / "made")).eval(), Host(base())
+    remade = read_folder(tmp_path / "made")
+    host.inject(remade)
+    host.switch.default = host.select([Part("x", remade)])
+    assert_near(logits(model), logits(host.model))
+
+
+@pytest.mark.parametrize("kind", ["dora", "factor_bias", "whole"])
+def test_that_what_is_no_product_differs_too(tmp_path, kind):
+    one = read_folder(save_peft(tmp_path / "one", kind))
+    other = read_folder(tmp_path / "one")
+    assert {it.distance for it in diff(one, other).values()} == {0.0}
+    parts = [part for it in other.modules.values() for part in (it.magnitude, it.bias) if part is not None]
+    parts += [part for more in other.whole.values() for part in more.values()]
+    for part in parts:
+        part.mul_(2)
+    found = {path: it.distance for path, it in diff(one, other).items()}
+    assert {path for path, distance in found.items() if distance == 0} == set(one.modules)
+    assert [distance for distance in found.values() if distance] == [pytest.approx(0.5)] * len(parts)
+
+
+def test_that_adapters_of_other_bases_are_refused_together():
+    one, narrow = small(), small()
+    narrow.modules = {path: Factors(part.a[:, :8], part.b, 1.0) for path, part in narrow.modules.items()}
+    for method in ("linear", "cat", "svd", "ties", "dare_linear", "dare_ties"):
+        error = refusal(merge, {"one": one, "narrow": narrow}, method=method)
+        assert error.code == "lora.merge_bases"
+        assert "[16, 8]" in error.text
+
+
+def test_that_long_names_and_seeds_are_taken(tmp_path):
+    names = ["x" * 150, "y" * 150]
+    made = merge({name: small() for name in names}, method="dare_linear", seed=10**30)
+    LoRAFormat.save(made, tmp_path / "one")
+    assert LoRAFormat.load(tmp_path / "one").card.name == f"{names[0]} + {names[1]}"[:200]
 
 
 def test_that_a_shrunk_adapter_has_its_own_rank_by_module_and_goes_to_peft(adapters, tmp_path):
@@ -217,3 +307,22 @@ def test_that_a_merged_card_says_what_it_is_of(adapters):
     made = merge({name: adapters[name] for name in "ab"})
     assert made.card.name == "a + b"
     assert json.loads(made.config_text)["use_rslora"] is False
+
+
+def test_that_a_merged_card_says_what_all_of_them_say(adapters):
+    a, b = adapters["a"], adapters["b"]
+    kept = a.card, b.card
+    try:
+        a.card = a.card.model_copy(
+            update={"run": "one", "licence": "mit", "datasets": {"x": "1"}, "embedding": (1.0, 0.0)}
+        )
+        b.card = b.card.model_copy(update={"run": "two", "licence": "apache-2.0", "datasets": {"y": "2"},
+                                           "description": "Recipes", "embedding": (0.0, 1.0)})  # fmt: skip
+        card = merge({"a": a, "b": b}, [3.0, -1.0], "cat").card
+        assert (card.run, card.licence, card.description) == ("", "apache-2.0 AND mit", "Recipes")
+        assert (card.datasets, card.embedding) == ({"x": "1", "y": "2"}, (0.75, 0.25))
+        b.card = b.card.model_copy(update={"embedding": ()})
+        assert merge({"a": a, "b": b}).card.embedding == ()
+        assert merge({"a": a}).card.embedding == (1.0, 0.0)
+    finally:
+        a.card, b.card = kept

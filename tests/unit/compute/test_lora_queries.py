@@ -1,7 +1,9 @@
 """Adapters through helper queries, as `forge adapter` asks them."""
 
 import json
+import math
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,8 +11,11 @@ from lora_cases import DEMO, save_peft
 from safetensors.torch import load_file
 from test_lora_layers import logits
 
+from engine.compute.lora.format import LoRAFormat
 from engine.compute.lora.injection import base_hash
+from engine.compute.worker import adapter_file
 from engine.compute.worker.queries import answer
+from engine.contract.lora_card import LoRACard
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,8 @@ def test_that_adapters_are_merged_into_a_model_that_stands_alone(folders, tmp_pa
     from engine.compute.lora.merging import merge_into
     from engine.compute.lora.peft_folder import read_folder
 
+    (tmp_path / ".model.making").mkdir()
+    (tmp_path / ".model.making/model-00009.safetensors").write_text("of a merge that was cut off")
     asked("merge_adapters", paths=[folders["a"], folders["dora"]], to=tmp_path / "model", into=DEMO)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
     merged = AutoModelForCausalLM.from_pretrained(tmp_path / "model").eval()
@@ -103,7 +110,35 @@ def test_that_adapters_are_merged_into_a_model_that_stands_alone(folders, tmp_pa
         merge_into(wanted, read_folder(folders[name]))
     assert torch.equal(logits(merged), logits(wanted))
     assert (tmp_path / "model/tokenizer.json").is_file()
+    assert not (tmp_path / "model/model-00009.safetensors").exists()
     assert refused("merge_adapters", paths=[folders["a"]], to=tmp_path / "model", into=DEMO) == "lora.exists"
+
+
+def test_that_one_named_twice_counts_twice(folders, tmp_path):
+    made = asked("merge_adapters", paths=[folders["a"]] * 3, to=tmp_path / "thrice.arrow")
+    (folder,) = {tmp_path / "once"}
+    asked("write_adapter", path=folders["a"], to=folder)
+    found = asked("compare_adapters", one=folder, other=tmp_path / "thrice.arrow")
+    assert all(one["norms"][1] == pytest.approx(9 * one["norms"][0], rel=1e-5) for one in found["modules"])
+    assert made["card"]["name"].count("a") >= 3
+    code = refused("merge_adapters", paths=[folders["a"]] * 2, weights=[1.0], to=tmp_path / "x.arrow")
+    assert code == "lora.merge_counts"
+
+
+def test_that_a_name_too_long_leaves_no_file(folders, tmp_path):
+    assert refused("write_adapter", path=folders["a"], to=tmp_path / "x.arrow", name="n" * 201) == "lora.card"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_that_a_run_whose_loss_is_no_number_gives_a_card_that_can_be_read():
+    source = SimpleNamespace(hub="local", path="/data/rows.jsonl", version=None)
+    job = SimpleNamespace(
+        model=SimpleNamespace(path="/models/base", hub="local"), data=SimpleNamespace(train=[source]),
+        outputs=SimpleNamespace(push=SimpleNamespace(licence="mit")),
+    )  # fmt: skip
+    order, metrics = SimpleNamespace(spec=SimpleNamespace(name="run"), run="r1"), {"loss": math.nan, "accuracy": 0.5}
+    card = adapter_file._card(LoRACard(rank=2, alpha=4), order, job, DEMO, metrics)
+    assert LoRACard.model_validate_json(card.model_dump_json()).metrics == {"accuracy": 0.5}
 
 
 def test_that_bad_orders_are_refused(folders, tmp_path):
@@ -116,3 +151,29 @@ def test_that_bad_orders_are_refused(folders, tmp_path):
     assert refused("write_adapter", path=folders["a"], to=folders["b"]) == "lora.exists"
     into = {"paths": [folders["a"]], "to": tmp_path / "m", "into": tmp_path}
     assert refused("merge_adapters", **into) == "model.no_config"
+
+
+def test_that_a_description_takes_the_place_of_what_a_run_knew(folders, tmp_path):
+    first, second, third = (tmp_path / f"{name}.lora.arrow" for name in "abc")
+    asked("write_adapter", path=folders["a"], to=first)
+    adapter = LoRAFormat.load(first)
+    adapter.card = adapter.card.model_copy(update={"embedding": (0.5, 1.0)})
+    LoRAFormat.save(adapter, second)
+    asked("write_adapter", path=second, to=third, storage="bf16")
+    assert LoRAFormat.load(third).card.embedding == (0.5, 1.0)
+    third.unlink()
+    asked("write_adapter", path=second, to=third, description="Recipes of noodles")
+    assert LoRAFormat.load(third).card.embedding == ()  # an instance makes it of the description
+
+
+@pytest.mark.parametrize("storage", ["int8", "int4"])
+def test_that_a_copy_keeps_its_digits(folders, tmp_path, storage):
+    first, again, plain = (tmp_path / f"{name}.lora.arrow" for name in "abc")
+    made = asked("write_adapter", path=folders["a"], to=first, storage=storage)
+    copied = asked("write_adapter", path=first, to=again, name="another", description="dates")
+    assert (copied["card"]["dtype"], copied["card"]["name"]) == (storage, "another")
+    assert copied["bytes"] < made["bytes"] * 1.1
+    assert copied["card"]["storage_error"] == pytest.approx(made["card"]["storage_error"], rel=1e-3)
+    before, after = (LoRAFormat.load(file).modules for file in (first, again))
+    assert all(torch.allclose(before[path].a, after[path].a, rtol=1e-5) for path in before)
+    assert asked("write_adapter", path=first, to=plain, storage="fp32")["card"]["dtype"] == "fp32"

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import tiny
 import torch
+import transformers as tf
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig, MambaConfig, MambaForCausalLM
 
 from engine.compute.inference import generate, offline, sampling
 from engine.compute.inference.base import load_model, load_tokenizer
+from engine.compute.inference.engine.engine import ArrowEngine
 from engine.compute.inference.generate import Generator
 from engine.compute.inference.sampling import Sampling, sample
+from engine.contract.errors import UserError
 from engine.contract.paths import resources_folder
 
 FOLDER = resources_folder() / "demo" / "model"
@@ -118,3 +122,27 @@ def test_which_models_the_engine_can_ask() -> None:
     assert offline.fits(sliding)
     sliding.config._attn_implementation = "flash_attention_2"
     assert not offline.fits(sliding)
+
+
+OLD_MODELS = {
+    "local_attention": lambda: tf.GPTNeoConfig(
+        vocab_size=260, hidden_size=32, num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]],
+        window_size=8,
+    ),
+    "bloom": lambda: tf.BloomConfig(vocab_size=260, hidden_size=32, n_layer=2, n_head=4),
+    "falcon": lambda: tf.FalconConfig(
+        vocab_size=260, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, alibi=True
+    ),
+    "no_cache": lambda: tf.OpenAIGPTConfig(vocab_size=260, n_embd=32, n_layer=2, n_head=4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OLD_MODELS)
+def test_that_a_model_whose_rows_cannot_be_masked_is_asked_by_transformers_and_never_wrongly(name: str) -> None:
+    torch.manual_seed(0)
+    model = tf.AutoModelForCausalLM.from_config(OLD_MODELS[name]()).eval()
+    model.generation_config.eos_token_id = None
+    assert not offline.fits(model)
+    with pytest.raises(UserError) as caught:
+        ArrowEngine(model, tiny.make_tokenizer(), thread=False)
+    assert caught.value.code == "inference.architecture"

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 import socket
 import threading
@@ -11,13 +12,14 @@ import pytest
 import torch
 from lora_cases import DEMO, base, save_peft
 from peft import PeftModel
-from serving_cases import ASKED, LONG, QUESTION, adapter, client, job_of, opened, plain, said, wait_for
+from serving_cases import ASKED, LONG, OWN, QUESTION, adapter, client, job_of, key, opened, plain, said, wait_for
 
 from engine.compute.lora.format import LoRAFormat
 from engine.compute.lora.injection import base_hash
 from engine.compute.serving import counts, tracing
 from engine.compute.serving.runner import Server, bind
 from engine.contract.errors import Refused, UserError
+from engine.contract.held_adapters import AdapterChanges, HeldAdapter
 
 COUNT = 12
 
@@ -304,3 +306,94 @@ def test_that_a_prompt_of_one_adapter_is_not_reused_for_another(server, expected
         for name in ("dates", "demo", "other"):
             assert said(server, name, QUESTION, COUNT) == expected[name]
     assert server.desk.served.engine.metrics.cache.found > 0
+
+
+@pytest.mark.parametrize("where", ["~nobody-of-this-name/x", "x" * 300, "/" + "y" * 3000, "a\0b", "/nowhere/at/all"])
+def test_that_a_path_that_cannot_be_is_told_as_one_that_is_not_there(server, where):
+    with plain(server) as http:
+        error = http.post("/v1/adapters", json={"name": "new", "path": where}).json()["error"]
+    assert (error["code"], error["param"]) == ("lora.missing", "path")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes among the files here")
+@pytest.mark.parametrize("inside", [False, True])
+def test_that_a_pipe_is_refused_and_nobody_waits_for_it(server, files, tmp_path, inside):
+    """Reading it would never end, and the next adapter waited for its end."""
+    pipe = tmp_path / ("adapter_config.json" if inside else "pipe.lora.arrow")
+    os.mkfifo(pipe)
+    with plain(server) as http:
+        found = http.post("/v1/adapters", json={"name": "pipe", "path": str(tmp_path if inside else pipe)})
+        error = found.json()["error"]
+        assert (found.status_code, error["code"], error["param"]) == (400, "lora.file_broken", "path")
+        assert http.post("/v1/adapters", json={"name": "new", "path": path(files, "third")}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        ({"path": "\ud800"}, "path"), ({"path": ""}, "path"), ({"replace": "yes"}, "replace"),
+        ({"replace": 1}, "replace"), ({"name": "a/b"}, "name"), ({"body": 1}, "body"),
+    ],
+)  # fmt: skip
+def test_that_what_is_wrong_with_an_adapter_is_told_by_its_name(server, files, more, place):
+    body = json.dumps({"name": "new", "path": path(files, "third"), **more})
+    with plain(server) as http:
+        found = http.post("/v1/adapters", content=body, headers={"content-type": "application/json"})
+    assert (found.status_code, found.json()["error"]["param"]) == (400, place)
+    assert "new" not in server.models
+
+
+@pytest.mark.parametrize(
+    ("weights", "status", "place"),
+    [
+        ({"dates": -1e300}, 400, "adapters.dates"), ({"dates": 101.0}, 400, "adapters.dates"),
+        ({"no": 1.0}, 404, "adapters"),
+    ],
+)  # fmt: skip
+def test_that_a_blend_that_cannot_be_is_refused(server, weights, status, place):
+    with plain(server) as http:
+        body = {"model": "demo", "messages": ASKED, "max_tokens": 2, "adapters": weights}
+        found = http.post("/v1/chat/completions", json=body)
+        assert (found.status_code, found.json()["error"]["param"]) == (status, place)
+
+
+# What people made of them while it served is told, and taken up again.
+
+
+def test_that_changes_are_those_of_people(server, files):
+    book = server.desk.served.book
+    assert server.changes == AdapterChanges()
+    book.add("late", path(files, "third"), source="/where/it/lies")
+    book.add("dates", path(files, "third"), replace=True)
+    book.remove("other")
+    late, dates = server.changes.loaded[1], server.changes.loaded[0]
+    assert (dates.name, dates.path, late.source) == ("dates", path(files, "third"), "/where/it/lies")
+    assert server.changes.dropped == ["dates", "other"]
+    book.remove("late")
+    book.remove("dates")
+    book.add("dates", path(files, "dates"))  # the same file again is a version of its own
+    assert [one.name for one in server.changes.loaded] == ["dates"]
+
+
+def test_that_changes_are_taken_up_and_what_is_gone_keeps_nothing_from_serving(files):
+    adapters = [{"name": name, "path": path(files, name)} for name in ("dates", "other")]
+    job = job_of(adapters=[*adapters, {"name": "torn", "path": "/nowhere"}])
+    server = Server.open(DEMO, job, own_key=OWN, device=torch.device("cpu"), dropped=["other", "torn"])
+    try:
+        held = [HeldAdapter(name="late", path=path(files, "third")), HeldAdapter(name="gone", path="/nowhere")]
+        lost = server.take_up(held)
+        assert {name: error.code for name, error in lost.items()} == {"gone": "lora.missing"}
+        assert server.models == ["demo", "dates", "late", "auto"]
+        assert server.changes == AdapterChanges(loaded=held[:1], dropped=["other", "torn"])
+    finally:
+        server.stop(0)
+
+
+def test_that_only_the_controller_says_where_an_adapter_lies(files):
+    other = key(scopes=["adapters"])
+    with opened([other]) as server:
+        for number, secret in enumerate((OWN, other.key)):
+            with plain(server, secret) as http:
+                wish = {"name": f"a{number}", "path": path(files, "third"), "source": "/secret"}
+                assert http.post("/v1/adapters", json=wish).status_code == 200
+        assert [one.source for one in server.changes.loaded] == ["/secret", ""]

@@ -15,7 +15,8 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from serving_cases import ASKED, QUESTION, client, opened, plain, said
 
 from engine.compute.lora.router import embed
-from engine.compute.serving.tools import CallStream
+from engine.compute.serving.bodies import Tool
+from engine.compute.serving.tools import CallStream, forced_call
 
 TOOL = {
     "type": "function",
@@ -128,6 +129,20 @@ def test_that_logit_bias_bans_and_forces_tokens(server, asking):
         said(server, logit_bias={"999999": 1})
 
 
+def test_that_bytes_of_tokens_together_are_the_text_also_within_a_character(server, asking):
+    tokenizer = server.desk.served.tokenizer
+    ids = tokenizer("装 😀", add_special_tokens=False)["input_ids"]
+    assert len(ids) > 3, "a character of several tokens"
+    raw = b""
+    for token in ids:
+        found = asking.chat.completions.create(
+            model="demo", messages=ASKED, max_tokens=1, temperature=0, logit_bias={str(token): 100}, logprobs=True
+        )
+        (one,) = found.choices[0].logprobs.content
+        raw += bytes(one.bytes)
+    assert raw.decode().strip() == "装 😀"
+
+
 def test_that_an_answer_has_the_shape_of_its_schema(asking):
     schema = {"type": "object", "properties": {"b": {"type": "boolean"}, "a": {"enum": ["x", "y"]}},
               "required": ["b", "a"], "additionalProperties": False}  # fmt: skip
@@ -163,6 +178,28 @@ def test_that_a_forced_tool_is_called_with_arguments_that_fit(asking, choice, st
         assert found.choices[0].message.content is None
     assert call.function.name == "weather"
     assert json.loads(call.function.arguments)["town"] in ("Rome", "Oslo")
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "arguments"),
+    [
+        ('{"name": "g", "arguments": {"x": "f', "g", '{"x": "f'), ('{"name": "g", "arguments": {', "g", "{"),
+        ('{"name": "g"', "g", ""), ('{"name": "', "", ""), ('{"na', "", ""), ("", "", ""),
+        ('{"name": "g", "arguments": {"x": 1}}', "g", '{"x": 1}'), ('{"name": "name", "arguments": {}', "name", "{}"),
+    ],
+)  # fmt: skip
+def test_that_a_forced_call_that_is_cut_off_names_the_tool_that_was_named(text, name, arguments):
+    known = [Tool.model_validate({"type": "function", "function": {"name": one}}) for one in ("f", "g", "name")]
+    found = forced_call(text, known)
+    assert (name, arguments) == ("", "") if found is None else (found.name, found.arguments) == (name, arguments)
+
+
+def test_that_a_forced_call_is_not_cut_by_a_stop(asking):
+    with pytest.raises(openai.BadRequestError) as caught:
+        asking.chat.completions.create(
+            model="demo", messages=ASKED, tools=[TOOL], tool_choice="required", stop=['"'], max_tokens=9
+        )
+    assert caught.value.param == "stop"
 
 
 def test_that_tools_stand_in_the_prompt_unless_none_may_be_called(asking):

@@ -1,5 +1,7 @@
 """What is not understood, and how that is said: by name, by place, all at once, in OpenAI's form."""
 
+import json
+
 import pytest
 from fastapi.exceptions import RequestValidationError
 from hypothesis import HealthCheck, given, settings
@@ -83,6 +85,7 @@ def test_that_every_problem_is_listed(http):
         ({"adapters": {"a": 1.0}, "model": "auto"}, "adapters"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages.0.content"),
+        ({"repetition_penalty": 1e-300}, "repetition_penalty"),
         ({"messages": [{"role": "assistant"}]}, "messages.0"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages.0.tool_call_id"),
     ],
@@ -103,6 +106,16 @@ SENSIBLE = st.fixed_dictionaries(
 )  # fmt: skip
 OURS = {"repetition_penalty": "repetition", "presence_penalty": "presence", "frequency_penalty": "frequency",
         "ignore_eos": "ignore_end"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "more", [{"top_p": 1e-320}, {"temperature": 1e-320}, {"repetition_penalty": 0.01, "top_p": 1e-9}]
+)
+def test_that_values_at_the_edge_are_answered(http, more):
+    asked = {"model": "demo", "messages": ASKED, "max_tokens": 2, "response_format": {"type": "json_object"}, **more}
+    found = http.post("/v1/chat/completions", json=asked)
+    assert found.status_code == 200, found.text
+    assert found.json()["choices"][0]["message"]["content"].startswith("{")
 
 
 @settings(max_examples=100, deadline=None)
@@ -214,3 +227,106 @@ def test_that_the_server_keeps_what_its_description_says(server):
         ask()
         tried.add(operation.label)
     assert len(tried) >= 15
+
+
+def test_that_arguments_in_each_other_are_refused_and_never_a_bug():
+    """As deep as JSON is read, in steps past every place that gives up on the way."""
+    with opened(model={"template": "qwen3"}) as server, plain(server) as http:
+        for depth in range(960, 1000, 3):
+            call = {"name": "f", "arguments": '{"a":' * depth + "1" + "}" * depth}
+            told = {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": call}]}
+            asked = {"model": "demo", "messages": [*ASKED, told], "max_tokens": 1}
+            found = http.post("/v1/chat/completions", json=asked)
+            assert found.status_code == 400, (depth, found.text)
+            error = found.json()["error"]
+            assert error["code"] in ("context_length_exceeded", "invalid_value"), (depth, error)
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value", "place"),
+    [
+        ("chat/completions", "stop", 5, "stop"), ("chat/completions", "stop", ["a", None], "stop.1"),
+        ("chat/completions", "tool_choice", "any", "tool_choice"),
+        ("chat/completions", "tool_choice", {"type": "allowed_tools"}, "tool_choice.type"),
+        ("completions", "prompt", 5, "prompt"), ("completions", "prompt", {}, "prompt"),
+        ("completions", "prompt", [], "prompt"), ("completions", "prompt", ["a", 5], "prompt.1"),
+        ("completions", "prompt", [5, "a"], "prompt.1"), ("completions", "prompt", [[5], [True]], "prompt.1.0"),
+        ("completions", "prompt", [True], "prompt"), ("completions", "prompt", "a\x07", "prompt"),
+        ("embeddings", "input", [1.5], "input"), ("embeddings", "input", ["a"] * 2049, "input"),
+    ],
+)  # fmt: skip
+def test_that_a_wrong_value_is_told_once_and_by_the_parameters_own_name(http, path, name, value, place):
+    """Of a parameter that may have several forms, of the one that was given."""
+    rest = {"chat/completions": {"messages": ASKED}}.get(path, {})
+    found = http.post(f"/v1/{path}", json={"model": "demo", **rest, name: value})
+    error = found.json()["error"]
+    assert (found.status_code, error["param"]) == (400, place)
+    assert all(one["field"].startswith(name) for one in error["forge"]["problems"])
+    assert "[" not in error["message"] + place
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("store", 0), ("best_of", True), ("best_of", 1.0), ("echo", 0), ("echo", ""), ("metadata", [])]
+)
+def test_that_only_the_very_value_asks_for_nothing(http, name, value):
+    assert refused(http, **{name: value})["param"] == name
+
+
+def test_that_what_asks_for_nothing_does_so_of_a_whole_request_only(http):
+    assert refused(http, messages=[{**ASKED[0], "store": False}])["param"] == "messages.0.store"
+    form = {"type": "text", "echo": False}
+    assert refused(http, response_format=form)["param"] == "response_format.echo"
+
+
+BODY = json.dumps({"model": "demo", "messages": ASKED, "max_tokens": 1})
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "detail"),
+    [
+        (b"", "application/json", "empty"), (b" ", "application/json", "empty"),
+        (BODY, None, "does not say what it is"), (BODY, "text/plain", "'text/plain'"),
+        (BODY.encode("utf-16-le"), "application/json", "character 1"), (BODY + "x", "application/json", "Extra data"),
+        ("[" * 100_000, "application/json", "brackets"), ('{"model": NaN}', "application/json", "NaN"),
+        ('{"n": ' + "9" * 5000 + "}", "application/json", "digits"),
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_that_what_is_no_json_is_told_with_the_reason(http, body, kind, detail):
+    headers = {"content-type": kind} if kind else {}
+    found = http.post("/v1/chat/completions", content=body, headers=headers)
+    error = found.json()["error"]
+    assert (found.status_code, error["code"]) == (400, "serve.not_json")
+    assert detail in error["message"]
+    assert "application/json" in error["message"]
+
+
+def test_that_a_name_given_twice_is_refused_and_none_of_its_values_taken(http):
+    twice = '{"model": "none", "messages": [{"role": "system", "role": "user", "content": "x"}], "model": "demo"}'
+    found = http.post("/v1/chat/completions", content=twice, headers={"content-type": "application/json"})
+    error = found.json()["error"]
+    assert (found.status_code, error["code"]) == (400, "invalid_value")
+    assert {one["field"] for one in error["forge"]["problems"]} == {"model", "role"}
+
+
+def test_that_a_shape_that_cannot_be_is_told_by_its_parameter(http):
+    form = {"type": "json_schema", "json_schema": {"schema": {"type": "nothing"}}}
+    assert refused(http, response_format=form)["param"] == "response_format"
+    many = {"anyOf": [{"type": "object", "properties": {f"name{n}": {"type": "string"}}} for n in range(3000)]}
+    form = {"type": "json_schema", "json_schema": {"schema": many}}  # large, and too much while it is answered
+    assert refused(http, response_format=form)["param"] == "response_format"
+
+
+def test_that_each_prompt_counts_also_the_same_again(http):
+    def used(*prompts):
+        asked = {"model": "demo", "prompt": list(prompts), "max_tokens": 1, "n": 2}
+        return http.post("/v1/completions", json=asked).json()["usage"]["prompt_tokens"]
+
+    assert used("one two", "one two") == 2 * used("one two")
+
+
+@pytest.mark.parametrize("path", ["tokenize", "models/a%2Fb", "models/none"])
+def test_that_a_model_that_is_not_there_is_told_everywhere(http, path):
+    body = {"model": "none", "text": "x"}
+    found = http.post(f"/v1/{path}", json=body) if path == "tokenize" else http.get(f"/v1/{path}")
+    assert (found.status_code, found.json()["error"]["code"]) == (404, "model_not_found")

@@ -9,7 +9,7 @@ import openai
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving_cases import ASKED, OWN, client, held, job_of, key, opened, plain, said, wait_for
+from serving_cases import ASKED, OWN, adapter, client, held, job_of, key, opened, plain, said, wait_for
 
 from engine.compute.inference.engine.requests import Asked, Handle
 from engine.compute.inference.engine.waiting import Queue
@@ -122,6 +122,9 @@ def test_that_a_key_reaches_what_its_scopes_say_and_nothing_else(server, scope):
 def test_that_health_needs_no_key(server):
     with plain(server, None) as http:
         assert [http.get(path).status_code for path in ("/health", "/ready")] == [200, 200]
+        assert [(found.status_code, found.content) for found in map(http.head, ("/health", "/ready"))] == [
+            (200, b"")
+        ] * 2
         assert http.get("/metrics").status_code == 401
 
 
@@ -158,6 +161,13 @@ def test_that_more_requests_than_a_minute_allows_are_refused_with_when_to_come_a
     assert ask(server, other.key).status_code == 200
     with pytest.raises(openai.RateLimitError):
         client(server, one.key).chat.completions.create(**CHAT)
+
+
+def test_that_a_key_and_the_one_in_its_place_make_no_more_requests_than_one(server):
+    old, new = key(13, requests_per_minute=2), key(14, requests_per_minute=2)
+    heir = new.about.model_copy(update={"counted_as": old.about.hash})
+    server.set_keys([old.about, heir])
+    assert [ask(server, secret).status_code for secret in (old.key, new.key, old.key, new.key)] == [200, 200, 429, 429]
 
 
 def test_that_tokens_of_prompts_and_answers_count(server):
@@ -250,3 +260,19 @@ def test_that_an_expired_key_is_refused_over_the_wire(server):
     found = ask(server, one.key)
     assert (found.status_code, found.json()["error"]["code"]) == (401, "expired_api_key")
     assert said(server, count=1) is not None
+
+
+def test_that_where_adapters_are_and_what_others_asked_is_for_who_may_change_them(tmp_path):
+    asks, changes = key(1, tenant="acme", scopes=("inference",)), key(2, tenant="beta")
+    adapters = [{"name": "one", "path": str(adapter(tmp_path, "one", 1))}]
+    with opened([asks, changes], adapters=adapters) as server:
+        said(server, "one", count=1)
+
+        def told(secret):
+            with plain(server, secret) as http:
+                (found,) = http.get("/v1/adapters").json()["adapters"]
+            return found
+
+        assert (told(changes.key)["requests"], told(changes.key)["path"]) == (1, adapters[0]["path"])
+        assert (told(asks.key)["requests"], told(asks.key)["path"]) == (0, "")
+        assert told(asks.key)["name"] == "one"

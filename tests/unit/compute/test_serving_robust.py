@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from serving_cases import ASKED, LONG, OWN, client, held, key, opened, plain, said, wait_for
 
 from engine.compute.inference.engine.passes import Passes
-from engine.compute.serving import door, hearing, patient
+from engine.compute.serving import desk, door, hearing, patient
 from engine.compute.serving.bodies import Text
 from engine.contract.errors import UserError
 
@@ -124,11 +124,59 @@ def test_that_one_who_sends_slowly_is_told_so(server, monkeypatch):
     assert server.desk.busy == 0
 
 
+def test_that_those_who_send_slowly_keep_nobody_out(monkeypatch):
+    with opened(parallel=1, waiting=1, body_kb=64) as server:
+        slow = [raw(server, b"{", length=100) for _ in range(8)]
+        wait_for(lambda: server.desk.arriving == len(slow))
+        assert said(server, count=2)
+        monkeypatch.setattr(desk, "MOST_ARRIVING", 100_000)  # memory for them has an end
+        large = [raw(server, b"{" * 60_000, length=65_000)]
+        wait_for(lambda: server.desk.arriving > 60_000)
+        large.append(raw(server, b"{" * 60_000, length=65_000, more="Connection: close\r\n"))
+        assert b" 429 " in everything(large[1]).split(b"\r\n")[0]
+        for connection in slow + large:
+            connection.close()
+        wait_for(lambda: server.desk.arriving == 0 and server.desk.busy == 0)
+        assert said(server, count=2)
+
+
 def test_that_one_who_asks_nothing_is_let_go_of(server, monkeypatch):
     monkeypatch.setattr(patient, "HEADERS_S", 0.05)
     connection = socket.create_connection((server.host, server.port), timeout=30)
     connection.sendall(b"POST /v1/chat/comp")
     assert everything(connection) == b""
+
+
+HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "after"),
+    [
+        (HEALTH, b"GET /health HTTP/1.1\r\nX: "),
+        (b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", b"a"),
+        (HEALTH[:-2] + b"Content-Length: 1000\r\n\r\n", b"a"),
+    ],
+)
+def test_that_one_who_never_ends_the_next_request_is_let_go_of(server, monkeypatch, first, after):
+    """Neither headers that come byte by byte nor the rest of what was refused keep a connection for good."""
+    monkeypatch.setattr(patient, "HEADERS_S", 0.2)
+    connection = socket.create_connection((server.host, server.port), timeout=30)
+    connection.sendall(first)
+    assert connection.recv(65536).startswith(b"HTTP/1.1 ")
+    connection.settimeout(0.02)
+    connection.sendall(after)
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        try:
+            connection.sendall(b"a")
+            if not connection.recv(1):
+                return
+        except TimeoutError:
+            continue
+        except OSError:
+            return
+    pytest.fail("it was never let go of")
 
 
 # Size, and what a text may hold.
@@ -240,6 +288,25 @@ def test_that_each_timeout_names_its_stage_and_seconds():
             assert error["type"] == "timeout_error"
             assert stage in error["message"]
             assert "1e-06 s" in error["message"]
+
+
+def test_that_embeddings_have_the_same_limits_and_others_go_on(monkeypatch):
+    asked, held = {"model": "demo", "input": ["one", "two"]}, threading.Event()
+    with opened(queue_timeout=0.5, prompt_timeout=0.5) as server, plain(server) as http:
+        served = server.desk.served
+        served.embedder.submit(held.wait)  # somebody's embeddings take long
+        for more, status, stage in (({}, 504, "queue"), ({"timeout": 0.01}, 408, "embedding")):
+            found = http.post("/v1/embeddings", json={**asked, **more})
+            assert (found.status_code, stage in found.json()["error"]["message"]) == (status, True)
+        assert http.post("/v1/chat/completions", json=CHAT).status_code == 200
+        held.set()
+        again = threading.Event()
+        with monkeypatch.context() as patched:
+            patched.setattr(served, "pooled", lambda _tokens: again.wait())
+            found = http.post("/v1/embeddings", json=asked)
+            assert (found.status_code, "prefill" in found.json()["error"]["message"]) == (504, True)
+            again.set()
+        wait_for(lambda: http.post("/v1/embeddings", json=asked).status_code == 200)
 
 
 def test_that_a_request_may_have_a_timeout_of_its_own(server):

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import shutil
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -80,6 +81,36 @@ def test_that_every_request_has_one_line_in_the_audit_refused_ones_too(server, f
     assert [line["code"] for line in lines[1:4]] == ["serve.invalid", "serve.model", "serve.bad_key"]
 
 
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (b"GET /health HTTP/1.1\r\n\r\n", "Missing mandatory Host"), (b"hello\r\n\r\n", "illegal request line"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40) + b"\r\n\r\n", "https"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer lf-" + b"k" * 40 + b"\0\r\n\r\n", "illegal header line"),
+    ],
+)  # fmt: skip
+def test_that_what_is_no_http_is_refused_and_told_as_everything_else(server, folder, sent, why, caplog):
+    caplog.set_level(logging.DEBUG)
+    with socket.create_connection((server.host, server.port), timeout=30) as connection:
+        connection.sendall(sent)
+        found = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = found.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"application/json" in head
+    error = json.loads(body)["error"]
+    assert (error["type"], error["code"]) == ("invalid_request_error", "serve.not_http")
+    assert why in error["message"]
+    assert error["trace_id"].encode() in head
+    (line,) = audited(folder, 1)
+    assert (line["status"], line["code"], line["trace"]) == (400, "serve.not_http", error["trace_id"])
+    assert "kkkk" not in body.decode() + caplog.text + json.dumps(line)
+    with plain(server, None) as http:
+        assert http.get("/health").status_code == 200
+    assert server.desk.figures.registry.get_sample_value(
+        "forge_requests_total", {"endpoint": "other", "status": "400", "model_id": "", "tenant": ""}
+    )  # fmt: skip
+
+
 def test_that_neither_prompts_nor_keys_stand_in_audit_or_log(server, folder, caplog):
     caplog.set_level(logging.DEBUG, logger="forge.serving")
     caplog.set_level(logging.INFO, logger="uvicorn")
@@ -96,6 +127,19 @@ def test_that_neither_prompts_nor_keys_stand_in_audit_or_log(server, folder, cap
     for line in (json.loads(one) for one in ours if one.startswith("{")):
         assert line["event"] == "request"
         assert line["trace"] in written
+
+
+def test_that_keys_people_chose_are_redacted_too(folder, caplog):
+    caplog.set_level(logging.DEBUG, logger="forge.serving")
+    own = key(1, key="correct-horse-battery")
+    with opened([own], folder) as server, plain(server, own.key) as http:
+        found = http.get(f"/v1/models/{own.key}", headers={"x-request-id": own.key})
+        http.get(f"/{own.key}?key={own.key}")
+        assert found.headers["x-trace-id"] != own.key
+        line, _ = audited(folder, 2)
+        assert line["endpoint"] == "/v1/models/•••"
+        assert http.get("/v1/models", headers={"x-request-id": "mine-1"}).headers["x-trace-id"] == "mine-1"
+    assert own.key not in (folder / "audit.jsonl").read_text() + caplog.text.replace("HTTP Request", "")
 
 
 def test_that_a_bug_is_told_with_its_trace_and_without_the_prompt(server, caplog, monkeypatch):
@@ -190,6 +234,18 @@ def test_that_a_trace_is_always_one_that_can_stand_in_a_header(parent, request):
     assert trace.isascii()
     assert trace.isprintable()
     assert 1 <= len(trace) <= 128
+
+
+@pytest.mark.parametrize(
+    ("parent", "taken"),
+    [
+        (f"00-{TRACE}-00f067aa0ba902b7-01", True), (f"00-{TRACE}-0000000000000000-01", False),
+        (f"ff-{TRACE}-00f067aa0ba902b7-01", False), (f"00-{TRACE}-00f067aa0ba902b7-01-more", False),
+        (f"01-{TRACE}-00f067aa0ba902b7-01-more", True), (f"00-{'0' * 32}-00f067aa0ba902b7-01", False),
+    ],
+)  # fmt: skip
+def test_that_a_traceparent_is_taken_as_its_standard_says(parent, taken):
+    assert (trace_of({"traceparent": parent}) == TRACE) is taken
 
 
 def test_that_a_trace_goes_through_everything(server, folder, caplog):

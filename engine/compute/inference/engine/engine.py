@@ -131,6 +131,9 @@ class ArrowEngine:
         self._shaper = Shaper(tokenizer, model.config.get_text_config().vocab_size, self._ends)
         self._queue = Queue(limits.queue, limits.ageing)
         self._work: list[_Work] = []
+        self._left = 0
+        self._crowded: tuple[str, int] | None = None
+        """Whose adapter found no room, and how many had left by then: it is tried again when one more has."""
         self._inbox = _Inbox()
         self._failed: UserError | None = None
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True) if thread else None
@@ -201,6 +204,10 @@ class ArrowEngine:
             raise UserError(
                 "inference.too_long", prompt=len(asked.tokens), answer=sampling.max_tokens, whole=whole, most=most
             )
+        for value in (min(asked.tokens), max(asked.tokens)):
+            if not 0 <= value < self.words:
+                raise UserError("inference.no_token", token=value, last=self.words - 1)
+        sampling.check(self.words)
         if asked.adapters and self.adapters is None:
             raise UserError("inference.no_adapters", name=asked.adapters[0][0])
         for name, _ in asked.adapters:
@@ -287,20 +294,31 @@ class ArrowEngine:
         """Let in who is next while there is room; nobody who needs less overtakes who needs more."""
         while len(self._work) < self.limits.rows:
             with self._inbox.lock:
-                waiting = self._queue.in_order(at)
-                waiter = next((one for one in waiting if self._goes_with(one.handle.asked)), None)
-                if waiter is None:
+                waiter = self._next(at)
+                if waiter is None or self._crowded == (waiter.handle.asked.id, self._left):
                     return
                 try:
                     work = self._begin(waiter, at)
-                except UserError as error:  # its adapter cannot be loaded: nobody else's business
+                except Exception as error:  # a border: its adapter cannot be loaded, which is nobody else's business
+                    if isinstance(error, UserError) and error.code == "lora.no_room" and self._work:
+                        self._crowded = (waiter.handle.asked.id, self._left)  # until one of these is over
+                        return
                     self._queue.take(waiter)
-                    self._refuse(waiter, "failed", error)
+                    self._refuse(waiter, "failed", self._told(error))
+                    if self._thread is None and not isinstance(error, UserError):
+                        raise
                     continue
                 if work is None:
                     return
                 self._queue.take(waiter)
             self._work.append(work)
+
+    def _next(self, at: float) -> Waiter | None:
+        """Who is next of those who go with what is at work; whom these overtook for long is waited for."""
+        waiting = self._queue.in_order(at)
+        if waiting and at - waiting[0].since >= self.limits.ageing:
+            waiting = waiting[:1]
+        return next((one for one in waiting if self._goes_with(one.handle.asked)), None)
 
     def _goes_with(self, asked: Asked) -> bool:
         """A blend is at work alone or with requests of the same one: rows of a batch have one adapter each."""
@@ -308,17 +326,32 @@ class ArrowEngine:
         return len(blends) == 1 or not any(_is_blend(one) for one in blends)
 
     def _begin(self, waiter: Waiter, at: float) -> _Work | None:
+        held = [name for name, _ in waiter.handle.asked.adapters]
+        if self.adapters is not None:
+            self.adapters.hold(held)  # these versions, from here on
+        try:
+            work = self._room_for(waiter, at)
+        except BaseException:
+            self._let_go(held)
+            raise
+        if work is None:
+            self._let_go(held)
+        return work
+
+    def _let_go(self, names: list[str]) -> None:
+        if self.adapters is not None:
+            self.adapters.let_go(names)
+
+    def _room_for(self, waiter: Waiter, at: float) -> _Work | None:
+        """With a table of blocks for prompt and answer; None where too few are free."""
         asked = waiter.handle.asked
         key = self._key(asked)
         names = chain(key, asked.tokens[:-1], self.limits.block)  # the last one is computed: its logits are wanted
         known = names[: self.pool.beginning(names)]
         whole = self.pool.needed(len(asked.tokens) + asked.sampling.max_tokens)
-        if self.pool.costs(known, whole) > self.pool.room:
-            return None
-        if self.adapters is not None:
-            self.adapters.hold([name for name, _ in asked.adapters])
         table = self.pool.take(known, whole)
-        assert table is not None
+        if table is None:
+            return None
         cached = len(known) * self.limits.block
         self.pool.tally.asked += len(asked.tokens)
         self.pool.tally.found += cached
@@ -331,7 +364,7 @@ class ArrowEngine:
         """What keys and values depend on beside tokens (adapters, versions, weights), and whose they are."""
         parts = [asked.realm] if asked.realm else []
         if self.adapters is not None:
-            parts += [f"{name} {self.adapters.load(name).file_hash} {weight}" for name, weight in asked.adapters]
+            parts += [f"{name} {self.adapters.version(name)} {weight}" for name, weight in asked.adapters]
         return "\n".join(parts)
 
     def _read(self, readings: list[_Work]) -> None:
@@ -349,7 +382,8 @@ class ArrowEngine:
                 work.done = end
                 self._keep(work)
                 if end == work.prompt:
-                    self._say(work, logits[number], best[number])
+                    with self._failing([work]):
+                        self._say(work, logits[number], best[number])
 
     def _answer(self, answering: list[_Work]) -> None:
         """One more token for each; rows of one adapter lie side by side, so that there are few arrangements."""
@@ -363,7 +397,8 @@ class ArrowEngine:
             for number, work in enumerate(answering):
                 work.done += 1
                 self._keep(work)
-                self._say(work, logits[number], best[number])
+                with self._failing([work]):
+                    self._say(work, logits[number], best[number])
 
     def _say(self, work: _Work, logits: torch.Tensor, best: int) -> None:
         asked = work.handle.asked.sampling
@@ -399,9 +434,9 @@ class ArrowEngine:
 
     def _end(self, work: _Work, reason: Reason, error: UserError | None = None, end: int | None = None) -> None:
         self._work.remove(work)
+        self._left += 1
         self.pool.give_back(work.table)
-        if self.adapters is not None:
-            self.adapters.let_go([name for name, _ in work.handle.asked.adapters])
+        self._let_go([name for name, _ in work.handle.asked.adapters])
         at, asked_at = time.monotonic(), work.asked_at
         first = work.first_at - asked_at if work.first_at else 0.0
         timing = Timing(work.began_at - asked_at, first, at - asked_at, work.prompt, work.cached, work.answer)
@@ -416,12 +451,14 @@ class ArrowEngine:
         except Exception as error:  # a border: each of them hears of it
             if self._thread is None:
                 raise
-            known = error if isinstance(error, UserError) else self._told(error)
+            known = self._told(error)
             for work in works:
                 if work in self._work:
                     self._end(work, "failed", known)
 
     def _told(self, error: Exception) -> UserError:
+        if isinstance(error, UserError):
+            return error
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
             return UserError(
                 "inference.out_of_memory", rows=self.limits.rows, blocks=self.limits.blocks, piece=self.limits.piece
@@ -429,7 +466,7 @@ class ArrowEngine:
         return UserError("inference.broken", detail=f"{type(error).__name__}: {str(error)[:300]}")
 
     def _broke(self, error: Exception) -> None:
-        known = error if isinstance(error, UserError) else self._told(error)
+        known = self._told(error)
         for work in list(self._work):
             self._end(work, "failed", known)
 

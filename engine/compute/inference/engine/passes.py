@@ -17,8 +17,22 @@ if TYPE_CHECKING:  # it maps files by pyarrow, which starts a thread when it is 
 
 
 Adapters = tuple[tuple[str, float], ...]
+OLD = frozenset(("bloom", "gpt_neox_japanese", "openai-gpt"))
+"""Models whose attention takes no mask of ours, or keeps nothing at all."""
+REMEMBERED = 256
+"""Sets of adapters of which it is known that they go one by one."""
 TRIED = 5
 """Tokens of the pass that shows whether the head alone gives the model's own logits."""
+
+
+def foreign(config: Any) -> set[str]:
+    """What of a model's layers cannot be asked with rows of several lengths side by side."""
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"]) - {"full_attention", "sliding_attention"}
+    if "local" in (getattr(config, "attention_layers", None) or ()):  # it counts from the longest row's end
+        kinds.add("local attention")
+    if getattr(config, "alibi", False) is True:  # it wants to see which tokens are filling
+        kinds.add("alibi")
+    return kinds | ({config.model_type} & OLD)
 
 
 class Passes:
@@ -28,8 +42,10 @@ class Passes:
         self.model, self.pool, self.adapters = model.eval(), pool, adapters
         config = model.config.get_text_config()
         kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-        if not kinds <= {"full_attention", "sliding_attention"}:
-            raise UserError("inference.architecture", architecture=type(model).__name__, kinds=", ".join(sorted(kinds)))
+        if unknown := foreign(config):
+            raise UserError(
+                "inference.architecture", architecture=type(model).__name__, kinds=", ".join(sorted(unknown))
+            )
         self._by_kind = "sliding_attention" in kinds and "full_attention" in kinds
         window = getattr(config, "sliding_window", None)
         alike = kinds == {"sliding_attention"} or getattr(config, "layer_types", None) is None
@@ -41,24 +57,54 @@ class Passes:
         self.device = next(model.parameters()).device
         self._backbone, self._head = model.get_decoder(), model.get_output_embeddings()
         self._apart = self._head_alone()
+        self._unmixed = set[frozenset[Adapters]]()
+        """Sets of adapters that go one by one."""
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def logits(
         self, rows: Sequence[Row], tokens: Sequence[Sequence[int]], adapters: Sequence[Adapters]
     ) -> torch.Tensor:
-        """[rows, words] of each row's last token."""
+        """[rows, words] of each row's last token.
+
+        Where a module is given all rows' tokens in one line, as some mixtures of experts do, adapters cannot be told
+        apart in it: these rows go adapter by adapter.
+        """
+        wanted = frozenset(adapters)
+        if len(wanted) > 1 and wanted not in self._unmixed:
+            try:
+                return self._together(rows, tokens, adapters)
+            except UserError as error:
+                if error.code != "lora.rows":
+                    raise
+            if len(self._unmixed) >= REMEMBERED:
+                self._unmixed.clear()
+            self._unmixed.add(wanted)
+        if len(wanted) <= 1:
+            return self._together(rows, tokens, adapters)
+        places = {one: [at for at, own in enumerate(adapters) if own == one] for one in dict.fromkeys(adapters)}
+        parts = [
+            self._together([rows[at] for at in mine], [tokens[at] for at in mine], [one] * len(mine))
+            for one, mine in places.items()
+        ]
+        order = torch.tensor([at for mine in places.values() for at in mine], device=self.device)
+        return torch.cat(parts)[order.argsort()]
+
+    def _together(
+        self, rows: Sequence[Row], tokens: Sequence[Sequence[int]], adapters: Sequence[Adapters]
+    ) -> torch.Tensor:
+        """In one pass."""
         step = plan(rows, self.pool.size, self.device)
         ids = torch.zeros((len(rows), step.width), dtype=torch.long)
         for number, mine in enumerate(tokens):
             ids[number, : len(mine)] = torch.tensor(mine)
         last = torch.tensor([row.count - 1 for row in rows], device=self.device)
         with self._at_work(adapters):
-            return self._pass(ids.to(self.device), step, last)
+            return self._pass(ids.to(self.device), step, last, mixed=len(set(adapters)) > 1)
 
     def close(self) -> None:
         """Nothing is held beside the model."""
 
-    def _pass(self, ids: torch.Tensor, step: Step, last: torch.Tensor) -> torch.Tensor:
+    def _pass(self, ids: torch.Tensor, step: Step, last: torch.Tensor, mixed: bool) -> torch.Tensor:
         self.cache.step = step
         given: dict[str, Any] = {
             "input_ids": ids, "attention_mask": self._mask(step), "position_ids": step.positions,
@@ -71,8 +117,12 @@ class Passes:
                 return whole[rows, last]
             hidden = self._backbone(**given).last_hidden_state
             # 2-D and contiguous: of a view into three dimensions torch copies the head's weight at each step in bf16
-            found: torch.Tensor = self._head(hidden[rows, last].contiguous())
-            return found
+            ends = hidden[rows, last].contiguous()
+            if not mixed:
+                found: torch.Tensor = self._head(ends)
+                return found
+            each: torch.Tensor = self._head(ends.unsqueeze(1))  # the rows' own adapters want [rows, tokens, numbers]
+            return each.squeeze(1)
         finally:
             self.cache.step = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,6 +46,27 @@ class Sampling:
     """What the answer must look like."""
     logprobs: int | None = None
     """Tell each token's log-probability, and those of so many others."""
+
+    def check(self, words: int) -> None:
+        """Refuse what no token can be chosen by; `words`: tokens the model knows."""
+        fits = {
+            "temperature": (0 <= self.temperature < math.inf, "0 or more"),
+            "top_k": (self.top_k >= 0, "0 or more"),
+            "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
+            "min_p": (0 <= self.min_p <= 1, "from 0 to 1"),
+            "repetition": (0 < self.repetition < math.inf, "above 0"),
+            "presence": (math.isfinite(self.presence), "a finite number"),
+            "frequency": (math.isfinite(self.frequency), "a finite number"),
+            "seed": (self.seed is None or -(2**63) <= self.seed < 2**64, "a whole number of 64 bits"),
+            "logprobs": (self.logprobs is None or self.logprobs >= 0, "0 or more"),
+        }
+        for name, (fit, wanted) in fits.items():
+            if not fit:
+                raise UserError("inference.sampling", setting=name, value=getattr(self, name), wanted=wanted)
+        for token, value in self.bias:
+            if not 0 <= token < words or not math.isfinite(value):
+                wanted = f"a finite number for a token from 0 to {words - 1}"
+                raise UserError("inference.sampling", setting="bias", value=f"{value} for {token}", wanted=wanted)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ from engine.compute.inference.engine.requests import Likely, Sampling
 COLDEST = 1e-5
 """Logits divided by less are no numbers any more."""
 
+MOST = 1e30
+"""Of a logit that penalties have changed; more would be infinite once it is divided by the temperature."""
+
 
 @dataclass
 class Chooser:
@@ -45,9 +48,9 @@ class Chooser:
         asked = self.sampling
         logits = logits.float()
         told = torch.log_softmax(logits, -1) if asked.logprobs is not None else None
-        if allowed is not None:
-            logits = logits.masked_fill(~allowed, float("-inf"))
         logits = self._penalised(logits)
+        if allowed is not None:  # at the end: what was infinite before may be no number after it
+            logits = logits.masked_fill(~allowed, float("-inf"))
         token = int(logits.argmax()) if asked.temperature == 0 else self._drawn(logits)
         self.said.append(token)
         if told is None:
@@ -72,7 +75,7 @@ class Chooser:
             logits = logits.clone()
             tokens = torch.tensor([token for token, _ in asked.bias], device=logits.device)
             logits[tokens] += torch.tensor([value for _, value in asked.bias], device=logits.device)
-        return logits
+        return logits.clamp(-MOST, MOST)
 
     def _drawn(self, logits: torch.Tensor) -> int:
         asked = self.sampling
@@ -109,4 +112,5 @@ def _nucleus(chances: torch.Tensor, share: float) -> torch.Tensor:
     ordered, places = chances.sort(descending=True)
     before = ordered.cumsum(-1) - ordered
     kept = torch.where(before < share * ordered.sum(), ordered, ordered.new_zeros(()))
+    kept[0] = ordered[0]  # also of a share that is nearly nothing
     return torch.empty_like(chances).scatter_(0, places, kept)

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from engine.compute.data.questions import Answer, Asked
 from engine.compute.training.rewards.process import Apart, Failed
 from engine.contract.errors import UserError
+from engine.contract.paths import expanded
 from engine.contract.rewards import PATTERNS, option
 from engine.contract.rollouts import RewardConfig
 
@@ -18,7 +19,7 @@ class FileReward:
     """A function of a Python file, asked question by question."""
 
     def __init__(self, config: RewardConfig, check: Callable[[], None]) -> None:
-        self._path, self._seconds = str(Path(config.path).expanduser()), float(option(config, "seconds"))
+        self._path, self._seconds = str(expanded(config.path)), float(option(config, "seconds"))
         try:
             source = Path(self._path).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:

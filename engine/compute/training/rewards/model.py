@@ -17,6 +17,7 @@ from engine.compute.inference.base import load_model, load_tokenizer, padding_to
 from engine.compute.training.batches import collate
 from engine.compute.training.scores import scores_of
 from engine.contract.errors import UserError
+from engine.contract.paths import expanded
 
 ADAPTER, TEMPLATE = "adapter_config.json", "chat_template.jinja"
 ROWS = 16
@@ -28,7 +29,7 @@ class ModelReward:
 
     def __init__(self, path: str, base: Path, device: torch.device) -> None:
         """`base`: the model of the run, which an adapter belongs to unless it names another that is there."""
-        self._path, self._device = Path(path).expanduser(), device
+        self._path, self._device = expanded(path), device
         try:
             self._model, tokenizer, source = self._loaded(base)
         except UserError:
