@@ -10,6 +10,7 @@ from engine.cli.exits import CONFLICT, OK
 from engine.cli.models import size
 from engine.cli.output import moment, number, print_json, say, table
 from engine.contract.adapter_library import AdapterEntry
+from engine.contract.errors import UserError
 from engine.contract.lora_card import STORAGES
 from engine.contract.lora_tools import (
     AdapterDifference,
@@ -21,7 +22,7 @@ from engine.contract.lora_tools import (
     MergeMethod,
     WriteAdapter,
 )
-from engine.contract.paths import Home
+from engine.contract.paths import Home, expanded
 
 ID_SHOWN, ID_LEAST = 16, 6
 """Characters of an id that are printed, and that are enough to name one."""
@@ -192,9 +193,12 @@ def verify(options: argparse.Namespace) -> int:
 
 def write(options: argparse.Namespace) -> int:
     """In another form."""
+    error = getattr(options, "error", None)
+    if error is not None and not 0 <= error < 1:
+        raise UserError("lora.shrink_error", error=error)
     asked = WriteAdapter(
         path=_path(options.adapter), to=_path(options.to), storage=options.storage, base=_path(options.base),
-        error=getattr(options, "error", None), name=options.name, description=options.description,
+        error=error, name=options.name, description=options.description,
         licence=options.licence,
     )  # fmt: skip
     return _tell(_asked("write_adapter", asked, AdapterView), options)
@@ -233,7 +237,7 @@ def diff(options: argparse.Namespace) -> int:
 
 
 def _path(path: Path | None) -> str:
-    return str(path.expanduser().absolute()) if path is not None else ""
+    return str(expanded(path).absolute()) if path is not None else ""
 
 
 def _asked(kind: str, asked: Any, answer: Any) -> Any:

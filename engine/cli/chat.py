@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.cli.exits import OK
 from engine.cli.output import print_json, say
+from engine.contract.errors import UserError
 
 if TYPE_CHECKING:
     from engine.client.client import ControllerClient
@@ -70,8 +71,6 @@ class Talk:
 
     def go_on(self) -> None:
         """Line by line, until the input ends."""
-        from engine.contract.errors import UserError
-
         asking = sys.stdin.isatty()
         if asking:
             say(f"You talk with {self._model}. {HELP}")
@@ -111,6 +110,7 @@ class Talk:
         self._said.append({"role": "user", "content": text})
         before = [{"role": "system", "content": self._system}] if self._system else []
         body: dict[str, Any] = {"model": self._model, "messages": before + self._said}
+        _in_utf8(before + self._said)
         body["max_tokens"] = self._options.max_tokens
         chosen = {"temperature": self._options.temperature, "seed": self._options.seed}
         body |= {name: value for name, value in chosen.items() if value is not None}
@@ -120,7 +120,16 @@ class Talk:
             if not self._options.json:
                 print(piece.text, end="", flush=True)
         if self._options.json:
-            print_json({"model": self._model, "answer": answer, "finish": finish, **times})
+            print_json({"model": self._model, "answer": answer, "finish": finish, "forge": times})
         else:
             print(flush=True)
         self._said.append({"role": "assistant", "content": answer})
+
+
+def _in_utf8(said: list[dict[str, str]]) -> None:
+    """Refuse bytes that are no letters: a terminal hands them on as halves of characters."""
+    for one in said:
+        try:
+            one["content"].encode()
+        except UnicodeEncodeError as error:
+            raise UserError("serve.not_utf8", place=len(one["content"][: error.start].encode())) from None

@@ -14,7 +14,7 @@ from engine.cli.exits import OK
 from engine.cli.output import print_error, print_json
 from engine.contract.data_format import FORMATS
 from engine.contract.errors import Refused, UserError
-from engine.contract.paths import Home
+from engine.contract.paths import Home, expanded
 from engine.contract.stages import RUNNABLE_STAGES
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def model_of(text: str) -> ModelConfig:
         return ModelConfig.model_validate({"path": rest, "hub": HUBS[before]})
     if text in MODELS and not Path(text).exists():
         return ModelConfig(path=text, hub="bundled")
-    return ModelConfig(path=str(Path(text).expanduser().absolute()))
+    return ModelConfig(path=str(expanded(text).absolute()))
 
 
 def _source(options: argparse.Namespace) -> DataSource:
@@ -163,7 +163,7 @@ def _source(options: argparse.Namespace) -> DataSource:
     from engine.cli.data_import import named_version
     from engine.contract.data import DataSource
 
-    path = Path(options.file).expanduser().absolute()
+    path = expanded(options.file).absolute()
     common = {"format": options.format, "mapping": mapping_of(options)}
     if path.exists():
         return DataSource.model_validate({"path": str(path), **common})

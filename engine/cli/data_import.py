@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import codecs
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from engine.cli.exits import OK, exit_code_of_state
@@ -13,6 +12,7 @@ from engine.cli.output import print_json, say
 from engine.contract.data_format import FORMATS, Mapping
 from engine.contract.dataset_names import LONGEST, name_from
 from engine.contract.errors import NotFound, UserError
+from engine.contract.paths import expanded
 
 if TYPE_CHECKING:
     from engine.client.client import ControllerClient
@@ -148,7 +148,7 @@ def _source(options: argparse.Namespace, client: ControllerClient) -> tuple[Impo
         if detail.manifest is None:
             raise NotFound("dataset.empty", dataset=name)
         return ImportSource(kind="version", place=detail.manifest.hash), detail.dataset.name
-    path = Path(text).expanduser().absolute()
+    path = expanded(text).absolute()
     if options.upload:
         sent = client.upload(path, _silent if options.json else _said)
         return ImportSource(kind="upload", place=sent.uid, name=sent.name), named(path.name)

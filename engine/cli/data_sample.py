@@ -11,6 +11,7 @@ from engine.cli.data_import import DATASET, named_version, tell
 from engine.cli.exits import OK
 from engine.cli.output import print_json
 from engine.contract.errors import NotFound, Refused
+from engine.contract.paths import expanded
 from engine.contract.sampling import Choice, SampleJob
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _model(options: argparse.Namespace, client: ControllerClient) -> tuple[dict[
     if bool(options.model) == bool(options.run) or (options.run and options.adapter):
         raise Refused("sample.one_model")
     if options.model:
-        adapter = str(Path(options.adapter).expanduser().absolute()) if options.adapter else ""
+        adapter = str(expanded(options.adapter).absolute()) if options.adapter else ""
         return model_of(options.model).model_dump(), adapter
     from engine.cli.session import find_run
     from engine.client.sampling import taught_by
@@ -109,7 +110,7 @@ def _model(options: argparse.Namespace, client: ControllerClient) -> tuple[dict[
 def _questions(text: str, client: ControllerClient) -> dict[str, Any]:
     """A dataset of the library, or a file of this computer."""
     if not text.startswith(DATASET):
-        return {"path": str(Path(text).expanduser().absolute())}
+        return {"path": str(expanded(text).absolute())}
     name, n = named_version(text.removeprefix(DATASET))
     detail = client.dataset(name, n)
     if detail.manifest is None:
@@ -132,7 +133,7 @@ def _rewards(options: argparse.Namespace) -> list[Any]:
         folder = options.rewards.absolute().parent
         for one in plain:
             place = isinstance(one, dict) and isinstance(one.get("path"), str) and one["path"]
-            found.append({**one, "path": str(folder / Path(one["path"]).expanduser())} if place else one)
+            found.append({**one, "path": str(folder / expanded(one["path"]))} if place else one)
     for text in options.reward:
         kind, mark, weight = text.partition("=")
         try:

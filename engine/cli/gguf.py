@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from engine.cli.exits import OK
 from engine.cli.output import print_json, say
+from engine.contract.paths import expanded
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -29,7 +30,7 @@ def work(options: argparse.Namespace) -> int:
     from engine.contract.paths import Home
 
     asked = WriteGguf(
-        path=_folder(options.source), to=str(options.to.expanduser().absolute()), storage=options.storage,
+        path=_folder(options.source), to=str(expanded(options.to).absolute()), storage=options.storage,
         base=_folder(options.base) if options.base else "",
     )  # fmt: skip
     found = GgufWritten.model_validate(ask(Home.find(), "write_gguf", asked.model_dump()))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 from engine.cli.exits import OK
 from engine.cli.output import print_json, say, table
 from engine.contract.images import BuildImage, EngineSource, ImageProgress
 from engine.contract.nodes import Transfer
+from engine.contract.paths import expanded
 
 LOOK_S = 0.5
 
@@ -36,7 +36,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
 
 
 def _folder(text: str) -> str:
-    return str(Path(text).expanduser().absolute()) if text else ""
+    return str(expanded(text).absolute()) if text else ""
 
 
 def build(options: argparse.Namespace) -> int:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from engine.cli.exits import OK
 from engine.cli.output import moment, print_json, say, table
 from engine.cli.session import add_run_argument
+from engine.contract.errors import Refused, UserError
+from engine.contract.paths import expanded
 
 if TYPE_CHECKING:
     from engine.client.client import ControllerClient
-    from engine.contract.serving import Instance
+    from engine.contract.serving import Instance, NewKey
 
 KEY_VARIABLE = "FORGE_API_KEY"
 NUMBERS = {"context": int, "parallel": int, "requests_per_minute": int, "tokens_per_minute": int, "idle_minutes": float}
@@ -38,18 +40,23 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     for name, kind in NUMBERS.items():
         text = ServeJob.model_fields[name].description
         command.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=text)
+    command.add_argument(
+        "--route-model", default="", metavar="FOLDER", help="a sentence-embedding model by which 'auto' chooses an "
+        "adapter; without one the base model compares",
+    )  # fmt: skip
     command.add_argument("--detach", action="store_true", help="go on without this command once it answers")
     command.set_defaults(work=work)
     keys = commands.add_parser("serve-keys", parents=[common], help="list, make, rotate and revoke keys of an instance")
     add_run_argument(keys)
-    keys.add_argument("--make", metavar="NAME", help="a new key, shown this once")
+    deed = keys.add_mutually_exclusive_group()
+    deed.add_argument("--make", metavar="NAME", help="a new key, shown this once")
     keys.add_argument("--tenant", default="", help="of the new key")
     keys.add_argument("--tier", type=int, default=1, help="of the new key: 0 is answered first (1)")
     keys.add_argument("--scope", action="append", choices=SCOPES, help="of the new key; may be repeated")
     keys.add_argument("--days", type=float, help="after which it ends")
-    keys.add_argument("--rotate", metavar="ID", help="another key in its place; it goes on for --hours")
+    deed.add_argument("--rotate", metavar="ID", help="another key in its place; it goes on for --hours")
     keys.add_argument("--hours", type=float, default=24.0, help="(24)")
-    keys.add_argument("--revoke", metavar="ID", help="refuse it from now on")
+    deed.add_argument("--revoke", metavar="ID", help="refuse it from now on")
     keys.set_defaults(work=keys_work)
 
 
@@ -60,11 +67,20 @@ def work(options: argparse.Namespace) -> int:
 
     settings = {name: getattr(options, name) for name in NUMBERS if getattr(options, name) is not None}
     settings |= {"host": options.host, "port": options.port, "open": options.open, "served_name": options.served_name}
+    settings["route_model"] = str(expanded(options.route_model).absolute()) if options.route_model else ""
     with controller() as client:
         job, model = job_of(options, client, settings)
+        asked = None if options.open else _key(options.api_key)
         run = client.serve(job, options.name, gpus=options.gpus, start=False)
-        key = "" if options.open else _key(client, run.uid, options.api_key)
-        client.start(run.uid)
+        key = ""
+        try:
+            if asked is not None:
+                made = client.make_serve_key(run.uid, asked).key
+                key = made if asked.key is None else ""
+            client.start(run.uid)
+        except UserError:  # nobody asked for a draft
+            client.delete(run.uid)
+            raise
         try:
             instance = until_ready(client, run.uid, options.json)
         except KeyboardInterrupt:
@@ -76,20 +92,17 @@ def work(options: argparse.Namespace) -> int:
         return _stay(client, run.uid)
 
 
-def _key(client: ControllerClient, uid: str, given: str | None) -> str:
+def _key(given: str | None) -> NewKey:
     """A key to ask with: the person's own, or one that is made."""
     from pydantic import SecretStr, ValidationError
 
-    from engine.contract.errors import Refused
     from engine.contract.serving import NewKey
 
     own = sys.stdin.readline().strip() if given == "-" else given or os.environ.get(KEY_VARIABLE, "")
     try:
-        asked = NewKey(name="forge serve", key=SecretStr(own) if own else None)
+        return NewKey(name="forge serve", key=SecretStr(own) if own else None)
     except ValidationError:
         raise Refused("serve.key_form") from None
-    made = client.make_serve_key(uid, asked)
-    return "" if own else made.key
 
 
 def _tell(instance: Instance, model: str, key: str, options: argparse.Namespace) -> None:
@@ -121,15 +134,14 @@ def _stay(client: ControllerClient, uid: str) -> int:
 def keys_work(options: argparse.Namespace) -> int:
     """Keys of an instance."""
     from engine.cli.session import controller, find_run
-    from engine.contract.serving import MadeKey, NewKey
+    from engine.contract.serving import MadeKey
 
     made: MadeKey | None = None
+    asked = None if options.make is None else _asked(options)
     with controller() as client:
         uid = find_run(client, options.run).uid
-        if options.make is not None:
-            plain = {"name": options.make, "tenant": options.tenant, "tier": options.tier, "days": options.days}
-            scopes = {"scopes": tuple(options.scope)} if options.scope else {}
-            made = client.make_serve_key(uid, NewKey.model_validate({**plain, **scopes}))
+        if asked is not None:
+            made = client.make_serve_key(uid, asked)
         elif options.rotate:
             made = client.rotate_serve_key(uid, options.rotate, options.hours)
         elif options.revoke:
@@ -147,3 +159,19 @@ def keys_work(options: argparse.Namespace) -> int:
     ]  # fmt: skip
     print(table(("ID", "KEY", "NAME", "TENANT", "TIER", "SCOPES", "ENDS"), rows))
     return OK
+
+
+def _asked(options: argparse.Namespace) -> NewKey:
+    """The key of these options; refused with all that is wrong."""
+    from pydantic import ValidationError
+
+    from engine.contract.config_file import problem_of
+    from engine.contract.serving import NewKey
+
+    plain = {"name": options.make, "tenant": options.tenant, "tier": options.tier, "days": options.days}
+    scopes = {"scopes": tuple(options.scope)} if options.scope else {}
+    try:
+        return NewKey.model_validate({**plain, **scopes})
+    except ValidationError as error:
+        problems = [problem_of(dict(detail), NewKey) for detail in error.errors()]
+        raise Refused("request.refused", problems=problems) from None

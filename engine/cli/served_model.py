@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cli.output import say
 from engine.contract.errors import Conflict, Refused, UserError
+from engine.contract.paths import expanded
 
 if TYPE_CHECKING:
     from engine.client.client import ControllerClient
@@ -57,14 +57,14 @@ def _of_model(text: str | None) -> tuple[dict[str, Any], list[dict[str, str]], s
 
 def _of_run(text: str, client: ControllerClient) -> tuple[dict[str, Any], list[dict[str, str]], str]:
     from engine.cli.session import find_run
-    from engine.client.sampling import taught_by
+    from engine.client.sampling import served_by
     from engine.contract.paths import Home
     from engine.contract.serving import name_of
 
     name, mark, step = text.rpartition("@")
     named, at = (name, int(step)) if mark and step.isdigit() else (text, None)
     run = find_run(client, named)
-    model, adapter = taught_by(client.run(run.uid), Home.find(), at)
+    model, adapter = served_by(client.run(run.uid), Home.find(), at)
     if not adapter:
         return model.model_dump(), [], ""
     served = name_of(run.name if at is None else f"{run.name}@{at}")
@@ -77,7 +77,7 @@ def _adapter(text: str) -> dict[str, str]:
 
     name, mark, path = text.partition("=")
     path = path if mark else text
-    place = Path(path).expanduser().absolute()
+    place = expanded(path).absolute()
     return {"name": name if mark else name_of(place.name.removesuffix(SUFFIX)), "path": str(place)}
 
 
@@ -99,7 +99,7 @@ def until_ready(client: ControllerClient, uid: str, quiet: bool) -> Instance:
 
 def _raise_if_over(detail: RunDetail) -> None:
     run = detail.run
-    if not (run.state.ended or run.state == "paused"):
+    if not (run.state.ended or run.state in ("paused", "draft")):
         return
     if run.error is not None:
         raise UserError.from_body(run.error)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Signal, Slot
 
 from engine.client.serving import Piece
 from engine.contract.errors import ErrorBody
@@ -66,6 +66,8 @@ class BlindModel(QObject):
         self.sides: dict[str, Column] = {}
         self.answers: dict[str, Answer] = {}
         self._chance = random.SystemRandom()
+        chat.column_changed.connect(self._who_changed)
+        chat.columns_changed.connect(self._who_changed)
 
     def why_not(self) -> str:
         """Why no test can be made; empty when it can."""
@@ -109,6 +111,12 @@ class BlindModel(QObject):
         self.is_on, self.prompt, self.sides, self.answers = False, "", {}, {}
         self.changed.emit()
 
+    @Slot()
+    def _who_changed(self, *_what: object) -> None:
+        """A test ends where no two are left to compare."""
+        if self.is_on and self.why_not():
+            self.end()
+
     def _go_on(self) -> None:
         waiting = self.left()
         self.prompt, self.sides, self.answers = "", {}, {}
@@ -121,7 +129,7 @@ class BlindModel(QObject):
         if not self.is_on or self._instance.state != "ready" or not self._session.is_online:
             return
         self.line.hang_up()
-        both = self._chat.chat.columns[:2]
+        both = [replace(one) for one in self._chat.chat.columns[:2]]  # who is asked now, whoever answers there later
         self._chance.shuffle(both)
         self.prompt, self.sides = prompt, dict(zip(SIDES, both, strict=True))
         self.answers = {}

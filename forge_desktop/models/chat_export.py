@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from engine.contract.errors import UserError
 from engine.contract.run_spec import RunSpec
 from forge_desktop.bridge.backend import Backend
 from forge_desktop.models.chat_batch import cell_of, title_of
-from forge_desktop.models.chat_turns import Chat, to_plain
+from forge_desktop.models.chat_turns import AUTO, BASE, Chat, to_plain
 from forge_desktop.theme.language import tr
 
 
@@ -28,7 +29,8 @@ def as_markdown(chat: Chat, base: str) -> str:
     for turn in chat.turns:
         parts.append(f"## {tr('Message')}\n\n{turn.user}\n")
         for column, said in turn.answers.items():
-            name = names.get(column, said.by) if said.by == "base" else said.by
+            name = names.get(column, said.by) if said.by in (BASE, AUTO) else said.by
+            name += f": {said.routed or base}" if said.routed is not None else ""
             mark = f" ({tr('Preferred')})" if said.preferred else ""
             parts.append(f"### {name}{mark}\n\n{cell_of(said)}\n")
     return "\n".join(parts)
@@ -55,6 +57,11 @@ def write(file: Path, content: bytes) -> Callable[[], str]:
 def lines_of(rows: Sequence[dict[str, Any]]) -> bytes:
     """Rows as JSONL."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def dataset_name(text: str) -> str:
+    """A text as the name of a dataset, which has no signs of paths and none that cannot be seen."""
+    return re.sub(r"[\x00-\x1f/\\]+", "-", text)
 
 
 def import_pairs(name: str, rows: Sequence[dict[str, Any]]) -> Callable[[Backend], RunSummary]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from engine.client.sampling import taught_by
+from engine.client.sampling import served_by, taught_by
 from engine.contract.api import RunDetail, RunPage, RunSummary
-from engine.contract.errors import Conflict, ErrorBody
+from engine.contract.errors import Conflict, ErrorBody, NotFound
 from engine.contract.model import ModelConfig
 from engine.contract.paths import Home
 from engine.contract.serving import AdapterState, Instance, LoadAdapter, ServeJob, ServeStatus, name_of
@@ -67,6 +68,8 @@ class InstanceModel(QObject):
         self.adapters: list[AdapterState] = []
         self.misfits: dict[str, ErrorBody] = {}
         """Adapters that were refused, by name."""
+        self._wish = 0
+        """How often another model, or none, was wanted: what was asked for before is of no use then."""
         self.loading: set[str] = set()
         self._waiting: dict[str, list[Callable[[str], object]]] = {}
         self.offers: list[Offer] = []
@@ -94,7 +97,19 @@ class InstanceModel(QObject):
         self.adapters, self.misfits, self.status = [], {}, None
         self.changed.emit()
         self.adapters_changed.emit()
-        self._session.ask(lambda backend: backend.serve(job, name, [TAG]), self._began, self._fail, owner=self)
+        number = self._wish
+
+        def began(run: RunSummary) -> None:
+            if number == self._wish:
+                self._began(run)
+            else:  # nobody wants it any more
+                self._stop(run.uid)
+
+        def refused(error: ErrorBody) -> None:
+            if number == self._wish:
+                self._fail(error)
+
+        self._session.ask(lambda backend: backend.serve(job, name, [TAG]), began, refused, owner=self)
 
     def again(self) -> None:
         """The same model once more."""
@@ -104,12 +119,16 @@ class InstanceModel(QObject):
     def end(self) -> None:
         """Nobody needs it any more."""
         uid, self.uid = self.uid, ""
+        self._wish += 1
         self._look.stop()
-        if uid and self.state in ("starting", "ready"):
-            self._session.ask(lambda backend: backend.stop(uid, False), None, lambda _error: None, owner=self)
+        if uid and self.state in ("looking", "starting", "ready"):
+            self._stop(uid)
         self.state, self.run = "none", None
         self._preferences.set(KEPT, None)
         self.changed.emit()
+
+    def _stop(self, uid: str) -> None:
+        self._session.ask(lambda backend: backend.stop(uid, False), None, lambda _error: None, owner=self)
 
     def _began(self, run: RunSummary) -> None:
         self.uid = run.uid
@@ -165,9 +184,18 @@ class InstanceModel(QObject):
         if run.state.ended and self.state in ("looking", "starting", "ready"):
             self.state = "failed" if run.state is RunState.FAILED or self.state == "starting" else "ended"
             self.error = run.error
+        elif self.state == "ready" and run.state in (RunState.QUEUED, RunState.PREPARING):
+            self._starts_anew()
         elif self.state == "starting" and run.state is RunState.RUNNING and not self._look.isActive():
             self._look.start(0)
         self.changed.emit()
+
+    def _starts_anew(self) -> None:
+        """Its worker died and another takes its place: what was loaded there is loaded again once that answers."""
+        self.state, self.status, self.adapters = "starting", None, []
+        self.loading.clear()
+        self._waiting.clear()
+        self.adapters_changed.emit()
 
     @Slot(str)
     def _run_gone(self, uid: str) -> None:
@@ -266,12 +294,14 @@ class InstanceModel(QObject):
             name = f"{folder.parent.name}-{name}"
         self.load(name_of(name), path, then)
 
-    def unload(self, name: str) -> None:
-        """Let one go."""
+    def unload(self, *names: str) -> None:
+        """Let some go."""
         uid = self.uid
 
         def work(backend: Backend) -> list[AdapterState]:
-            backend.unload_adapter(uid, name)
+            for name in names:
+                with suppress(NotFound):  # it went while nobody looked
+                    backend.unload_adapter(uid, name)
             return backend.served_adapters(uid)
 
         def gone(adapters: list[AdapterState]) -> None:
@@ -318,7 +348,7 @@ class InstanceModel(QObject):
 
         def work(backend: Backend) -> tuple[str, str]:
             detail = backend.run(uid)
-            _model, path = taught_by(detail, Home(Path(backend.health().home)), step)
+            _model, path = served_by(detail, Home(Path(backend.health().home)), step)
             if not path:
                 raise Conflict("sample.no_result", name=detail.run.name)
             return name_of(detail.run.name if step is None else f"{detail.run.name}@{step}"), path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
@@ -26,6 +27,8 @@ from forge_desktop.theme.language import tr
 
 KEPT = "playground.chat"
 COUNT_MS = 400
+GONE = "serve.model"
+"""Whoever was asked is not there: somebody let the adapter go elsewhere."""
 MOST_KEPT = 200
 """Turns that are kept between starts."""
 
@@ -57,6 +60,7 @@ class ChatModel(QObject):
         self._coming: dict[tuple[int, str], Stop] = {}
         self._kept: dict[str, Answer] = {}
         """Whole answers by what was asked of whom, so that the same checkpoint need not be asked twice."""
+        self._was_ready = False
         self._count_soon = QTimer(self, singleShot=True, interval=COUNT_MS)
         self._count_soon.timeout.connect(self._count)
         instance.changed.connect(self._instance_changed)
@@ -96,11 +100,12 @@ class ChatModel(QObject):
         body = self.chat.body(column, self.instance.base, messages, self.chances)
         key = json.dumps(body, ensure_ascii=False, sort_keys=True)
         said = self._kept.get(key) if keep else None
-        answer = said or Answer(column.key)
+        answer = replace(said, by=column.key, preferred=False) if said is not None else Answer(column.key)
         self.chat.turns[place].answers[column.id] = answer
         if said is None:
             self._begin(place, column.id, answer, Wish(self.instance.uid, body, _nothing, _nothing_ended), key)
         self.answer_changed.emit(place, column.id)
+        self.preferred_changed.emit()
         self.keep()
 
     def _begin(self, place: int, column: str, answer: Answer, wish: Wish, key: str) -> None:
@@ -118,6 +123,8 @@ class ChatModel(QObject):
                 self._kept[key] = answer
             if self._coming.get(mark) is wish.stop:
                 del self._coming[mark]
+            if error is not None and error.code == GONE:
+                self.instance.refresh()
             self._show(mark, answer)
             self.keep()
             self.busy_changed.emit()
@@ -187,7 +194,9 @@ class ChatModel(QObject):
     def remove_column(self, key: str) -> None:
         """One fewer, with what it answered."""
         if len(self.chat.columns) > 1:
-            self.stop_all()
+            for place, going in list(self._coming):
+                if going == key:
+                    self.stop(place, going)
             self.chat.columns = [one for one in self.chat.columns if one.id != key]
             for turn in self.chat.turns:
                 turn.answers.pop(key, None)
@@ -278,11 +287,13 @@ class ChatModel(QObject):
 
     @Slot()
     def _instance_changed(self) -> None:
-        if self.instance.state == "ready":
+        ready = self.instance.state == "ready"
+        if ready and not self._was_ready:  # news of its run come every second, and each count asks it
             self._count_soon.start()
-        else:
+        elif not ready:
             self.used = None
             self.counted.emit()
+        self._was_ready = ready
         self.busy_changed.emit()
 
     @Slot()

@@ -29,8 +29,8 @@ def prompts_of(text: str) -> list[str]:
 
 
 def typed(prompts: list[str]) -> str:
-    """The same as it is typed."""
-    return "\n".join(prompt.replace("\n", BREAK) for prompt in prompts)
+    """The same as it is typed, whichever way its lines break."""
+    return "\n".join(BREAK.join(prompt.splitlines()) for prompt in prompts)
 
 
 def kept_prompts(preferences: Preferences) -> list[str]:
@@ -60,12 +60,12 @@ def read_prompts(file: Path) -> tuple[list[str], list[str]]:
 
 def _rows(text: str) -> tuple[list[str], list[str]]:
     found, wrong = [], []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # other signs that break lines may stand in a JSON text
         if not line.strip():
             continue
         try:
             prompt = prompt_of(json.loads(line))
-        except ValueError:
+        except (ValueError, RecursionError):
             wrong.append(tr("Line {line}: this is no JSON.", line=number))
             continue
         if prompt:

@@ -33,7 +33,7 @@ class Sampling(BaseModel):
     repetition_penalty: float = Field(default=1.0, ge=0.5, le=2)
     weight: float = Field(default=1.0, ge=0, le=2)
     """Strength of an adapter."""
-    seed: int | None = Field(default=None, ge=0)
+    seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
 
 
 @dataclass
@@ -74,6 +74,8 @@ class Answer:
     whole: float | None = None
     error: ErrorBody | None = None
     preferred: bool = False
+    routed: str | None = None
+    """Whom the router chose; empty: the base. None: it was not asked."""
 
     def take(self, pieces: list[Piece], first: float | None) -> None:
         """Add what came."""
@@ -83,6 +85,8 @@ class Answer:
             self.number = one.answer if one.answer is not None else self.number
             self.first = _seconds(one.times.get("first")) or self.first
             self.whole = _seconds(one.times.get("whole")) or self.whole
+            if "routed" in one.times:
+                self.routed = "+".join(map(str, one.times.get("adapters") or ()))
         self.first = self.first or first
 
     @property
@@ -99,9 +103,9 @@ class Answer:
         return self.state in ("done", "stopped") and bool(self.text)
 
 
-@dataclass
+@dataclass(eq=False)
 class Turn:
-    """What a person wrote, and what each column answered."""
+    """What a person wrote, and what each column answered; another of the same words is not the same turn."""
 
     user: str
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -191,6 +195,7 @@ def _plain(said: Answer) -> dict[str, Any]:
     return {
         "by": said.by, "text": said.text, "state": "stopped" if said.state == "coming" else said.state,
         "number": said.number, "first": said.first, "whole": said.whole, "preferred": said.preferred,
+        "routed": said.routed,
         "error": said.error.model_dump(mode="json") if said.error is not None else None,
     }  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from forge_desktop.theme.language import labelled, tr
+from forge_desktop.theme.plain_tip import plain_tip
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -85,4 +86,4 @@ class RecordModel(QAbstractTableModel):
             return self.cell_text(one, column.key)
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return labelled(tr(column.title), self.cell_text(one, column.key))
-        return self.tip_of(one, column.key) if role == Qt.ItemDataRole.ToolTipRole else None
+        return plain_tip(self.tip_of(one, column.key)) if role == Qt.ItemDataRole.ToolTipRole else None

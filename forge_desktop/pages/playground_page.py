@@ -18,7 +18,7 @@ from forge_desktop.bridge.preferences import Preferences
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.chat_batch import BatchModel
 from forge_desktop.models.chat_blind import BlindModel
-from forge_desktop.models.chat_export import as_json, as_markdown, import_pairs, write
+from forge_desktop.models.chat_export import as_json, as_markdown, dataset_name, import_pairs, write
 from forge_desktop.models.chat_instance import InstanceModel
 from forge_desktop.models.chat_model import ChatModel
 from forge_desktop.models.chat_turns import ADAPTER, BASE, MOST_COLUMNS, RUN, Column, pairs_of
@@ -340,7 +340,7 @@ class PlaygroundPage(Page):
 
     def save_pairs(self, name: str) -> None:
         """Bring what was preferred into the library."""
-        rows = self.pairs()
+        name, rows = dataset_name(name), self.pairs()
         said = tr("'{name}' is being imported: DPO can train on it then.", name=name)
         self._session.transfer(import_pairs(name, rows), lambda _run: self.told.emit(said), self.failed.emit, self)
 

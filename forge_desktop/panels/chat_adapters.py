@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence, Set
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal, Slot
@@ -12,7 +13,7 @@ from forge_desktop.models.chat_instance import InstanceModel
 from forge_desktop.models.chat_model import ChatModel
 from forge_desktop.theme import icons
 from forge_desktop.theme.controls import Card, Elided, button, clear, column, label, row, set_enabled
-from forge_desktop.theme.language import error_text, tr
+from forge_desktop.theme.language import count, error_text, tr
 from forge_desktop.theme.look import tokens
 from forge_desktop.theme.measures import size
 
@@ -47,8 +48,8 @@ class AdaptersCard(Card):
         """Show what there is now."""
         clear(self._list)
         at_work = {one.name for one in self._chat.chat.shown() if one.name}
-        for one in self._instance.adapters:
-            self._list.addWidget(self._entry(one, one.name in at_work))
+        for run, held in grouped(self._instance.adapters, at_work):
+            self._list.addWidget(self._walked(run, held) if run else self._entry(held[0], held[0].name in at_work))
         for name in sorted(self._instance.loading):
             self._list.addWidget(_line(name, tr("loading…")))
         for name, error in self._instance.misfits.items():
@@ -76,6 +77,14 @@ class AdaptersCard(Card):
         if why:
             gone.setToolTip(why)
         return _line(one.name, " · ".join(facts), gone, chosen=at_work)
+
+    def _walked(self, run: str, held: list[AdapterState]) -> QWidget:
+        """Checkpoints that were walked through: one line for all that no column answers with."""
+        names = [one.name for one in held]
+        gone = button("", "quiet", "x", partial(self._instance.unload, *names), f"chat.unload.{run}@",
+                      tr("Unload these checkpoints of '{name}'", name=run))  # fmt: skip
+        facts = [count(len(held), "{n} more checkpoint", "{n} more checkpoints"), size(sum(one.bytes for one in held))]
+        return _line(run, " · ".join(facts), gone)
 
     @Slot()
     def _fill_menu(self) -> None:
@@ -105,6 +114,27 @@ class AdaptersCard(Card):
         dialog.fileSelected.connect(lambda path: self._instance.load_path(path, self.loaded.emit))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+
+def grouped(adapters: Sequence[AdapterState], at_work: Set[str]) -> Iterator[tuple[str, list[AdapterState]]]:
+    """Adapters one by one, checkpoints of a run by their steps; several that no column answers with as one, by run."""
+    resting = dict[str, list[AdapterState]]()
+    for one in adapters:
+        run, mark, step = one.name.rpartition("@")
+        if mark and step.isdigit() and one.name not in at_work:
+            resting.setdefault(run, []).append(one)
+    several = {run for run, held in resting.items() if len(held) > 1}
+    for one in sorted(adapters, key=lambda one: _by_step(one.name)):
+        run = one.name.rpartition("@")[0]
+        if run not in several or one not in resting[run]:
+            yield "", [one]
+        elif one is resting[run][0]:
+            yield run, resting[run]
+
+
+def _by_step(name: str) -> tuple[str, int]:
+    run, mark, step = name.rpartition("@")
+    return (run, int(step)) if mark and step.isdigit() else (name, -1)
 
 
 def _line(name: str, facts: str, deed: QWidget | None = None, chosen: bool = False, bad: bool = False) -> QFrame:

@@ -27,10 +27,12 @@ class Question(QFrame):
     def __init__(self, text: str, place: int) -> None:
         super().__init__()
         self.setProperty("role", "bubble")
-        self._said = label(text, wrap=True, select=True)
+        self.said = AnswerText(f"chat.said.{place}", tr("Message"))  # a label would be as wide as its longest word
+        self.said.show_plain(text)
+        self._text = text
         self._change = _small("pencil", tr("Edit this message"), f"chat.edit.{place}", self.begin)
         self._shown = QWidget()
-        shown = row(self._said, self._change, spacing=4)
+        shown = row(self.said, self._change, spacing=4)
         shown.setStretch(0, 1)
         shown.setAlignment(self._change, Qt.AlignmentFlag.AlignTop)
         self._shown.setLayout(shown)
@@ -48,7 +50,7 @@ class Question(QFrame):
 
     def begin(self) -> None:
         """Let it be written otherwise."""
-        self.field.setPlainText(self._said.text())
+        self.field.setPlainText(self._text)
         self._shown.hide()
         self._form.show()
         self.field.setFocus()
@@ -188,12 +190,16 @@ class AnswerCard(Card):
 
 
 def account_of(said: Answer) -> str:
-    """`104 tokens · 46 tok/s · first token 151 ms`."""
+    """`dates answered · 104 tokens · 46 tok/s · first token 151 ms`; who answered is told where the router chose."""
     parts = []
     if said.state == "coming":
         parts.append(tr("Answering…") if said.text else tr("Waiting for the first token…"))
     if said.state == "stopped":
         parts.append(tr("Stopped"))
+    if said.routed is not None:
+        parts.append(
+            tr("{name} answered", name=said.routed) if said.routed else tr("the base answered: no adapter fits")
+        )
     if said.number is not None:
         parts.append(count(said.number, "{n} token", "{n} tokens"))
     if said.rate is not None:

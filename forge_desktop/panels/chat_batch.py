@@ -26,10 +26,11 @@ from forge_desktop.bridge.backend import Backend
 from forge_desktop.bridge.session import Session
 from forge_desktop.models.chat_batch import BatchModel, cell_of
 from forge_desktop.models.chat_export import write
-from forge_desktop.models.chat_prompts import MOST, prompt_of, prompts_in, read_prompts, told, typed
+from forge_desktop.models.chat_prompts import MOST, prompt_of, prompts_in, prompts_of, read_prompts, told, typed
 from forge_desktop.panels.page import ErrorCard
 from forge_desktop.theme.controls import Bar, Card, button, column, label, row, set_enabled
 from forge_desktop.theme.language import count, explain, tr
+from forge_desktop.theme.plain_tip import plain_tip
 
 EDITOR_HEIGHT, ROW_HEIGHT = 96, 44
 TYPING_MS = 400
@@ -50,6 +51,7 @@ class BatchPanel(QWidget):
         self._session, self._batch, self._aside = session, batch, Aside(self)
         card = Card(tr("Test prompts"))
         self._number = label("", "hint")
+        self._too_many = False
         card.head.addStretch(1)
         card.head.addWidget(self._number)
         self.editor = QPlainTextEdit()
@@ -122,7 +124,10 @@ class BatchPanel(QWidget):
     @Slot()
     def _take(self) -> None:
         self._soon.stop()
-        self._batch.set_prompts(prompts_in(self.editor.toPlainText()))
+        text = self.editor.toPlainText()
+        self._too_many = len(prompts_of(text)) > MOST
+        self._batch.set_prompts(prompts_in(text))
+        self._refresh()
 
     @Slot()
     def start(self) -> None:
@@ -213,7 +218,7 @@ class BatchPanel(QWidget):
     def _refresh(self, *_why: object) -> None:
         batch = self._batch
         said = count(len(batch.prompts), "{n} prompt", "{n} prompts") if batch.prompts else ""
-        if len(batch.prompts) >= MOST:
+        if self._too_many:
             said += " · " + tr("more are left out")
         self._number.setText(said)
         why = batch.why_not()
@@ -269,5 +274,5 @@ def ask_file(parent: QWidget, title: str, name: str, take: Callable[[str], objec
 def _cell(text: str) -> QTableWidgetItem:
     plain = " ".join(text.split())
     made = QTableWidgetItem(plain if len(plain) <= SHOWN else plain[:SHOWN] + "…")
-    made.setToolTip(text)
+    made.setToolTip(plain_tip(text))
     return made

@@ -12,6 +12,7 @@ from forge_desktop.models.chat_blind import BAD, SIDES, TIE, BlindModel, Verdict
 from forge_desktop.models.chat_model import ChatModel
 from forge_desktop.models.chat_turns import BASE
 from forge_desktop.panels.chat_answer import AnswerCard
+from forge_desktop.panels.chat_text import AnswerText
 from forge_desktop.panels.local_keys import bind
 from forge_desktop.panels.questions import ask_before
 from forge_desktop.theme.controls import Bar, Card, button, column, label, row, scrolled, set_enabled
@@ -97,8 +98,10 @@ class BlindPanel(QWidget):
         super().__init__()
         self._blind = blind
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self._prompt = label("", "strong", wrap=True, select=True)
-        self._prompt.setObjectName("blind.prompt")
+        self._prompt = AnswerText("blind.prompt", tr("Message"))
+        strong = self._prompt.font()
+        strong.setBold(True)
+        self._prompt.setFont(strong)
         self.cards = {side: AnswerCard(f"blind.{side}", can_prefer=False) for side in SIDES}
         both = row(spacing=16)
         for side, title in zip(SIDES, (tr("Left answer"), tr("Right answer")), strict=True):
@@ -137,11 +140,11 @@ class BlindPanel(QWidget):
         """Show the round there is."""
         blind = self._blind
         if blind.prompt:
-            self._prompt.setText(blind.prompt)
+            self._prompt.show_plain(blind.prompt)
         elif blind.mine():
-            self._prompt.setText(tr("No test prompt is left: write one below, or end the test."))
+            self._prompt.show_plain(tr("No test prompt is left: write one below, or end the test."))
         else:
-            self._prompt.setText(tr("Write a prompt below, or give test prompts in Batch."))
+            self._prompt.show_plain(tr("Write a prompt below, or give test prompts in Batch."))
         for side in SIDES:
             self._show_side(side)
         failed = any(one.state == "failed" for one in blind.answers.values())

@@ -61,6 +61,8 @@ class SamplingCard(Card):
         self._model = model
         self.sliders: dict[str, Slider] = {}
         self.fields: dict[str, Field] = {}
+        self._tips: dict[Field, str] = {}
+        """What a field says while its number is good."""
         every = dials()
         for one in every[:BASIC]:
             self.body.addWidget(self._dial(one))
@@ -89,8 +91,7 @@ class SamplingCard(Card):
         slider.setMinimumHeight(SLIDER_HEIGHT)
         slider.setRange(0, round((one.most - one.least) / one.step))
         slider.setValue(round((value - one.least) / one.step))
-        field = self._number(f"chat.sampling.{one.name}", one.text, one.told(value))
-        field.setToolTip(one.tip)
+        field = self._number(f"chat.sampling.{one.name}", one.text, one.told(value), one.tip)
         slider.valueChanged.connect(partial(self._slid, one))
         field.editingFinished.connect(lambda: self._typed(one))
         self.sliders[one.name], self.fields[one.name] = slider, field
@@ -104,12 +105,14 @@ class SamplingCard(Card):
         made.setLayout(layout)
         return made
 
-    def _number(self, name: str, accessible: str, text: str) -> Field:
+    def _number(self, name: str, accessible: str, text: str, tip: str = "") -> Field:
         made = Field(text, "", name)
         made.setAccessibleName(accessible)
         made.setAlignment(Qt.AlignmentFlag.AlignRight)
         made.setProperty("role", "figure")
         made.setFixedWidth(FIELD_WIDTH)
+        made.setToolTip(tip)
+        self._tips[made] = tip
         return made
 
     def _seed(self) -> QWidget:
@@ -132,7 +135,7 @@ class SamplingCard(Card):
         value = round(value) if one.step >= 1 else round(value, 4)
         self._model.set_sampling(**{one.name: value})
         self.fields[one.name].setText(one.told(value))
-        restyle(self.fields[one.name], tone="")
+        self._show_good(self.fields[one.name])
 
     def _typed(self, one: Dial) -> None:
         field = self.fields[one.name]
@@ -157,12 +160,16 @@ class SamplingCard(Card):
             restyle(field, tone="bad")
             field.setToolTip(_limits(str(error.errors()[0]["loc"][0])))
             return False
-        except ValueError:
+        except (ValueError, OverflowError):
             restyle(field, tone="bad")
             field.setToolTip(tr("This is no number."))
             return False
-        restyle(field, tone="")
+        self._show_good(field)
         return True
+
+    def _show_good(self, field: Field) -> None:
+        restyle(field, tone="")
+        field.setToolTip(self._tips[field])
 
 
 def _limits(name: str) -> str:

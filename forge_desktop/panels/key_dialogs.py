@@ -69,7 +69,7 @@ class NewKeyDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Make a key"))
         self.resize(WIDTH, 560)
-        self._make, self._done = make, done
+        self._make, self._done, self._asking = make, done, False
         self.fields = {name: Field(name=f"key.{name}") for name in ("name", "tenant", "days")}
         tiers = [(str(tier), tr("{n} (first)", n=tier) if not tier else str(tier)) for tier in range(TIERS)]
         self.tier = Choice(tiers, "1")
@@ -121,13 +121,21 @@ class NewKeyDialog(QDialog):
                 self.lines[problem.field.partition(".")[0]].show_problem(problem_text(problem))
             return
         set_enabled(self.go, False, tr("One moment."))
+        self._asking = True
         self._make(wish, self._made, self._failed)
 
+    def reject(self) -> None:
+        """Qt's own hook: a key that is being made is told here alone, so it stays until there is one or none."""
+        if not self._asking:
+            super().reject()
+
     def _made(self, made: MadeKey) -> None:
+        self._asking = False
         self.accept()
         self._done(made)
 
     def _failed(self, error: ErrorBody) -> None:
+        self._asking = False
         self._refresh()
         self._error.show_error(error)
 

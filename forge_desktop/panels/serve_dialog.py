@@ -301,6 +301,11 @@ class ServeDialog(QDialog):
             line.show_problem("")
         self.draft.start()
 
+    def reject(self) -> None:
+        """Qt's own hook: the first key is told here alone, so what is being started is waited for."""
+        if not self.draft.starting:
+            super().reject()
+
     @Slot(object)
     def _refused(self, error: ErrorBody) -> None:
         """Each problem at its line; those without one, and how many there are, below."""

@@ -148,6 +148,7 @@ class ServedKeys(Card):
         self._list.setSpacing(10)
         self.body.addLayout(self._list)
         model.keys_changed.connect(self.refresh)
+        model.changed.connect(self.refresh)
         model.made_key.connect(self.show_key)
         run.changed.connect(self.refresh)
         self._shown: object = None
@@ -158,7 +159,8 @@ class ServedKeys(Card):
         """Show those there are now."""
         job = job_of(self._run.detail)
         is_open = job is not None and job.open
-        key = (repr(self._model.keys), is_open)
+        chips = [key_state(one, time.time()) for one in self._model.keys]
+        key = (repr(self._model.keys), chips, is_open)
         if key == self._shown:
             return
         self._shown = key

@@ -17,12 +17,16 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QVBoxLayout,
     QWidget,
 )
 
 from forge_desktop.theme import icons
 from forge_desktop.theme.look import tokens
+from forge_desktop.theme.plain_tip import plain_tip
 
 NO_LIMIT = 10_000
 ARROW = 40
@@ -95,7 +99,7 @@ class Elided(QLabel):
         self.ensurePolished()
         shown = QFontMetrics(self.font()).elidedText(self._whole, Qt.TextElideMode.ElideRight, max(self.width(), 24))
         self.setText(shown)
-        self.setToolTip(self._whole if shown != self._whole else "")
+        self.setToolTip(plain_tip(self._whole) if shown != self._whole else "")
 
 
 def button(
@@ -372,10 +376,20 @@ class Choice(QComboBox):
         super().resizeEvent(event)
         self._tell_whole()
 
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        """Qt's own hook: where a text has no room it ends with an ellipsis, which a stylesheet's lists leave out."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        kind, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(kind, option, part, self).width()
+        option.currentText = self.fontMetrics().elidedText(option.currentText, Qt.TextElideMode.ElideRight, room)
+        painter.drawComplexControl(kind, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
     def _tell_whole(self) -> None:
         """The whole text is the tooltip where it has no room, unless there is another."""
         wide = QFontMetrics(self.font()).horizontalAdvance(self.currentText())
-        whole = self.currentText() if wide > self.width() - ARROW else ""
+        whole = plain_tip(self.currentText()) if wide > self.width() - ARROW else ""
         if self.toolTip() == self._told:
             self.setToolTip(whole)
             self._told = whole

@@ -118,7 +118,7 @@ def test_that_a_blind_test_names_nobody_and_counts_what_was_preferred(two, insta
     assert two.blind_card.tally.text() == "mine preferred in 2, the base in 1, tie in 0"
     assert two.blind_card._far.text() == "3 of 4"
     vote(two, qtbot, "tie")
-    assert "No test prompt is left" in two.blind_panel._prompt.text()
+    assert "No test prompt is left" in two.blind_panel._prompt.toPlainText()
     two.input.text.setPlainText("Five")
     two.input.send()
     vote(two, qtbot, "bad")

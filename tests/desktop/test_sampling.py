@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.client.sampling import taught_by
+from engine.client.sampling import served_by, taught_by
 from engine.contract.errors import Conflict
 from engine.contract.events import PhaseBegan, Started
 from engine.contract.paths import Home
@@ -17,7 +17,7 @@ from forge_desktop.panels.page import ErrorCard
 from forge_desktop.panels.sample_dialog import SampleDialog
 from forge_desktop.theme.controls import Field
 from tests.desktop.test_datasets import library
-from tests.helpers.journals import after_training, before_training, demo_spec, steps
+from tests.helpers.journals import after_training, before_training, demo_spec, saved, steps
 
 pytestmark = pytest.mark.slow
 
@@ -113,3 +113,16 @@ def test_that_a_finished_run_offers_what_it_has_taught(replay, qtbot, tmp_path):
     assert adapter.startswith(str(tmp_path / "runs" / run / "attempts" / "1" / "outputs"))
     with pytest.raises(Conflict, match="step 3"):
         taught_by(replay.backend.run(run), Home(tmp_path), 3)
+
+
+def test_that_what_is_served_is_the_file_where_a_run_made_one(replay, tmp_path):
+    run, home = replay.backend.add(demo_spec("taught")), Home(tmp_path)
+    lines = after_training()
+    replay.backend.play(run, [*before_training(), *steps(1, 4), *lines[:2]])
+    assert served_by(replay.backend.run(run), home)[1].endswith("outputs/adapter")
+    file = lines[1].model_copy(update={"artifact": "adapter_file", "path": "outputs/adapter.lora.arrow"})
+    replay.backend.play(run, [file])
+    assert served_by(replay.backend.run(run), home)[1].endswith("/adapter.lora.arrow")
+    assert taught_by(replay.backend.run(run), home)[1].endswith("outputs/adapter")
+    replay.backend.play(run, saved(20))
+    assert "checkpoints" in served_by(replay.backend.run(run), home, 20)[1]

@@ -6,10 +6,11 @@ import httpx
 import pytest
 
 from engine.client.client import ControllerClient
+from engine.contract.adapter_library import AdapterEntry
 from engine.contract.errors import Conflict, UserError
 from engine.contract.run_spec import RunSpec
-from engine.contract.serving import Instance, NewKey
-from tests.helpers.docker_engines import RemoteEngine
+from engine.contract.serving import Instance, LoadAdapter, NewKey
+from tests.helpers.docker_engines import Engine, RemoteEngine
 from tests.helpers.docker_fleet import Fleet
 from tests.helpers.waiting import wait_until
 
@@ -79,6 +80,48 @@ def test_that_an_instance_outlives_the_loss_of_its_node(real_fleet: Fleet, remot
     )
     client.stop(run.uid)
     real_fleet.until(run.uid, "stopped")
+
+
+@pytest.mark.parametrize("node", ["here", "far"])
+def test_that_adapters_of_this_computer_come_into_a_container_and_are_there_after_its_death(
+    real_fleet: Fleet, local_engine: Engine, remote_engine: RemoteEngine, node: str
+) -> None:
+    client, engine = real_fleet.client, local_engine if node == "here" else remote_engine
+    made = adapter_of(real_fleet)
+    job = {"kind": "serve", "model": {"path": "demo", "hub": "bundled"}, "context": 128,
+           "adapters": [{"name": "first", "path": made.path}]}  # fmt: skip
+    spec = {"name": "served", "job": job, "compute": {"node": node, "gpus": 0}}
+    run = client.create(RunSpec.model_validate(spec))
+    ready(client, run.uid)
+    client.load_adapter(run.uid, LoadAdapter(name="late", path=made.path))
+    client.load_adapter(run.uid, LoadAdapter(name="folder", path=made.folder))
+    client.unload_adapter(run.uid, "first")
+    answers = {name: client.complete(run.uid, {**ASKED, "model": name}).text for name in ("demo", "late", "folder")}
+    assert answers["late"] == answers["folder"] != answers["demo"]
+    with pytest.raises(UserError) as caught:
+        client.load_adapter(run.uid, LoadAdapter(name="none", path="/nowhere/a.lora.arrow"))
+    assert caught.value.code == "lora.missing"
+    wait_until(lambda: "folder" in client.instance(run.uid).models, what="what is there is told")
+    engine.api.kill(f"forge-{run.uid}-1")
+    wait_until(lambda: client.run(run.uid).run.attempt == 2, 120, "it is started again")
+    ready(client, run.uid)
+    assert {one.name for one in client.served_adapters(run.uid)} == {"late", "folder"}
+    assert client.complete(run.uid, {**ASKED, "model": "late"}).text == answers["late"]
+    client.stop(run.uid)
+    real_fleet.until(run.uid, "stopped")
+
+
+def adapter_of(fleet: Fleet) -> AdapterEntry:
+    """What a run on this computer made."""
+    training = {"max_steps": 2, "micro_batch_size": 4, "learning_rate": 0.02, "threads": 1}
+    demo = {"path": "demo", "hub": "bundled"}
+    order = {"kind": "train", "model": demo, "data": {"train": [{**demo, "limit": 16}], "max_length": 128},
+             "training": training, "tuner": {"rank": 4}}  # fmt: skip
+    run = fleet.client.create(
+        RunSpec.model_validate({"name": "teaches", "job": order, "compute": {"node": "local", "gpus": 0}})
+    )
+    fleet.until(run.uid, "completed", timeout=300)
+    return fleet.client.adapters().adapters[0]
 
 
 def lose(client: ControllerClient, uid: str, engine: RemoteEngine) -> None:

@@ -37,6 +37,8 @@ class ChatInstance:
         """A refusal as an instance tells it to clients that speak other languages."""
         self.refused_paths: dict[str, str] = {}
         """Adapters that do not fit: path and message."""
+        self.fits: list[str] = []
+        """Adapters the router chooses."""
         self.adapters: dict[str, dict[str, Any]] = {}
         self.go = threading.Event()
         """Cleared: answers stay after their first word."""
@@ -154,7 +156,8 @@ class ChatInstance:
                     await asyncio.sleep(POLL_S)
             if self.breaks_off:
                 return
-            yield f"data: {json.dumps(_end(words, asked['model']))}\n\n"
+            chosen = self.fits if asked["model"] == "auto" else None
+            yield f"data: {json.dumps(_end(words, asked['model'], chosen))}\n\n"
             yield "data: [DONE]\n\n"
         except asyncio.CancelledError:
             self.cut.append(asked["model"])
@@ -167,8 +170,12 @@ def _chance(word: str, place: int) -> dict[str, Any]:
     return {"token": word, "logprob": math.log(share), "top_logprobs": others}
 
 
-def _end(words: list[str], model: str) -> dict[str, Any]:
-    times = {"queued": 0.001, "first": 0.142, "whole": 0.142 + len(words) / 48, "answer": len(words), "prompt": 7}
+def _end(words: list[str], model: str, chosen: list[str] | None = None) -> dict[str, Any]:
+    times: dict[str, Any] = {
+        "queued": 0.001, "first": 0.142, "whole": 0.142 + len(words) / 48, "answer": len(words), "prompt": 7,
+    }  # fmt: skip
+    if chosen is not None:
+        times |= {"adapters": dict.fromkeys(chosen, 1.0), "routed": {"likeness": {}, "threshold": 0.3, "reason": ""}}
     return {
         "model": model,
         "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],

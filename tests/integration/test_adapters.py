@@ -66,6 +66,8 @@ def test_that_adapters_are_worked_with_from_the_command_line(tmp_path, capsys):
     code, said = forge(capsys, "verify", "bad.lora.arrow")
     assert (code, said["error"]["code"]) == (1, "lora.tampered")
 
+    code, said = forge(capsys, "convert", "a", "a.lora.arrow")
+    assert (code, said["error"]["code"]) == (5, "lora.exists")
     code, small = forge(capsys, "quantize", "a", "small.lora.arrow", "--storage", "int4")
     assert (code, small["card"]["dtype"]) == (0, "int4")
     assert small["bytes"] < made["bytes"] / 3
@@ -82,4 +84,4 @@ def test_that_adapters_are_worked_with_from_the_command_line(tmp_path, capsys):
 
 def test_that_an_adapter_that_is_not_there_is_said_so(capsys):
     code, said = forge(capsys, "inspect", "nothing")
-    assert (code, said["error"]["code"]) == (1, "lora.missing")
+    assert (code, said["error"]["code"]) == (3, "lora.missing")

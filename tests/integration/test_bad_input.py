@@ -267,7 +267,7 @@ def test_a_home_that_cannot_be_one(service, kind):
 
 
 def test_a_start_on_a_full_disk_leaves_nothing_half(service):
-    with small_disk(service.home.root, "1m") as disk:
+    with small_disk(service.home.root, "2m") as disk:
         with full(disk):
             code, said = start_without(service)
             assert code == 1

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication
 
 from engine.contract.datasets import DatasetView
 from engine.contract.run_spec import RunSpec
-from forge_desktop.models.chat_turns import RUN, Column
+from forge_desktop.models.chat_turns import AUTO, RUN, Column
 from forge_desktop.pages.playground_page import PlaygroundPage
 from tests.helpers.controller import ControllerProcess
 from tests.helpers.real_worker import needs_worker
@@ -52,6 +52,9 @@ def test_that_a_trained_adapter_answers_beside_its_base(open_desktop, real, qtbo
     assert isinstance(page, PlaygroundPage)
     chat = page.model.chat
     qtbot.waitUntil(lambda: [one.key for one in chat.columns] == ["base", "teaches"], **LONG)
+    assert page.instance.find("teaches").path.endswith("adapter.lora.arrow")
+    page.model.add_column()
+    page.model.set_answerer("3", Column("", AUTO))
     page.model.set_sampling(temperature=0.0, max_tokens=12)
     page.model.set_chances(True)
     page.model.send("Convert to an ISO date: 3 May 2021")
@@ -60,6 +63,9 @@ def test_that_a_trained_adapter_answers_beside_its_base(open_desktop, real, qtbo
     assert [(one.state, one.error) for one in (base, taught)] == [("done", None)] * 2
     assert base.text
     assert base.text != taught.text
+    routed = chat.turns[0].answers["3"]
+    assert (routed.routed, routed.text) == ("teaches", taught.text)  # it was trained on such prompts
+    page.model.remove_column("3")
     for said in (base, taught):
         assert min(said.number or 0, said.first or 0, said.whole or 0) > 0
         assert len(said.tokens) >= 1

@@ -81,7 +81,10 @@ def test_that_an_instance_answers_and_keys_change_while_it_does(real: Controller
     assert asked(instance, first.key)
     with pytest.raises(openai.AuthenticationError):
         asked(instance, "lf-none")
+    (seen,) = [one for one in real.client.instances().instances if one.run == run.uid]
+    assert seen.kind == "serve"
     second = real.client.rotate_serve_key(run.uid, first.about.id, hours=1)
+    assert second.about.counted_as == first.about.hash
     wait_until(lambda: _taken(instance, second.key), what="the new key is known")
     assert asked(instance, first.key) == asked(instance, second.key)  # both, for an hour
     real.client.revoke_serve_key(run.uid, first.about.id)
@@ -171,6 +174,31 @@ def test_that_a_runs_adapter_is_in_the_library_and_is_served(real: ControllerPro
     with pytest.raises(Exception, match="broken"):
         real.client.import_adapter(ImportAdapter(path=str(broken)))
     assert len(list(real.home.adapters.iterdir())) == 0
+
+
+def test_that_adapters_are_after_a_death_as_people_had_them(real: ControllerProcess, tmp_path: Path) -> None:
+    trained(real)
+    (made,) = real.client.adapters().adapters
+    real.client.edit_settings({"retry_seconds": 0.1})
+    job_of = [{"name": name, "path": made.path} for name in ("kept", "dropped", "changed")]
+    run = real.client.serve(job(adapters=job_of))
+    ready(real, run.uid)
+    file = tmp_path / "gone.lora.arrow"
+    file.write_bytes(Path(made.path).read_bytes())
+    real.client.load_adapter(run.uid, LoadAdapter(name="late", path=made.folder))
+    real.client.load_adapter(run.uid, LoadAdapter(name="changed", path=made.folder, replace=True))
+    real.client.load_adapter(run.uid, LoadAdapter(name="gone", path=str(file)))
+    real.client.unload_adapter(run.uid, "dropped")
+    wait_until(lambda: "gone" in real.client.instance(run.uid).models, what="what is there is told")
+    assert "dropped" not in real.client.instance(run.uid).models
+    file.unlink()
+    os.kill(worker_of(real, run.uid, 1), signal.SIGKILL)
+    wait_until(lambda: len(real.client.run(run.uid).attempts) == 2, 60, "it is started again")
+    assert sorted(ready(real, run.uid).models) == ["auto", "changed", "demo", "kept", "late"]
+    paths = {one.name: one.path for one in real.client.served_adapters(run.uid)}
+    assert paths == {"kept": made.path, "changed": made.folder, "late": made.folder}
+    (lost,) = [line for line in real.journal(run.uid, 2) if line.get("code") == "serve.adapter_lost"]
+    assert lost["params"]["name"] == "gone"
 
 
 def _text(real: ControllerProcess, uid: str, model: str) -> str:

@@ -53,6 +53,12 @@ def test_that_wrong_usage_ends_with_2(arguments):
     assert left.value.code == exits.USAGE
 
 
+@pytest.mark.parametrize("error", ["2", "1", "-0.1", "nan"])
+def test_that_an_error_no_adapter_can_be_shrunk_to_is_told_in_words(capsys, error):
+    assert main(["adapter", "shrink", "a", "b.lora.arrow", "--error", error]) == exits.FAILED
+    assert "Set --error, such as 0.05. [lora.shrink_error]" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("error", "code"), [(NotFound, 3), (Unreachable, 4), (Conflict, 5), (Refused, 2), (UserError, 1)]
 )
