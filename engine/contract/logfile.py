@@ -65,11 +65,13 @@ def rotate(
             return False
     except FileNotFoundError:
         return False
-    path.rename(path.with_name(f"{path.name}.{size(path)}"))
-    for _, piece in pieces(path)[:-kept]:
-        piece.unlink(missing_ok=True)
-    fresh = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    aside = path.with_name(f".{path.name}.fresh")
+    fresh = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)  # where this fails, nothing has changed
     try:
+        path.rename(path.with_name(f"{path.name}.{size(path)}"))
+        aside.rename(path)
+        for _, piece in pieces(path)[:-kept]:
+            piece.unlink(missing_ok=True)
         for descriptor in descriptors:
             os.dup2(fresh, descriptor)
     finally:

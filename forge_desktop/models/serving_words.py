@@ -10,7 +10,7 @@ from engine.contract.serving import Instance, Percentiles, ServeJob, ServeKey, S
 from engine.contract.states import LIVE, Phase, RunState
 from forge_desktop.bridge.backend_instance import Seen
 from forge_desktop.theme.language import explain, sentences, tr, word
-from forge_desktop.theme.measures import ago, figure, percent
+from forge_desktop.theme.measures import ago, percent
 
 NONE = "—"
 PLACEHOLDER = "YOUR_KEY"
@@ -88,11 +88,16 @@ def cell_text(run: RunSummary, seen: Seen | None, key: str) -> str:
 FIGURES = ("rate", "first", "tokens", "hits", "queue")
 
 
+def per_minute(number: float) -> str:
+    """`0.5`, `26`, `1,420`: how often something happens."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.1f}".removesuffix(".0")
+
+
 def figure_text(status: ServeStatus, key: str) -> str:
     """One figure of an instance."""
     match key:
         case "rate":
-            return tr("{n}/min", n=figure(round(status.requests_per_minute, 1)))
+            return tr("{n}/min", n=per_minute(status.requests_per_minute))
         case "first":
             return pair_text(status.first_token)
         case "tokens":

@@ -10,12 +10,12 @@ from PySide6.QtWidgets import QGridLayout, QWidget
 
 from engine.contract.serving import Percentiles, ServeStatus
 from forge_desktop.models.served_model import ServedModel
-from forge_desktop.models.serving_words import NONE, seconds_text
+from forge_desktop.models.serving_words import NONE, per_minute, seconds_text
 from forge_desktop.panels.sparkline import Sparkline
 from forge_desktop.theme.controls import Card, Elided, column, label
 from forge_desktop.theme.language import count, labelled, tr
 from forge_desktop.theme.look import tokens
-from forge_desktop.theme.measures import figure, percent
+from forge_desktop.theme.measures import percent
 
 LEAST_WIDTH, GAP, MOST = 176, 12, 4
 
@@ -94,7 +94,7 @@ class ServingCards(QWidget):
 def _figure(key: str, now: ServeStatus) -> tuple[str, str]:
     match key:
         case "rate":
-            return figure(round(now.requests_per_minute, 1)), count(now.requests, "1 in all", "{n} in all")
+            return per_minute(now.requests_per_minute), count(now.requests, "1 in all", "{n} in all")
         case "tokens":
             return f"{now.tokens_per_second:,.0f}", tr("{n} refused, {m} failed", n=now.refused, m=now.failed)
         case "cache":

@@ -90,7 +90,7 @@ def test_every_state_is_told_in_words(replay, qtbot):
     }  # fmt: skip
     run = next(run for run in page.model.rows if run.name == "support-desk")
     cells = {key: page.model.cell_text(run, key) for key in ("address", "rate", "first", "tokens", "hits", "queue")}
-    assert cells == {"address": "http://127.0.0.1:8431", "rate": "142.0/min", "first": "118 ms / 384 ms",
+    assert cells == {"address": "http://127.0.0.1:8431", "rate": "142/min", "first": "118 ms / 384 ms",
                      "tokens": "4,812", "hits": "82%", "queue": "12 + 3"}  # fmt: skip
     seen = replay.backend.seen[made["support-desk"]]
     again = seen.instance.model_copy(update={"ready": False, "restarts": 2})

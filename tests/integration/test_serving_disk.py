@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,20 @@ def folder_of_peft(tmp_path: Path) -> Path:
     return made
 
 
+def at_rest(path: Path) -> Callable[[], bool]:
+    """Whether the file, which grows each second where it can, has not grown for three."""
+    seen = (-1, 0.0)
+
+    def look() -> bool:
+        nonlocal seen
+        size = path.stat().st_size
+        if size != seen[0]:
+            seen = (size, time.monotonic())
+        return time.monotonic() - seen[1] > 3
+
+    return look
+
+
 def test_that_an_instance_goes_on_while_its_disk_is_full(tmp_path: Path, folder_of_peft: Path) -> None:
     real = ControllerProcess(tmp_path, WORKER)
     with small_disk(real.home.root, "48m") as disk:
@@ -54,6 +70,8 @@ def test_that_an_instance_goes_on_while_its_disk_is_full(tmp_path: Path, folder_
                     assert real.client.complete(run.uid, ASKED).text == before
                 real.client.load_adapter(run.uid, LoadAdapter(name="mine", path=str(folder_of_peft)))
                 assert real.client.complete(run.uid, {**ASKED, "model": "mine"}).text
+                wait_until(at_rest(real.home.attempt(run.uid, 1).journal), 60, "the journal has no room left")
+                assert real.client.complete(run.uid, ASKED).text == before
                 with pytest.raises(UserError) as caught:
                     real.client.import_adapter(ImportAdapter(path=str(folder_of_peft), name="kept"))
                 assert caught.value.code == "query.disk_full"
@@ -61,6 +79,8 @@ def test_that_an_instance_goes_on_while_its_disk_is_full(tmp_path: Path, folder_
                 assert real.client.adapters().adapters == []
             assert real.client.import_adapter(ImportAdapter(path=str(folder_of_peft), name="kept")).name == "kept"
             assert real.client.complete(run.uid, ASKED).text == before
+            wait_until(lambda: "mine" in real.client.instance(run.uid).models, 30, "what waited for room is told")
+            assert len(real.client.run(run.uid).attempts) == 1
             assert real.client.run(run.uid).run.state == "running"
             (audit,) = real.home.root.rglob("audit.jsonl")
             lines = [json.loads(line) for line in audit.read_text().splitlines()]

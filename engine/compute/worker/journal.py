@@ -11,7 +11,9 @@ import json
 import os
 import socket
 import threading
+from collections import deque
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -19,8 +21,11 @@ from engine.contract import events
 from engine.contract.clock import now
 from engine.contract.errors import UserError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 RESERVE_BYTES = 65_536
 """Kept aside in a file, so that a full disk still leaves room to say that the disk is full."""
+MOST_WAITING = 500
+"""Lines that wait for room on a full disk; the oldest go first."""
 LIVE_VARIABLE = "FORGE_JOURNAL_FD"
 """Number of a packet socket that was passed to this process: one line a packet."""
 TEXT_FIELDS = ("prompt", "expected", "answer")
@@ -28,6 +33,9 @@ TURNS = (
     "started", "planned", "phase", "artifact", "checkpoint", "resumed", "rows", "manifest", "score", "ack", "ended",
 )  # fmt: skip
 """Lines that are on the disk before the worker goes on."""
+
+Told = tuple[type[BaseModel], float, dict[str, Any]]
+"""A line, when it was told, and its content."""
 
 
 class Journal:
@@ -42,6 +50,9 @@ class Journal:
         os.ftruncate(self._file, self._size)
         self._unsynced = False
         self._live = _live_socket()
+        self._waiting: deque[Told] = deque(maxlen=MOST_WAITING)
+        self.patient = False
+        """While the disk is full, readings are left out and other lines wait for room; else a full disk is an error."""
         self._make_reserve()
 
     @property
@@ -50,23 +61,26 @@ class Journal:
         return self._seq
 
     def write(self, line: type[BaseModel], /, **content: object) -> int:
-        """Append one line of the union in `engine.contract.events`; returns its number."""
+        """Append one line of the union in `engine.contract.events`; returns the number of the last one written."""
         with self._lock:
-            event = line(seq=self._seq + 1, t=now(), **content)
-            data = encode(event)
-            self._append(data)
-            self._seq += 1
-            self._tell(data)
-            if getattr(event, "kind", "") in TURNS:
-                self._sync()
+            if self.patient:
+                self._write_when_room(line, content)
+            else:
+                self._put(line, now(), content)
             return self._seq
 
     def sync(self) -> None:
         """Make everything written so far survive a power cut; nobody who writes waits for it."""
         with self._lock:
             unsynced, self._unsynced = self._unsynced, False
-        if unsynced:
+        if not unsynced:
+            return
+        try:
             os.fsync(self._file)
+        except OSError as error:
+            if not self.patient or error.errno not in FULL:
+                raise
+            self._unsynced = True
 
     def close(self) -> None:
         """Sync and give the file back; the reserve goes too."""
@@ -75,14 +89,54 @@ class Journal:
             os.close(self._file)
             self._reserve.unlink(missing_ok=True)
 
+    def _put(self, line: type[BaseModel], at: float, content: dict[str, Any]) -> None:
+        event = line(seq=self._seq + 1, t=at, **content)
+        data = encode(event)
+        self._append(data)
+        self._seq += 1
+        self._tell(data)
+        if getattr(event, "kind", "") in TURNS:
+            self._sync()
+
+    def _write_when_room(self, line: type[BaseModel], content: dict[str, Any]) -> None:
+        """In order, with what waited before it; readings of a time without room are left out."""
+        self._waiting.append((line, now(), content))
+        try:
+            self._flush()
+        except UserError as error:
+            if error.code != "worker.disk_full":
+                raise
+            if line is events.Device:
+                self._waiting.pop()
+            elif line is events.Ended:
+                self._keep_newest(RESERVE_BYTES // 2)
+                self._reserve.unlink(missing_ok=True)
+                self._flush()
+
+    def _flush(self) -> None:
+        while self._waiting:
+            self._put(*self._waiting[0])
+            self._waiting.popleft()
+
+    def _keep_newest(self, room: int) -> None:
+        """Of what waits, as much as so many bytes hold; the last line always."""
+        kept = list[Told]()
+        for line, at, content in reversed(self._waiting):
+            room -= len(encode(line(seq=self._seq + 1, t=at, **content)))
+            if kept and room < 0:
+                break
+            kept.append((line, at, content))
+        self._waiting = deque(reversed(kept), maxlen=MOST_WAITING)
+
     def _append(self, data: bytes) -> None:
         try:
             self._write_whole(data)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in FULL:
                 raise
             os.ftruncate(self._file, self._size)
-            self._reserve.unlink(missing_ok=True)  # room for the last line
+            if not self.patient:
+                self._reserve.unlink(missing_ok=True)  # room for the last line
             raise UserError("worker.disk_full", path=str(self.path.parent)) from error
         self._unsynced = True
 
@@ -105,16 +159,21 @@ class Journal:
         self._size += len(data)
 
     def _sync(self) -> None:
-        if self._unsynced:
+        if not self._unsynced:
+            return
+        try:
             os.fsync(self._file)
             self._unsynced = False
+        except OSError as error:
+            if not self.patient or error.errno not in FULL:
+                raise
 
     def _make_reserve(self) -> None:
         try:
             self._reserve.write_bytes(b"\0" * RESERVE_BYTES)
         except OSError as error:
             self._reserve.unlink(missing_ok=True)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in FULL:
                 raise UserError("worker.disk_full", path=str(self.path.parent)) from error
             raise
 

@@ -36,6 +36,7 @@ class ServeSession:
 
     def run(self) -> None:
         """The whole attempt; raises StopRequest when it was asked to end."""
+        self.report.journal.patient = True  # answers are worth more than lines about them
         model = ModelSource(self.order, self.job.model, self.folder, self.worker).obtain()
         self.report.phase(Phase.LOADING)
         device = choose_device(self.order.spec.compute.gpus)

@@ -61,8 +61,8 @@ def _cut(folder: AttemptFolder) -> None:
     try:
         if os.fstat(1).st_ino == folder.log.stat().st_ino:
             logfile.rotate(folder.log)
-    except FileNotFoundError:
-        return
+    except OSError:
+        return  # it grows on until there is room for a new piece
 
 
 def _guarded(folder: AttemptFolder, worker: Worker) -> int:

@@ -11,6 +11,7 @@ from engine.contract import events
 from engine.contract.errors import UserError
 from engine.contract.events import journal_line
 from engine.contract.states import Phase
+from tests.helpers.disks import full
 
 
 def lines(path):
@@ -105,3 +106,40 @@ def test_that_a_full_disk_is_said_in_the_last_line(small_disk):
     found = lines(small_disk / "journal.jsonl")
     assert [line.seq for line in found] == list(range(1, written + 2))
     assert found[-1].reason == "disk_full"
+
+
+def test_that_a_patient_journal_waits_for_room(small_disk):
+    path = small_disk / "journal.jsonl"
+    journal = Journal(path)
+    journal.patient = True
+    journal.write(events.PhaseBegan, phase="serving")
+    with full(small_disk):
+        size, read = -1, 0
+        while path.stat().st_size != size:  # until the last page is full
+            size, read = path.stat().st_size, read + 1
+            journal.write(events.Device, values={f"v{n}": 1.0 for n in range(20)})
+        assert read > 1
+        journal.write(events.Note, level="info", code="serve.idle", params={"minutes": 1})
+        journal.write(events.Device, values={"of a full disk": 1.0})
+        journal.sync()
+        assert path.stat().st_size == size
+    journal.write(events.PhaseBegan, phase="saving")
+    found = lines(path)
+    assert [line.seq for line in found] == list(range(1, len(found) + 1))
+    assert [line.kind for line in found] == ["phase", *["device"] * (read - 1), "note", "phase"]
+    journal.close()
+
+
+def test_that_a_patient_journal_has_room_for_its_last_word(small_disk):
+    path = small_disk / "journal.jsonl"
+    journal = Journal(path)
+    journal.patient = True
+    with full(small_disk):
+        for number in range(2000):
+            told = {"minutes": number, "more": "m" * 900}
+            journal.write(events.Note, level="info", code="serve.idle", params=told)
+        journal.write(events.Ended, state="stopped", reason="stopped_by_person")
+    journal.close()
+    assert lines(path)[-1].reason == "stopped_by_person"
+    assert lines(path)[-2].params["minutes"] == 1999, "the newest of what waited has room too"
+    assert [line.seq for line in lines(path)] == list(range(1, len(lines(path)) + 1))
