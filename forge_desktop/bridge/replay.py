@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,18 @@ class ReplayBackend(
             self._runs[summary.uid] = Played(summary, spec)
             self._tell(RunChanged(cursor=self._next(), at=created, run=summary))
         return summary.uid
+
+    def hold(self, runs: Iterable[Played]) -> None:
+        """Have these too, all at once and without telling of each."""
+        made = {run.summary.uid: run for run in runs}
+        with self._lock:
+            self._runs.update(made)
+
+    def let_go(self, uids: Iterable[str]) -> None:
+        """Have these no longer, without telling of each."""
+        with self._lock:
+            for uid in uids:
+                self._runs.pop(uid, None)
 
     def play(self, uid: str, lines: Sequence[JournalLine]) -> None:
         """Let lines happen; each `started` line begins another attempt."""

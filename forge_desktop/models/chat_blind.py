@@ -65,6 +65,8 @@ class BlindModel(QObject):
         self.prompt = ""
         self.sides: dict[str, Column] = {}
         self.answers: dict[str, Answer] = {}
+        self._skipped: set[str] = set()
+        """Prompts passed over in this test."""
         self._chance = random.SystemRandom()
         chat.column_changed.connect(self._who_changed)
         chat.columns_changed.connect(self._who_changed)
@@ -78,8 +80,8 @@ class BlindModel(QObject):
 
     def left(self) -> list[str]:
         """Prompts of the set that nobody has judged yet, of these two."""
-        judged = {vote.prompt for vote in self.mine()}
-        return [prompt for prompt in kept_prompts(self._preferences) if prompt not in judged]
+        over = {vote.prompt for vote in self.mine()} | self._skipped
+        return [prompt for prompt in kept_prompts(self._preferences) if prompt not in over]
 
     def mine(self) -> list[Vote]:
         """Votes on the two that answer now."""
@@ -103,12 +105,14 @@ class BlindModel(QObject):
         if not self.why_not():
             self._chat.stop_all()
             self.is_on = True
+            self._skipped.clear()
             self._go_on()
 
     def end(self) -> None:
         """Back to the chat."""
         self.line.hang_up()
         self.is_on, self.prompt, self.sides, self.answers = False, "", {}, {}
+        self._skipped.clear()
         self.changed.emit()
 
     @Slot()
@@ -170,6 +174,23 @@ class BlindModel(QObject):
         self.votes.append(Vote(self.prompt, self._chat.chat.system, answers, said))
         self._preferences.set(KEPT, [asdict(one) for one in self.votes])
         self._go_on()
+
+    @property
+    def failed(self) -> bool:
+        """An answer could not be had."""
+        return any(one.state == "failed" for one in self.answers.values())
+
+    def again(self) -> None:
+        """Put the same prompt to both once more."""
+        if self.prompt:
+            self.ask(self.prompt)
+
+    def skip(self) -> None:
+        """Go on without a verdict; the prompt comes again in the next test."""
+        if self.is_on and self.prompt:
+            self.line.hang_up()
+            self._skipped.add(self.prompt)
+            self._go_on()
 
     def forget(self) -> None:
         """Begin the count of these two anew."""

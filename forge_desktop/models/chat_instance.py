@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from shiboken6 import isValid
 
 from engine.client.sampling import served_by, taught_by
 from engine.contract.api import RunDetail, RunPage, RunSummary
@@ -29,6 +30,8 @@ MOST_RUNS = 50
 KEPT, LAST, PATHS = "playground.instance", "playground.model", "playground.adapters"
 WHOLE = "full"
 """The method that leaves a model of its own, and no adapter."""
+COMING = (RunState.QUEUED, RunState.PREPARING, RunState.RUNNING)
+"""States of a run that serves in the end."""
 State = Literal["none", "looking", "starting", "ready", "failed", "ended"]
 
 
@@ -99,17 +102,21 @@ class InstanceModel(QObject):
         self.adapters_changed.emit()
         number = self._wish
 
+        kept = model.model_dump(mode="json")
+
         def began(run: RunSummary) -> None:
-            if number == self._wish:
+            if number != self._wish:  # nobody wants it any more
+                self._session.ask(lambda backend: backend.stop(run.uid, False), None, lambda _error: None)
+                return
+            self._preferences.set(KEPT, {"uid": run.uid, "model": kept})
+            if isValid(self):  # else the page was left; the next one takes it up
                 self._began(run)
-            else:  # nobody wants it any more
-                self._stop(run.uid)
 
         def refused(error: ErrorBody) -> None:
-            if number == self._wish:
+            if number == self._wish and isValid(self):
                 self._fail(error)
 
-        self._session.ask(lambda backend: backend.serve(job, name, [TAG]), began, refused, owner=self)
+        self._session.ask(lambda backend: backend.serve(job, name, [TAG]), began, refused)
 
     def again(self) -> None:
         """The same model once more."""
@@ -132,8 +139,6 @@ class InstanceModel(QObject):
 
     def _began(self, run: RunSummary) -> None:
         self.uid = run.uid
-        kept = {"uid": run.uid, "model": self.model.model_dump(mode="json") if self.model is not None else None}
-        self._preferences.set(KEPT, kept)
         self._run_changed(run)
 
     def _take_up(self) -> None:
@@ -160,10 +165,16 @@ class InstanceModel(QObject):
             self.changed.emit()
             self.refresh()
             self.list_runs()
-        elif self.state == "looking":
-            self._forget()
-        else:
+        elif self.state == "starting":
             self._look.start()
+        elif instance.state in COMING:  # the page was left before it answered
+            self.state = "starting"
+            self.changed.emit()
+            self._look.start()
+            uid = self.uid
+            self._session.ask(lambda backend: backend.run(uid).run, self._run_changed, self._not_told, owner=self)
+        else:
+            self._forget()
 
     def _not_told(self, _error: ErrorBody) -> None:
         if self.state == "looking":

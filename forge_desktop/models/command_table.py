@@ -122,6 +122,7 @@ LOCAL: tuple[Entry, ...] = (
     Entry("local.chat.vote.right", "chat", "Blind test: right is better", keys=("Alt+2",)),
     Entry("local.chat.vote.tie", "chat", "Blind test: tie", keys=("Alt+3",)),
     Entry("local.chat.vote.bad", "chat", "Blind test: both are bad", keys=("Alt+4",)),
+    Entry("local.chat.vote.skip", "chat", "Blind test: skip the prompt", keys=("Alt+5",)),
     Entry("local.wizard.next", "wizard", "Next step", keys=("Alt+Right", "Ctrl+PgDown")),
     Entry("local.wizard.previous", "wizard", "Step before", keys=("Alt+Left", "Ctrl+PgUp")),
     Entry("local.wizard.step.1", "wizard", "Model", keys=("Alt+1",)),

@@ -92,7 +92,7 @@ class BlindCard(Card):
 
 
 class BlindPanel(QWidget):
-    """Prompt, two answers, four verdicts; all by keyboard: Alt+1 to Alt+4."""
+    """Prompt, two answers, four verdicts; all by keyboard: Alt+1 to Alt+5."""
 
     def __init__(self, blind: BlindModel) -> None:
         super().__init__()
@@ -125,6 +125,11 @@ class BlindPanel(QWidget):
         for verdict, made in self.buttons.items():
             bind(self, f"local.chat.vote.{verdict}", made.click)
             verdicts.addWidget(made)
+        self.again = button(tr("Ask once more"), on_click=blind.again, name="blind.again")
+        self.skip = button(tr("Skip"), on_click=blind.skip, name="blind.skip")
+        bind(self, "local.chat.vote.skip", self.skip.click)
+        verdicts.addWidget(self.again)
+        verdicts.addWidget(self.skip)
         self.over = button(tr("End blind test"), "quiet", "x", blind.end, "blind.end")
         verdicts.addWidget(self.over)
         layout = column(self._prompt, spacing=10)
@@ -147,8 +152,13 @@ class BlindPanel(QWidget):
             self._prompt.show_plain(tr("Write a prompt below, or give test prompts in Batch."))
         for side in SIDES:
             self._show_side(side)
-        failed = any(one.state == "failed" for one in blind.answers.values())
-        why = tr("An answer could not be had: write another prompt.") if failed else tr("Both answers must be there.")
+        self.again.setVisible(blind.failed)
+        set_enabled(self.skip, bool(blind.prompt), tr("No prompt was asked yet."))
+        why = (
+            tr("An answer could not be had: ask once more, or skip the prompt.")
+            if blind.failed
+            else tr("Both answers must be there.")
+        )
         for made in self.buttons.values():
             set_enabled(made, blind.can_vote, why)
 

@@ -81,7 +81,7 @@ def many(backend: ReplayBackend, number: int) -> None:
     from forge_desktop.bridge.replayed import Played
 
     states = (RunState.COMPLETED, RunState.COMPLETED, RunState.FAILED, RunState.STOPPED)
-    spec, line = demo_spec(), curve("x", 0.4, False)
+    spec, line, made = demo_spec(), curve("x", 0.4, False), []
     for n in range(number):
         summary = RunSummary.model_construct(
             uid=new_id(), name=f"sweep {n:06}", project="default", owner="lin", kind="train", lane="gpu",
@@ -89,7 +89,8 @@ def many(backend: ReplayBackend, number: int) -> None:
             loss=(n * 7919 % number) / number, step=100, total_steps=100, sparkline=line, tags=[f"t{n % 10}"],
             attempt=1, reason=None,
         )  # fmt: skip
-        backend._runs[summary.uid] = Played(summary, spec)
+        made.append(Played(summary, spec))
+    backend.hold(made)
 
 
 def in_the_middle(page: RunsPage) -> bool:
@@ -157,9 +158,7 @@ def pages(desktop: Desktop, backend: ReplayBackend) -> Iterator[str]:
     until(lambda: page.model.total > 5_000)
     until(lambda: in_the_middle(page))
     yield "runs-many"
-    for uid in list(backend._runs):
-        if backend._runs[uid].summary.name.startswith("sweep"):
-            del backend._runs[uid]
+    backend.let_go([uid for uid, run in list(backend._runs.items()) if run.summary.name.startswith("sweep")])
     backend.move(uids[-1], pinned=False)
     until(lambda: page.model.total < 1000)
     page.table.verticalScrollBar().setValue(0)

@@ -259,7 +259,7 @@ def test_that_what_happened_while_the_window_was_closed_is_one_summary_with_entr
     assert sorted(told(second)) == ["completed", "completed", "failed"]
     assert second.window.notices.unread == 3
     second.desktop.close()
-    third = make_desktop(prepare=lambda backend: backend._runs.update(second.backend._runs))
+    third = make_desktop(prepare=lambda backend: backend.hold(second.backend._runs.values()))
     asked = []
     qtbot.waitUntil(lambda: third.desktop.session.is_online)
     third.desktop.session.ask(lambda backend: backend.health(), asked.append)

@@ -88,6 +88,25 @@ def test_that_a_model_that_is_no_longer_wanted_before_it_has_begun_is_stopped(re
         assert replay.backend.run(page.instance.uid).run.state is RunState.RUNNING
 
 
+def test_that_a_model_still_loads_where_the_page_was_left_meanwhile(replay, instance, qtbot):
+    with instance.client() as client:
+        replay.backend.instance_client = client
+        instance.ready = False
+        replay.window.go("playground")
+        page = replay.window.page
+        qtbot.waitUntil(page.start.go.isEnabled)
+        page.start.go.click()
+        replay.window.go("runs")  # before it was told that there is a run
+        qtbot.waitUntil(lambda: len(replay.backend.served) == 1 and not replay.desktop.session.is_asking)
+        replay.window.go("playground")
+        again = replay.window.page
+        assert again is not page
+        qtbot.waitUntil(lambda: again.instance.state == "starting" and again.instance.run is not None)
+        instance.ready = True
+        qtbot.waitUntil(lambda: again.instance.state == "ready")
+        assert len(replay.backend.served) == 1
+
+
 def test_that_a_vote_counts_for_the_model_that_answered(two, instance, qtbot):
     two.blind_card.go.click()
     two.blind.ask("One")
@@ -106,6 +125,33 @@ def test_that_a_blind_test_ends_where_both_answer_with_the_same(two, instance, q
     two.model.set_answerer("2", Column(""))
     assert not two.blind.is_on
     assert two._parts.currentIndex() == 0
+
+
+def test_that_a_prompt_that_fails_is_asked_once_more_or_skipped(two, instance, qtbot):
+    two.batch.set_prompts(["one", "two"])
+    instance.errors["mine"] = (500, "broken")
+    two.blind_card.go.click()
+    panel = two.blind_panel
+    qtbot.waitUntil(panel.again.isVisible)
+    assert two.blind.prompt == "one"
+    panel.again.click()
+    assert not panel.again.isVisible()
+    qtbot.waitUntil(panel.again.isVisible)
+    assert len(instance.asked) == 4
+    assert two.blind.prompt == "one"
+    panel.skip.click()
+    assert two.blind.prompt == "two"
+    assert not two.blind.mine()
+    qtbot.waitUntil(panel.again.isVisible)
+    instance.errors.clear()
+    panel.again.click()
+    qtbot.waitUntil(lambda: two.blind.can_vote)
+    assert not panel.again.isVisible()
+    panel.buttons["tie"].click()
+    assert (two.blind.prompt, panel.skip.isEnabled()) == ("", False)
+    two.blind.end()
+    two.blind_card.go.click()
+    assert two.blind.prompt == "one", "what was skipped comes again in the next test"
 
 
 @pytest.mark.parametrize("sign", ["\u2028", "\x85", "\x0b", "\\r\\n", "\\r", "\\u2029"])

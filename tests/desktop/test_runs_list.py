@@ -43,7 +43,7 @@ def ended_runs() -> list[RunSummary]:
 def long_history(backend: ReplayBackend) -> None:
     """Put them in, all at once."""
     spec = demo_spec()
-    backend._runs.update((run.uid, Played(run, spec)) for run in ended_runs())
+    backend.hold(Played(run, spec) for run in ended_runs())
 
 
 @pytest.fixture

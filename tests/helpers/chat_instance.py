@@ -90,7 +90,8 @@ class ChatInstance:
 
     async def _instance(self, uid: str) -> dict[str, Any]:
         models = ["demo", *self.adapters]
-        return {"run": uid, "ready": self.ready, "address": "http://127.0.0.1:1", "models": models}
+        state = "running" if self.ready else "preparing"
+        return {"run": uid, "state": state, "ready": self.ready, "address": "http://127.0.0.1:1", "models": models}
 
     async def _status(self, uid: str) -> dict[str, Any]:
         return {"model": "demo", "ready": True, "context": self.context, "adapters": list(self.adapters.values())}

@@ -178,6 +178,7 @@ def test_that_an_answer_has_the_shape_it_was_asked_in(engine, tokenizer, tempera
     [
         Shape("json", "{"), Shape("json", '{"type": "nothing"}'), Shape("regex", "("), Shape("choice", "[]"),
         Shape("choice", "[1]"), Shape("regex", "a" * (2 << 20)),
+        Shape("json", '{"$ref": "#"}'), Shape("regex", r"[^\s\S]"),
     ],
 )  # fmt: skip
 def test_that_a_shape_that_is_none_is_refused_at_once(engine, shape):

@@ -88,7 +88,7 @@ def small_disk(tmp_path):
     if done.returncode:
         pytest.skip("may not mount a file system here")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_that_a_full_disk_is_said_in_the_last_line(small_disk):

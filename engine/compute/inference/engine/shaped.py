@@ -63,6 +63,9 @@ class Shaper:
             raise UserError("inference.shape", kind=shape.kind, detail=str(error)[:300]) from error
         if matcher.is_error():
             raise UserError("inference.shape", kind=shape.kind, detail=str(matcher.get_error())[:300])
+        matcher.compute_bitmask()
+        if matcher.is_stopped():  # before a single token
+            raise UserError("inference.shape", kind=shape.kind, detail="there is no answer of that shape")
         return Follower(matcher, self.words)
 
 
