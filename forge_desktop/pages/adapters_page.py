@@ -137,7 +137,11 @@ class AdaptersPage(Page):
     @Slot(object)
     def _brought_in(self, one: AdapterEntry) -> None:
         self._wanted = one.id
-        self.told.emit(tr("'{name}' is in the library.", name=one.name))
+        known = self.model.find(one.id) is not None
+        self.told.emit(
+            tr("'{name}' was in the library already: nothing was added.", name=one.name)
+            if known else tr("'{name}' is in the library.", name=one.name)
+        )  # fmt: skip
         self.model.fetch()
 
     def _recall(self) -> None:

@@ -133,6 +133,17 @@ def test_a_dropped_file_is_brought_in_and_shown(page, qtbot, replay):
     assert len(page.model.all) == 9
 
 
+def test_one_that_is_there_already_is_told_as_that(page, qtbot, replay):
+    said = []
+    page.told.connect(said.append)
+    for number in (1, 2):
+        page.import_all(["/data/one.lora.arrow"]).go.click()
+        qtbot.waitUntil(lambda count=number: len(said) == count)
+        qtbot.waitUntil(lambda: len(page.model.all) == 8)
+    assert said == ["'one.lora.arrow' is in the library.",
+                    "'one.lora.arrow' was in the library already: nothing was added."]  # fmt: skip
+
+
 def test_what_is_no_adapter_is_told_in_words_and_nothing_is_brought_in(page, qtbot, replay):
     error = UserError("lora.file_broken", path="/data/torn.lora.arrow", detail="the end is missing")
     replay.backend.import_error = error
