@@ -58,7 +58,7 @@ class ReplayInstance:
         """Let an instance answer."""
         job = self._runs[uid].spec.job
         assert isinstance(job, ServeJob)
-        states = [AdapterState(name=one.name, path=one.path, loaded=True, rank=8, bytes=4_200_000)
+        states = [AdapterState(name=one.name, path=one.path, loaded=True, rank=8, bytes=4_200_000, routed=True)
                   for one in job.adapters]  # fmt: skip
         now = ServeStatus(model=job.base_name, context=job.context, adapters=states).model_copy(update=status)
         models = [job.base_name, "auto", *(one.name for one in now.adapters)]

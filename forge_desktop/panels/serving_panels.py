@@ -95,7 +95,13 @@ class ServedAdapters(Card):
         name.setToolTip(one.path)
         chip = Chip(tr("in memory"), "ok", "check") if one.loaded else Chip(tr("when asked for"), "plain", "clock")
         first = QWidget()
-        inside = row(name, chip, spacing=8) if live else row(name, spacing=8)
+        inside = row(name, spacing=8)
+        if live and one.routed:
+            chosen = Chip("auto", "plain", "target")
+            chosen.setToolTip(tr("Requests to the model auto may be answered with it."))
+            inside.addWidget(chosen)
+        if live:
+            inside.addWidget(chip)
         inside.setStretch(0, 1)
         first.setLayout(inside)
         self._grid.addWidget(first, place + 1, 0)

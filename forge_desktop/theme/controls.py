@@ -66,13 +66,18 @@ class Elided(QLabel):
         self.setProperty("role", role)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self._whole = text
+        self._whole, self._more = text, ""
         self.set_text(text)
 
     def set_text(self, text: str) -> None:
         """Show another text."""
         self._whole = text
         self.setAccessibleName(text)
+        self._fit()
+
+    def setToolTip(self, text: str) -> None:
+        """What there is to say besides, as plain text; the whole text comes before it where it is cut."""
+        self._more = text
         self._fit()
 
     def minimumSizeHint(self) -> QSize:
@@ -99,7 +104,8 @@ class Elided(QLabel):
         self.ensurePolished()
         shown = QFontMetrics(self.font()).elidedText(self._whole, Qt.TextElideMode.ElideRight, max(self.width(), 24))
         self.setText(shown)
-        self.setToolTip(plain_tip(self._whole) if shown != self._whole else "")
+        whole = self._whole if shown != self._whole and self._whole not in self._more else ""
+        super().setToolTip(plain_tip("\n".join(filter(None, (whole, self._more)))))
 
 
 def button(

@@ -280,6 +280,17 @@ def test_that_an_instance_whose_worker_died_is_waited_for_and_has_its_adapters_a
     assert said(two, "2") == "mine heard: Two "
 
 
+def test_that_what_there_is_to_say_about_a_cut_text_stays(qtbot):
+    cut = Elided("a name that is far too long for its place")
+    qtbot.addWidget(cut)
+    cut.setToolTip("/where/it/lies")
+    cut.resize(60, 20)
+    cut.show()
+    assert cut.toolTip() == "a name that is far too long for its place\n/where/it/lies"
+    cut.resize(600, 20)
+    assert cut.toolTip() == "/where/it/lies"
+
+
 def test_that_names_of_others_are_shown_as_they_stand_where_they_are_cut(qtbot):
     name = "<img src='file:///etc/hostname'> a name that has no room at all"
     cut, listed = Elided(name), Choice([("x", name)])

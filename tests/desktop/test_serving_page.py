@@ -22,7 +22,7 @@ from forge_desktop.pages.run_page import RunPage
 from forge_desktop.pages.serving_page import ServingPage
 from forge_desktop.panels.key_dialogs import RotateDialog, ShowKeyDialog
 from forge_desktop.panels.serve_dialog import ServeDialog
-from forge_desktop.theme.controls import Choice
+from forge_desktop.theme.controls import Chip, Choice
 from tests.desktop.sheets_serving import BUSY, fill, job
 
 pytestmark = pytest.mark.slow
@@ -284,6 +284,8 @@ def test_adapters_come_and_go_without_a_restart(replay, qtbot):
     menu.actions()[3].trigger()
     qtbot.waitUntil(lambda: "french-style" in {one.name for one in page.model.seen.status.adapters})
     qtbot.waitUntil(lambda: len(page.adapters.findChildren(QPushButton, "serving.unload")) == 3)
+    chosen = [made for made in page.adapters.findChildren(Chip) if made.text() == "auto"]
+    assert len(chosen) == 2, "the router knows nothing of the third"
     page.model.load("french-style", shelf[5].path)  # the name is taken
     qtbot.waitUntil(lambda: page._error.isVisibleTo(page))
     page.model.unload("sql-generator")
