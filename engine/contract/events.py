@@ -314,6 +314,8 @@ class Ready(_Line):
     """Names that can be asked for."""
     changes: AdapterChanges = AdapterChanges()
     """Told again whenever adapters came or went."""
+    goes_on: bool = False
+    """The changes come after those of the line before: together they were too long for one."""
 
 
 class Acknowledged(_Line):

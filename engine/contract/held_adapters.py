@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
 from pydantic import BaseModel, ConfigDict
 
 MOST_HELD = 100
-"""So many are remembered; more would make a line of the journal long."""
+"""So many that were loaded are remembered."""
 
 
 class HeldAdapter(BaseModel):
@@ -28,3 +31,26 @@ class AdapterChanges(BaseModel):
     loaded: list[HeldAdapter] = []
     dropped: list[str] = []
     """Of the job's; one that another took the place of is here and above."""
+
+    def parts(self, most_bytes: int) -> Iterator[AdapterChanges]:
+        """The same in pieces of so many bytes as JSON, one at least; what alone has more is left out."""
+        loaded, dropped, size = list[HeldAdapter](), list[str](), 0
+        every: list[HeldAdapter | str] = [*self.loaded, *self.dropped]
+        for one in every:
+            said = one.model_dump_json() if isinstance(one, HeldAdapter) else json.dumps(one)
+            more = len(said.encode()) + 1
+            if more > most_bytes:
+                continue
+            if size + more > most_bytes:
+                yield AdapterChanges(loaded=loaded, dropped=dropped)
+                loaded, dropped, size = [], [], 0
+            size += more
+            if isinstance(one, HeldAdapter):
+                loaded.append(one)
+            else:
+                dropped.append(one)
+        yield AdapterChanges(loaded=loaded, dropped=dropped)
+
+    def and_then(self, more: AdapterChanges) -> AdapterChanges:
+        """With the next piece."""
+        return AdapterChanges(loaded=[*self.loaded, *more.loaded], dropped=[*self.dropped, *more.dropped])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from engine.compute.lora.injection import base_hash
 from engine.compute.lora.peft_folder import read_folder
@@ -12,12 +14,11 @@ from engine.compute.worker.artifacts import fingerprint_of
 from engine.compute.worker.reporter import Reporter
 from engine.contract.data import DataSource
 from engine.contract.errors import UserError
+from engine.contract.events import MAX_LINE_BYTES
 from engine.contract.lora_card import SUFFIX, LoRACard
 from engine.contract.run_spec import AttemptOrder, TrainJob
 
 FILE = f"adapter{SUFFIX}"
-LONG = {"targets", "embedding"}
-"""Parts of a card that may be longer than a line of the journal."""
 
 
 def write_adapter_file(
@@ -45,8 +46,18 @@ def write_adapter_file(
     found = fingerprint_of(target)
     report.saved(
         artifact="adapter_file", path=f"outputs/{FILE}", step=step, bytes=found.bytes, sha256=found.sha256,
-        card=card.model_dump(mode="json", exclude=LONG, exclude_defaults=True),
+        card=card_line(card),
     )  # fmt: skip
+
+
+def card_line(card: LoRACard) -> dict[str, Any]:
+    """What of a card stands in a line of the journal: what is short, and of the rest what fits. The file has all."""
+    plain = card.model_dump(mode="json", exclude={"targets", "embedding"}, exclude_defaults=True)
+    for name in ("rank_pattern", "alpha_pattern", "datasets", "metrics"):
+        if len(json.dumps(plain)) <= MAX_LINE_BYTES // 2:
+            break
+        plain.pop(name, None)
+    return plain
 
 
 def _card(card: LoRACard, order: AttemptOrder, job: TrainJob, base: Path, metrics: Mapping[str, float]) -> LoRACard:

@@ -106,9 +106,9 @@ def code() -> str:
 
 
 def fits_line(manifest: RunManifest) -> RunManifest:
-    """The same, short enough for a line of the journal: of very many packages those that do not reckon are left out."""
-    size = len(manifest.model_dump_json())
-    if size + FORMS < MAX_LINE_BYTES:
+    """The same, short enough for a line of the journal: of very many packages those that do not reckon are left out,
+    and of sources with long names the last ones."""
+    if _fits(manifest):
         return manifest
     from engine.contract.reproduction import NUMERIC_PACKAGES
 
@@ -118,4 +118,11 @@ def fits_line(manifest: RunManifest) -> RunManifest:
         if name in NUMERIC_PACKAGES or name.startswith("nvidia")
     }
     whole = hashlib.sha256(json.dumps(manifest.packages, sort_keys=True).encode()).hexdigest()[:16]
-    return manifest.model_copy(update={"packages": {**kept, "(all)": whole}, "data": manifest.data[:20]})
+    shorter = manifest.model_copy(update={"packages": {**kept, "(all)": whole}, "data": manifest.data[:20]})
+    while shorter.data and not _fits(shorter):
+        shorter = shorter.model_copy(update={"data": shorter.data[:-1]})
+    return shorter
+
+
+def _fits(manifest: RunManifest) -> bool:
+    return len(manifest.model_dump_json().encode()) + FORMS < MAX_LINE_BYTES

@@ -14,8 +14,8 @@ from engine.contract.messages import MESSAGES
 from engine.contract.reproduction import RunManifest
 from engine.contract.states import EndReason, Phase, RunState
 
-READY_MODELS = 100
-"""Of an instance's models in its journal; the rest is told when it is asked."""
+READY_BYTES = events.MAX_LINE_BYTES // 3
+"""Of the names of an instance's models in its journal, the rest is told when it is asked; and of adapters in a line."""
 log = logging.getLogger("worker")
 LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -118,7 +118,9 @@ class Reporter:
 
     def ready(self, host: str, port: int, models: list[str], changes: AdapterChanges) -> None:
         """An instance answers, with these models."""
-        self.journal.write(events.Ready, host=host, port=port, models=models[:READY_MODELS], changes=changes)
+        first = _as_many(models, READY_BYTES)
+        for number, part in enumerate(changes.parts(READY_BYTES)):
+            self.journal.write(events.Ready, host=host, port=port, models=first, changes=part, goes_on=number > 0)
         log.info("Answers at http://%s:%d with %d models", host, port, len(models))
 
     def checkpointed(self, **content: Any) -> None:
@@ -178,3 +180,13 @@ class Reporter:
             for problem in error.problems:
                 log.error("  - %s", problem)
         log.info("Ended: %s (%s)", state.value, reason.value)
+
+
+def _as_many(names: list[str], most_bytes: int) -> list[str]:
+    """The first of them, as many as fit."""
+    room = most_bytes
+    for place, name in enumerate(names):
+        room -= len(name.encode()) + len('"",')
+        if room < 0:
+            return names[:place]
+    return names

@@ -1,0 +1,37 @@
+"""Lines of the journal about manifests and cards: short enough, however much there is to tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.compute.worker.adapter_file import card_line
+from engine.compute.worker.manifest import fits_line
+from engine.contract import events
+from engine.contract.lora_card import LoRACard
+from engine.contract.reproduction import DataMark, RunManifest
+
+
+@pytest.mark.parametrize(("sources", "packages"), [(0, 10), (18, 150), (64, 150), (64, 3000)])
+def test_that_it_fits_a_line_however_many_sources_and_packages(sources, packages):
+    manifest = RunManifest(
+        data=[DataMark(name="数" * 200, rows=1, sha256="0" * 64) for _ in range(sources)],
+        packages={f"package-{number}": "1.2.3" for number in range(packages)} | {"torch": "2.13.0"},
+    )
+    found = fits_line(manifest)
+    line = events.ManifestMade(seq=1, t=0.0, manifest=found.model_dump(mode="json"))
+    assert len(line.model_dump_json().encode()) < events.MAX_LINE_BYTES
+    assert found.packages["torch"] == "2.13.0"
+    assert (found == manifest) == (sources + packages < 100)
+
+
+def test_that_a_card_fits_a_line_however_many_datasets_and_ranks():
+    many = {f"model.layers.{number}.self_attn.q_proj": 8 for number in range(500)}
+    card = LoRACard(
+        rank=8, alpha=16, name="long", rank_pattern=many, datasets={f"{'数' * 150}{n}": "0" * 64 for n in range(64)},
+        targets=tuple(many), embedding=(0.125,) * 4096, metrics={"loss": 1.0},
+    )  # fmt: skip
+    line = events.ArtifactSaved(seq=1, t=0.0, artifact="adapter_file", path="outputs/a", card=card_line(card))
+    assert len(line.model_dump_json().encode()) < events.MAX_LINE_BYTES
+    assert LoRACard.model_validate(line.card).name == "long"
+    short = LoRACard(rank=8, alpha=16, name="short", rank_pattern={"q": 4}, metrics={"loss": 1.0})
+    assert LoRACard.model_validate(card_line(short)) == short
