@@ -31,11 +31,17 @@ def instance():
 
 
 @pytest.fixture
-def page(replay, instance, qtbot):
-    """The page with the demo model loaded."""
+def reached(replay, instance):
+    """The window's controller leads to the instance, until the window is closed: something may ask it to the last."""
     with instance.client() as client:
         replay.backend.instance_client = client
-        yield opened(replay, qtbot)
+        yield client
+
+
+@pytest.fixture
+def page(replay, reached, qtbot):
+    """The page with the demo model loaded."""
+    return opened(replay, qtbot)
 
 
 def opened(replay, qtbot, address: str = "playground") -> PlaygroundPage:
@@ -276,40 +282,36 @@ def test_that_checkpoints_are_walked_through_and_what_was_answered_comes_back(re
     assert view.slider.maximum() == 3
 
 
-def test_that_a_run_opens_the_page_with_what_it_has_taught(replay, instance, qtbot):
+def test_that_a_run_opens_the_page_with_what_it_has_taught(replay, instance, reached, qtbot):
     run = replay.backend.add(demo_spec("taught"))
     replay.backend.play(run, [*before_training(), *steps(1, 4), *after_training()])
     assert "chat" in {deed.key for deed in deeds_of(replay.backend.run(run).run)}
-    with instance.client() as client:
-        replay.backend.instance_client = client
-        replay.window.actions_of_runs.do("chat", replay.backend.run(run).run, replay.window, replay.window.go)
-        page = replay.window.page
-        assert isinstance(page, PlaygroundPage)
-        qtbot.waitUntil(lambda: "taught" in instance.adapters)
-        qtbot.waitUntil(lambda: [one.key for one in page.model.chat.columns] == ["base", "taught"])
-        assert instance.adapters["taught"]["path"].startswith(f"runs/{run}/attempts/1/outputs/")
-        qtbot.waitUntil(lambda: not replay.desktop.session.is_asking)
+    replay.window.actions_of_runs.do("chat", replay.backend.run(run).run, replay.window, replay.window.go)
+    page = replay.window.page
+    assert isinstance(page, PlaygroundPage)
+    qtbot.waitUntil(lambda: "taught" in instance.adapters)
+    qtbot.waitUntil(lambda: [one.key for one in page.model.chat.columns] == ["base", "taught"])
+    assert instance.adapters["taught"]["path"].startswith(f"runs/{run}/attempts/1/outputs/")
+    qtbot.waitUntil(lambda: not replay.desktop.session.is_asking)
 
 
-def test_that_what_keeps_a_model_from_loading_is_told_and_can_be_tried_again(replay, instance, qtbot):
-    with instance.client() as client:
-        replay.backend.instance_client = client
-        replay.backend.serves_at_once = False
-        replay.window.go("playground")
-        page = replay.window.page
-        page.start.go.click()
-        qtbot.waitUntil(lambda: bool(page.instance.uid))
-        assert "Loading" in page.start._phase.text()
-        error = UserError("worker.killed", signal="SIGKILL").body()
-        replay.backend.move(page.instance.uid, state=RunState.FAILED, error=error)
-        qtbot.waitUntil(lambda: page.instance.state == "failed")
-        assert page.start._error.what.text()
-        replay.backend.serves_at_once = True
-        page.start._retry.click()
-        qtbot.waitUntil(lambda: page.instance.state == "ready")
-        replay.backend.move(page.instance.uid, state=RunState.STOPPED)
-        qtbot.waitUntil(lambda: page.instance.state == "ended")
-        assert page.start._over.isVisible()
+def test_that_what_keeps_a_model_from_loading_is_told_and_can_be_tried_again(replay, instance, reached, qtbot):
+    replay.backend.serves_at_once = False
+    replay.window.go("playground")
+    page = replay.window.page
+    page.start.go.click()
+    qtbot.waitUntil(lambda: bool(page.instance.uid))
+    assert "Loading" in page.start._phase.text()
+    error = UserError("worker.killed", signal="SIGKILL").body()
+    replay.backend.move(page.instance.uid, state=RunState.FAILED, error=error)
+    qtbot.waitUntil(lambda: page.instance.state == "failed")
+    assert page.start._error.what.text()
+    replay.backend.serves_at_once = True
+    page.start._retry.click()
+    qtbot.waitUntil(lambda: page.instance.state == "ready")
+    replay.backend.move(page.instance.uid, state=RunState.STOPPED)
+    qtbot.waitUntil(lambda: page.instance.state == "ended")
+    assert page.start._over.isVisible()
 
 
 def test_that_nothing_is_loaded_that_cannot_be(replay, qtbot):
@@ -375,21 +377,19 @@ def test_that_a_chat_goes_on_with_its_adapters_in_another_instance(page, replay,
     assert said(page, "2") == "mine heard: Two "
 
 
-def test_that_a_long_chat_shows_its_end_and_more_when_wanted(replay, instance, qtbot):
+def test_that_a_long_chat_shows_its_end_and_more_when_wanted(replay, instance, reached, qtbot):
     turns = [Turn(f"Question {n}", {"1": Answer("base", f"Answer {n}", "done")}) for n in range(20)]
     replay.window.preferences.set("playground.chat", to_plain(Chat(turns=turns)))
-    with instance.client() as client:
-        replay.backend.instance_client = client
-        page = opened(replay, qtbot)
-        view = page.views[0]
-        assert [turn.user for turn, _question, _card in view._turns] == [f"Question {n}" for n in range(8, 20)]
-        assert view._turns[-1][2].text.toPlainText() == "Answer 19"
-        view.earlier.click()
-        assert [turn.user for turn, _question, _card in view._turns] == [f"Question {n}" for n in range(20)]
-        assert view._turns[0][2].text.toPlainText() == "Answer 0"
-        assert not view.earlier.isVisible()
-        send(page, qtbot, "And?")
-        assert len(instance.asked[-2]["messages"]) in (1, 41)  # the second column has no past
+    page = opened(replay, qtbot)
+    view = page.views[0]
+    assert [turn.user for turn, _question, _card in view._turns] == [f"Question {n}" for n in range(8, 20)]
+    assert view._turns[-1][2].text.toPlainText() == "Answer 19"
+    view.earlier.click()
+    assert [turn.user for turn, _question, _card in view._turns] == [f"Question {n}" for n in range(20)]
+    assert view._turns[0][2].text.toPlainText() == "Answer 0"
+    assert not view.earlier.isVisible()
+    send(page, qtbot, "And?")
+    assert len(instance.asked[-2]["messages"]) in (1, 41)  # the second column has no past
 
 
 def test_that_a_chat_that_cannot_be_read_begins_anew(replay, instance, qtbot):

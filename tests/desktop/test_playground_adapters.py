@@ -9,9 +9,9 @@ from engine.contract.serving import AdapterState
 from forge_desktop.models.chat_export import as_markdown
 from forge_desktop.models.chat_turns import ADAPTER, AUTO, Column, from_plain, to_plain
 from forge_desktop.panels.chat_adapters import grouped
-from tests.desktop.test_playground import instance, load, page, send
+from tests.desktop.test_playground import instance, load, page, reached, send
 
-__all__ = ["instance", "page"]
+__all__ = ["instance", "page", "reached"]
 
 pytestmark = pytest.mark.slow
 

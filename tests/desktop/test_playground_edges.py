@@ -14,10 +14,10 @@ from forge_desktop.models.chat_prompts import prompts_in, read_prompts, typed
 from forge_desktop.models.chat_turns import ADAPTER, Column
 from forge_desktop.theme.controls import Choice, Elided
 from forge_desktop.theme.plain_tip import plain_tip
-from tests.desktop.test_playground import instance, load, page, said, send
+from tests.desktop.test_playground import instance, load, page, reached, said, send
 from tests.desktop.test_playground_trials import run_all, two
 
-__all__ = ["instance", "page", "two"]
+__all__ = ["instance", "page", "reached", "two"]
 
 pytestmark = pytest.mark.slow
 
@@ -73,38 +73,34 @@ def test_that_removing_a_column_ends_its_own_answer_alone(page, instance, qtbot)
     assert instance.cut == ["demo"]
 
 
-def test_that_a_model_that_is_no_longer_wanted_before_it_has_begun_is_stopped(replay, instance, qtbot):
-    with instance.client() as client:
-        replay.backend.instance_client = client
-        replay.window.go("playground")
-        page = replay.window.page
-        qtbot.waitUntil(page.start.go.isEnabled)
-        page.start.go.click()
-        page.instance.end()
-        qtbot.waitUntil(lambda: [one.summary.state for one in replay.backend._runs.values()] == [RunState.STOPPED])
-        assert (page.instance.state, page.instance.uid) == ("none", "")
-        page.start.go.click()
-        qtbot.waitUntil(lambda: page.instance.state == "ready")
-        assert replay.backend.run(page.instance.uid).run.state is RunState.RUNNING
+def test_that_a_model_that_is_no_longer_wanted_before_it_has_begun_is_stopped(replay, instance, reached, qtbot):
+    replay.window.go("playground")
+    page = replay.window.page
+    qtbot.waitUntil(page.start.go.isEnabled)
+    page.start.go.click()
+    page.instance.end()
+    qtbot.waitUntil(lambda: [one.summary.state for one in replay.backend._runs.values()] == [RunState.STOPPED])
+    assert (page.instance.state, page.instance.uid) == ("none", "")
+    page.start.go.click()
+    qtbot.waitUntil(lambda: page.instance.state == "ready")
+    assert replay.backend.run(page.instance.uid).run.state is RunState.RUNNING
 
 
-def test_that_a_model_still_loads_where_the_page_was_left_meanwhile(replay, instance, qtbot):
-    with instance.client() as client:
-        replay.backend.instance_client = client
-        instance.ready = False
-        replay.window.go("playground")
-        page = replay.window.page
-        qtbot.waitUntil(page.start.go.isEnabled)
-        page.start.go.click()
-        replay.window.go("runs")  # before it was told that there is a run
-        qtbot.waitUntil(lambda: len(replay.backend.served) == 1 and not replay.desktop.session.is_asking)
-        replay.window.go("playground")
-        again = replay.window.page
-        assert again is not page
-        qtbot.waitUntil(lambda: again.instance.state == "starting" and again.instance.run is not None)
-        instance.ready = True
-        qtbot.waitUntil(lambda: again.instance.state == "ready")
-        assert len(replay.backend.served) == 1
+def test_that_a_model_still_loads_where_the_page_was_left_meanwhile(replay, instance, reached, qtbot):
+    instance.ready = False
+    replay.window.go("playground")
+    page = replay.window.page
+    qtbot.waitUntil(page.start.go.isEnabled)
+    page.start.go.click()
+    replay.window.go("runs")  # before it was told that there is a run
+    qtbot.waitUntil(lambda: len(replay.backend.served) == 1 and not replay.desktop.session.is_asking)
+    replay.window.go("playground")
+    again = replay.window.page
+    assert again is not page
+    qtbot.waitUntil(lambda: again.instance.state == "starting" and again.instance.run is not None)
+    instance.ready = True
+    qtbot.waitUntil(lambda: again.instance.state == "ready")
+    assert len(replay.backend.served) == 1
 
 
 def test_that_a_vote_counts_for_the_model_that_answered(two, instance, qtbot):

@@ -13,9 +13,9 @@ from engine.contract.datasets import ImportJob
 from forge_desktop.models.chat_blind import BAD, TIE
 from forge_desktop.models.chat_export import lines_of
 from forge_desktop.models.chat_turns import ADAPTER, Column
-from tests.desktop.test_playground import instance, load, opened, page, send
+from tests.desktop.test_playground import instance, load, opened, page, reached, send
 
-__all__ = ["instance", "page"]
+__all__ = ["instance", "page", "reached"]
 
 pytestmark = pytest.mark.slow
 
