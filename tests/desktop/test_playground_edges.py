@@ -133,7 +133,7 @@ def test_that_a_prompt_that_fails_is_asked_once_more_or_skipped(two, instance, q
     panel.again.click()
     assert not panel.again.isVisible()
     qtbot.waitUntil(panel.again.isVisible)
-    assert len(instance.asked) == 4
+    assert [body["model"] for body in instance.asked].count("mine") == 2
     assert two.blind.prompt == "one"
     panel.skip.click()
     assert two.blind.prompt == "two"
