@@ -204,7 +204,7 @@ def encode(event: BaseModel) -> bytes:
 
 def _texts(event: BaseModel) -> list[tuple[str, object]]:
     """Everything in a line that may be long."""
-    names = (*TEXT_FIELDS, "error", "params", "environment")
+    names = (*TEXT_FIELDS, "error", "params", "environment", "classes")
     return [(name, getattr(event, name)) for name in names if getattr(event, name, None)]
 
 

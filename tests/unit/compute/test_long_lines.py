@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from engine.compute.worker.adapter_file import card_line
+from engine.compute.worker.journal import encode
 from engine.compute.worker.manifest import fits_line
 from engine.contract import events
+from engine.contract.api import ClassScore
 from engine.contract.lora_card import LoRACard
 from engine.contract.reproduction import DataMark, RunManifest
 
@@ -35,3 +37,15 @@ def test_that_a_card_fits_a_line_however_many_datasets_and_ranks():
     assert LoRACard.model_validate(line.card).name == "long"
     short = LoRACard(rank=8, alpha=16, name="short", rank_pattern={"q": 4}, metrics={"loss": 1.0})
     assert LoRACard.model_validate(card_line(short)) == short
+
+
+def test_that_a_score_of_classes_with_long_names_fits_a_line():
+    classes = [ClassScore(label="类" * 80, rows=1, given=1, right=1, f1=1.0) for _ in range(60)]
+    score = events.Score(
+        seq=1, t=0.0, when="after", metric="accuracy", value=1.0, correct=60, rows=60, classes=classes
+    )  # fmt: skip
+    data = encode(score)
+    assert len(data) < events.MAX_LINE_BYTES
+    found = events.Score.model_validate_json(data)
+    assert len(found.classes) >= 40
+    assert found.classes[0].label
