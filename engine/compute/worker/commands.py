@@ -13,7 +13,7 @@ from engine.contract.commands import WorkerCommand
 from engine.contract.errors import ErrorBody, UserError
 from engine.contract.states import EndReason, RunState
 
-MAX_COMMAND_BYTES = 65_536
+MAX_COMMAND_BYTES = 256 << 10
 Acknowledge = Callable[[str, ErrorBody | None], None]
 
 

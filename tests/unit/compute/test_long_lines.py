@@ -1,16 +1,19 @@
-"""Lines of the journal about manifests and cards: short enough, however much there is to tell."""
+"""Lines of the journal and commands: short enough, however much there is to tell."""
 
 from __future__ import annotations
 
 import pytest
 
 from engine.compute.worker.adapter_file import card_line
+from engine.compute.worker.commands import MAX_COMMAND_BYTES
 from engine.compute.worker.journal import encode
 from engine.compute.worker.manifest import fits_line
 from engine.contract import events
 from engine.contract.api import ClassScore
+from engine.contract.commands import WorkerCommand
 from engine.contract.lora_card import LoRACard
 from engine.contract.reproduction import DataMark, RunManifest
+from engine.contract.serving import MOST_KEYS, SCOPES, NewKey, make_key
 
 
 @pytest.mark.parametrize(("sources", "packages"), [(0, 10), (18, 150), (64, 150), (64, 3000)])
@@ -49,3 +52,11 @@ def test_that_a_score_of_classes_with_long_names_fits_a_line():
     found = events.Score.model_validate_json(data)
     assert len(found.classes) >= 40
     assert found.classes[0].label
+
+
+def test_that_as_many_keys_as_there_may_be_fit_a_command():
+    longest = NewKey(name="数" * 120, tenant="t" * 120, scopes=SCOPES, tokens_per_minute=10**9, days=30)
+    key = make_key(longest, "k" * 16, 1.8e9).about.model_copy(update={"counted_as": "0" * 64, "replaced_by": "k" * 16})
+    plain = [key.model_dump(mode="json")] * (MOST_KEYS + 1)
+    command = WorkerCommand(id="keys-1", verb="keys", params={"keys": plain})
+    assert len(command.model_dump_json().encode()) < MAX_COMMAND_BYTES
