@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QGridLayout, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QMenu, QVBoxLayout, QWidget
 
 from engine.contract.adapter_library import AdapterEntry, AdapterShelf
 from engine.contract.api import RunDetail
@@ -45,6 +46,26 @@ def job_of(detail: RunDetail | None) -> ServeJob | None:
     return job if isinstance(job, ServeJob) else None
 
 
+@dataclass(frozen=True)
+class _Figures:
+    """What changes in an adapter's line."""
+
+    chip: Chip
+    rank: QLabel
+    size: QLabel
+    requests: QLabel
+
+    def show(self, one: AdapterState) -> None:
+        """As it is now."""
+        if one.loaded:
+            self.chip.set(tr("in memory"), "ok", "check")
+        else:
+            self.chip.set(tr("when asked for"), "plain", "clock")
+        self.rank.setText(str(one.rank or "—"))
+        self.size.setText(size(one.bytes) if one.bytes else "—")
+        self.requests.setText(f"{one.requests:,}")
+
+
 class ServedAdapters(Card):
     """The adapters an instance knows; more are loaded and others let go while it serves."""
 
@@ -53,6 +74,7 @@ class ServedAdapters(Card):
         self.setObjectName("serving.adapters")
         self._session, self._model, self._run = session, model, run
         self._shown: object = None
+        self._lines: dict[str, _Figures] = {}
         self.library: list[AdapterEntry] = []
         self.load = button(tr("Load…"), "default", "plus", self._ask_library, "serving.load")
         self.head.addStretch(1)
@@ -75,11 +97,17 @@ class ServedAdapters(Card):
         if status is None and job is not None:
             states = [AdapterState(name=one.name, path=one.path) for one in job.adapters]
         set_enabled(self.load, status is not None, tr("Possible once it answers."))
-        key = (repr(states), status is None)
-        if key == self._shown:
-            return
-        self._shown = key
+        key = ([(one.name, one.path, one.routed) for one in states], status is None)
+        if key != self._shown:
+            self._shown = key
+            self._lay_out(states, status is not None)
+        for one in states:
+            self._lines[one.name].show(one)
+
+    def _lay_out(self, states: list[AdapterState], live: bool) -> None:
+        """Lines for others than before; figures alone change in their places, so that focus and tooltips stay."""
         clear(self._grid)
+        self._lines.clear()
         self._none.setText(tr("It answers as the base model only.") if not states else "")
         self._none.setVisible(not states)
         for place, text in enumerate((tr("Name"), tr("Rank"), tr("On disk"), tr("Requests"), "")):
@@ -87,13 +115,13 @@ class ServedAdapters(Card):
                 self._grid.addWidget(label(text, "label"), 0, place)
         self._grid.setColumnStretch(0, 1)
         for number, one in enumerate(states):
-            self._add(2 * number + 1, one, status is not None)
+            self._add(2 * number + 1, one, live)
 
     def _add(self, place: int, one: AdapterState, live: bool) -> None:
         self._grid.addWidget(line(), place, 0, 1, 5)
         name = Elided(one.name, "strong")
         name.setToolTip(one.path)
-        chip = Chip(tr("in memory"), "ok", "check") if one.loaded else Chip(tr("when asked for"), "plain", "clock")
+        figures = _Figures(Chip(), label(""), label(""), label(""))
         first = QWidget()
         inside = row(name, spacing=8)
         if live and one.routed:
@@ -101,17 +129,17 @@ class ServedAdapters(Card):
             chosen.setToolTip(tr("Requests to the model auto may be answered with it."))
             inside.addWidget(chosen)
         if live:
-            inside.addWidget(chip)
+            inside.addWidget(figures.chip)
         inside.setStretch(0, 1)
         first.setLayout(inside)
         self._grid.addWidget(first, place + 1, 0)
-        texts = (str(one.rank or "—"), size(one.bytes) if one.bytes else "—", f"{one.requests:,}")
-        for number, text in enumerate(texts, 1):
-            self._grid.addWidget(label(text), place + 1, number)
+        for number, made in enumerate((figures.rank, figures.size, figures.requests), 1):
+            self._grid.addWidget(made, place + 1, number)
         gone = button("", "quiet", "x", partial(self._model.unload, one.name), "serving.unload",
                       tr("Unload {name}", name=one.name))  # fmt: skip
         set_enabled(gone, live, tr("Possible once it answers."))
         self._grid.addWidget(gone, place + 1, 4)
+        self._lines[one.name] = figures
 
     def _ask_library(self) -> None:
         self._session.ask(lambda backend: backend.adapters(), self._offer, self._model.failed.emit, owner=self)

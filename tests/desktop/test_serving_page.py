@@ -7,7 +7,7 @@ import time
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QMenu, QMessageBox, QPushButton
+from PySide6.QtWidgets import QApplication, QLabel, QMenu, QMessageBox, QPushButton
 
 from engine.contract.api import CheckResult
 from engine.contract.errors import Problem, Refused, UserError
@@ -286,6 +286,11 @@ def test_adapters_come_and_go_without_a_restart(replay, qtbot):
     qtbot.waitUntil(lambda: len(page.adapters.findChildren(QPushButton, "serving.unload")) == 3)
     chosen = [made for made in page.adapters.findChildren(Chip) if made.text() == "auto"]
     assert len(chosen) == 2, "the router knows nothing of the third"
+    first = page.adapters.findChildren(QPushButton, "serving.unload")[0]
+    replay.backend.seen[uid].status.adapters[0].requests = 1_234
+    page.model.look()
+    qtbot.waitUntil(lambda: "1,234" in {made.text() for made in page.adapters.findChildren(QLabel)})
+    assert page.adapters.findChildren(QPushButton, "serving.unload")[0] is first, "a figure changes nothing else"
     page.model.load("french-style", shelf[5].path)  # the name is taken
     qtbot.waitUntil(lambda: page._error.isVisibleTo(page))
     page.model.unload("sql-generator")
