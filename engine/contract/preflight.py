@@ -3,7 +3,6 @@
 Looks at names and sizes only; what is inside is the worker's business.
 """
 
-import contextlib
 import errno
 import os
 from collections.abc import Iterator
@@ -100,9 +99,8 @@ def _check_places(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
             yield from _check_tokenizer(form)
     tuner = document.get("tuner")
     if isinstance(tuner, dict) and isinstance(tuner.get("adapter"), str) and tuner["adapter"]:
-        with contextlib.suppress(RuntimeError):  # no such home
-            place = str(folder.absolute() / expanded(tuner["adapter"]))
-            yield from _check_start({**tuner, "adapter": place})
+        place = str(folder.absolute() / expanded(tuner["adapter"]))
+        yield from _check_start({**tuner, "adapter": place})
     for group, name in (("data", "train"), ("data", "validation"), ("evaluation", "data")):
         inside = document.get(group)
         listed = inside.get(name) if isinstance(inside, dict) else None
@@ -124,7 +122,7 @@ def _form(entry: Any, folder: Path) -> ScratchConfig | None:
         if form.tokenizer != "folder" or not form.tokenizer_path:
             return form
         place = str(folder.absolute() / expanded(form.tokenizer_path))
-    except (ValidationError, RuntimeError):  # the schema's problems are found elsewhere
+    except ValidationError:  # the schema's problems are found elsewhere
         return None
     return form.model_copy(update={"tokenizer_path": place})
 
@@ -136,7 +134,7 @@ def _stretching(document: dict[str, Any], folder: Path) -> tuple[ModelConfig | N
     try:
         model = ModelConfig.model_validate(document.get("model"))
         place = {"path": str(folder.absolute() / expanded(model.path))} if model.hub == "local" else {}
-    except (ValidationError, RuntimeError):
+    except ValidationError:
         return None, None
     return model.model_copy(update=place), longest if isinstance(longest, int) and longest > 0 else None
 
@@ -153,7 +151,7 @@ def _teacher(entry: Any, folder: Path) -> TeacherConfig | None:
         teacher = TeacherConfig.model_validate(entry)
         found = {"path": teacher.path if teacher.hub == "local" else "", "adapter": teacher.adapter}
         places = {name: str(folder.absolute() / expanded(path)) for name, path in found.items() if path}
-    except (ValidationError, RuntimeError):  # the schema's problems are found elsewhere
+    except ValidationError:  # the schema's problems are found elsewhere
         return None
     return teacher.model_copy(update=places)
 
@@ -218,7 +216,7 @@ def _check_rewards(document: dict[str, Any], folder: Path) -> Iterator[Problem]:
             one.model_copy(update={"path": str(folder.absolute() / expanded(one.path))}) if one.path else one
             for one in rollouts.rewards
         ]
-    except (ValidationError, RuntimeError):  # the schema's problems are found elsewhere
+    except ValidationError:  # the schema's problems are found elsewhere
         return
     yield from check_rewards(rollouts.model_copy(update={"rewards": rewards}))
 
@@ -229,7 +227,7 @@ def _source(kind: type[BaseModel], entry: Any, folder: Path) -> BaseModel | None
     try:
         source = kind.model_validate({key: entry[key] for key in (*_PLACES[kind],) if key in entry})
         place = {"path": str(folder.absolute() / expanded(entry["path"]))}
-    except (ValidationError, KeyError, RuntimeError):  # the schema's problems are found elsewhere
+    except (ValidationError, KeyError):  # the schema's problems are found elsewhere
         return None
     return source.model_copy(update=place) if entry.get("hub", "local") == "local" else source
 

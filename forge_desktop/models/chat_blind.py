@@ -105,7 +105,6 @@ class BlindModel(QObject):
         if not self.why_not():
             self._chat.stop_all()
             self.is_on = True
-            self._skipped.clear()
             self._go_on()
 
     def end(self) -> None:

@@ -100,13 +100,11 @@ class InstanceModel(QObject):
         self.adapters, self.misfits, self.status = [], {}, None
         self.changed.emit()
         self.adapters_changed.emit()
-        number = self._wish
-
-        kept = model.model_dump(mode="json")
+        number, kept = self._wish, model.model_dump(mode="json")
 
         def began(run: RunSummary) -> None:
             if number != self._wish:  # nobody wants it any more
-                self._session.ask(lambda backend: backend.stop(run.uid, False), None, lambda _error: None)
+                self._stop(run.uid)
                 return
             self._preferences.set(KEPT, {"uid": run.uid, "model": kept})
             if isValid(self):  # else the page was left; the next one takes it up
@@ -135,7 +133,8 @@ class InstanceModel(QObject):
         self.changed.emit()
 
     def _stop(self, uid: str) -> None:
-        self._session.ask(lambda backend: backend.stop(uid, False), None, lambda _error: None, owner=self)
+        """Also once the page is gone."""
+        self._session.ask(lambda backend: backend.stop(uid, False), None, lambda _error: None)
 
     def _began(self, run: RunSummary) -> None:
         self.uid = run.uid

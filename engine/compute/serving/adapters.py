@@ -254,7 +254,7 @@ def _there(path: str) -> Path:
             raise NotFound("lora.missing", path=path, param="path")
         of_it = [found, *found.iterdir()] if found.is_dir() else [found]
         odd = next((one for one in of_it if one.exists() and not one.is_file() and not one.is_dir()), None)
-    except (OSError, RuntimeError, ValueError) as error:  # no such person's folder, a name too long, not allowed
+    except (OSError, ValueError) as error:  # a name too long, not allowed
         raise NotFound("lora.missing", path=path, param="path") from error
     if odd is not None:
         raise UserError("lora.file_broken", path=str(odd), detail="it is neither a file nor a folder", param="path")

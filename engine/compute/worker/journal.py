@@ -73,13 +73,7 @@ class Journal:
         """Make everything written so far survive a power cut; nobody who writes waits for it."""
         with self._lock:
             unsynced, self._unsynced = self._unsynced, False
-        if not unsynced:
-            return
-        try:
-            os.fsync(self._file)
-        except OSError as error:
-            if not self.patient or error.errno not in FULL:
-                raise
+        if unsynced and not self._synced():
             self._unsynced = True
 
     def close(self) -> None:
@@ -159,14 +153,18 @@ class Journal:
         self._size += len(data)
 
     def _sync(self) -> None:
-        if not self._unsynced:
-            return
+        if self._unsynced:
+            self._unsynced = not self._synced()
+
+    def _synced(self) -> bool:
+        """Whether all is on the disk; a full one is an error unless lines may wait."""
         try:
             os.fsync(self._file)
-            self._unsynced = False
         except OSError as error:
             if not self.patient or error.errno not in FULL:
                 raise
+            return False
+        return True
 
     def _make_reserve(self) -> None:
         try:

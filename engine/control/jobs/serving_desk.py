@@ -80,10 +80,7 @@ class ServingDesk(InstanceDesk):
 
     async def reached(self, uid: str) -> Reached:
         """How to ask it; raises Conflict while it does not answer."""
-        row = await self.database.read(lambda c: _serving(c, uid))
-        told = await self.database.read(lambda c: endpoints.current(c, row["id"]))
-        if told is None:
-            raise Conflict("serve.not_ready", run=row["name"], state=row["state"])
+        told = await self._answering(uid)
         return Reached(await self._address(uid, told), own_key(self._token(), told.lease))
 
     async def brought(self, uid: str, path: str) -> tuple[str, str]:
@@ -91,10 +88,7 @@ class ServingDesk(InstanceDesk):
 
         A path that is not of this computer stays as it is: it is the instance's own.
         """
-        row = await self.database.read(lambda c: _serving(c, uid))
-        told = await self.database.read(lambda c: endpoints.current(c, row["id"]))
-        if told is None:
-            raise Conflict("serve.not_ready", run=row["name"], state=row["state"])
+        told = await self._answering(uid)
         found = await asyncio.to_thread(_here, path)
         node = next((one for one in self.pool if one.id == told.node_id), None)
         if found is None or node is None or not node.docker:
@@ -104,6 +98,14 @@ class ServingDesk(InstanceDesk):
             raise UserError("serve.unreachable", run=uid, detail=node.name)
         there: str = await node.call(give, self.home.attempt(uid, told.n), found)
         return there, str(found)
+
+    async def _answering(self, uid: str) -> Told:
+        """The attempt that answers; raises Conflict while there is none."""
+        row = await self.database.read(lambda c: _serving(c, uid))
+        told = await self.database.read(lambda c: endpoints.current(c, row["id"]))
+        if told is None:
+            raise Conflict("serve.not_ready", run=row["name"], state=row["state"])
+        return told
 
     async def serve_keys(self, uid: str) -> list[ServeKey]:
         """Who may ask it; keys themselves are kept nowhere."""
@@ -200,7 +202,7 @@ def _here(path: str) -> Path | None:
     try:
         found = expanded(path)
         whole = found.is_file() or all((found / name).is_file() for name in ADAPTER_FILES)
-    except (OSError, RuntimeError, ValueError):
+    except (OSError, ValueError):
         return None
     return found if found.is_absolute() and whole else None
 
