@@ -14,7 +14,7 @@ from engine.contract.api import ClassScore
 from engine.contract.checkpoints import SaveCause
 from engine.contract.errors import ErrorBody
 from engine.contract.guards import Deed, GuardName
-from engine.contract.held_adapters import AdapterChanges
+from engine.contract.held_adapters import AdapterChange
 from engine.contract.states import EndReason, Phase, RunState
 
 JOURNAL_VERSION = 1
@@ -312,10 +312,8 @@ class Ready(_Line):
     port: int
     models: list[str] = []
     """Names that can be asked for."""
-    changes: AdapterChanges = AdapterChanges()
-    """Told again whenever adapters came or went."""
-    goes_on: bool = False
-    """The changes come after those of the line before: together they were too long for one."""
+    change: AdapterChange | None = None
+    """The adapter that came or went; none: it only answers."""
 
 
 class Acknowledged(_Line):

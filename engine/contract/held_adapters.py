@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-
 from pydantic import BaseModel, ConfigDict
 
-MOST_HELD = 100
+MOST_HELD = 1000
 """So many that were loaded are remembered."""
 
 
@@ -23,34 +20,34 @@ class HeldAdapter(BaseModel):
     """Where it lies on the controller's computer; empty: nobody there knows."""
 
 
+class AdapterChange(BaseModel):
+    """One that was loaded, replaced or let go."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    loaded: HeldAdapter | None = None
+    """What has the name now; none: nothing has."""
+    of_job: bool = False
+    """The job has one of this name: it has to stay away."""
+
+
 class AdapterChanges(BaseModel):
     """Other than the job has it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     loaded: list[HeldAdapter] = []
+    """The newest last."""
     dropped: list[str] = []
     """Of the job's; one that another took the place of is here and above."""
 
-    def parts(self, most_bytes: int) -> Iterator[AdapterChanges]:
-        """The same in pieces of so many bytes as JSON, one at least; what alone has more is left out."""
-        loaded, dropped, size = list[HeldAdapter](), list[str](), 0
-        every: list[HeldAdapter | str] = [*self.loaded, *self.dropped]
-        for one in every:
-            said = one.model_dump_json() if isinstance(one, HeldAdapter) else json.dumps(one)
-            more = len(said.encode()) + 1
-            if more > most_bytes:
-                continue
-            if size + more > most_bytes:
-                yield AdapterChanges(loaded=loaded, dropped=dropped)
-                loaded, dropped, size = [], [], 0
-            size += more
-            if isinstance(one, HeldAdapter):
-                loaded.append(one)
-            else:
-                dropped.append(one)
-        yield AdapterChanges(loaded=loaded, dropped=dropped)
-
-    def and_then(self, more: AdapterChanges) -> AdapterChanges:
-        """With the next piece."""
-        return AdapterChanges(loaded=[*self.loaded, *more.loaded], dropped=[*self.dropped, *more.dropped])
+    def after(self, change: AdapterChange) -> AdapterChanges:
+        """With one more; of more than `MOST_HELD` the oldest are forgotten."""
+        loaded = [one for one in self.loaded if one.name != change.name]
+        dropped = [name for name in self.dropped if name != change.name]
+        if change.loaded is not None:
+            loaded.append(change.loaded)
+        if change.of_job:
+            dropped.append(change.name)
+        return AdapterChanges(loaded=loaded[-MOST_HELD:], dropped=dropped)

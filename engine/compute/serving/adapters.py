@@ -7,8 +7,8 @@ may ask for any more is let go of when the last request that has it is over.
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -19,7 +19,7 @@ from engine.compute.lora.manager import LoRAManager
 from engine.compute.lora.router import LoRARouter, Route
 from engine.compute.passing import in_passing
 from engine.contract.errors import Conflict, NotFound, UserError
-from engine.contract.held_adapters import MOST_HELD, AdapterChanges, HeldAdapter
+from engine.contract.held_adapters import AdapterChange, HeldAdapter
 from engine.contract.lora_card import LoRACard
 from engine.contract.paths import expanded
 from engine.contract.serving import BASE_NAMES, AdapterState, Routed
@@ -83,6 +83,10 @@ class AdapterBook:
     """What all texts have in common, as a vector: it tells no text from another. Empty: nothing."""
     identify: Callable[[], None] = lambda: None
     """Called before an adapter that names its base meets it."""
+    of_job: frozenset[str] = frozenset()
+    """Names of the job's adapters, also of those that were let go before."""
+    tell: Callable[[AdapterChange], None] = lambda _change: None
+    """Called with each change before it is acknowledged, one after the other."""
     _current: dict[str, Version] = field(default_factory=dict)
     _users: Counter[str] = field(default_factory=Counter)
     _asked: Counter[str] = field(default_factory=Counter)
@@ -96,6 +100,8 @@ class AdapterBook:
     _number: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _adding: threading.Lock = field(default_factory=threading.Lock)
+    _untold: deque[AdapterChange] = field(default_factory=deque)
+    _telling: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def names(self) -> list[str]:
@@ -108,19 +114,23 @@ class AdapterBook:
         self.add(name, path)
         self._begun[name] = self._current[name].inner
 
-    def changes(self, wanted: Sequence[str]) -> AdapterChanges:
-        """What is other than the job has it, whose adapters have these names."""
+    def changed(self, *names: str) -> None:
+        """Tell what has these names now, and whatever is not told yet."""
         with self._lock:
-            at_work = {name for name, inner in self._begun.items() if self._inner(name) == inner}
-            loaded = [
-                HeldAdapter(name=name, path=str(version.path), source=version.source)
-                for name, version in sorted(self._current.items())
-                if name not in at_work
-            ]
-        return AdapterChanges(loaded=loaded[:MOST_HELD], dropped=[name for name in wanted if name not in at_work])
+            self._untold.extend(self._now(name) for name in names)
+        with self._telling:  # not while requests wait: telling writes to the disk
+            while self._untold:
+                self.tell(self._untold[0])
+                self._untold.popleft()
 
-    def _inner(self, name: str) -> str:
-        return self._current[name].inner if name in self._current else ""
+    def _now(self, name: str) -> AdapterChange:
+        version = self._current.get(name)
+        if version is not None and version.inner == self._begun.get(name):
+            return AdapterChange(name=name)
+        held = None
+        if version is not None:
+            held = HeldAdapter(name=name, path=str(version.path), source=version.source)
+        return AdapterChange(name=name, loaded=held, of_job=name in self.of_job)
 
     def add(self, name: str, path: str, replace: bool = False, source: str = "") -> AdapterState:
         """Read, check and fit an adapter, then give it the name; what is wrong leaves all as it was."""
@@ -139,7 +149,10 @@ class AdapterBook:
                 self._forget(name)
                 if version.purpose:
                     self._unrouted[name] = version
-            return self.state(name)
+                self._untold.append(self._now(name))
+                state = self.state(name)
+            self.changed()
+            return state
 
     def _made(self, name: str, path: Path, source: str) -> Version:
         self._number += 1
@@ -163,6 +176,8 @@ class AdapterBook:
             self._retire(self._known(name))
             del self._current[name], self._asked[name]
             self._forget(name)
+            self._untold.append(self._now(name))
+        self.changed()
 
     def lease(self, weights: Mapping[str, float]) -> Lease:
         """The present versions, kept for a request."""

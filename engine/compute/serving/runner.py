@@ -27,7 +27,7 @@ from engine.compute.serving.sentences import check_sentences
 from engine.compute.serving.served import Served
 from engine.compute.serving.tracing import Tracer
 from engine.contract.errors import Problem, Refused, UserError
-from engine.contract.held_adapters import AdapterChanges, HeldAdapter
+from engine.contract.held_adapters import AdapterChange, HeldAdapter
 from engine.contract.paths import expanded
 from engine.contract.serving import ServeJob, ServeKey
 
@@ -110,14 +110,17 @@ class Server:
         """Names requests may have as their model."""
         return self.desk.served.models
 
-    @property
-    def changes(self) -> AdapterChanges:
-        """What people made of the job's adapters."""
-        return self.desk.served.changes
-
     def take_up(self, held: Sequence[HeldAdapter]) -> dict[str, UserError]:
         """Load again what was loaded while it served before; what is wrong with any is told and stays away."""
         return self.desk.served.take_up(held)
+
+    def when_changed(self, tell: Callable[[AdapterChange], None]) -> None:
+        """Be told of each adapter that is loaded or let go from now on, before who asked for it has the answer."""
+        self.desk.served.book.tell = tell
+
+    def changed(self, names: Iterable[str]) -> None:
+        """Tell what has these names now."""
+        self.desk.served.book.changed(*names)
 
     @property
     def idle_since(self) -> float | None:

@@ -32,7 +32,7 @@ from engine.compute.serving.adapters import AdapterBook, Lease
 from engine.compute.serving.control_tokens import ControlTexts
 from engine.compute.serving.sentences import Sentences
 from engine.contract.errors import NotFound, Problem, UserError
-from engine.contract.held_adapters import AdapterChanges, HeldAdapter
+from engine.contract.held_adapters import HeldAdapter
 from engine.contract.lora_card import LoRACard
 from engine.contract.paths import expanded
 from engine.contract.serving import Routed, ServeJob
@@ -73,7 +73,10 @@ class Served:
         limits = self._limits()
         backend = self._llama(folder, limits) if job.backend == "llama_cpp" and folder is not None else None
         self.engine = ArrowEngine(model, tokenizer, limits, self.manager, template.stops, backend=backend)
-        self.book = AdapterBook(self.manager, (self.name,), self._purpose, lambda: self._middle, self._identify)
+        self.book = AdapterBook(
+            self.manager, (self.name,), self._purpose, lambda: self._middle, self._identify,
+            frozenset(one.name for one in job.adapters),
+        )  # fmt: skip
 
     @classmethod
     def load(
@@ -130,11 +133,6 @@ class Served:
             except UserError as error:
                 lost[one.name] = error
         return lost
-
-    @property
-    def changes(self) -> AdapterChanges:
-        """What people made of the job's adapters."""
-        return self.book.changes([one.name for one in self.job.adapters])
 
     # What is asked, as tokens.
 

@@ -30,7 +30,8 @@ LIVE_VARIABLE = "FORGE_JOURNAL_FD"
 """Number of a packet socket that was passed to this process: one line a packet."""
 TEXT_FIELDS = ("prompt", "expected", "answer")
 TURNS = (
-    "started", "planned", "phase", "artifact", "checkpoint", "resumed", "rows", "manifest", "score", "ack", "ended",
+    "started", "planned", "phase", "artifact", "checkpoint", "resumed", "rows", "manifest", "score", "ready", "ack",
+    "ended",
 )  # fmt: skip
 """Lines that are on the disk before the worker goes on."""
 

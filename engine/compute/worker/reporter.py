@@ -9,13 +9,13 @@ from typing import Any, Literal
 from engine.compute.worker.journal import Journal
 from engine.contract import events
 from engine.contract.errors import ErrorBody, render
-from engine.contract.held_adapters import AdapterChanges
+from engine.contract.held_adapters import AdapterChange
 from engine.contract.messages import MESSAGES
 from engine.contract.reproduction import RunManifest
 from engine.contract.states import EndReason, Phase, RunState
 
 READY_BYTES = events.MAX_LINE_BYTES // 3
-"""Of the names of an instance's models in its journal, the rest is told when it is asked; and of adapters in a line."""
+"""Of the names of an instance's models in its journal, the rest is told when it is asked."""
 log = logging.getLogger("worker")
 LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -116,11 +116,9 @@ class Reporter:
         self.journal.write(events.ArtifactSaved, **content)
         log.info("Saved %s: %s (%d bytes)", content["artifact"], content["path"], content.get("bytes", 0))
 
-    def ready(self, host: str, port: int, models: list[str], changes: AdapterChanges) -> None:
-        """An instance answers, with these models."""
-        first = _as_many(models, READY_BYTES)
-        for number, part in enumerate(changes.parts(READY_BYTES)):
-            self.journal.write(events.Ready, host=host, port=port, models=first, changes=part, goes_on=number > 0)
+    def ready(self, host: str, port: int, models: list[str], change: AdapterChange | None = None) -> None:
+        """An instance answers, with these models; or an adapter of it came or went."""
+        self.journal.write(events.Ready, host=host, port=port, models=_as_many(models, READY_BYTES), change=change)
         log.info("Answers at http://%s:%d with %d models", host, port, len(models))
 
     def checkpointed(self, **content: Any) -> None:

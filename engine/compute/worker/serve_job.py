@@ -14,7 +14,6 @@ from engine.compute.worker.telemetry import gpu_sampler
 from engine.compute.worker.worker import Worker
 from engine.contract.commands import WorkerCommand
 from engine.contract.errors import UserError
-from engine.contract.held_adapters import AdapterChanges
 from engine.contract.paths import AttemptFolder
 from engine.contract.run_spec import AttemptOrder
 from engine.contract.serving import ServeJob, ServeKey
@@ -32,7 +31,6 @@ class ServeSession:
     def __init__(self, order: AttemptOrder, job: ServeJob, folder: AttemptFolder, worker: Worker) -> None:
         self.order, self.job, self.folder, self.worker = order, job, folder, worker
         self.report = worker.report
-        self._told = AdapterChanges()
 
     def run(self) -> None:
         """The whole attempt; raises StopRequest when it was asked to end."""
@@ -49,11 +47,13 @@ class ServeSession:
             dtype=precision.weights_dtype, check=self.worker.check, dropped=self.order.adapters.dropped,
         )  # fmt: skip
         try:
-            for name, error in server.take_up(self.order.adapters.loaded).items():
-                self.report.note("serve.adapter_lost", "warning", name=name, detail=error.text)
-            self._told = server.changes
+            lost = server.take_up(self.order.adapters.loaded)
+            server.when_changed(lambda change: self.report.ready(server.host, server.port, server.models, change))
             host, port = server.start()
-            self.report.ready(host, port, server.models, self._told)
+            self.report.ready(host, port, server.models)
+            for name, error in lost.items():
+                self.report.note("serve.adapter_lost", "warning", name=name, detail=error.text)
+            server.changed(lost)
             self.report.phase(Phase.SERVING)
             self._stay(server)
         finally:
@@ -65,9 +65,6 @@ class ServeSession:
             self.worker.check()
             for command in self.worker.commands.take():
                 self._obey(command, server)
-            if (changes := server.changes) != self._told:
-                self._told = changes
-                self.report.ready(server.host, server.port, server.models, changes)
             since = server.idle_since
             if self.job.idle_minutes and since is not None and time.time() - since > self.job.idle_minutes * 60:
                 self.report.note("serve.idle", minutes=self.job.idle_minutes)

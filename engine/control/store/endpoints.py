@@ -29,9 +29,9 @@ class Told:
 
 def add(transaction: Transaction, run_id: int, attempt_id: int, line: lines.Ready) -> None:
     """It answers, or its adapters are others now."""
-    told = line.changes
-    if line.goes_on:
-        told = changes(transaction.connection, run_id).and_then(told)
+    told = changes(transaction.connection, run_id)
+    if line.change is not None:
+        told = told.after(line.change)
     transaction.execute(
         "INSERT INTO endpoint(attempt_id, run_id, at, host, port, models, changes) VALUES (?,?,?,?,?,?,?) "
         "ON CONFLICT(attempt_id) DO UPDATE SET models = excluded.models, changes = excluded.changes",

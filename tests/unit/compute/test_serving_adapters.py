@@ -1,11 +1,13 @@
 """Adapters while it serves: loaded, replaced, unloaded, blended and routed to; what is refused at the start."""
 
+import contextlib
 import importlib.util
 import json
 import os
 import shutil
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
@@ -19,7 +21,7 @@ from engine.compute.lora.injection import base_hash
 from engine.compute.serving import counts, tracing
 from engine.compute.serving.runner import Server, bind
 from engine.contract.errors import Refused, UserError
-from engine.contract.held_adapters import AdapterChanges, HeldAdapter
+from engine.contract.held_adapters import AdapterChange, AdapterChanges, HeldAdapter
 
 COUNT = 12
 
@@ -361,18 +363,62 @@ def test_that_a_blend_that_cannot_be_is_refused(server, weights, status, place):
 
 
 def test_that_changes_are_those_of_people(server, files):
-    book = server.desk.served.book
-    assert server.changes == AdapterChanges()
+    book, told = server.desk.served.book, Heard(server)
     book.add("late", path(files, "third"), source="/where/it/lies")
     book.add("dates", path(files, "third"), replace=True)
     book.remove("other")
-    late, dates = server.changes.loaded[1], server.changes.loaded[0]
+    late, dates = told.changes.loaded
     assert (dates.name, dates.path, late.source) == ("dates", path(files, "third"), "/where/it/lies")
-    assert server.changes.dropped == ["dates", "other"]
+    assert told.changes.dropped == ["dates", "other"]
     book.remove("late")
     book.remove("dates")
     book.add("dates", path(files, "dates"))  # the same file again is a version of its own
-    assert [one.name for one in server.changes.loaded] == ["dates"]
+    assert [one.name for one in told.changes.loaded] == ["dates"]
+
+
+def test_that_a_change_is_told_before_it_is_acknowledged(server, files):
+    told = Heard(server)
+    with plain(server) as http:
+        wish = {"name": "late", "path": path(files, "third")}
+        assert http.post("/v1/adapters", json=wish).status_code == 200
+        assert [one.name for one in told.changes.loaded] == ["late"]
+        assert http.post("/v1/unload_lora_adapter", json={"lora_name": "late"}).status_code == 200
+        assert told.changes.loaded == []
+        assert http.post("/v1/adapters", json={"name": "torn", "path": "/nowhere"}).status_code == 404
+    assert len(told.heard) == 2
+
+
+def test_that_changes_of_many_at_once_are_told_as_they_came(server, files):
+    told, book = Heard(server), server.desk.served.book
+
+    def back_and_forth(number: int) -> None:
+        for _ in range(5):
+            with contextlib.suppress(UserError):
+                book.add("one", path(files, ("third", "other")[number % 2]), replace=True)
+            with contextlib.suppress(UserError):
+                book.remove("one")
+        book.add(f"own{number}", path(files, "third"))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(back_and_forth, range(4)))
+    there = {name for name in server.models if name.startswith("o")} - {"other"}
+    assert {one.name for one in told.changes.loaded} == there
+
+
+class Heard:
+    """Whoever is told of changes."""
+
+    def __init__(self, server: Server) -> None:
+        self.heard = list[AdapterChange]()
+        server.when_changed(self.heard.append)
+
+    @property
+    def changes(self) -> AdapterChanges:
+        """All of them, one after the other."""
+        found = AdapterChanges()
+        for change in self.heard:
+            found = found.after(change)
+        return found
 
 
 def test_that_changes_are_taken_up_and_what_is_gone_keeps_nothing_from_serving(files):
@@ -384,7 +430,10 @@ def test_that_changes_are_taken_up_and_what_is_gone_keeps_nothing_from_serving(f
         lost = server.take_up(held)
         assert {name: error.code for name, error in lost.items()} == {"gone": "lora.missing"}
         assert server.models == ["demo", "dates", "late", "auto"]
-        assert server.changes == AdapterChanges(loaded=held[:1], dropped=["other", "torn"])
+        before, told = AdapterChanges(loaded=held, dropped=["other", "torn"]), Heard(server)
+        server.changed(lost)
+        (gone,) = told.heard
+        assert before.after(gone) == AdapterChanges(loaded=held[:1], dropped=["other", "torn"])
     finally:
         server.stop(0)
 
@@ -392,8 +441,9 @@ def test_that_changes_are_taken_up_and_what_is_gone_keeps_nothing_from_serving(f
 def test_that_only_the_controller_says_where_an_adapter_lies(files):
     other = key(scopes=["adapters"])
     with opened([other]) as server:
+        told = Heard(server)
         for number, secret in enumerate((OWN, other.key)):
             with plain(server, secret) as http:
                 wish = {"name": f"a{number}", "path": path(files, "third"), "source": "/secret"}
                 assert http.post("/v1/adapters", json=wish).status_code == 200
-        assert [one.source for one in server.changes.loaded] == ["/secret", ""]
+        assert [one.source for one in told.changes.loaded] == ["/secret", ""]

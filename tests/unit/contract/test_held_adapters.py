@@ -1,32 +1,39 @@
-"""What people made of an instance's adapters, in lines that are short enough."""
+"""What people made of an instance's adapters, one change after the other."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.contract.held_adapters import AdapterChanges, HeldAdapter
+from engine.contract.held_adapters import MOST_HELD, AdapterChange, AdapterChanges, HeldAdapter
 
-NAMES = st.text(min_size=1, max_size=40)
-HELD = st.builds(HeldAdapter, name=NAMES, path=NAMES, source=NAMES)
-CHANGES = st.builds(AdapterChanges, loaded=st.lists(HELD, max_size=30), dropped=st.lists(NAMES, max_size=30))
-
-
-@given(CHANGES, st.integers(min_value=1500, max_value=4000))
-def test_that_pieces_are_short_and_all_of_it(changes, most):
-    parts = list(changes.parts(most))
-    assert all(len(part.model_dump_json().encode()) <= most + 30 for part in parts)
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole.and_then(part)
-    assert whole == changes
+JOB = {"a", "b"}
+NAMES = st.sampled_from(["a", "b", "c", "d"])
+WISHES = st.lists(st.tuples(NAMES, st.one_of(st.none(), st.text(min_size=1, max_size=5))), max_size=30)
 
 
-def test_that_what_is_too_long_by_itself_is_left_out_alone():
-    long, short = HeldAdapter(name="long", path="/" + "p" * 4000), HeldAdapter(name="short", path="/p")
-    (part,) = AdapterChanges(loaded=[long, short]).parts(1000)
-    assert part.loaded == [short]
+@given(WISHES)
+def test_that_the_next_worker_has_what_the_last_had(wishes):
+    there, told = dict.fromkeys(JOB, "of the job"), AdapterChanges()
+    for name, path in wishes:
+        if path is None:
+            there.pop(name, None)
+        else:
+            there[name] = path
+        held = None if path is None else HeldAdapter(name=name, path=path)
+        told = told.after(AdapterChange(name=name, loaded=held, of_job=name in JOB))
+    again = {name: "of the job" for name in JOB if name not in told.dropped}
+    again |= {one.name: one.path for one in told.loaded}
+    assert again == there
+    assert set(told.dropped) <= JOB
 
 
-def test_that_nothing_is_a_piece_too():
-    assert list(AdapterChanges().parts(1000)) == [AdapterChanges()]
+def test_that_one_of_the_job_is_as_it_was_once_it_is_back():
+    told = AdapterChanges().after(AdapterChange(name="a", of_job=True)).after(AdapterChange(name="a"))
+    assert told == AdapterChanges()
+
+
+def test_that_of_too_many_the_oldest_are_forgotten():
+    every = [HeldAdapter(name=f"a{number}", path="/p") for number in range(MOST_HELD + 1)]
+    told = AdapterChanges(loaded=every[:-1]).after(AdapterChange(name=every[-1].name, loaded=every[-1]))
+    assert told.loaded == every[1:]
