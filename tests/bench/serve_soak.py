@@ -106,8 +106,8 @@ class Asking(threading.Thread):
                     self._ask(url)
                 except httpx.HTTPStatusError as error:
                     self._tally.add(f"status {error.response.status_code}")
-                except httpx.HTTPError:
-                    self._tally.add("connection lost")
+                except httpx.HTTPError as error:
+                    self._tally.add(f"connection lost: {type(error).__name__} {error}")
                     time.sleep(0.2)
                     break
 

@@ -33,6 +33,8 @@ class Asking:
     user: str = ""
     code: str = ""
     """Why it was refused."""
+    broken: int = 0
+    """Status of the answer it had before it was there whole, because what came was no HTTP any more."""
     tokens: int = 0
     """Of its answer."""
 

@@ -52,10 +52,8 @@ class Door:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        trace, path = trace_of(headers), self.desk.keys.without(scope["path"])
-        known = self.desk.keys.without(trace) == trace  # whoever sends a key as its trace is given another one
-        asking = scope["forge"] = Asking(trace if known else trace_of({}))
+        headers, path = _headers(scope), self.desk.keys.without(scope["path"])
+        asking = _asking(self.desk, scope)
         began, status = time.monotonic(), 0
 
         async def told(message: Message) -> None:
@@ -71,7 +69,7 @@ class Door:
             with self.desk.tracer.span(f"{scope['method']} {path}", headers, asking.trace):
                 await self._pass(scope, headers, asking, receive, told)
         except ClientGone:
-            status = GONE
+            status = asking.broken or GONE
         except UserError as error:
             asking.code = error.code
             if not status:
@@ -169,12 +167,30 @@ class Door:
              ms=milliseconds, key_id=key.id if asking.known else "", code=asking.code)  # fmt: skip
 
 
-def malformed(desk: Desk, why: str, known: bool = False) -> Response:
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _asking(desk: Desk, scope: Scope) -> Asking:
+    """What is known of a request, from its first word on."""
+    if "forge" not in scope:
+        trace = trace_of(_headers(scope))
+        known = desk.keys.without(trace) == trace  # whoever sends a key as its trace is given another one
+        scope["forge"] = Asking(trace if known else trace_of({}))
+    asking: Asking = scope["forge"]
+    return asking
+
+
+def malformed(desk: Desk, why: str, request: Scope | None = None) -> Response:
     """The answer to what is no HTTP; what never came to the door is in audit, log and figures all the same."""
-    error, trace = UserError("serve.not_http", detail=why), trace_of({})
-    answer = answer_of(error, trace)
-    if known:
+    error = UserError("serve.not_http", detail=why)
+    if request is not None:  # it is told of when it is over
+        asking = _asking(desk, request)
+        answer = answer_of(error, asking.trace)
+        asking.code, asking.broken = error.code, answer.status_code
         return answer
+    trace = trace_of({})
+    answer = answer_of(error, trace)
     desk.figures.over("other", answer.status_code, "", "", answering=False)
     desk.audit.add(
         trace=trace, key_id="", key_hash="", tenant="", endpoint="", method="", status=answer.status_code, ms=0.0,

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import h11
 from starlette.responses import Response
+from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADERS_S = 30.0
@@ -17,8 +18,8 @@ HEADERS_S = 30.0
 TLS = b"\x16\x03"
 """How an encrypted connection begins."""
 
-Refuse = Callable[[str, bool], Response]
-"""Called with the reason, and whether it came up in a request that is known already."""
+Refuse = Callable[[str, Scope | None], Response]
+"""Called with the reason, and the request in which it came up, if it came so far as to be one."""
 
 
 class PatientProtocol(H11Protocol):
@@ -63,7 +64,7 @@ class PatientProtocol(H11Protocol):
             self.transport.close()  # it hears an answer already
             return
         why = "it is encrypted (https), and http is spoken here" if self._first == TLS else _why(sys.exc_info()[1])
-        self._sent(refuse(why or msg, self._at_work))
+        self._sent(refuse(why or msg, self.cycle.scope if self._at_work else None))  # type: ignore[arg-type]
 
     def _sent(self, answer: Response) -> None:
         headers = [*answer.raw_headers, (b"connection", b"close")]

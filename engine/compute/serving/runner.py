@@ -35,8 +35,9 @@ BACKLOG = 4096
 GRACE_S = 30.0
 MOST_FILES = 65_536
 LOOK_EVERY_S = 2.0
-LINGER_S = 5
-"""Seconds a connection that asks nothing stays open."""
+LINGER_S = 20
+"""Seconds a connection that asks nothing stays open: longer than clients keep one for their next request (httpx and
+openai 5, aiohttp 15), or that would now and then meet a closed door."""
 
 
 class Server:
@@ -45,7 +46,7 @@ class Server:
     def __init__(self, desk: Desk, door: socket.socket) -> None:
         self.desk, self._door = desk, door
         self.app = create_app(desk)
-        protocol = PatientProtocol.refusing(lambda why, known: malformed(desk, why, known))
+        protocol = PatientProtocol.refusing(lambda why, request: malformed(desk, why, request))
         config = uvicorn.Config(
             self.app, log_config=None, access_log=False, lifespan="off", ws="none", http=protocol,
             loop="asyncio", timeout_keep_alive=LINGER_S, backlog=BACKLOG, server_header=False,
