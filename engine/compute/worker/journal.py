@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 from collections import deque
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 RESERVE_BYTES = 65_536
 """Kept aside in a file, so that a full disk still leaves room to say that the disk is full."""
 MOST_WAITING = 500
-"""Lines that wait for room on a full disk; the oldest go first."""
+"""Lines that wait for room on a full disk; the oldest go first, notes and figures before turns."""
 LIVE_VARIABLE = "FORGE_JOURNAL_FD"
 """Number of a packet socket that was passed to this process: one line a packet."""
 TEXT_FIELDS = ("prompt", "expected", "answer")
@@ -51,7 +52,7 @@ class Journal:
         os.ftruncate(self._file, self._size)
         self._unsynced = False
         self._live = _live_socket()
-        self._waiting: deque[Told] = deque(maxlen=MOST_WAITING)
+        self._waiting = deque[Told]()
         self.patient = False
         """While the disk is full, readings are left out and other lines wait for room; else a full disk is an error."""
         self._make_reserve()
@@ -96,6 +97,8 @@ class Journal:
     def _write_when_room(self, line: type[BaseModel], content: dict[str, Any]) -> None:
         """In order, with what waited before it; readings of a time without room are left out."""
         self._waiting.append((line, now(), content))
+        if len(self._waiting) > MOST_WAITING:
+            self._waiting.remove(next((told for told in self._waiting if not _is_turn(told)), self._waiting[0]))
         try:
             self._flush()
         except UserError as error:
@@ -114,14 +117,17 @@ class Journal:
             self._waiting.popleft()
 
     def _keep_newest(self, room: int) -> None:
-        """Of what waits, as much as so many bytes hold; the last line always."""
-        kept = list[Told]()
-        for line, at, content in reversed(self._waiting):
+        """Of what waits, as much as so many bytes hold, turns before all else; the last line always."""
+        last, *earlier = reversed(self._waiting)
+        kept = [last]
+        for told in (*filter(_is_turn, earlier), *filterfalse(_is_turn, earlier)):
+            line, at, content = told
             room -= len(encode(line(seq=self._seq + 1, t=at, **content)))
-            if kept and room < 0:
+            if room < 0:
                 break
-            kept.append((line, at, content))
-        self._waiting = deque(reversed(kept), maxlen=MOST_WAITING)
+            kept.append(told)
+        chosen = set(map(id, kept))
+        self._waiting = deque(told for told in self._waiting if id(told) in chosen)
 
     def _append(self, data: bytes) -> None:
         try:
@@ -175,6 +181,10 @@ class Journal:
             if error.errno in FULL:
                 raise UserError("worker.disk_full", path=str(self.path.parent)) from error
             raise
+
+
+def _is_turn(told: Told) -> bool:
+    return told[0].model_fields["kind"].default in TURNS
 
 
 def _live_socket() -> socket.socket | None:

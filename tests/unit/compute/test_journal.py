@@ -135,6 +135,7 @@ def test_that_a_patient_journal_has_room_for_its_last_word(small_disk):
     journal = Journal(path)
     journal.patient = True
     with full(small_disk):
+        journal.write(events.Ready, host="h", port=1)
         for number in range(2000):
             told = {"minutes": number, "more": "m" * 900}
             journal.write(events.Note, level="info", code="serve.idle", params=told)
@@ -142,4 +143,5 @@ def test_that_a_patient_journal_has_room_for_its_last_word(small_disk):
     journal.close()
     assert lines(path)[-1].reason == "stopped_by_person"
     assert lines(path)[-2].params["minutes"] == 1999, "the newest of what waited has room too"
+    assert "ready" in [line.kind for line in lines(path)], "a turn is kept though it waited longest"
     assert [line.seq for line in lines(path)] == list(range(1, len(lines(path)) + 1))
