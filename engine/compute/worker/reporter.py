@@ -119,7 +119,10 @@ class Reporter:
     def ready(self, host: str, port: int, models: list[str], change: AdapterChange | None = None) -> None:
         """An instance answers, with these models; or an adapter of it came or went."""
         self.journal.write(events.Ready, host=host, port=port, models=_as_many(models, READY_BYTES), change=change)
-        log.info("Answers at http://%s:%d with %d models", host, port, len(models))
+        if change is None:
+            log.info("Answers at http://%s:%d with %d models", host, port, len(models))
+        else:
+            log.info("Adapter %s %s: %d models", change.name, "loaded" if change.loaded else "let go", len(models))
 
     def checkpointed(self, **content: Any) -> None:
         """The state of training lies complete and durable in the run's folder."""
