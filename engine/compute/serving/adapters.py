@@ -120,8 +120,7 @@ class AdapterBook:
             self._untold.extend(self._now(name) for name in names)
         with self._telling:  # not while requests wait: telling writes to the disk
             while self._untold:
-                self.tell(self._untold[0])
-                self._untold.popleft()
+                self.tell(self._untold.popleft())
 
     def _now(self, name: str) -> AdapterChange:
         version = self._current.get(name)

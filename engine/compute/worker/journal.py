@@ -113,7 +113,11 @@ class Journal:
 
     def _flush(self) -> None:
         while self._waiting:
-            self._put(*self._waiting[0])
+            try:
+                self._put(*self._waiting[0])
+            except ValueError:  # it is no line, and keeps no other from being told
+                self._waiting.popleft()
+                raise
             self._waiting.popleft()
 
     def _keep_newest(self, room: int) -> None:

@@ -145,3 +145,13 @@ def test_that_a_patient_journal_has_room_for_its_last_word(small_disk):
     assert lines(path)[-2].params["minutes"] == 1999, "the newest of what waited has room too"
     assert "ready" in [line.kind for line in lines(path)], "a turn is kept though it waited longest"
     assert [line.seq for line in lines(path)] == list(range(1, len(lines(path)) + 1))
+
+
+def test_that_what_is_no_line_keeps_no_other_from_being_told(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.patient = True
+    with pytest.raises(ValueError, match="ready has"):
+        journal.write(events.Ready, host="h", port=1, models=["m" * events.MAX_LINE_BYTES])
+    journal.write(events.PhaseBegan, phase="serving")
+    journal.close()
+    assert [line.kind for line in lines(tmp_path / "journal.jsonl")] == ["phase"]
