@@ -48,13 +48,13 @@ class ServeSession:
         )  # fmt: skip
         try:
             lost = server.take_up(self.order.adapters.loaded)
-            server.when_changed(lambda change: self.report.ready(server.host, server.port, server.models, change))
-            host, port = server.start()
-            self.report.ready(host, port, server.models)
             for name, error in lost.items():
                 self.report.note("serve.adapter_lost", "warning", name=name, detail=error.text)
+            server.when_changed(lambda change: self.report.ready(server.host, server.port, server.models, change))
+            host, port = server.start()
+            self.report.phase(Phase.SERVING)  # before the word that it answers: whoever has that may look
+            self.report.ready(host, port, server.models)
             server.changed(lost)
-            self.report.phase(Phase.SERVING)
             self._stay(server)
         finally:
             server.stop(GRACE_S if self.worker.stop.save else 0.0)
