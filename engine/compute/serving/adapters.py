@@ -115,7 +115,7 @@ class AdapterBook:
         self._begun[name] = self._current[name].inner
 
     def changed(self, *names: str) -> None:
-        """Tell what has these names now, and whatever is not told yet."""
+        """Tell what has these names now."""
         with self._lock:
             self._untold.extend(self._now(name) for name in names)
         with self._telling:  # not while requests wait: telling writes to the disk
@@ -148,9 +148,8 @@ class AdapterBook:
                 self._forget(name)
                 if version.purpose:
                     self._unrouted[name] = version
-                self._untold.append(self._now(name))
                 state = self.state(name)
-            self.changed()
+            self.changed(name)
             return state
 
     def _made(self, name: str, path: Path, source: str) -> Version:
@@ -175,8 +174,7 @@ class AdapterBook:
             self._retire(self._known(name))
             del self._current[name], self._asked[name]
             self._forget(name)
-            self._untold.append(self._now(name))
-        self.changed()
+        self.changed(name)
 
     def lease(self, weights: Mapping[str, float]) -> Lease:
         """The present versions, kept for a request."""

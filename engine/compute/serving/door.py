@@ -53,7 +53,7 @@ class Door:
             await self.app(scope, receive, send)
             return
         headers, path = _headers(scope), self.desk.keys.without(scope["path"])
-        asking = _asking(self.desk, scope)
+        asking = _asking(self.desk, scope, headers)
         began, status = time.monotonic(), 0
 
         async def told(message: Message) -> None:
@@ -171,10 +171,10 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _asking(desk: Desk, scope: Scope) -> Asking:
+def _asking(desk: Desk, scope: Scope, headers: dict[str, str]) -> Asking:
     """What is known of a request, from its first word on."""
     if "forge" not in scope:
-        trace = trace_of(_headers(scope))
+        trace = trace_of(headers)
         known = desk.keys.without(trace) == trace  # whoever sends a key as its trace is given another one
         scope["forge"] = Asking(trace if known else trace_of({}))
     asking: Asking = scope["forge"]
@@ -185,7 +185,7 @@ def malformed(desk: Desk, why: str, request: Scope | None = None) -> Response:
     """The answer to what is no HTTP; what never came to the door is in audit, log and figures all the same."""
     error = UserError("serve.not_http", detail=why)
     if request is not None:  # it is told of when it is over
-        asking = _asking(desk, request)
+        asking = _asking(desk, request, _headers(request))
         answer = answer_of(error, asking.trace)
         asking.code, asking.broken = error.code, answer.status_code
         return answer

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import h11
 from starlette.responses import Response
@@ -64,7 +64,7 @@ class PatientProtocol(H11Protocol):
             self.transport.close()  # it hears an answer already
             return
         why = "it is encrypted (https), and http is spoken here" if self._first == TLS else _why(sys.exc_info()[1])
-        self._sent(refuse(why or msg, self.cycle.scope if self._at_work else None))  # type: ignore[arg-type]
+        self._sent(refuse(why or msg, cast(Scope, self.cycle.scope) if self._at_work else None))
 
     def _sent(self, answer: Response) -> None:
         headers = [*answer.raw_headers, (b"connection", b"close")]

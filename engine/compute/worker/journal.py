@@ -12,7 +12,6 @@ import os
 import socket
 import threading
 from collections import deque
-from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +90,14 @@ class Journal:
         self._append(data)
         self._seq += 1
         self._tell(data)
-        if getattr(event, "kind", "") in TURNS:
+        if _is_turn(line):
             self._sync()
 
     def _write_when_room(self, line: type[BaseModel], content: dict[str, Any]) -> None:
         """In order, with what waited before it; readings of a time without room are left out."""
         self._waiting.append((line, now(), content))
         if len(self._waiting) > MOST_WAITING:
-            self._waiting.remove(next((told for told in self._waiting if not _is_turn(told)), self._waiting[0]))
+            self._waiting.remove(next((told for told in self._waiting if not _is_turn(told[0])), self._waiting[0]))
         try:
             self._flush()
         except UserError as error:
@@ -124,7 +123,7 @@ class Journal:
         """Of what waits, as much as so many bytes hold, turns before all else; the last line always."""
         last, *earlier = reversed(self._waiting)
         kept = [last]
-        for told in (*filter(_is_turn, earlier), *filterfalse(_is_turn, earlier)):
+        for told in sorted(earlier, key=lambda told: not _is_turn(told[0])):
             line, at, content = told
             room -= len(encode(line(seq=self._seq + 1, t=at, **content)))
             if room < 0:
@@ -187,8 +186,8 @@ class Journal:
             raise
 
 
-def _is_turn(told: Told) -> bool:
-    return told[0].model_fields["kind"].default in TURNS
+def _is_turn(line: type[BaseModel]) -> bool:
+    return line.model_fields["kind"].default in TURNS
 
 
 def _live_socket() -> socket.socket | None:
